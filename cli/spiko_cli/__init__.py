@@ -1,0 +1,12 @@
+"""`spiko` and `kubectl spiko`; one file per command in `commands/`, imported only when it is called."""
+
+
+def main() -> None:
+    """Run the command line; a missing extra answers with the command that installs it."""
+    try:
+        from spiko_cli.program import program
+    except ModuleNotFoundError as error:
+        raise SystemExit(
+            f"spiko: the module {error.name} is missing; install it with: pip install 'spiko[cli]'"
+        ) from error
+    program()

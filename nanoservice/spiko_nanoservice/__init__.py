@@ -1,0 +1,1 @@
+"""The generic container: every tier role, and the eureka registry."""

@@ -1,0 +1,67 @@
+"""Pure: what travels with a request: W3C trace context, baggage, and the time left.
+
+The header rules are those of W3C Trace Context level 1: a malformed `traceparent` is passed over and a new trace begins; a higher version
+is read as far as it is known. Durations travel, clock times never do.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_TRACEPARENT = re.compile(rb"^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$")
+_ZERO_TRACE, _ZERO_SPAN = b"0" * 32, b"0" * 16
+LONGEST_PASSED_ON = 8_192  # bytes of tracestate or baggage; W3C asks for at least 512 and 8,192
+
+
+@dataclass(frozen=True, slots=True)
+class TraceParent:
+    """The caller's position in its trace; ids as hexadecimal bytes, 32 and 16 long."""
+
+    trace_id: bytes
+    span_id: bytes
+    sampled: bool
+
+
+def parse_traceparent(value: bytes | None) -> TraceParent | None:
+    """Read a `traceparent` header; None if it is absent or malformed.
+
+    >>> parse_traceparent(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").sampled
+    True
+    >>> parse_traceparent(b"ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01") is None
+    True
+    """
+    if value is None:
+        return None
+    found = _TRACEPARENT.match(value)
+    if found is None:
+        return None
+    version, trace_id, span_id, flags, rest = found.groups()
+    if version == b"ff" or (version == b"00" and rest) or trace_id == _ZERO_TRACE or span_id == _ZERO_SPAN:
+        return None
+    return TraceParent(trace_id, span_id, bool(int(flags, 16) & 1))
+
+
+def parse_deadline_us(value: bytes | None, default_ms: int) -> int:
+    """Time left for a request, in microseconds; the header is in whole or decimal milliseconds.
+
+    Anything that is no number from 0 to one hour counts as absent.
+
+    >>> parse_deadline_us(b"1500", 2000), parse_deadline_us(b"0.25", 2000), parse_deadline_us(b"soon", 2000)
+    (1500000, 250, 2000000)
+    """
+    if value is not None and len(value) <= 12 and value.replace(b".", b"", 1).isdigit():
+        left = int(float(value) * 1000)
+        if left <= 3_600_000_000:
+            return left
+    return default_ms * 1000
+
+
+def render_deadline(left_us: int) -> bytes:
+    """Time left as the header says it: milliseconds, with microseconds as decimals.
+
+    >>> render_deadline(1_499_250), render_deadline(2_000_000)
+    (b'1499.250', b'2000')
+    """
+    whole, rest = divmod(max(0, left_us), 1000)
+    return b"%d.%03d" % (whole, rest) if rest else b"%d" % whole

@@ -1,0 +1,261 @@
+"""What operator, eureka and pods say to each other: standard library only, so that both sides can import it.
+
+The operator writes a `Configuration` and pushes it to the eurekas, each with a higher `Revision`; a eureka passes each pod the part that
+concerns it. The environment names below are what a pod template may set; everything that may change without a restart is configuration.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+PROTOCOL = 1  # a eureka speaks this version and the one before
+
+ANYWHERE = "*"  # outside any region, or without a zone
+EUREKA = "eureka"  # the reserved tier name, and the pseudo-dependency
+
+HTTP_PORT = 8080
+EUREKA_PORT = 7070
+
+HISTOGRAM_LOWEST_US = 1
+HISTOGRAM_HIGHEST_US = 60_000_000
+HISTOGRAM_DIGITS = 2  # fixed in the protocol, so that all histograms merge
+
+DEADLINE_HEADER = b"spiko-deadline-ms"
+REASON_HEADER = b"spiko-reason"
+DEFAULT_DEADLINE_MS = 2_000
+DEFAULT_RATE_PER_SECOND = 100
+DEFAULT_SAMPLES_PER_MILLION = 1_000_000
+
+ENV_ARCHITECTURE = "SPIKO_ARCHITECTURE"
+ENV_TIER = "SPIKO_TIER"
+ENV_PACKAGE = "SPIKO_PACKAGE"
+ENV_VERSION = "SPIKO_VERSION"
+ENV_REGION = "SPIKO_REGION"
+ENV_ZONE = "SPIKO_ZONE"
+ENV_BEHAVIOUR = "SPIKO_BEHAVIOUR"
+ENV_EUREKA = "SPIKO_EUREKA"
+ENV_EUREKA_REGION = "SPIKO_EUREKA_REGION"
+ENV_NAMESPACE = "SPIKO_NAMESPACE"
+ENV_POD_NAME = "SPIKO_POD_NAME"
+ENV_POD_UID = "SPIKO_POD_UID"
+ENV_POD_IP = "SPIKO_POD_IP"
+ENV_NODE_NAME = "SPIKO_NODE_NAME"
+ENV_BIND_ADDRESS = "SPIKO_BIND_ADDRESS"
+ENV_BIND_PORT = "SPIKO_BIND_PORT"
+ENV_RESOLVER = "SPIKO_RESOLVER"
+ENV_LIFELINE = "SPIKO_LIFELINE"
+
+
+@dataclass(frozen=True, order=True)
+class Revision:
+    """Order of configurations: leader terms first, then a counter within the term."""
+
+    term: int
+    counter: int
+
+    def __str__(self) -> str:
+        """Short form for status and logs, such as 0.7."""
+        return f"{self.term}.{self.counter}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """How many instances belong in one zone (`*` without)."""
+
+    region: str
+    zone: str
+    size: int
+
+
+@dataclass(frozen=True)
+class VersionConfig:
+    """One version's share of its tier's requests, in percent, and where its instances belong."""
+
+    version: str
+    weight: int
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
+class TierConfig:
+    """What the registry knows of a tier."""
+
+    name: str
+    package: str
+    dependencies: tuple[str, ...]
+    places: tuple[Place, ...]  # by the tier's count: the weight of a dependency, whatever the versions' replicas
+    versions: tuple[VersionConfig, ...]
+    rate_per_second: int = 0
+
+
+@dataclass(frozen=True)
+class Zones:
+    """A region and its zones, in order."""
+
+    region: str
+    zones: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Everything that reaches pods without a restart."""
+
+    architecture: str
+    revision: Revision
+    regions: tuple[Zones, ...]
+    tiers: tuple[TierConfig, ...]
+    started: bool = False  # was the architecture ever ready: a eureka that comes later must not grant slots at once
+    deadline_ms: int = DEFAULT_DEADLINE_MS
+    otlp_endpoint: str = ""
+    samples_per_million: int = DEFAULT_SAMPLES_PER_MILLION
+
+
+@dataclass(frozen=True)
+class PodConfig:
+    """The part of a `Configuration` that one pod acts on."""
+
+    revision: Revision
+    rate_per_second: int = 0
+    deadline_ms: int = DEFAULT_DEADLINE_MS
+    otlp_endpoint: str = ""
+    samples_per_million: int = DEFAULT_SAMPLES_PER_MILLION
+    regions: tuple[str, ...] = ()  # where to register besides the own region
+    zones: tuple[str, ...] = ()  # the own region's zones, in order: slot and zone give the index
+
+
+@dataclass(frozen=True)
+class Hello:
+    """A pod presents itself to a eureka; protocol version first."""
+
+    protocol: int
+    id: str  # the pod's UID
+    name: str
+    tier: str
+    package: str
+    version: str
+    region: str
+    zone: str
+    address: str
+    port: int
+    registration: tuple[int, int]  # process start in ms, then a counter: the higher claim is the newer one
+    slot: int | None = None
+    grant: int | None = None  # when the slot was granted: of two claims the older wins
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One entry of a routing table."""
+
+    id: str
+    tier: str
+    package: str
+    version: str
+    region: str
+    zone: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Dependency:
+    """A tier that may be called: weight by declared instances in sight, then versions by percent."""
+
+    tier: str
+    weight: int
+    versions: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class EdgeCounts:
+    """Calls along one edge in one interval. `errors` is by cause."""
+
+    ok: int = 0
+    miss: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """All calls."""
+        return self.ok + self.miss + sum(self.errors.values())
+
+
+T = TypeVar("T")
+
+
+class ContractError(ValueError):
+    """A message that does not follow the contract; names the field and the value."""
+
+
+def encode(value: Any) -> Any:
+    """Plain JSON values of a contract dataclass."""
+    return dataclasses.asdict(value)
+
+
+def decode(kind: type[T], document: Any) -> T:
+    """Read a contract dataclass from plain JSON values; unknown fields are passed over, so that a newer side may say more.
+
+    Args:
+        kind: a dataclass of this module.
+        document: what `json.loads` returned.
+
+    Raises:
+        ContractError: a field is missing or has the wrong type.
+
+    >>> decode(Revision, {"term": 0, "counter": 7, "news": 1})
+    Revision(term=0, counter=7)
+
+    """
+    value: T = _decode(kind, document, kind.__name__)
+    return value
+
+
+@functools.cache
+def _fields(kind: type) -> tuple[tuple[str, Any, bool], ...]:
+    hints = typing.get_type_hints(kind)
+    return tuple(
+        (f.name, hints[f.name], f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING)
+        for f in dataclasses.fields(kind)
+    )
+
+
+def _decode(kind: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, Mapping):
+            raise ContractError(f"{where}: {value!r} is no object")
+        found = {}
+        for name, hint, required in _fields(typing.cast(type, kind)):
+            if name in value:
+                found[name] = _decode(hint, value[name], f"{where}.{name}")
+            elif required:
+                raise ContractError(f"{where}.{name}: is missing")
+        return typing.cast(Any, kind)(**found)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        return None if value is None else _decode(next(a for a in arguments if a is not type(None)), value, where)
+    if origin is tuple:
+        return _decode_tuple(arguments, value, where)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ContractError(f"{where}: {value!r} is no object")
+        return {str(key): _decode(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    if type(value) is not kind:  # bool is no int here
+        raise ContractError(f"{where}: {value!r} is no {kind.__name__}")
+    return value
+
+
+def _decode_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise ContractError(f"{where}: {value!r} is no list")
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        return tuple(_decode(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if len(arguments) != len(value):
+        raise ContractError(f"{where}: {value!r} has not {len(arguments)} items")
+    return tuple(
+        _decode(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(arguments, value, strict=True))
+    )

@@ -1,0 +1,35 @@
+"""The words of the three conversations of a eureka, each a JSON object with its kind under `t`.
+
+pod -> eureka       hello, ack, report, bye
+eureka -> pod       welcome, config, slot, table, delta, left
+eureka -> eureka    peer, entries, changes, config      (one direction a connection: each side tells its own over the one it opened)
+operator -> eureka  config, follow, unfollow
+eureka -> operator  peer-less hello: eureka; programmed, second, holders, hurt
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+Message = dict[str, Any]
+
+HELLO: Final = "hello"
+ACK: Final = "ack"
+REPORT: Final = "report"
+BYE: Final = "bye"
+WELCOME: Final = "welcome"
+CONFIG: Final = "config"
+SLOT: Final = "slot"
+TABLE: Final = "table"
+DELTA: Final = "delta"
+LEFT: Final = "left"
+PEER: Final = "peer"
+ENTRIES: Final = "entries"
+CHANGES: Final = "changes"
+EUREKA: Final = "eureka"
+FOLLOW: Final = "follow"
+UNFOLLOW: Final = "unfollow"
+PROGRAMMED: Final = "programmed"
+SECOND: Final = "second"
+HOLDERS: Final = "holders"
+HURT: Final = "hurt"

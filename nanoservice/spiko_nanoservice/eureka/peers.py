@@ -1,0 +1,94 @@
+"""Finds the other eurekas of the architecture by name and keeps one connection to each, over which ours tells what it knows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+
+from aiohttp import ClientError, ClientSession, WSMsgType
+
+from spiko_nanoservice.contract import EUREKA_PORT
+from spiko_nanoservice.eureka.registry import dumps
+from spiko_nanoservice.eureka.server import HEARTBEAT_S, Eureka, PeerLink
+from spiko_nanoservice.resolve import Resolve
+
+SEARCH_S = 0.5  # while one is missing
+LOOK_S = 10.0  # once all are known
+log = logging.getLogger("spiko.eureka")
+
+
+class Peers:
+    """Connections to all other eurekas.
+
+    Args:
+        eureka: ours.
+        name: the Service of all eurekas, `name.namespace`.
+        own_address: skipped.
+        resolve: how names become addresses.
+
+    """
+
+    def __init__(self, eureka: Eureka, name: str, own_address: str, resolve: Resolve, port: int = EUREKA_PORT) -> None:
+        self._eureka, self._name, self._own, self._resolve, self._port = eureka, name, own_address, resolve, port
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Look for eurekas until cancelled."""
+        async with ClientSession() as session:
+            try:
+                while True:
+                    for address in await self._resolve(self._name):
+                        if address != self._own and address not in self._tasks:
+                            self._tasks[address] = asyncio.create_task(self._hold(session, address))
+                    self._changed.clear()
+                    try:
+                        async with asyncio.timeout(LOOK_S if self._complete() else SEARCH_S):
+                            await self._changed.wait()
+                    except TimeoutError:
+                        continue
+            finally:
+                for task in self._tasks.values():
+                    task.cancel()
+
+    def _complete(self) -> bool:
+        configuration = self._eureka.registry.configuration
+        if configuration is None:
+            return False
+        return len(self._eureka.peers) >= sum(len(region.zones) for region in configuration.regions) - 1
+
+    async def _hold(self, session: ClientSession, address: str) -> None:
+        """One connection, until it breaks."""
+        try:
+            url = f"http://{address}:{self._port}/peer"
+            async with session.ws_connect(url, heartbeat=HEARTBEAT_S, max_msg_size=0, timeout=None) as socket:  # type: ignore[arg-type]
+                first = await socket.receive(timeout=HEARTBEAT_S)
+                if first.type != WSMsgType.TEXT:
+                    return
+                word = json.loads(first.data)
+                link = PeerLink(socket, word["region"] == self._eureka.registry.region)
+                self._open(link)
+                pump = asyncio.create_task(link.pump())
+                try:
+                    async for _ in socket:
+                        pass  # the other side tells its own over its own connection
+                finally:
+                    self._eureka.peers.discard(link)
+                    pump.cancel()
+        except (ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            log.debug("peer %s: %r", address, error)
+            await asyncio.sleep(0.2)  # refused: it is starting or gone
+        finally:
+            self._tasks.pop(address, None)
+            self._changed.set()
+
+    def _open(self, link: PeerLink) -> None:
+        """First words, before anything else can be told over this connection."""
+        registry = self._eureka.registry
+        link.outbox.put_nowait(dumps(self._eureka.introduction()))
+        if configuration := registry.configuration_message():
+            link.outbox.put_nowait(dumps(configuration))
+        if link.same_region:
+            link.outbox.put_nowait(dumps(registry.entries_message()))
+        self._eureka.peers.add(link)

@@ -1,0 +1,526 @@
+"""Pure: the registry of one eureka. Events and the time go in, effects come out; no socket, no clock.
+
+Theory of operation. A pod has a session with one eureka of its region, which *owns* its entry. Every eureka tells its own entries, and
+nothing else, to every other eureka of the region over a connection of its own, in order: first all of them, then changes. What a eureka
+knows is the union over the owners; of two entries of one pod the one with the higher registration counts, so a pod may move from eureka to
+eureka by registering there before it leaves here. No tombstones are needed: an owner's word replaces its earlier word.
+
+Death is a session's end. A *peer's* end is not the death of its clients: their entries stay 5 s, time enough to register elsewhere. A
+eureka that comes late to an architecture that was ready before hands out partial tables for 5 s (nobody forgets what it knew) and no slots
+for 3 s, since it may not have heard of everybody.
+
+What must be changed together: the messages (`messages.py`), what pods do with tables (`routing.py`), and this file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from spiko_nanoservice.contract import (
+    ANYWHERE,
+    EUREKA,
+    PROTOCOL,
+    Configuration,
+    Hello,
+    Instance,
+    PodConfig,
+    Revision,
+    TierConfig,
+    encode,
+)
+from spiko_nanoservice.eureka import messages as m
+from spiko_nanoservice.eureka.messages import Message
+from spiko_nanoservice.eureka.slots import Claim, assign
+from spiko_nanoservice.eureka.views import View
+from spiko_nanoservice.eureka.visibility import Viewpoint, dependencies_of, regions_of
+
+PEER_GRACE_S = 5.0
+SETTLE_S = 5.0
+GRANT_WAIT_S = 3.0
+PROGRAMMED_EVERY_S = (
+    0.05  # counting who is up to date walks over all sessions: not at every acknowledgement of 1,000 pods
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """To one pod."""
+
+    session: int
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """To the other eurekas; those of other regions hear of configurations only."""
+
+    message: Message
+    all_regions: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inform:
+    """To whoever follows from outside: operator, command line."""
+
+    message: Message
+
+
+Effect = Send | Tell | Inform
+
+
+@dataclass(slots=True)
+class Session:
+    """One pod's connection. `acked` is the table revision that it said it routes by, 0 before the first."""
+
+    hello: Hello
+    viewpoint: Viewpoint
+    acked: int = 0
+    config_acked: Revision | None = None
+    leaving: bool = False
+
+
+@dataclass(slots=True)
+class Peer:
+    """Another eureka of the region, as heard over its connection to us."""
+
+    entries: dict[str, Hello] = field(default_factory=dict)
+    connection: int | None = None
+    until: float = 0.0  # when its entries are forgotten, if it is gone
+
+
+class Registry:
+    """One eureka's knowledge.
+
+    Args:
+        name: unique in the architecture and over restarts.
+        region: its region.
+        zone: its zone, whose slots it grants.
+        now: monotonic seconds; every later `now` must not be smaller.
+        grant_base: first grant number; above all that earlier processes gave.
+
+    """
+
+    def __init__(self, name: str, region: str, zone: str, now: float, grant_base: int = 1) -> None:
+        self.name, self.region, self.zone = name, region, zone
+        self.configuration: Configuration | None = None
+        self.sessions: dict[int, Session] = {}
+        self.known: dict[str, Hello] = {}  # the union: the winning entry of each pod
+        self._own: dict[str, int] = {}  # pod -> session that owns its entry here
+        self._peers: dict[str, Peer] = {}
+        self._views: dict[Viewpoint, View] = {}
+        self._waiting: list[int] = []  # sessions from before the first configuration
+        self._started_at = now
+        self._settled = False
+        self._next_grant = grant_base
+        self._granting = False
+        self._slots_stale = False
+        self._watched: dict[str, set[int]] = {}  # pod -> sessions that acknowledged a table with it
+        self._followed: set[str] = set()  # those of the watched that somebody outside wants to hear of
+        self._programmed: tuple[Revision, int, int] | None = None
+        self._programmed_stale_since: float | None = None
+        self._effects: list[Effect] = []
+
+    # ---------------------------------------------------------------- events
+
+    def configure(self, configuration: Configuration, now: float) -> list[Effect]:
+        """Take a configuration if it is newer than the one at hand."""
+        before = self.configuration
+        if before is not None and configuration.revision <= before.revision:
+            return []
+        self.configuration = configuration
+        self._slots_stale = True
+        self._effects.append(Tell(self.configuration_message(), all_regions=True))
+        if before is None:
+            self._settled = not configuration.started
+        for view in self._views.values():
+            self._reconfigure(view)
+        for number, session in self.sessions.items():
+            if session.viewpoint in self._views:
+                self._effects.append(Send(number, {"t": m.CONFIG, "config": encode(self._pod_config(session.hello))}))
+        waiting, self._waiting = self._waiting, []
+        for number in waiting:
+            if number in self.sessions:
+                self._welcome(number, now)
+        return self._done(now)
+
+    def hello(self, number: int, hello: Hello, now: float) -> list[Effect]:
+        """A pod registers over a new session."""
+        viewpoint = Viewpoint(hello.tier, hello.region, hello.zone)
+        self.sessions[number] = Session(hello, viewpoint)
+        if self.configuration is None:
+            self._waiting.append(number)
+            return []
+        self._welcome(number, now)
+        return self._done(now)
+
+    def ack(self, number: int, revision: int, config: Revision | None, now: float) -> list[Effect]:
+        """A pod routes by this revision of its table, and acts on this configuration."""
+        session = self.sessions.get(number)
+        if session is None:
+            return []
+        session.acked = revision
+        session.config_acked = config
+        self._reckon(number, session)
+        return self._done(now)
+
+    def bye(self, number: int, now: float) -> list[Effect]:
+        """A pod leaves: nobody routes to it any more once it is told LEFT; it may still finish what it has."""
+        session = self.sessions.get(number)
+        if session is None:
+            return []
+        session.leaving = True
+        self._watch(session.hello.id)
+        self._disown(number)
+        return self._done(now)
+
+    def lost(self, number: int, now: float) -> list[Effect]:
+        """A session has ended, said or not."""
+        session = self.sessions.pop(number, None)
+        if session is None:
+            return []
+        view = self._views.get(session.viewpoint)
+        if view is not None:
+            view.sessions.discard(number)
+        for id, holders in self._watched.items():
+            if number in holders:
+                holders.discard(number)
+                self._held_by_fewer(id)
+        self._disown(number, session)
+        self._unwatch(session.hello.id)
+        return self._done(now)
+
+    def peer_entries(self, connection: int, peer: str, entries: Sequence[Hello], now: float) -> list[Effect]:
+        """A eureka of this region tells all its entries; the first word on a new connection."""
+        known = self._peers.setdefault(peer, Peer())
+        touched = {*known.entries, *(e.id for e in entries)}
+        known.entries = {entry.id: entry for entry in entries}
+        known.connection = connection
+        self._recount(touched)
+        return self._done(now)
+
+    def peer_changes(
+        self, connection: int, peer: str, up: Sequence[Hello], down: Sequence[str], now: float
+    ) -> list[Effect]:
+        """A eureka of this region tells what has changed since its last word."""
+        known = self._peers.get(peer)
+        if known is None or known.connection != connection:
+            return []
+        for entry in up:
+            known.entries[entry.id] = entry
+        for id in down:
+            known.entries.pop(id, None)
+        self._recount({*(e.id for e in up), *down})
+        return self._done(now)
+
+    def peer_lost(self, connection: int, peer: str, now: float) -> list[Effect]:
+        """A eureka's connection to us has ended; its clients get time to register elsewhere."""
+        known = self._peers.get(peer)
+        if known is not None and known.connection == connection:
+            known.connection = None
+            known.until = now + PEER_GRACE_S
+        return []
+
+    def tick(self, now: float) -> list[Effect]:
+        """Do what was due by now."""
+        for name in [n for n, p in self._peers.items() if p.connection is None and p.until <= now]:
+            gone = self._peers.pop(name)
+            self._recount(gone.entries)
+        if not self._settled and self.configuration is not None and now >= self._started_at + SETTLE_S:
+            self._settled = True
+            for view in self._views.values():
+                self._effects += [Send(number, view.table(partial=False)) for number in view.sessions]
+        return self._done(now)
+
+    def deadline(self) -> float | None:
+        """When `tick` is due next, or None."""
+        due = [peer.until for peer in self._peers.values() if peer.connection is None]
+        if self.configuration is not None and not self._settled:
+            due += [self._started_at + SETTLE_S]
+        if self.configuration is not None and not self._granting:
+            due += [self._started_at + GRANT_WAIT_S]
+        if self._programmed_stale_since is not None:
+            due += [self._programmed_stale_since + PROGRAMMED_EVERY_S]
+        return min(due, default=None)
+
+    def follow(self, id: str) -> list[Effect]:
+        """Begin to tell how many callers of ours hold a table with this pod."""
+        self._watch(id)
+        self._followed.add(id)
+        return [Inform({"t": m.HOLDERS, "id": id, "holders": len(self._watched[id])})]
+
+    def unfollow(self, id: str) -> list[Effect]:
+        """Stop it."""
+        self._followed.discard(id)
+        self._unwatch(id)
+        return []
+
+    # ---------------------------------------------------------------- questions
+
+    def holders(self, id: str) -> set[int]:
+        """Sessions of pods that acknowledged a table with this pod in it; its own does not count."""
+        return {number for number, session in self.sessions.items() if self._holds(session, id)}
+
+    def edges(self) -> list[tuple[str, str]]:
+        """Discovered edges whose caller has its session here: (caller, callee), ids."""
+        return [
+            (session.hello.id, callee)
+            for number, session in self.sessions.items()
+            if session.viewpoint in self._views and self._own.get(session.hello.id) == number
+            for callee in self._views[session.viewpoint].history.get(session.acked, ())
+            if callee != session.hello.id
+        ]
+
+    def own_entries(self) -> list[Hello]:
+        """The entries that this eureka owns."""
+        return [self.sessions[number].hello for number in self._own.values()]
+
+    def entries_message(self) -> Message:
+        """First word to a eureka of this region."""
+        return {"t": m.ENTRIES, "entries": [encode(hello) for hello in self.own_entries()]}
+
+    def configuration_message(self) -> Message:
+        """The configuration at hand, or an empty message."""
+        return {"t": m.CONFIG, "configuration": encode(self.configuration)} if self.configuration else {}
+
+    # ---------------------------------------------------------------- sessions
+
+    def _welcome(self, number: int, now: float) -> None:
+        session = self.sessions[number]
+        hello = session.hello
+        if hello.zone == ANYWHERE and hello.slot is None:
+            hello = session.hello = replace(hello, slot=0, grant=0)  # alone in its space
+        view = self._view(session.viewpoint, hello.package)
+        view.sessions.add(number)
+        self._effects.append(
+            Send(
+                number,
+                {
+                    "t": m.WELCOME,
+                    "protocol": PROTOCOL,
+                    "eureka": self.name,
+                    "region": self.region,
+                    "zone": self.zone,
+                    "config": encode(self._pod_config(hello)),
+                    "slot": hello.slot,
+                    "grant": hello.grant,
+                },
+            )
+        )
+        rival = self.known.get(hello.id)
+        if rival is None or tuple(rival.registration) <= tuple(hello.registration):
+            self._own[hello.id] = number
+            self._changed({hello.id})
+        self._effects.append(Send(number, view.table(partial=not self._settled)))
+
+    def _disown(self, number: int, session: Session | None = None) -> None:
+        session = session or self.sessions[number]
+        if self._own.get(session.hello.id) == number:
+            del self._own[session.hello.id]
+            self._changed({session.hello.id})
+
+    def _changed(self, ids: Iterable[str]) -> None:
+        """Own entries have changed: tell the peers, recount."""
+        ids = set(ids)
+        up = [encode(self.sessions[self._own[id]].hello) for id in ids if id in self._own]
+        down = [id for id in ids if id not in self._own]
+        self._effects.append(Tell({"t": m.CHANGES, "up": up, "down": down}))
+        self._recount(ids)
+
+    # ---------------------------------------------------------------- the union
+
+    def _recount(self, ids: Iterable[str]) -> None:
+        for id in ids:
+            claims = [peer.entries[id] for peer in self._peers.values() if id in peer.entries]
+            number = self._own.get(id)
+            if number is not None:
+                mine = self.sessions[number].hello
+                if any(tuple(claim.registration) > tuple(mine.registration) for claim in claims):
+                    del self._own[id]  # it registered elsewhere since: its session here is about to end
+                    self._effects.append(Tell({"t": m.CHANGES, "up": [], "down": [id]}))
+                else:
+                    claims.append(mine)
+            winner = max(claims, key=lambda claim: tuple(claim.registration), default=None)
+            if winner is None:
+                self.known.pop(id, None)
+                self._slots_stale = True
+                for view in self._views.values():
+                    view.drop(id)
+            elif self.known.get(id) != winner:
+                self._slots_stale = True
+                self.known[id] = winner
+                instance = _instance(winner)
+                for view in self._views.values():
+                    if view.wants(instance):
+                        view.put(instance)
+
+    def _view(self, viewpoint: Viewpoint, package: str) -> View:
+        view = self._views.get(viewpoint)
+        if view is None:
+            tier = self._tier(viewpoint.tier)
+            across = tier is not None and EUREKA in tier.dependencies
+            view = View(viewpoint, package, across, ())
+            self._views[viewpoint] = view
+            self._reconfigure(view)
+        return view
+
+    def _reconfigure(self, view: View) -> None:
+        assert self.configuration is not None
+        tier = self._tier(view.viewpoint.tier)
+        view.across = tier is not None and EUREKA in tier.dependencies
+        dependencies = dependencies_of(self.configuration, view.viewpoint, self.region)
+        if dependencies == view.dependencies and view.history:
+            return
+        view.dependencies = dependencies
+        view.members = {i.id: i for i in map(_instance, self.known.values()) if view.wants(i)}
+        view.restart(dependencies, self._oldest(view))
+        self._effects += [Send(number, view.table(partial=not self._settled)) for number in view.sessions]
+
+    def _oldest(self, view: View) -> int:
+        return min((self.sessions[number].acked for number in view.sessions), default=view.revision)
+
+    # ---------------------------------------------------------------- who still routes to whom
+
+    def _holds(self, session: Session, id: str) -> bool:
+        view = self._views.get(session.viewpoint)
+        return view is not None and session.hello.id != id and id in view.history.get(session.acked, ())
+
+    def _watch(self, id: str) -> None:
+        if id not in self._watched:
+            self._watched[id] = self.holders(id)
+
+    def _unwatch(self, id: str) -> None:
+        leaving = any(s.leaving and s.hello.id == id for s in self.sessions.values())
+        if id not in self._followed and not leaving:
+            self._watched.pop(id, None)
+
+    def _reckon(self, number: int, session: Session) -> None:
+        """After an acknowledgement: does this pod still, or now, route to the watched ones?"""
+        for id, holders in self._watched.items():
+            if self._holds(session, id):
+                if number not in holders:
+                    holders.add(number)
+                    self._held_by_fewer(id)
+            elif number in holders:
+                holders.discard(number)
+                self._held_by_fewer(id)
+
+    def _held_by_fewer(self, id: str) -> None:
+        if id in self._followed:
+            self._effects.append(Inform({"t": m.HOLDERS, "id": id, "holders": len(self._watched[id])}))
+
+    # ---------------------------------------------------------------- slots
+
+    def _grant(self, now: float) -> None:
+        if self.configuration is None:
+            return
+        if not self._granting and (not self.configuration.started or now >= self._started_at + GRANT_WAIT_S):
+            self._granting = self._slots_stale = True
+        if not self._slots_stale:
+            return
+        self._slots_stale = False
+        spaces: dict[tuple[str, str], list[Hello]] = {}
+        for hello in self.known.values():
+            if hello.region == self.region and hello.zone == self.zone:
+                spaces.setdefault((hello.tier, hello.version), []).append(hello)
+        changed: set[str] = set()
+        for (tier, version), hellos in spaces.items():
+            claims = [Claim(h.id, h.slot, h.grant, h.id in self._own) for h in hellos]
+            self._next_grant = max(self._next_grant, 1 + max((c.grant or 0 for c in claims), default=0))
+            for id, (slot, grant) in assign(
+                claims, self._size(tier, version), self._next_grant, self._granting
+            ).items():
+                number = self._own[id]
+                session = self.sessions[number]
+                session.hello = replace(session.hello, slot=slot, grant=grant)
+                self._effects.append(Send(number, {"t": m.SLOT, "slot": slot, "grant": grant}))
+                changed.add(id)
+        if changed:
+            self._changed(changed)
+            self._slots_stale = False
+
+    def _size(self, tier: str, version: str) -> int:
+        found = self._tier(tier)
+        return sum(
+            place.size
+            for candidate in (found.versions if found else ())
+            if candidate.version == version
+            for place in candidate.places
+            if (place.region, place.zone) == (self.region, self.zone)
+        )
+
+    # ---------------------------------------------------------------- the end of every event
+
+    def _done(self, now: float) -> list[Effect]:
+        self._grant(now)
+        for view in self._views.values():
+            if view.changed:
+                delta = view.advance(self._oldest(view))
+                self._effects += [Send(number, delta) for number in view.sessions]
+        self._say_left()
+        self._tell_programmed(now)
+        effects, self._effects = self._effects, []
+        return effects
+
+    def _say_left(self) -> None:
+        for id in [id for id, holders in self._watched.items() if not holders]:
+            for number, session in self.sessions.items():
+                if session.leaving and session.hello.id == id:
+                    session.leaving = False
+                    self._effects.append(Send(number, {"t": m.LEFT}))
+            self._unwatch(id)
+
+    def _tell_programmed(self, now: float) -> None:
+        if self.configuration is None:
+            return
+        if self._programmed_stale_since is None:
+            self._programmed_stale_since = now
+        if now < self._programmed_stale_since + PROGRAMMED_EVERY_S:
+            return
+        self._programmed_stale_since = None
+        current = self.configuration.revision
+        owned = [self.sessions[number] for number in self._own.values()]
+        acked = sum(s.config_acked == current and s.acked == self._views[s.viewpoint].revision for s in owned)
+        word = (current, len(owned), acked)
+        if word != self._programmed:
+            self._programmed = word
+            self._effects.append(Inform(self.programmed_message()))
+
+    def programmed_message(self) -> Message:
+        """Which configuration is in force here, for how many pods, and how many of them act on it."""
+        if self._programmed is None:
+            return {"t": m.PROGRAMMED, "revision": None, "pods": 0, "acked": 0}
+        revision, pods, acked = self._programmed
+        return {"t": m.PROGRAMMED, "revision": encode(revision), "pods": pods, "acked": acked}
+
+    def _tier(self, name: str) -> TierConfig | None:
+        assert self.configuration is not None
+        return next((tier for tier in self.configuration.tiers if tier.name == name), None)
+
+    def _pod_config(self, hello: Hello) -> PodConfig:
+        configuration = self.configuration
+        assert configuration is not None
+        tier = self._tier(hello.tier)
+        names = tuple(region.region for region in configuration.regions)
+        zones = next((region.zones for region in configuration.regions if region.region == hello.region), ())
+        return PodConfig(
+            revision=configuration.revision,
+            rate_per_second=tier.rate_per_second if tier else 0,
+            deadline_ms=configuration.deadline_ms,
+            otlp_endpoint=configuration.otlp_endpoint,
+            samples_per_million=configuration.samples_per_million,
+            regions=regions_of(tier, hello.region, names) if tier else (hello.region,),
+            zones=zones,
+        )
+
+
+def _instance(hello: Hello) -> Instance:
+    return Instance(
+        hello.id, hello.tier, hello.package, hello.version, hello.region, hello.zone, hello.address, hello.port
+    )
+
+
+def dumps(message: Message) -> str:
+    """A message as it goes over the wire."""
+    return json.dumps(message, separators=(",", ":"))

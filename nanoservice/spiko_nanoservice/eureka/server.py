@@ -1,0 +1,283 @@
+"""The eureka's shell: WebSockets in, the pure registry between, WebSockets out (aiohttp).
+
+| path | who | what |
+|---|---|---|
+| /register | pods | sessions |
+| /peer | other eurekas | their entries |
+| /control | operator, command line | configurations in; programmed, seconds, holders, hurt out |
+| /edges, /totals | anybody | discovered nodes and edges; counts and histograms since this eureka began |
+| /healthz, /readyz | kubelet | |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from spiko_nanoservice.contract import Configuration, ContractError, Hello, Revision, decode, encode
+from spiko_nanoservice.eureka import messages as m
+from spiko_nanoservice.eureka.messages import Message
+from spiko_nanoservice.eureka.registry import Effect, Inform, Registry, Send, Tell, dumps
+from spiko_nanoservice.eureka.totals import Totals
+
+HEARTBEAT_S = 2.0  # a ping every 2 s, its pong awaited for 1 s: gone after three seconds of silence
+MOST_MESSAGE_BYTES = 16 * 1024 * 1024
+log = logging.getLogger("spiko.eureka")
+
+
+class PeerLink:
+    """Our connection to another eureka: everything we tell goes out here."""
+
+    def __init__(self, socket: Any, same_region: bool) -> None:
+        self.outbox: asyncio.Queue[str] = asyncio.Queue()
+        self.same_region = same_region
+        self._socket = socket
+
+    async def pump(self) -> None:
+        """Send until cancelled or broken."""
+        while True:
+            await self._socket.send_str(await self.outbox.get())
+
+
+class Eureka:
+    """One registry with its connections.
+
+    Args:
+        name: unique over restarts.
+        region: its region.
+        zone: its zone.
+
+    """
+
+    def __init__(self, name: str, region: str, zone: str) -> None:
+        grant_base = int(time.time() * 1000)  # older than any later grant, whichever process gave it
+        self.registry = Registry(name, region, zone, time.monotonic(), grant_base)
+        self.totals = Totals()
+        self.peers: set[PeerLink] = set()
+        self._numbers = itertools.count(1)
+        self._pods: dict[int, asyncio.Queue[str]] = {}
+        self._followers: set[asyncio.Queue[str]] = set()
+        self._wake = asyncio.Event()
+
+    # ---------------------------------------------------------------- effects
+
+    def carry_out(self, effects: list[Effect]) -> None:
+        """Queue what the registry wants said; sending never waits here."""
+        for effect in effects:
+            match effect:
+                case Send(session, message):
+                    if outbox := self._pods.get(session):
+                        outbox.put_nowait(dumps(message))
+                case Tell(message, all_regions):
+                    text = dumps(message)
+                    for peer in self.peers:
+                        if peer.same_region or all_regions:
+                            peer.outbox.put_nowait(text)
+                case Inform(message):
+                    self.inform(message)
+        self._wake.set()
+
+    def inform(self, message: Message) -> None:
+        """Say something to all followers."""
+        text = dumps(message)
+        for outbox in self._followers:
+            outbox.put_nowait(text)
+
+    async def tick(self) -> None:
+        """Call the registry when something of its is due; runs for ever."""
+        while True:
+            self._wake.clear()
+            due = self.registry.deadline()
+            wait = None if due is None else max(0.0, due - time.monotonic())
+            try:
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+            except TimeoutError:
+                self.carry_out(self.registry.tick(time.monotonic()))
+
+    async def count_seconds(self) -> None:
+        """End a second every second; runs for ever."""
+        while True:
+            await asyncio.sleep(1.0)
+            second = self.totals.second(self.registry.name)
+            if second is not None and self._followers:
+                self.inform(second)
+
+    # ---------------------------------------------------------------- pods
+
+    async def register(self, request: web.Request) -> web.WebSocketResponse:
+        """One pod's session."""
+        wanted = request.query.get("region", self.registry.region)
+        if wanted != self.registry.region:
+            raise web.HTTPConflict(text=f"region: this eureka is of {self.registry.region}, not {wanted}\n")
+        number = next(self._numbers)
+        async with self._socket(request) as (socket, outbox):
+            self._pods[number] = outbox
+            try:
+                async for message in _messages(socket):
+                    self._from_pod(number, message)
+            except (ContractError, KeyError, TypeError, ValueError) as error:
+                log.warning("session %d ends: it does not follow the contract: %s", number, error)
+            finally:
+                del self._pods[number]
+                self.carry_out(self.registry.lost(number, time.monotonic()))
+        return socket
+
+    def _from_pod(self, number: int, message: Message) -> None:
+        now = time.monotonic()
+        match message["t"]:
+            case m.HELLO:
+                self.carry_out(self.registry.hello(number, decode(Hello, message["hello"]), now))
+            case m.ACK:
+                config = decode(Revision, message["config"]) if message.get("config") else None
+                self.carry_out(self.registry.ack(number, int(message["revision"]), config, now))
+            case m.REPORT:
+                session = self.registry.sessions.get(number)
+                if session is not None:
+                    h = session.hello
+                    self.totals.add((h.tier, h.version, h.region, h.zone), message)
+                    for id, errors in message.get("hurt", {}).items():
+                        self.inform({"t": m.HURT, "id": id, "errors": errors})
+            case m.BYE:
+                self.carry_out(self.registry.bye(number, now))
+            case other:
+                raise ContractError(f"t: {other!r} is no message from a pod")
+
+    # ---------------------------------------------------------------- peers
+
+    async def peer(self, request: web.Request) -> web.WebSocketResponse:
+        """Another eureka tells us what it has."""
+        number = next(self._numbers)
+        name = ""
+        async with self._socket(request) as (socket, outbox):
+            outbox.put_nowait(dumps(self.introduction()))
+            try:
+                async for message in _messages(socket):
+                    name = self._from_peer(number, name, message)
+            except (ContractError, KeyError, TypeError, ValueError) as error:
+                log.warning("peer %s ends: it does not follow the contract: %s", name, error)
+            finally:
+                if name:
+                    self.carry_out(self.registry.peer_lost(number, name, time.monotonic()))
+        return socket
+
+    def introduction(self) -> Message:
+        """Who we are."""
+        return {"t": m.PEER, "name": self.registry.name, "region": self.registry.region, "zone": self.registry.zone}
+
+    def _from_peer(self, number: int, name: str, message: Message) -> str:
+        now = time.monotonic()
+        match message["t"]:
+            case m.PEER:
+                return str(message["name"])
+            case m.ENTRIES:
+                entries = [decode(Hello, entry) for entry in message["entries"]]
+                self.carry_out(self.registry.peer_entries(number, name, entries, now))
+            case m.CHANGES:
+                up = [decode(Hello, entry) for entry in message["up"]]
+                down = [str(id) for id in message["down"]]
+                self.carry_out(self.registry.peer_changes(number, name, up, down, now))
+            case m.CONFIG:
+                self.carry_out(self.registry.configure(decode(Configuration, message["configuration"]), now))
+            case other:
+                raise ContractError(f"t: {other!r} is no message from a eureka")
+        return name
+
+    # ---------------------------------------------------------------- operator, command line
+
+    async def control(self, request: web.Request) -> web.WebSocketResponse:
+        """Whoever configures or follows."""
+        async with self._socket(request) as (socket, outbox):
+            outbox.put_nowait(dumps(self.introduction() | {"t": m.EUREKA}))
+            outbox.put_nowait(dumps(self.registry.programmed_message()))
+            self._followers.add(outbox)
+            try:
+                async for message in _messages(socket):
+                    self._from_control(message)
+            except (ContractError, KeyError, TypeError, ValueError) as error:
+                outbox.put_nowait(dumps({"t": "refused", "message": str(error)}))
+                await asyncio.sleep(0)
+                log.warning("a control connection ends: %s", error)
+            finally:
+                self._followers.discard(outbox)
+        return socket
+
+    def _from_control(self, message: Message) -> None:
+        match message["t"]:
+            case m.CONFIG:
+                configuration = decode(Configuration, message["configuration"])
+                self.carry_out(self.registry.configure(configuration, time.monotonic()))
+            case m.FOLLOW:
+                self.carry_out(self.registry.follow(str(message["id"])))
+            case m.UNFOLLOW:
+                self.carry_out(self.registry.unfollow(str(message["id"])))
+            case other:
+                raise ContractError(f"t: {other!r} is no message from an operator")
+
+    async def edges(self, request: web.Request) -> web.Response:
+        """Discovered nodes and edges of the pods that have their session here."""
+        return web.json_response(
+            {
+                "nodes": [encode(hello) for hello in self.registry.own_entries()],
+                "edges": [list(edge) for edge in self.registry.edges()],
+            }
+        )
+
+    async def read_totals(self, request: web.Request) -> web.Response:
+        """Counts and histograms since this eureka began."""
+        return web.json_response(self.totals.totals())
+
+    async def health(self, request: web.Request) -> web.Response:
+        """Alive, and listening."""
+        return web.Response(text="ok\n")
+
+    def application(self) -> web.Application:
+        """The routes."""
+        application = web.Application()
+        application.router.add_get("/register", self.register)
+        application.router.add_get("/peer", self.peer)
+        application.router.add_get("/control", self.control)
+        application.router.add_get("/edges", self.edges)
+        application.router.add_get("/totals", self.read_totals)
+        application.router.add_get("/healthz", self.health)
+        application.router.add_get("/readyz", self.health)
+        return application
+
+    # ---------------------------------------------------------------- sockets
+
+    @asynccontextmanager
+    async def _socket(self, request: web.Request) -> AsyncIterator[tuple[web.WebSocketResponse, asyncio.Queue[str]]]:
+        """A WebSocket with an outbox of its own: a slow reader delays nobody else."""
+        socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=MOST_MESSAGE_BYTES, compress=False)
+        await socket.prepare(request)
+        outbox: asyncio.Queue[str] = asyncio.Queue()
+        pump = asyncio.create_task(_pump(socket, outbox))
+        try:
+            yield socket, outbox
+        finally:
+            pump.cancel()
+
+
+async def _pump(socket: web.WebSocketResponse, outbox: asyncio.Queue[str]) -> None:
+    try:
+        while True:
+            await socket.send_str(await outbox.get())
+    except (ConnectionError, RuntimeError):
+        return  # the reading side sees the end as well, and cleans up
+
+
+async def _messages(socket: web.WebSocketResponse) -> AsyncIterator[Message]:
+    async for frame in socket:
+        if frame.type == WSMsgType.TEXT:
+            message = json.loads(frame.data)
+            if not isinstance(message, dict):
+                raise ContractError(f"message: {frame.data[:80]!r} is no object")
+            yield message

@@ -1,0 +1,92 @@
+"""Pure: routing tables as revisions. A view is the table of one viewpoint; its pods get it whole once and then only deltas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from spiko_nanoservice.contract import Dependency, Instance, encode
+from spiko_nanoservice.eureka.messages import DELTA, TABLE, Message
+from spiko_nanoservice.eureka.visibility import Viewpoint, sees
+
+
+@dataclass(slots=True)
+class View:
+    """The table of all pods that share a viewpoint.
+
+    `history` has the members of every revision that some pod may still be at: an edge is discovered when its caller acknowledged a table
+    with the callee in it, and a death is noticed when the last caller acknowledged one without.
+    """
+
+    viewpoint: Viewpoint
+    package: str
+    across: bool
+    dependencies: tuple[Dependency, ...]
+    revision: int = 1
+    members: dict[str, Instance] = field(default_factory=dict)
+    history: dict[int, frozenset[str]] = field(default_factory=dict)
+    sessions: set[int] = field(default_factory=set)
+    added: dict[str, Instance] = field(default_factory=dict)
+    removed: set[str] = field(default_factory=set)
+
+    def wants(self, instance: Instance) -> bool:
+        """Whether an instance belongs in this table."""
+        return any(d.tier == instance.tier for d in self.dependencies) and sees(
+            self.viewpoint, self.package, self.across, instance.tier, instance.region, instance.zone
+        )
+
+    def put(self, instance: Instance) -> None:
+        """Note a new or changed instance; nothing if it is there already."""
+        if self.members.get(instance.id) != instance:
+            self.members[instance.id] = instance
+            self.added[instance.id] = instance
+            self.removed.discard(instance.id)
+
+    def drop(self, id: str) -> None:
+        """Note that an instance has gone."""
+        if self.members.pop(id, None) is not None:
+            if id not in self.added or id in self.history.get(self.revision, ()):
+                self.removed.add(id)
+            self.added.pop(id, None)
+
+    @property
+    def changed(self) -> bool:
+        """Whether a new revision is due."""
+        return bool(self.added or self.removed)
+
+    def advance(self, oldest: int) -> Message:
+        """Make the next revision and return its delta.
+
+        Args:
+            oldest: the lowest revision that a pod of this view has acknowledged; older history is forgotten.
+
+        """
+        message: Message = {
+            "t": DELTA,
+            "base": self.revision,
+            "revision": self.revision + 1,
+            "add": [encode(instance) for instance in self.added.values()],
+            "remove": sorted(self.removed - self.added.keys()),
+        }
+        self._next(oldest)
+        return message
+
+    def restart(self, dependencies: tuple[Dependency, ...], oldest: int) -> None:
+        """Make the next revision for another list of dependencies; pods get the table whole."""
+        self.dependencies = dependencies
+        self._next(oldest)
+
+    def table(self, partial: bool) -> Message:
+        """The whole table at its present revision."""
+        return {
+            "t": TABLE,
+            "revision": self.revision,
+            "partial": partial,
+            "dependencies": [encode(dependency) for dependency in self.dependencies],
+            "instances": [encode(instance) for instance in self.members.values()],
+        }
+
+    def _next(self, oldest: int) -> None:
+        self.revision += 1
+        self.added, self.removed = {}, set()
+        self.history = {revision: ids for revision, ids in self.history.items() if revision >= oldest}
+        self.history[self.revision] = frozenset(self.members)

@@ -1,0 +1,246 @@
+"""A pooled HTTP/1.1 client for calls between tiers: one pool per instance, last used first.
+
+It knows Content-Length and chunked bodies, a deadline per call, a cap on connections, and what to do with a kept-alive connection that the
+other side closed: if it dies before the first byte of the reply, the call is sent once more on a fresh connection (GET and PUT of a key
+may be repeated). Nothing else is retried here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httptools
+
+from spiko_nanoservice.errors import CallError
+
+MOST_CONNECTIONS = 512  # per instance; a call beyond it is refused at once: Overloaded
+IDLE_S = 60.0  # under the server's 75, so that it is the client that ends an idle connection
+
+
+class Reason:
+    """Why a call failed, in `spiko-reason`, counters and `error.type`."""
+
+    NO_ROUTE = "no_route"
+    REFUSED = "refused"
+    RESET = "reset"
+    TIMEOUT = "timeout"
+    OVERLOADED = "overloaded"
+    INJECTED = "injected"
+    PROTOCOL = "protocol"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete answer. `service_us` is what the other side says it took, or None."""
+
+    status: int
+    body: bytes
+    service_us: int | None
+    reason: str
+
+
+class ClientConnection(asyncio.Protocol):
+    """One connection; at most one call at a time."""
+
+    __slots__ = ("_headers", "_parser", "_parts", "_pool", "_replied", "_timer", "_waiter", "idle_since", "transport")
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._waiter: asyncio.Future[Reply] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._parts: list[bytes] = []
+        self._headers: dict[bytes, bytes] = {}
+        self._replied = False
+        self.idle_since = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected."""
+        self.transport = transport  # type: ignore[assignment]  # uvloop's is no subclass
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """A call in progress fails: `RESET`; if nothing had come yet the pool may send it again."""
+        self.transport = None
+        self._pool.lost(self)
+        self._fail(Reason.RESET)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser."""
+        if self._waiter is None:  # an answer to no question
+            self._close()
+            return
+        self._replied = True
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._close()
+            self._fail(Reason.PROTOCOL)
+
+    @property
+    def replied(self) -> bool:
+        """Whether any byte of the reply has come."""
+        return self._replied
+
+    def on_message_begin(self) -> None:
+        """A reply begins."""
+        self._parts = []
+        self._headers = {}
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep the two that are wanted."""
+        lower = name.lower()
+        if lower in (b"server-timing", b"spiko-reason"):
+            self._headers[lower] = value
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._parts.append(body)
+
+    def on_message_complete(self) -> None:
+        """The reply is whole; the connection goes back to the pool."""
+        status = self._parser.get_status_code()
+        if status < 200:  # 100 Continue: the real one follows
+            return
+        reply = Reply(
+            status,
+            b"".join(self._parts),
+            parse_server_timing(self._headers.get(b"server-timing")),
+            self._headers.get(b"spiko-reason", b"").decode("latin-1"),
+        )
+        waiter, self._waiter = self._waiter, None
+        self._stop_timer()
+        if self._parser.should_keep_alive():
+            self._pool.give_back(self)
+        else:
+            self._close()
+        if waiter is not None and not waiter.done():
+            waiter.set_result(reply)
+
+    def send(self, request: bytes, timeout_s: float) -> asyncio.Future[Reply]:
+        """Write a request; the future has the reply or a CallError."""
+        assert self.transport is not None
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        self._replied = False
+        self._timer = loop.call_later(timeout_s, self._expire)
+        self.transport.write(request)
+        return self._waiter
+
+    def _expire(self) -> None:
+        self._timer = None
+        if self.transport is not None:
+            self.transport.abort()  # the reply may still come: this connection cannot be used again
+        self._fail(Reason.TIMEOUT)
+
+    def _fail(self, reason: str) -> None:
+        self._stop_timer()
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(CallError(reason))
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+
+class Pool:
+    """Connections to one address."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self._address, self._port = address, port
+        self._idle: list[ClientConnection] = []
+        self._open = 0
+        self.host = f"{address}:{port}".encode()
+
+    def lost(self, connection: ClientConnection) -> None:
+        """A connection has ended."""
+        self._open -= 1
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def give_back(self, connection: ClientConnection) -> None:
+        """A connection is free again."""
+        connection.idle_since = asyncio.get_running_loop().time()
+        self._idle.append(connection)
+
+    async def call(
+        self, method: bytes, path: bytes, headers: Callable[[], bytes], body: bytes, timeout_s: float
+    ) -> Reply:
+        """Send one request and wait for its reply, at most `timeout_s`.
+
+        `headers` is asked at the moment of sending: the time left must not include the wait for a connection.
+
+        Raises:
+            CallError: with its reason.
+
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout_s
+        while True:
+            fresh = not self._idle
+            connection = await self._connect(end - loop.time()) if fresh else self._idle.pop()
+            if connection.transport is None or connection.transport.is_closing():
+                continue  # closed while it lay idle
+            length = b"Content-Length: %d\r\n" % len(body) if body or method != b"GET" else b""
+            head = b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (method, path, self.host, headers(), length)
+            try:
+                return await connection.send(head + body, max(0.0, end - loop.time()))
+            except CallError as error:
+                if fresh or connection.replied or error.reason != Reason.RESET:
+                    raise
+
+    def close_idle(self, now: float) -> None:
+        """End connections that nobody has used for a minute."""
+        for connection in [c for c in self._idle if now - c.idle_since > IDLE_S]:
+            if connection.transport is not None:
+                connection.transport.close()
+
+    def close(self) -> None:
+        """End all idle connections; those in use end with their call."""
+        for connection in list(self._idle):
+            if connection.transport is not None:
+                connection.transport.close()
+
+    async def _connect(self, timeout_s: float) -> ClientConnection:
+        if self._open >= MOST_CONNECTIONS:
+            raise CallError(Reason.OVERLOADED)
+        self._open += 1
+        try:
+            async with asyncio.timeout(max(0.0, timeout_s)):
+                loop = asyncio.get_running_loop()
+                _, connection = await loop.create_connection(lambda: ClientConnection(self), self._address, self._port)
+        except TimeoutError as error:
+            self._open -= 1
+            raise CallError(Reason.TIMEOUT) from error
+        except OSError as error:
+            self._open -= 1
+            raise CallError(Reason.REFUSED) from error
+        return connection
+
+
+def parse_server_timing(value: bytes | None) -> int | None:
+    """Microseconds of the `app` metric of a Server-Timing header; None if it is not there.
+
+    >>> parse_server_timing(b"app;dur=1.250")
+    1250
+    >>> parse_server_timing(b"cache;dur=2") is None
+    True
+    """
+    if value is None:
+        return None
+    for metric in value.split(b","):
+        name, *parameters = metric.strip().split(b";")
+        if name == b"app":
+            for parameter in parameters:
+                key, _, number = parameter.strip().partition(b"=")
+                if key == b"dur" and number.replace(b".", b"", 1).isdigit():
+                    return round(float(number) * 1000)
+    return None

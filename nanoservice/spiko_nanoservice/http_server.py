@@ -1,0 +1,284 @@
+"""A small HTTP/1.1 server on `asyncio.Protocol` and llhttp: what a tier needs and nothing more.
+
+Requests of one connection are answered in order, pipelined or not. Malformed or oversized input gets 400, 413 or 431 and the connection
+ends. `drain` stops accepting, ends idle connections, and lets requests in progress finish with `Connection: close`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+import httptools
+
+MOST_HEADER_BYTES = 65_536
+MOST_BODY_BYTES = 1_048_576
+IDLE_S = 75.0
+MOST_PIPELINED = 128
+
+REASONS = {
+    200: b"OK",
+    400: b"Bad Request",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    413: b"Content Too Large",
+    431: b"Request Header Fields Too Large",
+    500: b"Internal Server Error",
+    503: b"Service Unavailable",
+    504: b"Gateway Timeout",
+}
+_HEADS = {
+    status: b"HTTP/1.1 %d %b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: " % (status, reason)
+    for status, reason in REASONS.items()
+}
+_WANTED = {
+    b"traceparent": "traceparent",
+    b"tracestate": "tracestate",
+    b"baggage": "baggage",
+    b"spiko-deadline-ms": "deadline",
+    b"expect": "expect",
+}
+
+
+class Request:
+    """One request as it came; header values are None if absent. `arrived_ns` is on the `perf_counter` clock."""
+
+    __slots__ = (
+        "arrived_ns",
+        "baggage",
+        "body",
+        "connection",
+        "deadline",
+        "expect",
+        "keep_alive",
+        "method",
+        "path",
+        "traceparent",
+        "tracestate",
+    )
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.method = b""
+        self.path = b""
+        self.body = b""
+        self.traceparent: bytes | None = None
+        self.tracestate: bytes | None = None
+        self.baggage: bytes | None = None
+        self.deadline: bytes | None = None
+        self.expect: bytes | None = None
+        self.keep_alive = True
+        self.arrived_ns = 0
+
+    def reply(self, status: int, body: bytes, extra: bytes = b"") -> None:
+        """Send the answer; `extra` are whole header lines. A peer that has gone is nobody's fault."""
+        self.connection.finish(self, status, body, extra)
+
+
+Handler = Callable[[Request], None]
+
+
+class Server:
+    """Shared by all connections: the handler and who is connected."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+        self.connections: set[Connection] = set()
+        self.draining = False
+        self.busy = 0
+        self._listener: asyncio.Server | None = None
+
+    async def listen(self, address: str, port: int) -> tuple[str, int]:
+        """Start to listen; port 0 picks a free one. Raises OSError if the address cannot be had."""
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(lambda: Connection(self), address, port, backlog=1024)
+        bound = self._listener.sockets[0].getsockname()
+        return bound[0], bound[1]
+
+    async def drain(self, grace_s: float) -> None:
+        """Stop accepting, end idle connections, wait until the busy ones are answered; at most `grace_s`."""
+        self.draining = True
+        if self._listener is not None:
+            self._listener.close()
+        for connection in list(self.connections):
+            connection.close_if_idle()
+        end = time.monotonic() + grace_s
+        while self.connections and time.monotonic() < end:
+            await asyncio.sleep(0.01)
+        for connection in list(self.connections):
+            connection.abort()
+
+
+class Connection(asyncio.Protocol):
+    """One accepted connection."""
+
+    __slots__ = (
+        "_busy",
+        "_header_bytes",
+        "_idle_since",
+        "_idle_timer",
+        "_parser",
+        "_parts",
+        "_queue",
+        "_refusal",
+        "_request",
+        "_server",
+        "_size",
+        "_transport",
+    )
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._request: Request | None = None
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._header_bytes = 0
+        self._busy = False
+        self._queue: deque[Request] = deque()
+        self._refusal = b""  # said after the requests before it were answered
+        self._idle_since = 0.0
+        self._idle_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; the idle timer runs from here."""
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self._transport = transport  # type: ignore[assignment]  # uvloop's is no subclass
+        self._server.connections.add(self)
+        self._watch_idle()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it; a reply that comes later is dropped."""
+        self._transport = None
+        self._server.connections.discard(self)
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; it calls the `on_` methods."""
+        self._header_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(400, b"no protocol upgrade here\n")
+        except httptools.HttpParserError:
+            self._refuse(400, b"not HTTP/1.1\n")
+        else:
+            if self._request is not None and self._request.method == b"" and self._header_bytes > MOST_HEADER_BYTES:
+                self._refuse(431, b"headers over 65536 bytes\n")
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._request = Request(self)
+        self._parts = []
+        self._size = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Its target, perhaps in pieces."""
+        if self._request is not None:
+            self._request.path += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep the few that are wanted."""
+        wanted = _WANTED.get(name) or _WANTED.get(name.lower())
+        if wanted is not None and self._request is not None:
+            setattr(self._request, wanted, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        request = self._request
+        if request is not None:
+            request.method = self._parser.get_method()
+            if request.expect is not None and request.expect.lower() == b"100-continue" and self._transport is not None:
+                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._size += len(body)
+        if self._size <= MOST_BODY_BYTES:
+            self._parts.append(body)
+
+    def on_message_complete(self) -> None:
+        """Hand the request over, or queue it behind the one in progress."""
+        request, self._request = self._request, None
+        self._header_bytes = 0
+        if request is None or self._transport is None or self._refusal:
+            return
+        request.keep_alive = self._parser.should_keep_alive()
+        if self._size > MOST_BODY_BYTES:
+            self._refuse(413, b"body over 1048576 bytes\n")
+            return
+        if self._parts:
+            request.body = b"".join(self._parts)
+        if self._busy:
+            self._queue.append(request)
+            if len(self._queue) >= MOST_PIPELINED:
+                self._transport.pause_reading()
+        else:
+            self._start(request)
+
+    def _start(self, request: Request) -> None:
+        self._busy = True
+        self._server.busy += 1
+        request.arrived_ns = time.perf_counter_ns()
+        self._server.handler(request)
+
+    def finish(self, request: Request, status: int, body: bytes, extra: bytes) -> None:
+        """Answer the request in progress and go on with the next."""
+        self._busy = False
+        self._server.busy -= 1
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            self._queue.clear()
+            return
+        last = not request.keep_alive or (self._server.draining and not self._queue and not self._refusal)
+        end = b"Connection: close\r\n\r\n" if last else b"\r\n"
+        transport.write(b"%b%d\r\n%b%b%b" % (_HEADS[status], len(body), extra, end, body))
+        if last:
+            transport.close()
+        elif self._queue:
+            if len(self._queue) >= MOST_PIPELINED:
+                transport.resume_reading()
+            self._start(self._queue.popleft())
+        elif self._refusal:
+            transport.write(self._refusal)
+            transport.close()
+        else:
+            self._idle_since = asyncio.get_running_loop().time()
+
+    def close_if_idle(self) -> None:
+        """End a kept-alive connection that has nothing to do."""
+        if not self._busy and self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End it now."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _refuse(self, status: int, body: bytes) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        self._refusal = b"%b%d\r\nConnection: close\r\n\r\n%b" % (_HEADS[status], len(body), body)
+        if self._busy:
+            transport.pause_reading()
+        else:
+            transport.write(self._refusal)
+            transport.close()
+
+    def _watch_idle(self) -> None:
+        self._idle_since = asyncio.get_running_loop().time()
+        self._idle_timer = asyncio.get_running_loop().call_later(IDLE_S, self._check_idle)
+
+    def _check_idle(self) -> None:
+        loop = asyncio.get_running_loop()
+        left = self._idle_since + IDLE_S - loop.time()
+        if not self._busy and left <= 0.0:
+            self.close_if_idle()
+        else:
+            self._idle_timer = loop.call_later(max(left, 1.0), self._check_idle)

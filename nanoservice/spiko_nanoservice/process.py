@@ -1,0 +1,68 @@
+"""One pod's process: settings in, signals and lifeline watched, graceful end. Also the warming that a forking parent does once.
+
+SIGTERM: leave the registry first, keep serving until nobody routes here, then finish what is in progress, report, and end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+
+from spiko_nanoservice.contract import EUREKA
+from spiko_nanoservice.errors import SettingsError
+from spiko_nanoservice.settings import Settings, read_settings
+
+EXIT_SETTINGS = 78  # EX_CONFIG
+
+
+def run(environ: Mapping[str, str]) -> int:
+    """Run one pod until it is told to stop; returns the exit code."""
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        settings = read_settings(environ)
+    except SettingsError as error:
+        logging.getLogger("spiko").error("%s", error)
+        return EXIT_SETTINGS
+    _new_loop(settings)
+    return 0
+
+
+def _new_loop(settings: Settings) -> None:
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_live(settings))
+
+
+async def _live(settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if settings.lifeline is not None:
+        loop.add_reader(settings.lifeline, os._exit, 1)  # its end tells that whoever keeps the cluster has gone
+    gc.collect()
+    gc.freeze()  # what start-up made stays: a full collection need not look at it, and a forked page stays shared
+    if settings.package == EUREKA:
+        from spiko_nanoservice.eureka.pod import EurekaPod
+
+        await EurekaPod(settings).live(stop)
+    else:
+        from spiko_nanoservice.pod import TierPod
+
+        await TierPod(settings).live(stop)
+
+
+def warm() -> None:
+    """Import and run once what every pod runs, so that forked children share those pages; leaves no loop, socket or task behind."""
+    import uvloop
+
+    from spiko_nanoservice.warming import exercise
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(exercise())

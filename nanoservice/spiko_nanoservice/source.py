@@ -1,0 +1,94 @@
+"""Where requests begin: an open-loop source in every denominator. It does not wait for answers; its rate changes live.
+
+The mix is Spigo's, a third each: GET `why?`, which every store knows from birth; GET `Why<q><q*q>` with q from 0 to w-1; PUT of the w-th
+such key, after which w grows. `Why00` is never written, so the share of misses falls as w grows.
+Source: spigo actors/denominator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from random import Random
+
+from spiko_nanoservice.tier import Exchange, Tier
+
+LONGEST_LAG_S = 1.0  # after a stall the source does not make up for more than this
+SHORTEST_SLEEP_S = 0.001
+
+
+class Source:
+    """Sends requests through a tier's routes.
+
+    Args:
+        tier: the denominator.
+        random: the source of the mix.
+
+    """
+
+    def __init__(self, tier: Tier, random: Random) -> None:
+        self._tier, self._random = tier, random
+        self._written = 1
+        self._rate = 0
+        self._changed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def set_rate(self, per_second: int) -> None:
+        """Requests per second from now on; 0 is silence."""
+        if per_second != self._rate:
+            self._rate = per_second
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Send until cancelled: request n of a rate is due n / rate after the rate began."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._changed.clear()
+            rate = self._rate
+            if rate == 0 or not self._tier.routes.has_route:
+                await self._wait(None if rate == 0 else 0.01)
+                continue
+            due = loop.time()
+            while not self._changed.is_set() and self._tier.routes.has_route:
+                now = loop.time()
+                due = max(due, now - LONGEST_LAG_S)
+                while due <= now:
+                    self._send()
+                    due += 1.0 / rate
+                await self._wait(max(SHORTEST_SLEEP_S, due - now))
+
+    async def _wait(self, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def next_request(self) -> tuple[bytes, bytes, bytes]:
+        """Method, path and body of the next request of the mix."""
+        kind = self._random.randrange(3)
+        if kind == 0:
+            return b"GET", b"/k/why%3F", b""
+        if kind == 1:
+            q = self._random.randrange(self._written)
+            return b"GET", b"/k/Why%d%d" % (q, q * q), b""
+        w = self._written
+        self._written += 1
+        return b"PUT", b"/k/Why%d%d" % (w, w * w), b"me"
+
+    def _send(self) -> None:
+        tier = self._tier
+        method, path, body = self.next_request()
+        left_us = tier.config.deadline_ms * 1000
+        exchange = Exchange(method, path, body, time.perf_counter_ns(), left_us, None, tier.tracer)
+        task = asyncio.get_running_loop().create_task(self._forward(exchange))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _forward(self, exchange: Exchange) -> None:
+        await self._tier.forward(exchange, b"")  # the call is the root: its CLIENT span has no parent
+
+    async def finish(self, timeout_s: float) -> None:
+        """Wait for the answers to what was sent, at most `timeout_s`."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)

@@ -1,0 +1,259 @@
+"""The shell of one tier's pod: takes requests, asks the pure role and behavior what to do, does it, records it.
+
+A request that needs no waiting is answered without a task. Every request is answered: with the reply of the tier below, with a miss, or with
+503 or 504 and the reason in `spiko-reason`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from spiko_nanoservice.context import TraceParent, parse_deadline_us, parse_traceparent, render_deadline
+from spiko_nanoservice.contract import Instance, PodConfig, Revision
+from spiko_nanoservice.errors import CallError
+from spiko_nanoservice.http_client import Pool, Reason, Reply
+from spiko_nanoservice.http_server import REASONS, Request
+from spiko_nanoservice.roles import Answer, Replicate, Role, Step
+from spiko_nanoservice.routing import Routes
+from spiko_nanoservice.settings import Settings
+from spiko_nanoservice.tally import Tally
+from spiko_nanoservice.tracing import Tracer
+
+KEY, REPLICATE = b"/k/", b"/replicate/"
+
+
+class Exchange:
+    """One request on its way through this pod: what must be passed on. Times in ns on the `perf_counter` clock."""
+
+    __slots__ = (
+        "baggage",
+        "body",
+        "deadline_ns",
+        "method",
+        "parent_id",
+        "path",
+        "sampled",
+        "span_id",
+        "started_ns",
+        "trace_id",
+        "tracestate",
+    )
+
+    def __init__(
+        self,
+        method: bytes,
+        path: bytes,
+        body: bytes,
+        started_ns: int,
+        left_us: int,
+        parent: TraceParent | None,
+        tracer: Tracer,
+    ) -> None:
+        self.method, self.path, self.body = method, path, body
+        self.started_ns = started_ns
+        self.deadline_ns = started_ns + left_us * 1000
+        self.trace_id, self.parent_id, self.sampled = tracer.begin(parent)
+        self.span_id = tracer.new_span_id()
+        self.tracestate: bytes | None = None
+        self.baggage: bytes | None = None
+
+    def left_us(self) -> int:
+        """Time left, microseconds; may be negative."""
+        return (self.deadline_ns - time.perf_counter_ns()) // 1000
+
+
+class Tier:
+    """One pod of one tier.
+
+    Args:
+        settings: who it is.
+        role: what it does with requests.
+        routes: whom it may call.
+        tally: where outcomes are counted.
+        tracer: where spans are made.
+        random: the source of every draw.
+
+    """
+
+    def __init__(
+        self, settings: Settings, role: Role, routes: Routes, tally: Tally, tracer: Tracer, random: Random
+    ) -> None:
+        self._behavior = settings.behavior
+        self._role, self.routes, self.tally, self.tracer, self._random = role, routes, tally, tracer, random
+        self.config = PodConfig(Revision(-1, 0))
+        self._pools: dict[tuple[str, int], Pool] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.ready = False
+
+    # ---------------------------------------------------------------- requests
+
+    def handle(self, request: Request) -> None:
+        """The server's handler."""
+        path = request.path
+        if path.startswith(KEY):
+            known = request.method in (b"GET", b"PUT")
+        elif path.startswith(REPLICATE):
+            known = request.method == b"POST"
+        else:
+            self._admin(request)
+            return
+        if not known:
+            request.reply(405, b"GET or PUT /k/<key>, POST /replicate/<key>\n")
+            return
+        left_us = parse_deadline_us(request.deadline, self.config.deadline_ms)
+        parent = parse_traceparent(request.traceparent)
+        exchange = Exchange(request.method, path, request.body, request.arrived_ns, left_us, parent, self.tracer)
+        exchange.tracestate, exchange.baggage = request.tracestate if parent else None, request.baggage
+        delay_us = self._behavior.draw_delay_us(self._random)
+        refuse = self._behavior.draw_error(self._random)
+        if not delay_us and not refuse:
+            step = self._step(exchange)
+            if type(step) is Answer:
+                self._answer(request, exchange, step.status, step.body, "")
+                return
+            self._spawn(self._serve(request, exchange, step))
+        else:
+            self._spawn(self._serve_later(request, exchange, delay_us, refuse))
+
+    def _admin(self, request: Request) -> None:
+        path = request.path.partition(b"?")[0]
+        if path == b"/healthz":
+            request.reply(200, b"ok\n")
+        elif path == b"/readyz":
+            request.reply(*((200, b"ready\n") if self.ready else (503, b"not registered yet\n")))
+        else:
+            request.reply(404, b"GET or PUT /k/<key>, POST /replicate/<key>, GET /healthz, GET /readyz\n")
+
+    def _step(self, exchange: Exchange) -> Step:
+        if exchange.path.startswith(REPLICATE):
+            return self._role.replicate(_key(exchange.path, REPLICATE), exchange.body)
+        key = _key(exchange.path, KEY)
+        return self._role.get(key) if exchange.method == b"GET" else self._role.put(key, exchange.body)
+
+    async def _serve_later(self, request: Request, exchange: Exchange, delay_us: int, refuse: bool) -> None:
+        left_us = exchange.left_us()
+        await asyncio.sleep(min(delay_us, max(0, left_us)) / 1e6)
+        if refuse:
+            self._answer(request, exchange, 503, b"injected\n", Reason.INJECTED)
+        elif exchange.left_us() <= 0:
+            self._answer(request, exchange, 504, b"deadline passed\n", Reason.TIMEOUT)
+        else:
+            await self._serve(request, exchange, self._step(exchange))
+
+    async def _serve(self, request: Request, exchange: Exchange, step: Step) -> None:
+        match step:
+            case Answer(status, body):
+                self._answer(request, exchange, status, body, "")
+            case Replicate(answer, packages):
+                self._answer(request, exchange, answer.status, answer.body, "")
+                await self._replicate(exchange, packages)
+            case _:
+                reply = await self.forward(exchange, exchange.span_id)
+                self._answer(request, exchange, reply.status, reply.body, reply.reason)
+
+    def _answer(self, request: Request, exchange: Exchange, status: int, body: bytes, reason: str) -> None:
+        ended_ns = time.perf_counter_ns()
+        took_us = (ended_ns - exchange.started_ns) // 1000
+        extra = b"Server-Timing: app;dur=%d.%03d\r\n" % divmod(took_us, 1000)
+        if reason:
+            extra += b"spiko-reason: %b\r\n" % reason.encode("latin-1", "replace")
+        request.reply(status, body, extra)
+        self.tally.served(status, reason, took_us)
+        if exchange.sampled:
+            self.tracer.served(exchange.trace_id, exchange.span_id, exchange.parent_id, exchange.method, exchange.path,
+                               status, reason, exchange.started_ns, ended_ns)  # fmt: skip
+
+    # ---------------------------------------------------------------- calls
+
+    async def forward(self, exchange: Exchange, parent_id: bytes) -> Reply:
+        """Send the exchange's request to one routed instance; a failure becomes a reply with its reason."""
+        instance = self.routes.pick(self._random)
+        if instance is None:
+            return Reply(503, b"no route\n", None, Reason.NO_ROUTE)
+        return await self.call(exchange, instance, exchange.method, exchange.path, parent_id)
+
+    async def call(self, exchange: Exchange, to: Instance, method: bytes, path: bytes, parent_id: bytes) -> Reply:
+        """One call to one instance; a failure becomes a reply with its reason. Nothing is sent once the time is up."""
+        left_us = exchange.left_us()
+        if left_us <= 0:
+            return Reply(504, b"deadline passed\n", None, Reason.TIMEOUT)
+        span_id = self.tracer.new_span_id()
+        started_ns = time.perf_counter_ns()
+        try:
+            headers = self._headers(exchange, span_id)
+            reply = await self._pool(to).call(method, path, headers, exchange.body, left_us / 1e6)
+        except CallError as error:
+            ended_ns = time.perf_counter_ns()
+            self.tally.failed(to, error.reason, (ended_ns - started_ns) // 1000)
+            status = 504 if error.reason == Reason.TIMEOUT else 503
+            reply = Reply(status, error.reason.encode() + b"\n", None, error.reason)
+            answered = 0
+        else:
+            ended_ns = time.perf_counter_ns()
+            if reply.status not in REASONS:
+                reply = Reply(503, reply.body, reply.service_us, Reason.PROTOCOL)
+            self.tally.called(to, reply.status, reply.reason, (ended_ns - started_ns) // 1000, reply.service_us)
+            answered = reply.status
+        if exchange.sampled:
+            self.tracer.called(
+                exchange.trace_id, span_id, parent_id, to, method, path, answered, reply.reason, started_ns, ended_ns
+            )
+        return reply
+
+    async def _replicate(self, exchange: Exchange, packages: frozenset[str]) -> None:
+        targets = self.routes.of_packages(packages)
+        if targets:
+            path = REPLICATE + exchange.path[len(KEY) :]
+            calls = (self.call(exchange, to, b"POST", path, exchange.span_id) for to in targets)
+            await asyncio.gather(*calls)
+
+    def _headers(self, exchange: Exchange, span_id: bytes) -> Callable[[], bytes]:
+        def render() -> bytes:
+            head = b"traceparent: 00-%b-%b-%b\r\nspiko-deadline-ms: %b\r\n" % (
+                exchange.trace_id,
+                span_id,
+                b"01" if exchange.sampled else b"00",
+                render_deadline(exchange.left_us()),
+            )
+            if exchange.tracestate:
+                head += b"tracestate: %b\r\n" % exchange.tracestate
+            return head + b"baggage: %b\r\n" % exchange.baggage if exchange.baggage else head
+
+        return render
+
+    def _pool(self, to: Instance) -> Pool:
+        pool = self._pools.get((to.address, to.port))
+        if pool is None:
+            pool = self._pools[to.address, to.port] = Pool(to.address, to.port)
+        return pool
+
+    def tidy(self) -> None:
+        """Once a second: end idle connections, forget pools of instances that have gone."""
+        now = asyncio.get_running_loop().time()
+        present = {(i.address, i.port) for i in self.routes.instances.values()}
+        for address, pool in list(self._pools.items()):
+            if address in present:
+                pool.close_idle(now)
+            else:
+                pool.close()
+                del self._pools[address]
+
+    @property
+    def busy(self) -> int:
+        """Requests that are being worked on, replication included."""
+        return len(self._tasks)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _key(path: bytes, prefix: bytes) -> bytes:
+    key = path[len(prefix) :].partition(b"?")[0]
+    return unquote_to_bytes(key) if b"%" in key else key

@@ -1,0 +1,1 @@
+"""The Kubernetes operator: resource models, the pure planner, and a thin kopf shell."""

@@ -1,0 +1,202 @@
+"""`Architecture`: the tiers of a system, how many, where, and who calls whom.
+
+The five Spigo words (`name`, `package`, `count`, `regions`, `dependencies`) keep their meaning; everything else refines them. Fields that
+are part of a version's identity (`package`, `image`, `behaviour`) have no defaults in the schema: a default changed later would change the
+identity of what runs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from spiko_operator.api.common import (
+    MAX_DEPENDENCIES,
+    MAX_SERVICES,
+    MAX_VERSIONS,
+    Condition,
+    ImageName,
+    Model,
+    Package,
+    PlaceName,
+    Quantity,
+    TierName,
+    VersionName,
+)
+
+KIND = "Architecture"
+PLURAL = "architectures"
+DEFAULT_VERSION = "1.0.0"
+DEFAULT_RATE_PER_SECOND = 100
+
+Microseconds = Annotated[int, Field(ge=0, le=60_000_000)]
+PerMillion = Annotated[int, Field(ge=0, le=1_000_000)]
+Replicas = Annotated[int, Field(ge=0, le=10_000)]
+
+
+class Delay(Model):
+    """How long a pod works on a request before it answers or calls on; microseconds."""
+
+    distribution: Annotated[Literal["constant", "lognormal"] | None, Field(description="constant if left out")] = None
+    median_microseconds: Annotated[Microseconds, Field(description="the median; all of it for a constant delay")]
+    p99_microseconds: Annotated[Microseconds | None, Field(description="99th percentile of a lognormal delay")] = None
+
+
+class Behaviour(Model):
+    """What a version does besides its role; part of its identity."""
+
+    delay: Annotated[Delay | None, Field(description="own work before answering or calling on; none if left out")] = (
+        None
+    )
+    errors_per_million: Annotated[
+        PerMillion | None, Field(description="share of requests answered 503 at once; 0 if left out")
+    ] = None
+
+
+class Version(Model):
+    """One immutable version of a service: identity (package, image, behaviour), and capacity, which may change."""
+
+    version: Annotated[VersionName, Field(description="interface.feature.bugfix, such as 1.2.3")]
+    package: Annotated[Package | None, Field(description="the service's if left out; immutable")] = None
+    image: Annotated[ImageName | None, Field(description="the service's if left out; immutable")] = None
+    behaviour: Annotated[Behaviour | None, Field(description="the service's if left out; immutable")] = None
+    replicas: Annotated[Replicas | None, Field(description="per region; the service's count if left out")] = None
+
+
+class Share(Model):
+    """A version's percentage of a service's requests."""
+
+    version: VersionName
+    weight: Annotated[int, Field(ge=0, le=100, description="percent; the weights of a split add up to 100")]
+
+
+class Routing(Model):
+    """Who gets a service's requests; changing it restarts no pod."""
+
+    split: Annotated[
+        list[Share] | None,
+        Field(
+            max_length=MAX_VERSIONS, description="percent per version; the first declared version gets all if left out"
+        ),
+    ] = None
+
+
+class Service(Model):
+    """One tier."""
+
+    name: Annotated[TierName, Field(description="unique; eureka is reserved")]
+    package: Annotated[Package, Field(description="the tier's role")]
+    count: Annotated[Replicas, Field(description="instances per region; 0 is one without a zone")]
+    regions: Annotated[int, Field(ge=0, le=6, description="0 is one instance outside any region")] = 0
+    dependencies: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=38)]],
+        Field(max_length=MAX_DEPENDENCIES, description="tiers that this one calls; may name itself, or eureka"),
+    ] = Field(default_factory=list)
+    rate_per_second: Annotated[
+        int | None, Field(ge=0, le=100_000, description="requests a denominator sends per second; 100 if left out")
+    ] = None
+    image: Annotated[ImageName | None, Field(description="the runtime's if left out; immutable per version")] = None
+    behaviour: Annotated[Behaviour | None, Field(description="immutable per version")] = None
+    versions: Annotated[
+        list[Version] | None,
+        Field(min_length=1, max_length=MAX_VERSIONS, description="the one version 1.0.0 if left out"),
+    ] = None
+    routing: Routing | None = None
+
+
+class RegionTopology(Model):
+    """A region and its zones, by the values of the nodes' labels."""
+
+    name: PlaceName
+    zones: Annotated[list[PlaceName], Field(min_length=1, max_length=16)]
+
+
+class SpecTopology(Model):
+    """Where pods may go; chosen from the nodes' labels if left out, and only growing afterwards."""
+
+    regions: Annotated[list[RegionTopology], Field(min_length=1, max_length=6)]
+
+
+class Telemetry(Model):
+    """Where spans go, and how many traces are kept."""
+
+    otlp_endpoint: Annotated[
+        str | None,
+        Field(max_length=255, pattern=r"^http://[^/\s]+(/.*)?$", description="base URL of an OTLP/HTTP collector"),
+    ] = None
+    samples_per_million: Annotated[PerMillion | None, Field(description="traces kept; 1000000 if left out")] = None
+
+
+class ResourceAmounts(Model):
+    """CPU and memory, as Kubernetes quantities."""
+
+    cpu: Quantity | None = None
+    memory: Quantity | None = None
+
+
+class Resources(Model):
+    """What a pod asks for and may use."""
+
+    requests: ResourceAmounts | None = None
+    limits: ResourceAmounts | None = None
+
+
+class Toleration(Model):
+    """A taint that pods tolerate."""
+
+    key: Annotated[str | None, Field(max_length=316)] = None
+    operator: Literal["Exists", "Equal"] | None = None
+    value: Annotated[str | None, Field(max_length=63)] = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+
+
+class Runtime(Model):
+    """How pods run, whatever their tier. Recorded at first acceptance; changing it is a rolling update."""
+
+    image: Annotated[ImageName | None, Field(description="the nanoservice image")] = None
+    resources: Resources | None = None
+    tolerations: Annotated[list[Toleration] | None, Field(max_length=16)] = None
+
+
+class ArchitectureSpec(Model):
+    """The wish."""
+
+    description: Annotated[str | None, Field(max_length=1024)] = None
+    victim: Annotated[str | None, Field(max_length=38, description="the tier that chaos visits")] = None
+    scale: Annotated[int, Field(ge=1, le=10_000, description="percent of every count")] = 100
+    topology: SpecTopology | None = None
+    telemetry: Telemetry | None = None
+    runtime: Runtime | None = None
+    services: Annotated[list[Service], Field(min_length=1, max_length=MAX_SERVICES)]
+
+
+class NotReady(Model):
+    """A Deployment that lacks pods."""
+
+    tier: Annotated[str, Field(max_length=38)]
+    version: Annotated[str, Field(max_length=17)]
+    place: Annotated[str, Field(max_length=128, description="region and zone")]
+    ready: Replicas
+    desired: Replicas
+
+
+class Summary(Model):
+    """The printer columns."""
+
+    tiers: Annotated[str, Field(max_length=16, description="ready/all")]
+    pods: Annotated[str, Field(max_length=16, description="ready/desired")]
+
+
+class ArchitectureStatus(Model):
+    """What is; written on transitions only."""
+
+    observed_generation: Annotated[int | None, Field(ge=0)] = None
+    scale: Annotated[int | None, Field(ge=0, description="percent in force, for the scale subresource")] = None
+    summary: Summary | None = None
+    regions: Annotated[list[RegionTopology] | None, Field(max_length=6, description="topology in force")] = None
+    config_revision: Annotated[str | None, Field(max_length=32, description="configuration that the eurekas hold")] = (
+        None
+    )
+    not_ready: Annotated[list[NotReady] | None, Field(max_length=32)] = None
+    conditions: Annotated[list[Condition] | None, Field(max_length=16)] = None

@@ -1,0 +1,78 @@
+"""What every resource shares: the strict base model, bounded strings, conditions."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+GROUP = "spiko.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+MAX_ARCHITECTURE_NAME = 24
+MAX_TIER_NAME = 38  # <architecture>-<tier> is a Service's name, and that ends at 63
+MAX_SERVICES = 1_000
+MAX_VERSIONS = 8
+MAX_DEPENDENCIES = 32
+
+ARCHITECTURE_NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"  # a Service's name starts with a letter
+TIER_NAME_PATTERN = r"^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?$"  # a label value, and in lower case part of a DNS name
+VERSION_PATTERN = r"^(0|[1-9]\d{0,4})\.(0|[1-9]\d{0,4})\.(0|[1-9]\d{0,4})$"
+PLACE_PATTERN = r"^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$"  # a label value
+
+TierName = Annotated[str, Field(min_length=1, max_length=MAX_TIER_NAME, pattern=TIER_NAME_PATTERN)]
+VersionName = Annotated[str, Field(max_length=17, pattern=VERSION_PATTERN)]
+PlaceName = Annotated[str, Field(min_length=1, max_length=63, pattern=PLACE_PATTERN)]
+ImageName = Annotated[str, Field(min_length=1, max_length=255)]
+Quantity = Annotated[str, Field(max_length=20, pattern=r"^\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi)?$")]
+
+
+class Model(BaseModel):
+    """Strict and frozen; `camelCase` outside, `snake_case` inside; an unknown field is a fault."""
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, use_enum_values=False
+    )
+
+
+class Package(StrEnum):
+    """A tier's role, spelled as Spigo spells it."""
+
+    DENOMINATOR = "denominator"
+    ELB = "elb"
+    ZUUL = "zuul"
+    KARYON = "karyon"
+    MONOLITH = "monolith"
+    STAASH = "staash"
+    STORE = "store"
+    CACHE = "cache"
+    VOLUME = "volume"
+    PRIAM_CASSANDRA = "priamCassandra"
+    RIAK = "riak"
+
+
+SUPPORTED_PACKAGES = frozenset(
+    {
+        Package.DENOMINATOR,
+        Package.ELB,
+        Package.ZUUL,
+        Package.KARYON,
+        Package.MONOLITH,
+        Package.STORE,
+        Package.CACHE,
+    }
+)
+
+
+class Condition(Model):
+    """One observation, after the Kubernetes API conventions and KEP-1623."""
+
+    type: Annotated[str, Field(max_length=64)]
+    status: Literal["True", "False", "Unknown"]
+    reason: Annotated[str, Field(max_length=64)]
+    message: Annotated[str, Field(max_length=4096)]
+    observed_generation: Annotated[int, Field(ge=0)]
+    last_transition_time: Annotated[str, Field(max_length=32)]

@@ -1,0 +1,1 @@
+"""Pure planning: values in, values out; no clock, no client, no logging."""

@@ -1,0 +1,64 @@
+"""Pure: from the accepted spec to what the eurekas are told. Here is where a weight, a rate or a dependency starts its way to the pods."""
+
+from __future__ import annotations
+
+from spiko_nanoservice.contract import (
+    DEFAULT_DEADLINE_MS,
+    DEFAULT_SAMPLES_PER_MILLION,
+    Configuration,
+    Place,
+    Revision,
+    TierConfig,
+    VersionConfig,
+    Zones,
+)
+from spiko_operator.api.architecture import DEFAULT_RATE_PER_SECOND, ArchitectureSpec, Service
+from spiko_operator.api.common import Package
+from spiko_operator.plan.services import releases
+from spiko_operator.plan.topology import Space, Topology, scaled, spaces
+
+
+def build_configuration(
+    architecture: str, spec: ArchitectureSpec, topology: Topology, revision: Revision, started: bool
+) -> Configuration:
+    """The whole configuration.
+
+    Args:
+        architecture: its name.
+        spec: accepted.
+        topology: in force.
+        revision: higher than any that was pushed before with other content.
+        started: whether the architecture was ever ready.
+
+    """
+    telemetry = spec.telemetry
+    samples = telemetry.samples_per_million if telemetry and telemetry.samples_per_million is not None else None
+    return Configuration(
+        architecture=architecture,
+        revision=revision,
+        regions=tuple(Zones(region.name, tuple(zone.name for zone in region.zones)) for region in topology.regions),
+        tiers=tuple(_tier(service, spec, topology) for service in spec.services),
+        started=started,
+        deadline_ms=DEFAULT_DEADLINE_MS,
+        otlp_endpoint=(telemetry.otlp_endpoint if telemetry else None) or "",
+        samples_per_million=DEFAULT_SAMPLES_PER_MILLION if samples is None else samples,
+    )
+
+
+def _tier(service: Service, spec: ArchitectureSpec, topology: Topology) -> TierConfig:
+    rate = DEFAULT_RATE_PER_SECOND if service.rate_per_second is None else service.rate_per_second
+    return TierConfig(
+        name=service.name,
+        package=service.package.value,
+        dependencies=tuple(service.dependencies),
+        places=_places(spaces(topology, service.regions, scaled(service.count, spec.scale))),
+        versions=tuple(
+            VersionConfig(release.version, release.weight, _places(release.spaces))
+            for release in releases(service, topology, spec.scale)
+        ),
+        rate_per_second=rate if service.package is Package.DENOMINATOR else 0,
+    )
+
+
+def _places(found: tuple[Space, ...]) -> tuple[Place, ...]:
+    return tuple(Place(space.region, space.zone, space.size) for space in found)

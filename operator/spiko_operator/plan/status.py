@@ -1,0 +1,175 @@
+"""Pure: from what was found to conditions, counts and the events that a change of them deserves.
+
+Conditions follow the Kubernetes API conventions and KEP-1623: each is an observation, `lastTransitionTime` moves with the status only. A status
+write costs as much as the whole object, so nothing that merely ticks is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spiko_operator.plan import names
+from spiko_operator.plan.actions import Emit
+from spiko_operator.plan.topology import Topology
+
+Object = dict[str, Any]
+
+ACCEPTED, PROGRAMMED, READY, ZONES = "Accepted", "Programmed", "Ready", "ZonesLabelled"
+MOST_NOT_READY = 32
+MOST_MESSAGE = 1024
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One condition without its time. `status` is True, False or Unknown."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """What one eureka says of its configuration."""
+
+    revision: str
+    pods: int
+    acked: int
+
+
+def accepted(faults: Sequence[tuple[str, str]]) -> Observation:
+    """Whether the spec is carried out; `faults` are (reason, message), the first gives the reason."""
+    if not faults:
+        return Observation(ACCEPTED, "True", "Valid", "the spec is carried out")
+    message = "; ".join(text for _, text in faults)
+    return Observation(ACCEPTED, "False", faults[0][0], _short(f"the last accepted spec stays in force: {message}"))
+
+
+def programmed(revision: str, eurekas: int, heard: Sequence[Acknowledged]) -> Observation:
+    """Whether every eureka has the configuration and every pod acts on it."""
+    current = [word for word in heard if word.revision == revision]
+    if len(current) < eurekas:
+        return Observation(
+            PROGRAMMED, "False", "Pending", f"{len(current)} of {eurekas} eurekas have configuration {revision}"
+        )
+    if any(word.acked < word.pods for word in current):
+        return Observation(PROGRAMMED, "False", "Pending", f"not every pod has acknowledged configuration {revision}")
+    return Observation(PROGRAMMED, "True", "AllPodsAcknowledged", f"every pod acts on configuration {revision}")
+
+
+def zones_labelled(topology: Topology) -> Observation:
+    """Whether zones are those of nodes."""
+    logical = [zone.name for zone in topology.zones if zone.logical]
+    if not logical:
+        return Observation(ZONES, "True", "Labelled", "every zone is a label of nodes")
+    return Observation(
+        ZONES,
+        "False",
+        "LogicalZones",
+        _short(f"no node carries these zones, pods are only spread softly: {', '.join(logical)}"),
+    )
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Counts over the Deployments of tiers."""
+
+    tiers: int
+    tiers_ready: int
+    pods: int
+    pods_ready: int
+    not_ready: tuple[Object, ...]
+
+    def observation(self) -> Observation:
+        """The Ready condition."""
+        if not self.not_ready and self.pods_ready == self.pods:
+            return Observation(READY, "True", "AllTiersReady", f"{self.tiers} tiers, {self.pods} pods")
+        lacking = ", ".join(f"{n['tier']} {n['ready']}/{n['desired']}" for n in self.not_ready[:8])
+        return Observation(
+            READY,
+            "False",
+            "PodsMissing",
+            _short(f"{self.tiers_ready} of {self.tiers} tiers are ready; lacking: {lacking}"),
+        )
+
+
+def readiness(wanted: Iterable[Object], found: Mapping[tuple[str, str], Object]) -> Readiness:
+    """Compare Deployments wanted with their observed status; a stale status counts as not ready."""
+    lacking: dict[str, bool] = {}
+    not_ready = []
+    pods = pods_ready = 0
+    for body in wanted:
+        labels = body["metadata"]["labels"]
+        tier = labels[names.TIER]
+        desired = body["spec"]["replicas"]
+        seen = found.get(("Deployment", body["metadata"]["name"]), {})
+        status = seen.get("status", {})
+        fresh = status.get("observedGeneration", 0) >= seen.get("metadata", {}).get("generation", 1)
+        ready = min(desired, status.get("readyReplicas", 0)) if fresh else 0
+        updated = status.get("updatedReplicas", 0) >= desired
+        short = ready < desired or not updated or not fresh
+        lacking[tier] = lacking.get(tier, False) or short
+        if tier != names.EUREKA:
+            pods, pods_ready = pods + desired, pods_ready + ready
+        if short and len(not_ready) < MOST_NOT_READY:
+            place = "/".join(labels[key] for key in (names.REGION, names.ZONE) if key in labels)
+            version = labels.get(names.VERSION, "")
+            not_ready.append({"tier": tier, "version": version, "place": place, "ready": ready, "desired": desired})
+    tiers = {tier: short for tier, short in lacking.items() if tier != names.EUREKA}
+    return Readiness(len(tiers), sum(not short for short in tiers.values()), pods, pods_ready, tuple(not_ready))
+
+
+def merge_conditions(
+    before: Sequence[Object], observed: Sequence[Observation], generation: int, now: str
+) -> list[Object]:
+    """The condition list with its times; the order of `observed` is kept."""
+    known = {condition["type"]: condition for condition in before}
+    merged = []
+    for o in observed:
+        old = known.get(o.type)
+        since = old["lastTransitionTime"] if old and old["status"] == o.status else now
+        merged.append(
+            {
+                "type": o.type,
+                "status": o.status,
+                "reason": o.reason,
+                "message": o.message,
+                "observedGeneration": generation,
+                "lastTransitionTime": since,
+            }
+        )
+    return merged
+
+
+def events_of(before: Sequence[Object], observed: Sequence[Observation]) -> list[Emit]:
+    """An event for every condition whose status or reason is another than before; steps on the way up need none."""
+    known = {condition["type"]: condition for condition in before}
+    found = []
+    for o in observed:
+        old = known.get(o.type)
+        if old is not None and (old["status"], old["reason"]) == (o.status, o.reason):
+            continue
+        if o.status == "True":
+            found.append(Emit("Normal", o.type if o.type != ZONES else o.reason, o.message))
+        elif o.type in (ACCEPTED, ZONES) or (old is not None and o.type == READY):
+            found.append(
+                Emit(
+                    "Warning",
+                    o.reason if o.type == ACCEPTED else f"{o.type}Lost" if o.type == READY else o.reason,
+                    o.message,
+                )
+            )
+    return found
+
+
+def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> Object:
+    """A merge patch of the status: fields that differ; None for those that are gone."""
+    patch = {key: value for key, value in after.items() if before.get(key) != value}
+    return patch | {key: None for key in before if key not in after}
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_MESSAGE else text[: MOST_MESSAGE - 1] + "…"

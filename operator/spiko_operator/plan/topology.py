@@ -1,0 +1,199 @@
+"""Regions, zones, and which instance sits where.
+
+Topology is chosen once, at first acceptance, and then only grows, by the spec: a lost zone must not re-plan the survivors. The k-th instance
+of a region sits in zone k mod Z of its Z zones; its index is k, per region. `*` stands for "no region" and "no zone".
+Source: spigo-0.4 placement (asgard.Create), with scaling fixed so that a written count never falls to 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spiko_operator.api.architecture import Service, SpecTopology
+
+REGION_LABEL = "topology.kubernetes.io/region"
+ZONE_LABEL = "topology.kubernetes.io/zone"
+ANYWHERE = "*"
+LOGICAL_ZONES = 3
+LOGICAL_REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-southeast-1", "ap-southeast-2")
+
+
+@dataclass(frozen=True)
+class Zone:
+    """A zone; `index` is unique in the architecture and part of object names, so it never changes."""
+
+    name: str
+    index: int
+    logical: bool
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region with its zones in the order that instances are dealt to them."""
+
+    name: str
+    zones: tuple[Zone, ...]
+
+
+@dataclass(frozen=True)
+class Topology:
+    """All regions, in order; a tier of n regions uses the first n."""
+
+    regions: tuple[Region, ...]
+
+    @property
+    def zones(self) -> tuple[Zone, ...]:
+        """Every zone of every region."""
+        return tuple(zone for region in self.regions for zone in region.zones)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Plain values, for the memory and the annotation."""
+        return [
+            {
+                "name": region.name,
+                "zones": [{"name": z.name, "index": z.index, "logical": z.logical} for z in region.zones],
+            }
+            for region in self.regions
+        ]
+
+    @classmethod
+    def from_json(cls, document: Sequence[Mapping[str, Any]]) -> Topology:
+        """Inverse of `to_json`; raises KeyError or TypeError for anything else."""
+        return cls(
+            tuple(
+                Region(
+                    str(region["name"]),
+                    tuple(Zone(str(z["name"]), int(z["index"]), bool(z["logical"])) for z in region["zones"]),
+                )
+                for region in document
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where n instances of a tier sit together: one Deployment's worth. `zone_index` is None without a zone."""
+
+    region: str
+    zone: str
+    zone_index: int | None
+    region_index: int | None
+    size: int
+
+    @property
+    def place(self) -> str:
+        """The part of the Deployment's name that says where: z<n>, r<n> or nothing."""
+        if self.zone_index is not None:
+            return f"z{self.zone_index}"
+        return "" if self.region_index is None else f"r{self.region_index}"
+
+
+def from_labels(labels: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
+    """Region name -> sorted zone names, from the labels of all nodes; a node needs both labels.
+
+    >>> from_labels([{REGION_LABEL: "r", ZONE_LABEL: "b"}, {REGION_LABEL: "r", ZONE_LABEL: "a"}, {}])
+    {'r': ['a', 'b']}
+    """
+    found: dict[str, set[str]] = {}
+    for node in labels:
+        if node.get(REGION_LABEL) and node.get(ZONE_LABEL):
+            found.setdefault(node[REGION_LABEL], set()).add(node[ZONE_LABEL])
+    return {region: sorted(zones) for region, zones in sorted(found.items())}
+
+
+def wanted_regions(services: Iterable[Service]) -> int:
+    """How many regions the tiers need: the largest `regions`, at least 1."""
+    return max((service.regions for service in services), default=1) or 1
+
+
+def choose(spec: SpecTopology | None, labelled: Mapping[str, Sequence[str]], wanted: int) -> Topology:
+    """The topology at first acceptance: from the spec, else from the nodes' labels, else three logical zones.
+
+    Args:
+        spec: `spec.topology`; its zones count as real, they are used as node selectors.
+        labelled: what `from_labels` found.
+        wanted: regions needed; missing ones are appended as logical ones.
+
+    >>> [z.name for z in choose(None, {}, 1).zones]
+    ['us-east-1a', 'us-east-1b', 'us-east-1c']
+
+    """
+    if spec is not None:
+        places = {region.name: list(region.zones) for region in spec.regions}
+    else:
+        places = {region: list(zones) for region, zones in labelled.items()}
+    return _append(Topology(()), places, wanted)
+
+
+def grow(topology: Topology, spec: SpecTopology | None, wanted: int) -> Topology:
+    """Add what the spec names and the topology lacks; nothing is ever taken away or renumbered."""
+    places = {region.name: list(region.zones) for region in spec.regions} if spec is not None else {}
+    return _append(topology, places, wanted)
+
+
+def _append(topology: Topology, places: Mapping[str, Sequence[str]], wanted: int) -> Topology:
+    regions = {region.name: list(region.zones) for region in topology.regions}
+    following = len(topology.zones)
+    for name, zones in places.items():
+        known = regions.setdefault(name, [])
+        for zone in zones:
+            if zone not in {z.name for z in known}:
+                known.append(Zone(zone, following, logical=False))
+                following += 1
+    for name in LOGICAL_REGIONS:
+        if len(regions) >= wanted:
+            break
+        if name not in regions:
+            regions[name] = [Zone(f"{name}{'abc'[i]}", following + i, logical=True) for i in range(LOGICAL_ZONES)]
+            following += LOGICAL_ZONES
+    return Topology(tuple(Region(name, tuple(zones)) for name, zones in regions.items()))
+
+
+def scaled(count: int, scale_percent: int) -> int:
+    """A written count after `spec.scale`; rounds down, but a count that is not 0 stays at least 1.
+
+    >>> scaled(6, 10), scaled(18, 200), scaled(0, 500)
+    (1, 36, 0)
+    """
+    return max(1, count * scale_percent // 100) if count else 0
+
+
+def spaces(topology: Topology, regions: int, count: int) -> tuple[Space, ...]:
+    """Where the instances of one version of a tier go.
+
+    Args:
+        topology: in force; holds at least `regions` regions.
+        regions: the tier's `regions`.
+        count: instances per region, after scaling; 0 is one without a zone.
+
+    >>> topology = choose(None, {}, 1)
+    >>> [(s.zone, s.size) for s in spaces(topology, 1, 2)]
+    [('us-east-1a', 1), ('us-east-1b', 1)]
+    >>> spaces(topology, 0, 5)[0].region
+    '*'
+
+    """
+    if regions == 0:
+        return (Space(ANYWHERE, ANYWHERE, None, None, 1),)
+    chosen = topology.regions[:regions]
+    if count == 0:
+        return tuple(Space(region.name, ANYWHERE, None, i, 1) for i, region in enumerate(chosen))
+    return tuple(
+        Space(region.name, zone.name, zone.index, i, size)
+        for i, region in enumerate(chosen)
+        for position, zone in enumerate(region.zones)
+        if (size := len(range(position, count, len(region.zones))))
+    )
+
+
+def short_zone(zone: str) -> str:
+    """The zone's last letter or number, for compact tables.
+
+    >>> short_zone("us-east-1b")
+    'b'
+    """
+    found = re.search(r"[A-Za-z]+$|\d+$", zone)
+    return found.group() if found else zone
