@@ -7,6 +7,7 @@ ends. `drain` stops accepting, ends idle connections, and lets requests in progr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -89,6 +90,13 @@ class Server:
         self.draining = False
         self.busy = 0
         self._listener: asyncio.Server | None = None
+        self._empty: asyncio.Event | None = None
+
+    def ended(self, connection: Connection) -> None:
+        """A connection has ended."""
+        self.connections.discard(connection)
+        if not self.connections and self._empty is not None:
+            self._empty.set()
 
     async def listen(self, address: str, port: int) -> tuple[str, int]:
         """Start to listen; port 0 picks a free one. Raises OSError if the address cannot be had."""
@@ -104,9 +112,11 @@ class Server:
             self._listener.close()
         for connection in list(self.connections):
             connection.close_if_idle()
-        end = time.monotonic() + grace_s
-        while self.connections and time.monotonic() < end:
-            await asyncio.sleep(0.01)
+        self._empty = asyncio.Event()
+        if self.connections:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace_s):
+                    await self._empty.wait()
         for connection in list(self.connections):
             connection.abort()
 
@@ -153,7 +163,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it; a reply that comes later is dropped."""
         self._transport = None
-        self._server.connections.discard(self)
+        self._server.ended(self)
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None

@@ -112,6 +112,7 @@ class RegionLink:
                 pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
                 continue
             pause_s = FIRST_PAUSE_S
+            socket: WebSocket | None
             socket, home = opened
             while socket is not None:
                 socket, home = await self._serve(socket, home)

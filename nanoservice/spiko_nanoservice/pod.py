@@ -125,7 +125,8 @@ class TierPod:
         self._stop("source")
         if self.source is not None:
             await self.source.finish(LEAVE_S)
-        if any([link.send({"t": m.BYE}) for link in self._links.values()]):
+        told = [link.send({"t": m.BYE}) for link in self._links.values()]
+        if any(told):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LEAVE_S):
                     await self._membership.left.wait()

@@ -116,7 +116,10 @@ class Routes:
 
     def _rebuild(self) -> None:
         self.instances = {
-            id: instance for table in self._tables.values() for id, instance in table.members.items() if id != self._own
+            member: instance
+            for table in self._tables.values()
+            for member, instance in table.members.items()
+            if member != self._own
         }
         by_tier: dict[str, dict[str, list[Instance]]] = {}
         for instance in self.instances.values():

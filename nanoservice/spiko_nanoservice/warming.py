@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from dataclasses import replace
 from random import Random
 
@@ -32,12 +33,12 @@ async def exercise() -> None:
     eureka = EurekaPod(replace(base, package=EUREKA, tier=EUREKA, port=7070), resolve)
     store = TierPod(replace(base, package="store", tier="store", pod_uid="store", port=0), Random(1), resolve)
     front = TierPod(replace(base, package="monolith", tier="front", pod_uid="front", port=0), Random(1), resolve)
-    eureka.eureka.carry_out(eureka.eureka.registry.configure(_configuration(), 0.0))
+    eureka.eureka.carry_out(eureka.eureka.registry.configure(_configuration(), time.monotonic()))
     stop = asyncio.Event()
     running = [asyncio.create_task(pod.live(stop)) for pod in (eureka, store, front)]
     try:
         async with asyncio.timeout(10.0):
-            while not (front.tier.routes.has_route and store.tier.ready):
+            while not (front.tier.routes.has_route and store.tier.ready):  # noqa: ASYNC110  # nobody else waits for this
                 await asyncio.sleep(0.005)
             await _request(address, front.port)
     finally:

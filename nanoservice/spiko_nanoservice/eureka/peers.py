@@ -62,7 +62,7 @@ class Peers:
         """One connection, until it breaks."""
         try:
             url = f"http://{address}:{self._port}/peer"
-            async with session.ws_connect(url, heartbeat=HEARTBEAT_S, max_msg_size=0, timeout=None) as socket:  # type: ignore[arg-type]
+            async with session.ws_connect(url, heartbeat=HEARTBEAT_S, max_msg_size=0) as socket:
                 first = await socket.receive(timeout=HEARTBEAT_S)
                 if first.type != WSMsgType.TEXT:
                     return

@@ -4,7 +4,7 @@
 |---|---|---|
 | /register | pods | sessions |
 | /peer | other eurekas | their entries |
-| /control | operator, command line | configurations in; programmed, seconds, holders, hurt out |
+| /control | operator, command line | configurations in; programmed, holders, hurt out; seconds with `?seconds=1` |
 | /edges, /totals | anybody | discovered nodes and edges; counts and histograms since this eureka began |
 | /healthz, /readyz | kubelet | |
 """
@@ -64,7 +64,7 @@ class Eureka:
         self.peers: set[PeerLink] = set()
         self._numbers = itertools.count(1)
         self._pods: dict[int, asyncio.Queue[str]] = {}
-        self._followers: set[asyncio.Queue[str]] = set()
+        self._followers: dict[asyncio.Queue[str], bool] = {}  # and whether it wants the seconds
         self._wake = asyncio.Event()
 
     # ---------------------------------------------------------------- effects
@@ -86,10 +86,11 @@ class Eureka:
         self._wake.set()
 
     def inform(self, message: Message) -> None:
-        """Say something to all followers."""
+        """Say something to all followers; seconds, which are large, to those that asked for them."""
         text = dumps(message)
-        for outbox in self._followers:
-            outbox.put_nowait(text)
+        for outbox, seconds in self._followers.items():
+            if seconds or message["t"] != m.SECOND:
+                outbox.put_nowait(text)
 
     async def tick(self) -> None:
         """Call the registry when something of its is due; runs for ever."""
@@ -108,7 +109,7 @@ class Eureka:
         while True:
             await asyncio.sleep(1.0)
             second = self.totals.second(self.registry.name)
-            if second is not None and self._followers:
+            if second is not None and any(self._followers.values()):
                 self.inform(second)
 
     # ---------------------------------------------------------------- pods
@@ -198,7 +199,7 @@ class Eureka:
         async with self._socket(request) as (socket, outbox):
             outbox.put_nowait(dumps(self.introduction() | {"t": m.EUREKA}))
             outbox.put_nowait(dumps(self.registry.programmed_message()))
-            self._followers.add(outbox)
+            self._followers[outbox] = request.query.get("seconds") == "1"
             try:
                 async for message in _messages(socket):
                     self._from_control(message)
@@ -207,7 +208,7 @@ class Eureka:
                 await asyncio.sleep(0)
                 log.warning("a control connection ends: %s", error)
             finally:
-                self._followers.discard(outbox)
+                self._followers.pop(outbox, None)
         return socket
 
     def _from_control(self, message: Message) -> None:

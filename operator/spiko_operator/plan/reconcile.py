@@ -7,6 +7,7 @@ is no longer wanted is deleted, and the status says what is. A round that is cut
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -37,7 +38,8 @@ class Seen:
     """Everything that a round depends on.
 
     `objects` are those labelled with the architecture's name; `foreign` are others that hold a name that is wanted. `living` are the UIDs of
-    all Architectures that exist. `normalised` are objects whose difference from the wish is only the API server's spelling of it.
+    all Architectures that exist. `normalised` has, for objects that nobody touched since our last apply, the digest of what was applied: what differs
+    then is only the API server's spelling.
     """
 
     architecture: Object
@@ -48,7 +50,7 @@ class Seen:
     heard: tuple[status.Acknowledged, ...]
     image: str
     now: str
-    normalised: frozenset[Key] = frozenset()
+    normalised: Mapping[Key, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -166,8 +168,6 @@ def _topology(seen: Seen, memory: Memory | None, spec: ArchitectureSpec, lost: b
 
 
 def _topology_copy(seen: Seen) -> Topology | None:
-    import json
-
     for (kind, _), body in seen.objects.items():
         if kind == "Deployment" and _owned(body, seen):
             try:
@@ -269,7 +269,7 @@ def _apply(seen: Seen, wanted: list[Object]) -> list[Action]:
     for body in wanted:
         key = (body["kind"], body["metadata"]["name"])
         existing = seen.objects.get(key)
-        if existing is not None and (key in seen.normalised or covers(body, existing)):
+        if existing is not None and _holds(seen, key, body, existing):
             continue
         if (
             existing is not None
@@ -283,8 +283,14 @@ def _apply(seen: Seen, wanted: list[Object]) -> list[Action]:
     return found
 
 
+def _holds(seen: Seen, key: Key, body: Object, existing: Object) -> bool:
+    if covers(body, existing):
+        return True
+    return seen.normalised.get(key) == digest(body) and covers(body["metadata"], existing["metadata"])
+
+
 def _is_eureka(body: Object) -> bool:
-    return body["kind"] == "Deployment" and body["metadata"]["labels"][names.TIER] == names.EUREKA
+    return bool(body["kind"] == "Deployment" and body["metadata"]["labels"][names.TIER] == names.EUREKA)
 
 
 def _is_available(body: Object | None) -> bool:
@@ -292,7 +298,7 @@ def _is_available(body: Object | None) -> bool:
         return True
     state = body.get("status", {})
     fresh = state.get("observedGeneration", 0) >= body["metadata"].get("generation", 1)
-    return fresh and state.get("updatedReplicas", 0) >= 1 and state.get("availableReplicas", 0) >= 1
+    return bool(fresh and state.get("updatedReplicas", 0) >= 1 and state.get("availableReplicas", 0) >= 1)
 
 
 _OURS = frozenset({"Deployment", "Service", "PodDisruptionBudget"})

@@ -99,7 +99,7 @@ class Readiness:
 def readiness(wanted: Iterable[Object], found: Mapping[tuple[str, str], Object]) -> Readiness:
     """Compare Deployments wanted with their observed status; a stale status counts as not ready."""
     lacking: dict[str, bool] = {}
-    not_ready = []
+    not_ready: list[Object] = []
     pods = pods_ready = 0
     for body in wanted:
         labels = body["metadata"]["labels"]

@@ -1,0 +1,88 @@
+"""What the operator has seen: objects by kind, namespace and name, fed by events and checked against full lists.
+
+kopf delivers no DELETED for an object that vanished while a watch was broken, so events alone are not believed: `compare` puts a full list
+beside the cache and tells what differed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from spiko_operator.plan import names
+
+Object = dict[str, Any]
+Key = tuple[str, str, str]  # kind, namespace, name
+
+
+class Cache:
+    """Objects by key. Older versions of an object never replace newer ones."""
+
+    def __init__(self) -> None:
+        self._objects: dict[Key, Object] = {}
+        self.divergences = 0
+
+    def put(self, kind: str, body: Object) -> None:
+        """Take an object as it was read or delivered."""
+        key = _key(kind, body)
+        before = self._objects.get(key)
+        if before is None or _is_newer(body, before):
+            body["metadata"].pop("managedFields", None)
+            self._objects[key] = body
+
+    def drop(self, kind: str, body: Object) -> None:
+        """An object was deleted; another with its name, made since, stays."""
+        key = _key(kind, body)
+        before = self._objects.get(key)
+        if before is not None and before["metadata"]["uid"] == body["metadata"]["uid"]:
+            del self._objects[key]
+
+    def get(self, kind: str, namespace: str, name: str) -> Object | None:
+        """One object, or None."""
+        return self._objects.get((kind, namespace, name))
+
+    def all(self, kind: str) -> list[Object]:
+        """All objects of a kind."""
+        return [body for (k, _, _), body in self._objects.items() if k == kind]
+
+    def of_architecture(self, namespace: str, architecture: str, kinds: Iterable[str]) -> dict[tuple[str, str], Object]:
+        """Objects labelled with an architecture's name, by kind and name."""
+        wanted = frozenset(kinds)
+        return {
+            (kind, name): body
+            for (kind, space, name), body in self._objects.items()
+            if kind in wanted and space == namespace and architecture_of(body) == architecture
+        }
+
+    def compare(self, kind: str, listed: list[Object]) -> list[Object]:
+        """Make the cache of one kind equal to a full list; returns what differed (as it was or as it is)."""
+        present = {_key(kind, body): body for body in listed}
+        differing: list[Object] = []
+        for key, body in list(self._objects.items()):
+            if key[0] == kind and (key not in present or present[key]["metadata"]["uid"] != body["metadata"]["uid"]):
+                differing.append(self._objects.pop(key))
+        for key, body in present.items():
+            before = self._objects.get(key)
+            if before is None or _is_newer(body, before):
+                differing.append(body)
+                self.put(kind, body)
+        self.divergences += len(differing)
+        return differing
+
+
+def architecture_of(body: Object) -> str | None:
+    """The architecture's name on an object's label."""
+    label: str | None = (body["metadata"].get("labels") or {}).get(names.ARCHITECTURE)
+    return label
+
+
+def _key(kind: str, body: Object) -> Key:
+    return kind, body["metadata"].get("namespace", ""), body["metadata"]["name"]
+
+
+def _is_newer(body: Object, before: Object) -> bool:
+    """Resource versions are ordered numbers since Kubernetes 1.35 (KEP-5504); before they were in fact."""
+    mine, theirs = body["metadata"].get("resourceVersion", "0"), before["metadata"].get("resourceVersion", "0")
+    if mine.isdigit() and theirs.isdigit():
+        return int(mine) > int(theirs)
+    return bool(mine != theirs)

@@ -1,0 +1,130 @@
+"""One round for one Architecture: read the cache, plan, carry out, tell the eurekas."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from spiko_operator.cluster.client import Client
+from spiko_operator.context import Applied, Context
+from spiko_operator.errors import Conflict, Missing
+from spiko_operator.links import Key
+from spiko_operator.plan import names
+from spiko_operator.plan.actions import Apply
+from spiko_operator.plan.memory import digest
+from spiko_operator.plan.reconcile import Round, Seen, plan
+from spiko_operator.plan.topology import from_labels
+
+Object = dict[str, Any]
+OWNED = ("ConfigMap", "Deployment", "Service", "PodDisruptionBudget")
+log = logging.getLogger("spiko.operator")
+
+
+def now_text() -> str:
+    """The time as Kubernetes writes it: UTC, whole seconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def reconcile(context: Context, key: Key) -> float | None:
+    """Plan and carry out one round; returns in how many seconds to come again, or None.
+
+    Raises:
+        ClusterError: something was refused or not answered; the queue comes again.
+    """
+    namespace, name = key
+    architecture = context.cache.get("Architecture", namespace, name)
+    if architecture is None:
+        context.links.forget(key)
+        return None
+    seen = await _see(context, architecture)
+    round_ = plan(seen)
+    if round_.unknown:
+        foreign = await _look_up(context.client, namespace, round_.unknown)
+        if foreign:
+            seen = replace(seen, foreign=foreign)
+            round_ = plan(seen)
+    with context.tracer.start_as_current_span("reconcile", attributes={"spiko.architecture": name}) as span:
+        span.set_attribute("spiko.actions", len(round_.actions))
+        try:
+            again = await context.executor.carry_out(round_.actions, architecture)
+        except Conflict as conflict:
+            log.info("%s/%s: begins again: %s", namespace, name, conflict)
+            await _read_back(context, namespace, name)
+            return 0.05
+    _remember(context, namespace, round_)
+    if round_.configuration is not None:
+        context.links.configure(key, round_.configuration)
+        context.links.keep(key, eureka_urls(context, namespace, name))
+    return again
+
+
+def eureka_urls(context: Context, namespace: str, name: str) -> dict[str, str]:
+    """Pod UID -> control URL of the eurekas that have an address."""
+    found = {}
+    for (_, pod_name), pod in context.cache.of_architecture(namespace, name, ("Pod",)).items():
+        address = pod.get("status", {}).get("podIP")
+        if address and not pod["metadata"].get("deletionTimestamp"):
+            found[pod["metadata"]["uid"]] = context.reach.url(namespace, pod_name, address, "/control", web_socket=True)
+    return found
+
+
+async def _see(context: Context, architecture: Object) -> Seen:
+    namespace, name = architecture["metadata"]["namespace"], architecture["metadata"]["name"]
+    objects = context.cache.of_architecture(namespace, name, OWNED)
+    labelled: dict[str, list[str]] = {}
+    if ("ConfigMap", names.state_name(name)) not in objects:  # only then topology is chosen
+        nodes = await context.client.list("Node")
+        labelled = from_labels([node["metadata"].get("labels") or {} for node in nodes])
+        try:
+            state = await context.client.get("ConfigMap", namespace, names.state_name(name))
+        except Missing:
+            pass
+        else:
+            context.cache.put("ConfigMap", state)
+            objects[("ConfigMap", names.state_name(name))] = state
+    return Seen(
+        architecture=architecture,
+        objects=objects,
+        foreign={},
+        living=frozenset(a["metadata"]["uid"] for a in context.cache.all("Architecture")),
+        labelled=labelled,
+        heard=context.links.heard((namespace, name)),
+        image=context.settings.image,
+        now=now_text(),
+        normalised={
+            key: context.applied[namespace, *key].wish
+            for key, body in objects.items()
+            if (namespace, *key) in context.applied and context.applied[namespace, *key].is_of(body)
+        },
+    )
+
+
+async def _look_up(client: Client, namespace: str, keys: tuple[tuple[str, str], ...]) -> dict[tuple[str, str], Object]:
+    """Objects that hold a wanted name without being known: before the first apply of a name its owner is checked."""
+    kinds = {kind for kind, _ in keys}
+    wanted = set(keys)
+    found = {}
+    for kind in sorted(kinds):  # a list a kind: cheaper than thirty reads, and just as true
+        for body in await client.list(kind, namespace):
+            if (kind, body["metadata"]["name"]) in wanted:
+                found[kind, body["metadata"]["name"]] = body
+    return found
+
+
+def _remember(context: Context, namespace: str, round_: Round) -> None:
+    """Which version of an object our last apply led to: the API server may spell a quantity otherwise than we did."""
+    for action in round_.actions:
+        if isinstance(action, Apply):
+            kind, name = action.body["kind"], action.body["metadata"]["name"]
+            if (body := context.cache.get(kind, namespace, name)) is not None:
+                context.applied[namespace, kind, name] = Applied.of(body, digest(action.body))
+
+
+async def _read_back(context: Context, namespace: str, name: str) -> None:
+    """After a conflict: see what is there before planning again."""
+    try:
+        context.cache.put("ConfigMap", await context.client.get("ConfigMap", namespace, names.state_name(name)))
+    except Missing:
+        return

@@ -1,0 +1,175 @@
+"""The operator's connections to eurekas: configurations out, acknowledgements and evidence in.
+
+One connection for each eureka pod, kept as long as the pod has an address. A eureka takes only higher revisions, so the configuration is sent
+on every connection and after every change, and repeating it harms nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import ClientError, ClientSession, WSMsgType
+
+from spiko_nanoservice.contract import Configuration, ContractError, Revision, decode, encode
+from spiko_operator.plan.status import Acknowledged
+
+HEARTBEAT_S = 10.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
+Key = tuple[str, str]  # namespace, architecture
+Listener = Callable[[dict[str, Any]], None]
+log = logging.getLogger("spiko.operator")
+
+
+@dataclass(slots=True)
+class EurekaLink:
+    """One connection, wanted as long as `task` runs."""
+
+    url: str
+    task: asyncio.Task[None] | None = None
+    outbox: asyncio.Queue[str] | None = None
+    acknowledged: Acknowledged | None = None
+
+
+@dataclass(slots=True)
+class _Group:
+    """One architecture's links, by pod UID."""
+
+    configuration: Configuration | None = None
+    links: dict[str, EurekaLink] = field(default_factory=dict)
+    followed: dict[str, Listener] = field(default_factory=dict)
+
+
+class Links:
+    """All connections.
+
+    Args:
+        session: aiohttp's.
+        changed: called with a key when a eureka acknowledged something.
+    """
+
+    def __init__(self, session: ClientSession, changed: Callable[[Key], None]) -> None:
+        self._session, self._changed = session, changed
+        self._groups: dict[Key, _Group] = {}
+
+    def keep(self, key: Key, urls: dict[str, str]) -> None:
+        """Have exactly these eurekas of an architecture connected: pod UID -> URL of its control socket."""
+        group = self._groups.setdefault(key, _Group())
+        for uid in [uid for uid, link in group.links.items() if urls.get(uid) != link.url]:
+            self._end(group.links.pop(uid))
+        for uid, url in urls.items():
+            if uid not in group.links:
+                link = group.links[uid] = EurekaLink(url)
+                link.task = asyncio.get_running_loop().create_task(self._hold(key, group, link))
+
+    def configure(self, key: Key, configuration: Configuration) -> None:
+        """Have an architecture's eurekas know this configuration."""
+        group = self._groups.setdefault(key, _Group())
+        if group.configuration is not None and group.configuration.revision >= configuration.revision:
+            return
+        group.configuration = configuration
+        self._send_all(group, _configuration_message(configuration))
+
+    def forget(self, key: Key) -> None:
+        """End an architecture's connections."""
+        group = self._groups.pop(key, None)
+        for link in group.links.values() if group else ():
+            self._end(link)
+
+    def heard(self, key: Key) -> tuple[Acknowledged, ...]:
+        """What the connected eurekas said last."""
+        group = self._groups.get(key)
+        return tuple(link.acknowledged for link in group.links.values() if link.acknowledged) if group else ()
+
+    def connected(self, key: Key) -> int:
+        """How many eurekas of an architecture are connected now."""
+        group = self._groups.get(key)
+        return sum(link.outbox is not None for link in group.links.values()) if group else 0
+
+    def follow(self, key: Key, pod_uid: str, listener: Listener) -> None:
+        """Hear of one pod's holders and of calls to it that failed; messages carry `eureka` besides."""
+        group = self._groups.setdefault(key, _Group())
+        group.followed[pod_uid] = listener
+        self._send_all(group, json.dumps({"t": "follow", "id": pod_uid}))
+
+    def unfollow(self, key: Key, pod_uid: str) -> None:
+        """Hear no more of it."""
+        group = self._groups.get(key)
+        if group is not None and group.followed.pop(pod_uid, None) is not None:
+            self._send_all(group, json.dumps({"t": "unfollow", "id": pod_uid}))
+
+    async def close(self) -> None:
+        """End all connections."""
+        for key in list(self._groups):
+            self.forget(key)
+
+    def _send_all(self, group: _Group, text: str) -> None:
+        for link in group.links.values():
+            if link.outbox is not None:
+                link.outbox.put_nowait(text)
+
+    @staticmethod
+    def _end(link: EurekaLink) -> None:
+        if link.task is not None:
+            link.task.cancel()
+
+    async def _hold(self, key: Key, group: _Group, link: EurekaLink) -> None:
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                async with self._session.ws_connect(link.url, heartbeat=HEARTBEAT_S, max_msg_size=0) as socket:
+                    pause_s = FIRST_PAUSE_S
+                    await self._serve(key, group, link, socket)
+            except (ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
+                log.debug("eureka %s: %r", link.url, error)
+            finally:
+                link.outbox = None
+                link.acknowledged = None
+            self._changed(key)
+            await asyncio.sleep(pause_s)
+            pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+
+    async def _serve(self, key: Key, group: _Group, link: EurekaLink, socket: Any) -> None:
+        link.outbox = outbox = asyncio.Queue[str]()
+        if group.configuration is not None:
+            outbox.put_nowait(_configuration_message(group.configuration))
+        for uid in group.followed:
+            outbox.put_nowait(json.dumps({"t": "follow", "id": uid}))
+        pump = asyncio.create_task(_pump(socket, outbox))
+        try:
+            async for frame in socket:
+                if frame.type == WSMsgType.TEXT:
+                    self._hear(key, group, link, json.loads(frame.data))
+        finally:
+            pump.cancel()
+
+    def _hear(self, key: Key, group: _Group, link: EurekaLink, message: dict[str, Any]) -> None:
+        match message.get("t"):
+            case "programmed":
+                with contextlib.suppress(ContractError):
+                    revision = decode(Revision, message["revision"]) if message["revision"] else None
+                    word = Acknowledged(str(revision), int(message["pods"]), int(message["acked"]))
+                    if word != link.acknowledged:
+                        link.acknowledged = word
+                        self._changed(key)
+            case "holders" | "hurt":
+                listener = group.followed.get(str(message["id"]))
+                if listener is not None:
+                    listener(message | {"eureka": link.url})
+            case "refused":
+                log.error("eureka %s refuses the configuration: %s", link.url, message.get("message"))
+
+
+async def _pump(socket: Any, outbox: asyncio.Queue[str]) -> None:
+    with contextlib.suppress(ConnectionError, RuntimeError):
+        while True:
+            await socket.send_str(await outbox.get())
+
+
+def _configuration_message(configuration: Configuration) -> str:
+    return json.dumps({"t": "config", "configuration": encode(configuration)}, separators=(",", ":"))

@@ -1,0 +1,161 @@
+"""Tiers on loopback: requests, routes, deadlines, leaving."""
+
+from __future__ import annotations
+
+import asyncio
+
+from spiko_nanoservice.http_client import Pool
+from town import ask, configuration, tier, town, until
+
+CHAIN = configuration(tier("front", "monolith", "db"), tier("db", "store"))
+
+
+async def test_a_get_travels_down_and_its_answer_up() -> None:
+    """A monolith passes a GET to its store and the value back; an unknown key is a 404."""
+    async with town() as t:
+        await t.add_eureka("a", CHAIN)
+        await t.add("db-0", "db", "store")
+        front = await t.add("front-0", "front", "monolith")
+        await until(lambda: front.tier.routes.has_route)
+
+        known = await ask(front, "GET", "/k/why%3F")
+        unknown = await ask(front, "GET", "/k/nobody")
+
+    assert (200, b"because...") == (known.status, known.body)
+    assert 404 == unknown.status
+    assert known.service_us is not None
+
+
+async def test_what_was_put_can_be_got() -> None:
+    """A PUT is answered, and kept by the store below."""
+    async with town() as t:
+        await t.add_eureka("a", CHAIN)
+        await t.add("db-0", "db", "store")
+        front = await t.add("front-0", "front", "monolith")
+        await until(lambda: front.tier.routes.has_route)
+
+        put = await ask(front, "PUT", "/k/a%20b", b"me")
+        got = await ask(front, "GET", "/k/a%20b")
+
+    assert (200, 200, b"me") == (put.status, got.status, got.body)
+
+
+async def test_without_a_route_the_answer_says_so() -> None:
+    """A router whose dependency has no instance answers 503, reason no_route."""
+    async with town() as t:
+        await t.add_eureka("a", CHAIN)
+        front = await t.add("front-0", "front", "monolith")
+        await until(lambda: front.tier.ready)
+
+        reply = await ask(front, "GET", "/k/x")
+
+    assert (503, "no_route") == (reply.status, reply.reason)
+
+
+async def test_a_passed_deadline_is_a_504_and_reaches_nobody() -> None:
+    """Time left travels; a hop without any answers 504 and does not call."""
+    async with town() as t:
+        await t.add_eureka("a", CHAIN)
+        store = await t.add("db-0", "db", "store")
+        front = await t.add("front-0", "front", "monolith", SPIKO_BEHAVIOUR='{"delay": {"medianMicroseconds": 50000}}')
+        await until(lambda: front.tier.routes.has_route)
+
+        reply = await ask(front, "GET", "/k/x", headers="spiko-deadline-ms: 20\r\n")
+        served = store.tier.tally.take(0)
+
+    assert (504, "timeout") == (reply.status, reply.reason)
+    assert served is None
+
+
+async def test_an_error_share_of_all_fails_every_request() -> None:
+    """errorsPerMillion of a million answers 503, reason injected."""
+    async with town() as t:
+        await t.add_eureka("a", CHAIN)
+        store = await t.add("db-0", "db", "store", SPIKO_BEHAVIOUR='{"errorsPerMillion": 1000000}')
+        await until(lambda: store.tier.ready)
+
+        reply = await ask(store, "GET", "/k/x")
+
+    assert (503, "injected") == (reply.status, reply.reason)
+
+
+async def test_stores_that_depend_on_themselves_replicate() -> None:
+    """A PUT reaches every connected instance of the same package, and no further."""
+    async with town() as t:
+        await t.add_eureka("a", configuration(tier("db", "store", "db", count=3)))
+        stores = [await t.add(f"db-{i}", "db", "store") for i in range(3)]
+        await until(lambda: all(len(s.tier.routes.instances) == 2 for s in stores))
+
+        await ask(stores[0], "PUT", "/k/x", b"1")
+        values = []
+        for store in stores[1:]:
+            for _ in range(100):
+                reply = await ask(store, "GET", "/k/x")
+                if reply.status == 200:
+                    break
+                await asyncio.sleep(0.01)
+            values.append(reply.body)
+
+    assert [b"1", b"1"] == values
+
+
+async def test_leaving_hurts_nobody() -> None:
+    """While requests run, one of two stores leaves in order: no request fails."""
+    async with town() as t:
+        await t.add_eureka("a", configuration(tier("front", "monolith", "db"), tier("db", "store", count=2)))
+        for i in range(2):
+            await t.add(f"db-{i}", "db", "store")
+        front = await t.add("front-0", "front", "monolith")
+        await until(lambda: len(front.tier.routes.instances) == 2)
+        pool = Pool(front.settings.address, front.port)
+        statuses = []
+
+        async def load() -> None:
+            for _ in range(400):
+                statuses.append((await pool.call(b"GET", b"/k/why%3F", lambda: b"", b"", 2.0)).status)
+                await asyncio.sleep(0.002)
+
+        await asyncio.gather(load(), t.stop("db-0"))
+        pool.close()
+
+    assert {200} == set(statuses)
+
+
+async def test_when_all_eurekas_are_gone_the_last_table_holds() -> None:
+    """A pod without a registry goes on with what it knew, and registers again when one returns."""
+    async with town() as t:
+        await t.add_eureka("a", CHAIN)
+        await t.add("db-0", "db", "store")
+        front = await t.add("front-0", "front", "monolith")
+        await until(lambda: front.tier.routes.has_route)
+
+        await t.stop("eureka-a")
+        t.names["arch-eureka.default"].clear()
+        alone = await ask(front, "GET", "/k/why%3F")
+        again = await t.add_eureka("a", configuration(*CHAIN.tiers, started=True))
+        await until(lambda: len(again.eureka.registry.known) == 2)
+        back = await ask(front, "GET", "/k/why%3F")
+
+    assert (200, 200) == (alone.status, back.status)
+
+
+async def test_the_source_keeps_its_rate_and_everything_is_answered() -> None:
+    """A denominator sends its rate; misses are no errors; eureka's totals have every call."""
+    tiers = (tier("www", "denominator", "front", rate=200), *CHAIN.tiers)
+    async with town() as t:
+        eureka = await t.add_eureka("a", configuration(*tiers))
+        await t.add("db-0", "db", "store")
+        front = await t.add("front-0", "front", "monolith")
+        await until(lambda: front.tier.routes.has_route)
+        await t.add("www-0", "www", "denominator")
+        await asyncio.sleep(2.2)
+        for name in ("www-0", "front-0", "db-0"):
+            await t.stop(name)
+        eureka.eureka.totals.second("e")
+        totals = eureka.eureka.totals.totals()
+
+    edges = {(e["from"][0], e["to"][0]): e for e in totals["edges"]}
+    counts = {pair: e["ok"] + e["miss"] + sum(e["errors"].values()) for pair, e in edges.items()}
+    assert counts["www", "front"] == counts["front", "db"]
+    assert 350 <= counts["www", "front"] <= 500
+    assert all(not e["errors"] for e in edges.values())
