@@ -1,0 +1,161 @@
+"""Pure: everything that can be wrong with a manifest, found at once, each with a stable code, a path, the value and the way out.
+
+`check` reads a raw document, however broken: what the models refuse is translated error by error, and the rules between the parts run on
+whatever could be read. `check_spec` runs the rules on a spec that the models took; the operator sets `Accepted` from it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from spiko_operator.api.architecture import KIND as ARCHITECTURE
+from spiko_operator.api.architecture import ArchitectureSpec
+from spiko_operator.api.common import API_VERSION
+from spiko_operator.api.fault import KIND as FAULT
+
+
+class Severity(StrEnum):
+    """An error is not carried out; a warning is, and is probably not what was meant."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that can be wrong. `reason` is the condition's word; `meaning` and `remedy` make the reference page."""
+
+    code: str
+    reason: str
+    severity: Severity
+    meaning: str
+    remedy: str
+
+
+E, W = Severity.ERROR, Severity.WARNING
+RULES = {
+    rule.reason: rule
+    for rule in (
+        Rule("SPK001", "NotYaml", E, "The file cannot be read as YAML.", "Mend the syntax at the line given."),
+        Rule("SPK002", "WrongKind", E, "apiVersion or kind is not one of Spiko's.", f"Write apiVersion: {API_VERSION} and kind: Architecture or Fault."),
+        Rule("SPK003", "BadObjectName", E, "metadata.name cannot name an Architecture: every derived name starts with it.", "Use 1 to 24 of a-z, 0-9 and -, starting with a letter."),
+        Rule("SPK004", "ForeignKind", W, "The document is of another API; it was passed over.", "Nothing to do."),
+        Rule("SPK010", "UnknownField", E, "The resource has no such field.", "Remove it, or spell it as suggested."),
+        Rule("SPK011", "MissingField", E, "A required field is missing.", "Add it."),
+        Rule("SPK012", "WrongType", E, "The value has the wrong type; numbers are whole, and true and false are none.", "Write a value of the type named."),
+        Rule("SPK013", "OutOfRange", E, "The number lies outside its range.", "Choose one within."),
+        Rule("SPK014", "TooLong", E, "The text or list is too long, or too short.", "Shorten it; split a very large Architecture in two."),
+        Rule("SPK015", "BadName", E, "The text cannot be a label, and names become labels.", "Use letters, digits and -, starting and ending with a letter or digit."),
+        Rule("SPK016", "UnknownValue", E, "The value is none of those allowed.", "Use one of them."),
+        Rule("SPK020", "UnknownDependency", E, "A dependency names no tier.", "Name a tier of this Architecture."),
+        Rule("SPK021", "UnknownVictim", E, "The victim names no tier.", "Name a tier of this Architecture."),
+        Rule("SPK022", "DuplicateTier", E, "Two tiers have one name.", "Rename one."),
+        Rule("SPK023", "NameCollision", E, "Two tiers would share the names of their Kubernetes objects.", "Rename one so that they differ in more than case."),
+        Rule("SPK024", "ReservedName", E, "The tier's objects would collide with the registry's or the memory's.", "Rename the tier."),
+        Rule("SPK025", "DuplicateDependency", E, "A dependency is named twice.", "Remove one."),
+        Rule("SPK030", "UnreachableDependency", E, "A karyon or zuul sees its own zone only, and this dependency has no instance there.", "Make the caller a monolith, or give the dependency instances in zones."),
+        Rule("SPK031", "PartialSight", W, "A karyon or zuul sees its own zone only, and in some zones the dependency has no instance.", "Raise the dependency's count to the number of zones."),
+        Rule("SPK032", "NoSource", W, "No denominator: nothing sends requests.", "Add a tier of package denominator."),
+        Rule("SPK033", "UnreachedTier", W, "No source reaches the tier.", "Let a tier depend on it, or remove it."),
+        Rule("SPK034", "IdleSource", W, "A denominator without dependencies has nobody to send to.", "Give it a dependency."),
+        Rule("SPK035", "RateWithoutSource", E, "Only a denominator sends requests of its own.", "Remove ratePerSecond, or make the tier a denominator."),
+        Rule("SPK040", "WeightsNot100", E, "The weights of a split must add up to 100.", "Change them."),
+        Rule("SPK041", "UndeclaredVersion", E, "The split names a version that the service does not declare.", "Declare it under versions, or name another."),
+        Rule("SPK042", "MixedMajors", E, "Versions of different majors in one split: their interfaces differ.", "Split within one major."),
+        Rule("SPK043", "DuplicateVersion", E, "A version is declared, or split, twice.", "Remove one."),
+        Rule("SPK050", "BadDelay", E, "The delay contradicts itself.", "lognormal needs p99Microseconds above medianMicroseconds; constant has none."),
+        Rule("SPK060", "UnsupportedPackage", E, "This release cannot run the package yet; it is understood offline.", "Wait for a later release, or use store, cache or monolith meanwhile."),
+        Rule("SPK070", "BadKill", E, "A kill names exactly one of tier and pod, and a grace period only with Delete.", "Remove one of the two."),
+        Rule("SPK071", "UnknownTarget", W, "The Fault's tier is none of the Architecture's in these files.", "Name a tier of the Architecture."),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong. `path` is such as spec.services[2].count, also for what is missing."""
+
+    reason: str
+    severity: Severity
+    path: str
+    value: str
+    message: str
+    hint: str = ""
+
+    @property
+    def code(self) -> str:
+        """The stable code."""
+        return RULES[self.reason].code
+
+
+def found(reason: str, path: str, value: Any, message: str, hint: str = "", severity: Severity | None = None) -> Finding:
+    """Make a finding; the severity is the rule's unless given."""
+    rule = RULES[reason]
+    return Finding(reason, severity or rule.severity, path, shorten(value), message, hint or rule.remedy)
+
+
+def shorten(value: Any, most: int = 60) -> str:
+    """A value as people can read it: JSON, cut.
+
+    >>> shorten("x" * 100, 10)
+    '"xxxxxxxx…'
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        text = type(value).__name__
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A suggestion, or nothing.
+
+    >>> nearest("memcached", ["memcache", "www"])
+    'did you mean "memcache"?'
+    """
+    close = difflib.get_close_matches(word[:64], list(known), n=1, cutoff=0.6)
+    return f'did you mean "{close[0]}"?' if close else ""
+
+
+def check(document: Any) -> list[Finding]:
+    """Check one manifest, as YAML or JSON parsed it; never raises.
+
+    Returns:
+        All findings, in the order of the document's parts; empty for a manifest without fault.
+    """
+    from spiko_operator.plan.rules import fault_rules, spec_rules
+    from spiko_operator.plan.shape import name_findings, shape_findings
+    from spiko_operator.plan.sketch import sketch_of
+
+    if not isinstance(document, Mapping):
+        return [found("WrongKind", "", document, f"a manifest is an object, not {type(document).__name__}")]
+    version, kind = document.get("apiVersion"), document.get("kind")
+    if version != API_VERSION or kind not in (ARCHITECTURE, FAULT):
+        if isinstance(version, str) and isinstance(kind, str) and not version.startswith("spiko") and kind not in (ARCHITECTURE, FAULT):
+            return [found("ForeignKind", "kind", kind, f"{kind} of {version} was passed over")]
+        field, value = ("apiVersion", version) if version != API_VERSION else ("kind", kind)
+        return [found("WrongKind", field, value, f"{shorten(value)} is not {API_VERSION if field == 'apiVersion' else 'Architecture or Fault'}")]
+    findings = name_findings(document, str(kind)) + shape_findings(document, str(kind))
+    spec = document.get("spec")
+    if isinstance(spec, Mapping):
+        findings += spec_rules(sketch_of(document), operator=False) if kind == ARCHITECTURE else fault_rules(spec)
+    return findings
+
+
+def check_spec(name: str, spec: ArchitectureSpec) -> list[Finding]:
+    """Check a spec that the models took, as the operator does: what this release cannot run is an error here.
+
+    Args:
+        name: the Architecture's.
+        spec: its spec.
+    """
+    from spiko_operator.plan.rules import spec_rules
+    from spiko_operator.plan.sketch import sketch_of
+
+    raw = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return spec_rules(sketch_of({"metadata": {"name": name}, "spec": raw}), operator=True)

@@ -1,0 +1,186 @@
+"""Pure: the rules between the parts of an Architecture, one function each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from spiko_operator.api.common import SUPPORTED_PACKAGES, Package
+from spiko_operator.plan import names
+from spiko_operator.plan.findings import Finding, Severity, found, nearest
+from spiko_operator.plan.sketch import Sketch, SketchService, declared
+
+ZONE_BOUND = ("karyon", "zuul")
+
+
+def spec_rules(sketch: Sketch, operator: bool) -> list[Finding]:
+    """Run every rule.
+
+    Args:
+        sketch: what could be read.
+        operator: whether a package that this release cannot run is an error (it is a warning offline).
+    """
+    findings = [*_victim(sketch), *_names(sketch), *_objects(sketch)]
+    for service in sketch.services:
+        findings += [*_dependencies(sketch, service), *_sight(sketch, service), *_versions(service), *_split(service)]
+        findings += [*_delays(service), *_package(service, operator)]
+    return findings + list(_sources(sketch))
+
+
+def fault_rules(spec: Mapping[str, Any]) -> list[Finding]:
+    """The rules of a Fault."""
+    kill = spec.get("kill")
+    if not isinstance(kill, Mapping):
+        return []
+    findings = []
+    named = [field for field in ("tier", "pod") if kill.get(field) is not None]
+    if len(named) != 1:
+        findings.append(found("BadKill", "spec.kill", dict(kill), "names both tier and pod" if named else "names neither tier nor pod"))
+    if kill.get("gracePeriodSeconds") is not None and kill.get("method", "Evict") != "Delete":
+        value = kill["gracePeriodSeconds"]
+        findings.append(found("BadKill", "spec.kill.gracePeriodSeconds", value, "an eviction uses the pod's own grace period", "write method: Delete, or remove it"))
+    return findings  # fmt: skip
+
+
+def _victim(sketch: Sketch) -> Iterator[Finding]:
+    known = [service.name for service in sketch.services if service.name]
+    if sketch.victim is not None and sketch.victim not in known:
+        yield found("UnknownVictim", "spec.victim", sketch.victim, f'"{sketch.victim[:64]}" is no tier', nearest(sketch.victim, known))
+
+
+def _names(sketch: Sketch) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for service in sketch.services:
+        if service.name is None:
+            continue
+        path = f"{service.path}.name"
+        if service.name == names.EUREKA:
+            yield found("ReservedName", path, service.name, f'"{names.EUREKA}" is the registry\'s name')
+        elif service.name in seen:
+            yield found("DuplicateTier", path, service.name, f'"{service.name[:64]}" is the name of {seen[service.name]} as well')
+        seen.setdefault(service.name, service.path)
+
+
+def _objects(sketch: Sketch) -> Iterator[Finding]:
+    """Names of Services are the shortest derived ones: if they differ, so do all others of two tiers."""
+    architecture = sketch.name or "a"
+    reserved = {names.eureka_name(architecture), names.state_name(architecture)}
+    reserved |= {names.eureka_name(architecture, i) for i in range(96)}  # 6 regions of 16 zones
+    holders: dict[str, SketchService] = {}
+    for service in sketch.services:
+        if service.name is None or service.name == names.EUREKA:
+            continue
+        name = names.service_name(architecture, service.name)
+        if name in reserved:
+            yield found("ReservedName", f"{service.path}.name", service.name, f"its Service {name} would collide with the registry's or the memory's")
+        other = holders.setdefault(name, service)
+        if other is not service and other.name != service.name:
+            text = f'its Service {name} would be that of "{other.name}" as well'
+            yield found("NameCollision", f"{service.path}.name", service.name, text)  # fmt: skip
+
+
+def _dependencies(sketch: Sketch, service: SketchService) -> Iterator[Finding]:
+    known = [other.name for other in sketch.services if other.name]
+    seen: set[str] = set()
+    for path, name in service.dependencies:
+        if name in seen:
+            yield found("DuplicateDependency", path, name, f'"{name[:64]}" is named twice')
+        elif name != names.EUREKA and name not in known:
+            yield found("UnknownDependency", path, name, f'"{name[:64]}" is no tier', nearest(name, known))
+        seen.add(name)
+    if service.has_rate and service.package not in (None, Package.DENOMINATOR):
+        yield found("RateWithoutSource", f"{service.path}.ratePerSecond", None, f"a {service.package} sends no requests of its own")
+    if service.package == Package.DENOMINATOR and not service.dependencies:
+        yield found("IdleSource", f"{service.path}.dependencies", [], f'denominator "{service.name}" has nobody to send to')
+
+
+def _zones_of(sketch: Sketch, service: SketchService) -> frozenset[str] | None:
+    """Zones in which a service has instances; `*` without zones; None if it cannot be told."""
+    if service.count is None or service.regions is None:
+        return None
+    if service.count == 0 or service.regions == 0:
+        return frozenset({"*"})
+    return frozenset(sketch.zones[: service.count])
+
+
+def _sight(sketch: Sketch, service: SketchService) -> Iterator[Finding]:
+    own = _zones_of(sketch, service)
+    if service.package not in ZONE_BOUND or own is None:
+        return
+    tiers = {other.name: other for other in sketch.services}
+    for path, name in service.dependencies:
+        callee = tiers.get(name)
+        theirs = _zones_of(sketch, callee) if callee else None
+        if theirs is None:
+            continue
+        blind = [zone for zone in (*sketch.zones, "*") if zone in own and zone not in theirs]
+        if len(blind) == len(own):
+            where = "has no zone" if "*" in theirs else f"has instances in {', '.join(sorted(theirs))} only"
+            yield found("UnreachableDependency", path, name, f'a {service.package} sees its own zone only, and "{name}" {where}')
+        elif blind:
+            yield found("PartialSight", path, name, f'a {service.package} in {", ".join(blind)} sees no "{name}", which has {callee.count if callee else 0} instances')
+
+
+def _versions(service: SketchService) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for version in service.versions or ():
+        if version.name in seen:
+            yield found("DuplicateVersion", f"{version.path}.version", version.name, f"{version.name[:20]} is declared twice")
+        seen.add(version.name)
+
+
+def _split(service: SketchService) -> Iterator[Finding]:
+    if service.split is None:
+        return
+    path = f"{service.path}.routing.split"
+    weights = [weight for _, _, weight in service.split]
+    if None not in weights and sum(weight or 0 for weight in weights) != 100:
+        yield found("WeightsNot100", path, weights, f"the weights add up to {sum(weight or 0 for weight in weights)}, not 100")
+    versions = [version for _, version, _ in service.split]
+    for where, version, _ in service.split:
+        if version not in declared(service):
+            text = f"{version[:20]} is not declared; there are {', '.join(declared(service))[:200] or 'none'}"
+            yield found("UndeclaredVersion", f"{where}.version", version, text)
+    if len(set(versions)) < len(versions):
+        yield found("DuplicateVersion", path, versions, "a version has two weights")
+    majors = sorted({version.split(".")[0] for version in versions})
+    if len(majors) > 1:
+        yield found("MixedMajors", path, versions, f"majors {' and '.join(majors)[:80]} in one split")
+
+
+def _delays(service: SketchService) -> Iterator[Finding]:
+    for path, delay in service.delays:
+        median, p99 = delay.get("medianMicroseconds"), delay.get("p99Microseconds")
+        if delay.get("distribution") == "lognormal":
+            if p99 is None:
+                yield found("BadDelay", f"{path}.p99Microseconds", None, "a lognormal delay needs its 99th percentile")
+            elif isinstance(median, int) and isinstance(p99, int) and p99 <= median:
+                yield found("BadDelay", f"{path}.p99Microseconds", p99, f"the 99th percentile is not above the median of {median}")
+        elif p99 is not None:
+            yield found("BadDelay", f"{path}.p99Microseconds", p99, "a constant delay has no 99th percentile")
+
+
+def _package(service: SketchService, operator: bool) -> Iterator[Finding]:
+    if service.package in set(Package) - SUPPORTED_PACKAGES:
+        severity = Severity.ERROR if operator else Severity.WARNING
+        text = f"{service.package} is understood, but this release cannot run it"
+        yield found("UnsupportedPackage", f"{service.path}.package", service.package, text, severity=severity)
+
+
+def _sources(sketch: Sketch) -> Iterator[Finding]:
+    tiers = {service.name: service for service in sketch.services if service.name}
+    sources = [service for service in tiers.values() if service.package == Package.DENOMINATOR]
+    if not sources:
+        if any(service.package in set(Package) for service in tiers.values()):
+            yield found("NoSource", "spec.services", None, "no tier is a denominator: nothing sends requests")
+        return
+    reached: set[str] = set()
+    ahead = [source.name for source in sources]
+    while ahead:
+        name = ahead.pop()
+        if name is not None and name not in reached and name in tiers:
+            reached.add(name)
+            ahead += [dependency for _, dependency in tiers[name].dependencies]
+    for name, service in tiers.items():
+        if name not in reached and name != names.EUREKA:
+            yield found("UnreachedTier", f"{service.path}.name", name, f'no source reaches "{name[:64]}"')

@@ -1,0 +1,117 @@
+"""Pure: what could be read of an Architecture, however broken: the rules between its parts run on this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spiko_operator.api.architecture import DEFAULT_VERSION
+
+
+@dataclass(frozen=True)
+class SketchVersion:
+    """One declared version."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class SketchService:
+    """One service; None where a value is missing or of the wrong type."""
+
+    path: str
+    name: str | None
+    package: str | None
+    count: int | None
+    regions: int | None
+    dependencies: tuple[tuple[str, str], ...]  # path, name
+    versions: tuple[SketchVersion, ...] | None
+    split: tuple[tuple[str, str, int | None], ...] | None  # path, version, weight
+    delays: tuple[tuple[str, Mapping[str, Any]], ...]  # path, delay
+    has_rate: bool
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """An Architecture as far as it could be read. `zones` are the names of a region's zones, in order."""
+
+    name: str | None
+    victim: str | None
+    services: tuple[SketchService, ...]
+    zones: tuple[str, ...]
+
+
+def sketch_of(document: Mapping[str, Any]) -> Sketch:
+    """Read what can be read; never raises."""
+    metadata, spec = _mapping(document.get("metadata")), _mapping(document.get("spec"))
+    services = spec.get("services")
+    read = [
+        _service(f"spec.services[{i}]", item)
+        for i, item in enumerate(services if isinstance(services, list) else ())
+        if isinstance(item, Mapping)
+    ]
+    return Sketch(_text(metadata.get("name")), _text(spec.get("victim")), tuple(read), _zones(spec))
+
+
+def _zones(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    regions = _mapping(spec.get("topology")).get("regions")
+    for region in regions if isinstance(regions, list) else ():
+        zones = _mapping(region).get("zones")
+        if isinstance(zones, list) and zones and all(isinstance(zone, str) for zone in zones):
+            return tuple(zones)
+    return ("the first zone", "the second zone", "the third zone")
+
+
+def _service(path: str, item: Mapping[str, Any]) -> SketchService:
+    dependencies = item.get("dependencies")
+    versions = item.get("versions")
+    split = _mapping(item.get("routing")).get("split")
+    entries = [
+        (f"{path}.versions[{i}]", _mapping(v)) for i, v in enumerate(versions if isinstance(versions, list) else ())
+    ]
+    delays = [(f"{path}.behaviour.delay", _mapping(item.get("behaviour")).get("delay"))]
+    delays += [(f"{where}.behaviour.delay", _mapping(v.get("behaviour")).get("delay")) for where, v in entries]
+    regions = item.get("regions", 0)
+    return SketchService(
+        path=path,
+        name=_text(item.get("name")),
+        package=_text(item.get("package")),
+        count=_number(item.get("count")),
+        regions=_number(regions),
+        dependencies=tuple(
+            (f"{path}.dependencies[{i}]", name)
+            for i, name in enumerate(dependencies if isinstance(dependencies, list) else ())
+            if isinstance(name, str)
+        ),
+        versions=tuple(SketchVersion(str(v["version"]), where) for where, v in entries if isinstance(v.get("version"), str))
+        if isinstance(versions, list)
+        else None,
+        split=tuple(
+            (f"{path}.routing.split[{i}]", str(s["version"]), _number(s.get("weight")))
+            for i, s in enumerate(map(_mapping, split))
+            if isinstance(s.get("version"), str)
+        )
+        if isinstance(split, list)
+        else None,
+        delays=tuple((where, delay) for where, delay in delays if isinstance(delay, Mapping)),
+        has_rate=item.get("ratePerSecond") is not None,
+    )
+
+
+def declared(service: SketchService) -> tuple[str, ...]:
+    """Names of a service's versions."""
+    return (DEFAULT_VERSION,) if service.versions is None else tuple(v.name for v in service.versions)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
