@@ -15,7 +15,7 @@ SERVICE_RANGE = "10.96.0.0/16"
 # The defaults of 20 and 30 requests/s are made for large shared clusters; here they would be most of an architecture's start-up time.
 FAST = ("--kube-api-qps=500", "--kube-api-burst=1000")
 # The API server refuses loopback addresses, which our pods have, in endpoints: without these controllers nobody asks for them.
-CONTROLLERS = "*,-endpoint-controller,-endpointslice-controller,-endpointslice-mirroring-controller"
+CONTROLLERS = "*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller"
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ import aiohttp
 
 from spiko_local.errors import ApiError, PartFailed
 from spiko_local.home import Home, start_time, write_atomically
-from spiko_local.install import Api, install_crds
+from spiko_local.api import Api
+from spiko_local.install import install_crds
 from spiko_local.nodes import read_nodes
 from spiko_local.parts import Part, Ports, build_parts
 from spiko_local.processes import raise_file_limit, start_process

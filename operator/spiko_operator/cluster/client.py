@@ -170,7 +170,7 @@ class Client:
         content: str = "application/json",
     ) -> Object:
         headers = {"Accept": "application/json", "Content-Type": content}
-        serialized = self._api.param_serialize(
+        serialized = await self._api.param_serialize(
             method=method,
             resource_path=path,
             query_params=list((query or {}).items()),

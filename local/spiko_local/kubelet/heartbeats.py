@@ -1,0 +1,113 @@
+"""Nodes: made if missing, labelled as the file says, kept alive by a lease every ten seconds; their status is written when it changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+from typing import Any
+
+from spiko_local.api import Api
+from spiko_local.errors import ApiError
+from spiko_local.kubelet.clock import now_micro_text, now_text
+from spiko_local.nodes import Node
+
+Object = dict[str, Any]
+LEASE_S, RENEW_S = 40, 10.0
+STATUS_S = 300.0
+PORT = 10250
+MOST_PODS = 1000
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+log = logging.getLogger("spiko.kubelet")
+
+
+def build_node(node: Node) -> Object:
+    """The object; status is written apart."""
+    labels = {"kubernetes.io/hostname": node.name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": node.name, "labels": labels | node.labels},
+        "spec": {"providerID": f"process://{node.name}"},
+    }
+
+
+def build_node_status(node: Node, now: str, version: str) -> Object:
+    """Its status."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
+    amounts = {"cpu": str(os.cpu_count() or 1), "memory": f"{memory}Ki", "pods": str(MOST_PODS)}
+    conditions = [
+        _condition("Ready", "True", "KubeletReady", "the process kubelet is ready", now),
+        _condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "not measured", now),
+        _condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "not measured", now),
+        _condition("PIDPressure", "False", "KubeletHasSufficientPID", "not measured", now),
+    ]
+    return {
+        "capacity": amounts,
+        "allocatable": amounts,
+        "addresses": [{"type": "InternalIP", "address": node.address}, {"type": "Hostname", "address": node.name}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": PORT}},
+        "declaredFeatures": ["ExtendWebSocketsToKubelet"],  # else the API server speaks SPDY to us
+        "conditions": conditions,
+        "nodeInfo": {
+            "architecture": "amd64",
+            "bootID": "",
+            "containerRuntimeVersion": "process://1",
+            "kernelVersion": platform.release(),
+            "kubeProxyVersion": "",
+            "kubeletVersion": version,
+            "machineID": "",
+            "operatingSystem": "linux",
+            "osImage": "processes",
+            "systemUUID": "",
+        },
+    }
+
+
+def _condition(kind: str, status: str, reason: str, message: str, now: str) -> Object:
+    times = {"lastHeartbeatTime": now, "lastTransitionTime": now}
+    return {"type": kind, "status": status, "reason": reason, "message": message, **times}
+
+
+async def keep_node(api: Api, node: Node) -> None:
+    """Keep one node alive until cancelled."""
+    loop = asyncio.get_running_loop()
+    status_due = 0.0
+    while True:
+        try:
+            if loop.time() >= status_due:
+                await _write_node(api, node)
+                status_due = loop.time() + STATUS_S
+            await _renew(api, node)
+        except ApiError as error:
+            log.warning("node %s: %s", node.name, error)
+            status_due = 0.0  # after an absence others may have marked it
+            await asyncio.sleep(1.0)
+        else:
+            await asyncio.sleep(RENEW_S)
+
+
+async def _write_node(api: Api, node: Node) -> None:
+    version = (await api.call("GET", "/version"))["gitVersion"]
+    body = build_node(node)
+    try:
+        await api.call("POST", "/api/v1/nodes", body)
+    except ApiError as error:
+        if error.status != 409:
+            raise
+        labels = {"metadata": {"labels": body["metadata"]["labels"]}}
+        await api.call("PATCH", f"/api/v1/nodes/{node.name}", labels, "application/merge-patch+json")
+    status = {"status": build_node_status(node, now_text(), version)}
+    await api.call("PATCH", f"/api/v1/nodes/{node.name}/status", status, "application/strategic-merge-patch+json")
+
+
+async def _renew(api: Api, node: Node) -> None:
+    spec = {"holderIdentity": node.name, "leaseDurationSeconds": LEASE_S, "renewTime": now_micro_text()}
+    try:
+        await api.call("PATCH", f"{LEASES}/{node.name}", {"spec": spec}, "application/merge-patch+json")
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": node.name}, "spec": spec}
+        await api.call("POST", LEASES, lease)

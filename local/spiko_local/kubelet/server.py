@@ -1,0 +1,174 @@
+"""The kubelets' HTTPS servers, one address per node: logs, exec and port-forward, asked for by the API server with its client certificate."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import WSMsgType, web
+
+from spiko_local.kubelet.execs import run_exec
+from spiko_local.kubelet.heartbeats import PORT
+from spiko_local.kubelet.logs import follow_log, tail_offset
+from spiko_local.kubelet.spdy import PortForward
+
+if TYPE_CHECKING:
+    from spiko_local.kubelet.kubelet import Kubelet
+    from spiko_local.kubelet.worker import PodWorker
+
+
+class Servers:
+    """All nodes' servers.
+
+    Args:
+        kubelet: whose pods are asked about.
+        cert: serving certificate.
+        key: its key.
+        client_ca: whoever has no certificate of this authority is turned away: exec runs commands as us.
+    """
+
+    def __init__(self, kubelet: Kubelet, cert: Path, key: Path, client_ca: Path) -> None:
+        self._kubelet = kubelet
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(cert, key)
+        self._context.load_verify_locations(client_ca)
+        self._context.verify_mode = ssl.CERT_REQUIRED
+
+    async def start(self) -> None:
+        """Listen on every node's address. Raises OSError if one cannot be had."""
+        application = web.Application()
+        router = application.router
+        router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
+        router.add_route("*", "/exec/{namespace}/{pod}/{container}", self._exec)
+        router.add_route("*", "/portForward/{namespace}/{pod}", self._port_forward)
+        router.add_route("*", "/attach/{namespace}/{pod}/{container}", self._attach)
+        router.add_get("/healthz", self._health)
+        router.add_get("/pods", self._pods)
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        for node in self._kubelet.nodes.values():
+            await web.TCPSite(runner, node.address, PORT, ssl_context=self._context).start()
+
+    def _worker(self, request: web.Request) -> PodWorker:
+        namespace, name = request.match_info["namespace"], request.match_info["pod"]
+        for worker in self._kubelet.workers.values():
+            if (worker.record.namespace, worker.record.name) == (namespace, name):
+                return worker
+        raise web.HTTPNotFound(text=f"pod {namespace}/{name} is not on this node\n")
+
+    # ---------------------------------------------------------------- logs
+
+    async def _logs(self, request: web.Request) -> web.StreamResponse:
+        worker, query = self._worker(request), request.query
+        previous = query.get("previous") == "true"
+        number = worker.record.container - previous
+        path = worker.log_file(number) if number > 0 else None
+        if path is None or not path.exists():
+            which = "previous terminated container" if previous else "container"
+            name = request.match_info["container"]
+            raise web.HTTPBadRequest(text=f'{which} "{name}" in pod "{worker.record.name}" not found\n')
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        tail = query.get("tailLines")
+        left = int(query["limitBytes"]) if "limitBytes" in query else None
+        offset = await asyncio.to_thread(tail_offset, path, int(tail) if tail is not None else None)
+        still = (lambda: worker.record.container == number and worker.container.running) if query.get("follow") == "true" else (lambda: False)
+        with contextlib.suppress(ConnectionError):
+            async for data in follow_log(path, offset, still):
+                piece = data if left is None else data[:left]
+                await response.write(piece)
+                if left is not None and (left := left - len(piece)) <= 0:
+                    break
+            await response.write_eof()
+        return response
+
+    # ---------------------------------------------------------------- exec
+
+    async def _exec(self, request: web.Request) -> web.StreamResponse:
+        worker = self._worker(request)
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            raise web.HTTPNotImplemented(text="exec is offered over WebSocket only; use kubectl 1.31 or newer\n")
+        socket = web.WebSocketResponse(protocols=["v5.channel.k8s.io", "v4.channel.k8s.io"], max_msg_size=0)
+        await socket.prepare(request)
+        command = request.query.getall("command", [])
+        tty = request.query.get("tty") in ("1", "true")
+        stdin = request.query.get("input", request.query.get("stdin", "")) in ("1", "true")
+        status = await run_exec(socket, command, worker.environ(), stdin, tty)
+        with contextlib.suppress(ConnectionError):
+            await socket.send_bytes(b"\x03" + json.dumps(status).encode())
+            await socket.close()
+        return socket
+
+    async def _attach(self, request: web.Request) -> web.Response:
+        self._worker(request)
+        raise web.HTTPNotImplemented(text="attach is not to be had for pods that run as processes; use kubectl logs -f\n")
+
+    # ---------------------------------------------------------------- port-forward
+
+    async def _port_forward(self, request: web.Request) -> web.StreamResponse:
+        address = self._worker(request).address
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._forward_over_websocket(request, address)
+        return await self._forward_over_spdy(request, address)
+
+    async def _forward_over_websocket(self, request: web.Request, address: str) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(protocols=["SPDY/3.1+portforward.k8s.io"], max_msg_size=0)
+        await socket.prepare(request)
+        forward = PortForward(socket.send_bytes, address)
+        try:
+            async for message in socket:
+                if message.type == WSMsgType.BINARY:
+                    await forward.feed(message.data)
+        finally:
+            forward.close()
+        return socket
+
+    async def _forward_over_spdy(self, request: web.Request, address: str) -> web.Response:
+        """Plain SPDY: the connection is taken over from aiohttp."""
+        transport = request.transport
+        if transport is None:
+            raise web.HTTPBadRequest
+        head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"
+        transport.write(head + b"X-Stream-Protocol-Version: portforward.k8s.io\r\n\r\n")  # type: ignore[attr-defined]
+        taken = _Taken()
+        transport.set_protocol(taken)
+
+        async def send(data: bytes) -> None:
+            transport.write(data)  # type: ignore[attr-defined]
+
+        forward = PortForward(send, address)
+        try:
+            while (data := await taken.queue.get()) is not None:
+                await forward.feed(data)
+        finally:
+            forward.close()
+            transport.close()
+        return web.Response()
+
+    # ---------------------------------------------------------------- others
+
+    async def _health(self, request: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    async def _pods(self, request: web.Request) -> web.Response:
+        items = [worker.pod for worker in self._kubelet.workers.values()]
+        return web.json_response({"apiVersion": "v1", "kind": "PodList", "items": items})
+
+
+class _Taken(asyncio.Protocol):
+    """A connection's bytes, queued; None at its end."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def data_received(self, data: bytes) -> None:
+        self.queue.put_nowait(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.queue.put_nowait(None)
+

@@ -1,0 +1,155 @@
+"""The warm parent: imports and exercises the nanoservice once, then forks a process for every container that is asked for.
+
+`python -m spiko_local.kubelet.zygote SOCKET MODULE [--lifeline FD]`. It has no threads and no running event loop, so that a fork is safe. It
+outlives the kubelet: a new one connects again. The protocol is a JSON object a line: `{"id", "command", "environ", "log"}` -> `{"id", "pid",
+"began"}`, and `{"exit": pid, "code"}` for every child that ends, to whoever is connected.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import traceback
+from typing import Any
+
+from spiko_local.home import start_time
+from spiko_local.processes import die_with_parent
+
+EXEC_FAILED = 127
+
+
+class Zygote:
+    """The parent's loop.
+
+    Args:
+        path: of the Unix socket.
+        module: has `warm()` and `run(environ) -> int`.
+        lifeline: reading end of a pipe; its end ends everything. -1 without.
+    """
+
+    def __init__(self, path: str, module: str, lifeline: int) -> None:
+        self._module = importlib.import_module(module)
+        self._lifeline = lifeline
+        self._module.warm()
+        gc.collect()
+        gc.freeze()
+        self._selector = selectors.DefaultSelector()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(path)
+        self._listener.listen(4)
+        self._clients: dict[socket.socket, bytes] = {}
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._children: set[int] = set()
+
+    def serve(self) -> None:
+        """Fork on request until the lifeline ends."""
+        signal.set_wakeup_fd(self._wake_write)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends with the lifeline, or by SIGKILL
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
+        if self._lifeline >= 0:
+            self._selector.register(self._lifeline, selectors.EVENT_READ)
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj is self._listener:
+                    client, _ = self._listener.accept()
+                    self._clients[client] = b""
+                    self._selector.register(client, selectors.EVENT_READ)
+                elif key.fileobj == self._wake_read:
+                    os.read(self._wake_read, 4096)
+                elif key.fileobj == self._lifeline:
+                    os._exit(1)
+                else:
+                    self._read(key.fileobj)  # type: ignore[arg-type]
+            self._reap()
+
+    def _read(self, client: socket.socket) -> None:
+        try:
+            data = client.recv(1 << 20)
+        except OSError:
+            data = b""
+        if not data:
+            self._selector.unregister(client)
+            del self._clients[client]
+            client.close()
+            return
+        *lines, rest = (self._clients[client] + data).split(b"\n")
+        self._clients[client] = rest
+        for line in lines:
+            request = json.loads(line)
+            pid = self._fork(request)
+            self._children.add(pid)
+            self._say({"id": request["id"], "pid": pid, "began": start_time(pid) or 0})
+
+    def _fork(self, request: dict[str, Any]) -> int:
+        parent = os.getpid()
+        pid = os.fork()
+        if pid:
+            return pid
+        code = EXEC_FAILED
+        try:  # from here on this is the container: it must never return into the loop
+            code = self._become(request, parent)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            with contextlib.suppress(Exception):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+
+    def _become(self, request: dict[str, Any], parent: int) -> int:
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        self._selector.close()
+        for each in (self._listener, *self._clients):
+            each.close()
+        log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        for target, source in ((0, nothing), (1, log), (2, log)):
+            os.dup2(source, target)
+        os.close(log)
+        os.close(nothing)
+        environ: dict[str, str] = request["environ"]
+        if not request["command"]:
+            return int(self._module.run(environ))
+        die_with_parent(parent)()  # a foreign program watches no lifeline
+        os.execvpe(request["command"][0], request["command"], environ)
+
+    def _reap(self) -> None:
+        while self._children:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._children.discard(pid)
+            self._say({"exit": pid, "code": os.waitstatus_to_exitcode(status)})
+
+    def _say(self, message: dict[str, Any]) -> None:
+        for client in list(self._clients):
+            with contextlib.suppress(OSError):
+                client.sendall(json.dumps(message).encode() + b"\n")
+
+
+def main() -> None:
+    """Run until the lifeline ends."""
+    path, module = sys.argv[1:3]
+    lifeline = int(sys.argv[4]) if len(sys.argv) > 4 else -1
+    Zygote(path, module, lifeline).serve()
+
+
+if __name__ == "__main__":
+    main()
