@@ -19,7 +19,8 @@ from wsproto.utilities import ProtocolError
 
 from spiko_nanoservice.errors import LinkError
 
-SILENCE_S = 5.0  # a eureka pings every 2 s
+PING_S = 2.0  # a eureka pings nobody who talks, so a pod that only talks asks by itself
+SILENCE_S = 3.0  # after its ping
 CONNECT_S = 2.0
 
 
@@ -53,6 +54,14 @@ class WebSocket:
             return self._read_events()
         except (ProtocolError, ValueError) as error:
             raise LinkError(f"not the protocol: {error}") from error
+
+    async def _read(self, seconds: float) -> bytes | None:
+        """Bytes, empty at the end of the stream; None if none came in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._reader.read(65_536)
+        except TimeoutError:
+            return None
 
     def _read_events(self) -> list[dict[str, Any]]:
         found = []

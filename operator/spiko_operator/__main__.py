@@ -14,6 +14,8 @@ def main() -> None:
     import spiko_operator.main  # noqa: F401  # registers the handlers
 
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for noisy in ("kopf.objects", "kopf.activities.probe", "aiohttp.access"):  # a line an event says nothing
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     namespaces = [name for name in os.environ.get("SPIKO_NAMESPACES", "").split(",") if name]
     liveness = os.environ.get("SPIKO_LIVENESS") or None  # such as http://0.0.0.0:8081/healthz
     kopf.run(standalone=True, clusterwide=not namespaces, namespaces=namespaces, liveness_endpoint=liveness)

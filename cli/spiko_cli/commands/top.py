@@ -1,0 +1,99 @@
+"""`spiko top`: rates, errors and percentiles per tier and edge, live."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from typing import Any
+
+import click
+
+from spiko_cli.eurekas import Target, open_eurekas
+from spiko_cli.options import cluster_options
+from spiko_cli.window import Row, Window
+
+
+@click.command(short_help="Rates, errors and percentiles, live.")
+@click.argument("name")
+@click.option("-t", "--window", "window_s", type=click.IntRange(1, 300), default=10, show_default=True, help="Seconds that are looked at.")
+@click.option("--once", is_flag=True, help="Look once for the window's length, print, end.")
+@click.option("--json", "as_json", is_flag=True, help="With --once: machine-readable.")
+@click.option("--zones", is_flag=True, help="A row for each pair of zones.")
+@cluster_options
+def command(
+    name: str, window_s: int, once: bool, as_json: bool, zones: bool,
+    namespace: str, context: str | None, kubeconfig: str | None, reach: Any,
+) -> None:  # fmt: skip
+    """Rates, misses, errors and response times of an architecture, per tier and edge, live."""
+    target = Target(name, namespace, context, kubeconfig, reach)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_run(target, window_s, once or not sys.stdout.isatty(), as_json, zones))
+
+
+async def _run(target: Target, window_s: int, once: bool, as_json: bool, zones: bool) -> None:
+    window = Window(window_s, zones)
+    async with open_eurekas(target) as (_, eurekas):
+        collecting = asyncio.create_task(_collect(eurekas, window))
+        try:
+            if once:
+                await asyncio.sleep(window_s + 1.0)
+                now = time.monotonic()
+                rows = window.rows(now)
+                click.echo(json.dumps([row.to_json() for row in rows], indent=1) if as_json else render(rows, window.served(now)))
+            else:
+                await _show(target.name, window)
+        finally:
+            collecting.cancel()
+
+
+async def _collect(eurekas: Any, window: Window) -> None:
+    async for second in eurekas.seconds():
+        window.add(second, time.monotonic())
+
+
+async def _show(name: str, window: Window) -> None:
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(Text(f"{name}: waiting for the first second"), refresh_per_second=4) as live:
+        while True:
+            await asyncio.sleep(1.0)
+            now = time.monotonic()
+            live.update(Text(f"{name}, last {window.seconds} s\n{render(window.rows(now), window.served(now))}"))
+
+
+HEAD = ("EDGE", "REQ/S", "MISS %", "ERR %", "P50 ms", "P90 ms", "P99 ms", "P99.9", "SERVICE", "NETWORK", "ERRORS")
+
+
+def render(rows: list[Row], served: list[Row]) -> str:
+    """Two tables: edges as their callers see them, tiers as they serve."""
+    lines = _table([HEAD, *(_cells(row) for row in rows)])
+    tiers = [("TIER", *HEAD[1:8], "", "", HEAD[10]), *(_cells(row) for row in served)]
+    return "\n".join([*lines, "", *_table(tiers)]) if rows or served else "no requests in this window"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    total = max(1, row.total)
+    times = [f"{us / 1000:.2f}" if row.response_us else "-" for us in row.response_us or (0, 0, 0, 0)]
+    split = [f"{us / 1000:.2f}" if us is not None else "" for us in (row.service_us, row.network_us)]
+    causes = " ".join(f"{cause}={count}" for cause, count in sorted(row.errors.items()))
+    return (
+        row.name,
+        f"{row.rate:.1f}",
+        f"{100 * row.miss / total:.1f}",
+        f"{100 * row.failed / total:.2f}",
+        *times,
+        *split,
+        causes,
+    )
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(w) if i in (0, len(row) - 1) else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip()
+        for row in rows
+    ]

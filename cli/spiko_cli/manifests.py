@@ -1,0 +1,143 @@
+"""Reads manifests from YAML or JSON files, and remembers where each value stands: a finding needs its line."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from spiko_cli.errors import SpikoError
+from spiko_operator.plan.findings import Finding, check, found
+from spiko_operator.plan.shape import render_path
+
+MOST_BYTES = 16 * 1024 * 1024
+MOST_NODES = 2_000_000  # aliases may repeat a node for ever
+MOST_DEPTH = 100
+SUFFIXES = (".yaml", ".yml", ".json")
+Position = tuple[int, int]
+
+
+@dataclass
+class Manifest:
+    """One document. `positions` maps paths to line and column, both from 1."""
+
+    file: str
+    document: Any
+    positions: dict[str, Position] = field(default_factory=dict)
+    faults: list[Finding] = field(default_factory=list)
+
+    def findings(self) -> list[Finding]:
+        """What is wrong with it; nothing but the syntax if that is wrong."""
+        return self.faults or check(self.document)
+
+    def position(self, path: str) -> Position:
+        """Where a path's value stands, or else its nearest parent's."""
+        while path:
+            if path in self.positions:
+                return self.positions[path]
+            path = re.sub(r"(\.[^.\[\]]+|\[\d+\]|^[^.\[\]]+)$", "", path)
+        return self.positions.get("", (1, 1))
+
+
+def read_files(names: tuple[str, ...]) -> Iterator[Manifest]:
+    """All documents of files, folders and `-` for standard input.
+
+    Raises:
+        SpikoError: a file cannot be read, or a folder holds none.
+    """
+    for name in names:
+        if name == "-":
+            yield from parse(sys.stdin.buffer.read(MOST_BYTES + 1), "-")
+            continue
+        path = Path(name)
+        files = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES) if path.is_dir() else [path]
+        if not files:
+            raise SpikoError(f"{name}: no .yaml, .yml or .json file in this folder")
+        for file in files:
+            try:
+                with file.open("rb") as opened:
+                    yield from parse(opened.read(MOST_BYTES + 1), str(file))
+            except OSError as error:
+                raise SpikoError(f"{file}: {error.strerror}") from error
+
+
+def parse(data: bytes, name: str) -> Iterator[Manifest]:
+    """The documents of one file; what is no YAML becomes a manifest with that one fault."""
+    if len(data) > MOST_BYTES:
+        yield _broken(name, "the file has over 16 MiB", (1, 1))
+        return
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        yield _broken(name, f"not UTF-8: byte 0x{data[error.start]:02x}", (line, 1))
+        return
+    try:
+        for node in yaml.compose_all(text, Loader=yaml.SafeLoader):
+            if node is not None and not (isinstance(node, yaml.ScalarNode) and node.value == ""):
+                yield _Reader(name).read(node)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        yield _broken(name, f"not YAML: {problem}", (mark.line + 1, mark.column + 1) if mark else (1, 1))
+    except RecursionError:
+        yield _broken(name, "nested too deeply", (1, 1))
+
+
+def _broken(name: str, message: str, at: Position) -> Manifest:
+    return Manifest(name, None, {"": at}, [found("NotYaml", "", None, message)])
+
+
+class _Reader:
+    """Turns nodes into values and notes where they stand."""
+
+    def __init__(self, name: str) -> None:
+        self._manifest = Manifest(name, None)
+        self._constructor = yaml.constructor.SafeConstructor()
+        self._left = MOST_NODES
+
+    def read(self, node: yaml.Node) -> Manifest:
+        """One document."""
+        self._manifest.document = self._value(node, [])
+        return self._manifest
+
+    def _value(self, node: yaml.Node, path: list[str | int]) -> Any:
+        self._left -= 1
+        if self._left < 0 or len(path) > MOST_DEPTH:
+            if not self._manifest.faults:
+                self._fault("too many values, perhaps by aliases" if self._left < 0 else "nested too deeply", node)
+            return None
+        text = render_path(path)
+        self._manifest.positions.setdefault(text, (node.start_mark.line + 1, node.start_mark.column + 1))
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._value(child, [*path, i]) for i, child in enumerate(node.value)]
+        try:
+            return self._constructor.construct_object(node)  # type: ignore[no-untyped-call]
+        except (yaml.YAMLError, ValueError) as error:
+            self._fault(f"not a value: {getattr(error, 'problem', None) or error}", node)
+            return None
+
+    def _mapping(self, node: yaml.MappingNode, path: list[str | int]) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._fault("a key must be a text", key_node)
+                continue
+            key = str(key_node.value)
+            if key in made:
+                self._fault(f"the key {key[:60]!r} is here twice", key_node)
+            made[key] = self._value(value_node, [*path, key])
+        return made
+
+    def _fault(self, message: str, node: yaml.Node) -> None:
+        if len(self._manifest.faults) < 100:
+            finding = found("NotYaml", f"#{len(self._manifest.faults)}", None, message)
+            self._manifest.positions[finding.path] = (node.start_mark.line + 1, node.start_mark.column + 1)
+            self._manifest.faults.append(finding)
