@@ -1,0 +1,96 @@
+"""What kubectl asks of a node, through the real API server."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import urllib.request
+
+import pytest
+from architectures import shop
+from local_cluster import Cluster
+
+pytestmark = pytest.mark.e2e
+
+
+def pod(name: str, image: str = "spiko/nanoservice:0.1.0", **container: object) -> dict[str, object]:
+    """A bare pod."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {"terminationGracePeriodSeconds": 1, "containers": [{"name": "main", "image": image, **container}]},
+    }
+
+
+def test_logs_exec_and_port_forward(cluster: Cluster, namespace: str) -> None:
+    """kubectl logs [-f, --tail], exec [-i, exit codes], port-forward work on a tier's pod."""
+    cluster.apply(shop(), namespace)
+    cluster.until_settled("shop", namespace)
+    name = cluster.items("pods", namespace, "spiko.dev/tier=db")[0]["metadata"]["name"]
+
+    assert "listens on" in cluster.kubectl("logs", "-n", namespace, name).stdout
+    assert 1 == len(cluster.kubectl("logs", "-n", namespace, name, "--tail=1").stdout.splitlines())
+    assert "db" == cluster.kubectl("exec", "-n", namespace, name, "--", "sh", "-c", "echo $SPIKO_TIER").stdout.strip()
+    assert 7 == cluster.kubectl("exec", "-n", namespace, name, "--", "sh", "-c", "exit 7", check=False).returncode
+    assert "in" == cluster.kubectl("exec", "-i", "-n", namespace, name, "--", "cat", stdin="in").stdout
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [cluster.bin / "kubectl", "port-forward", "-n", namespace, f"pod/{name}", f"{port}:8080"]
+    forward = subprocess.Popen(command, env=cluster.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        assert forward.stdout is not None
+        forward.stdout.readline()
+        for _ in range(3):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/k/why%3F", timeout=5) as reply:
+                assert b"because..." == reply.read()
+    finally:
+        forward.kill()
+        forward.communicate()
+
+
+def test_a_foreign_image_says_why_it_cannot_be_had(cluster: Cluster, namespace: str) -> None:
+    """nginx: ErrImagePull with a message that names the image and the way out."""
+    cluster.apply(pod("web", "nginx:1.25"), namespace)
+
+    def waiting() -> dict[str, str]:
+        statuses = cluster.get("pod", "web", namespace)["status"].get("containerStatuses") or [{}]
+        found: dict[str, str] = statuses[0].get("state", {}).get("waiting", {})
+        return found
+
+    cluster.until("ErrImagePull", lambda: waiting().get("reason") == "ErrImagePull")
+    assert 'image "nginx:1.25"' in waiting()["message"]
+    assert "use kind" in waiting()["message"]
+
+
+def test_a_crashing_container_backs_off(cluster: Cluster, namespace: str) -> None:
+    """Exit code 3 at once: restarted, then CrashLoopBackOff, the code and the previous log are there."""
+    cluster.apply(pod("crash", command=["sh", "-c", "echo last words; exit 3"]), namespace)
+
+    def state() -> dict[str, object]:
+        statuses = cluster.get("pod", "crash", namespace)["status"].get("containerStatuses") or [{}]
+        found: dict[str, object] = statuses[0]
+        return found
+
+    cluster.until("back-off", lambda: "CrashLoopBackOff" in json.dumps(state().get("state")))
+    assert 1 <= int(str(state()["restartCount"]))
+    assert '"exitCode": 3' in json.dumps(state()["lastState"])
+    assert "last words" in cluster.kubectl("logs", "-n", namespace, "crash", "--previous").stdout
+
+
+def test_grace_is_given_and_ends(cluster: Cluster, namespace: str) -> None:
+    """A container that ignores SIGTERM is killed after its grace period."""
+    cluster.apply(pod("deaf", command=["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"]), namespace)
+    cluster.until("running", lambda: cluster.get("pod", "deaf", namespace)["status"]["phase"] == "Running")
+    cluster.kubectl("delete", "pod", "deaf", "-n", namespace, "--timeout=10s")
+
+    assert {} == cluster.get("pod", "deaf", namespace)
+
+
+def test_nodes_and_zones_are_those_of_the_file(cluster: Cluster) -> None:
+    """kubectl get nodes: three workers in three zones, Ready."""
+    rows = cluster.kubectl("get", "nodes", "--no-headers", "-L", "topology.kubernetes.io/zone").stdout.split("\n")
+    assert {"us-east-1a", "us-east-1b", "us-east-1c"} == {row.split()[-1] for row in rows if row}
+    assert {"Ready"} == {row.split()[1] for row in rows if row}

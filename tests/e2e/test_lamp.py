@@ -1,0 +1,88 @@
+"""Lamp lives: from `kubectl apply` to traffic, traces and a replaced pod."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from architectures import fault
+from collectors import collector
+from local_cluster import ROOT, Cluster
+
+pytestmark = pytest.mark.e2e
+LAMP = ROOT / "examples" / "lamp.yaml"
+
+
+def test_lamp_comes_up_and_is_what_was_predicted(cluster: Cluster, namespace: str) -> None:
+    """Given nothing, when lamp is applied, then all is Ready and the discovered graph is the predicted one, name by name."""
+    cluster.kubectl("apply", "-n", namespace, "-f", str(LAMP))
+    cluster.until_settled("lamp", namespace)
+
+    predicted = json.loads(cluster.spiko("graph", "-f", str(LAMP), "--nodes", "kind-config.yaml", "--json").stdout)
+    discovered = json.loads(cluster.spiko("graph", "lamp", "-n", namespace, "--json").stdout)
+
+    assert (23, 73) == (len(predicted["nodes"]), len(predicted["edges"]))
+    assert sorted(n["name"] for n in predicted["nodes"]) == sorted(n["name"] for n in discovered["nodes"])
+    pairs = [sorted((e["source"], e["target"]) for e in g["edges"]) for g in (predicted, discovered)]
+    assert pairs[0] == pairs[1]
+
+
+def test_traffic_flows_without_errors_and_a_kill_is_noticed_and_replaced(cluster: Cluster, namespace: str) -> None:
+    """Given lamp under load, when a web server is killed without grace, then its callers leave it, another comes, and the Fault says so."""
+    cluster.kubectl("apply", "-n", namespace, "-f", str(LAMP))
+    cluster.until_settled("lamp", namespace)
+
+    rows = {r["name"]: r for r in json.loads(cluster.spiko("top", "lamp", "-n", namespace, "--once", "--json", "-t", "3").stdout)}
+    assert set(rows) == {"www -> webserver-elb", "webserver-elb -> webserver", "webserver -> memcache", "webserver -> rds-mysql"}
+    assert all(not r["errors"] for r in rows.values())
+    assert 80 <= rows["www -> webserver-elb"]["requestsPerSecond"] <= 120
+
+    cluster.apply(fault("kill", "lamp", tier="webserver", method="Delete", gracePeriodSeconds=0), namespace)
+    cluster.until_true("kill", "Ended", namespace, kind="fault")
+    (victim,) = cluster.get("fault", "kill", namespace)["status"]["victims"]
+
+    assert "Killed" == victim["state"]
+    assert victim["callers"] == 1
+    assert victim["noticedMilliseconds"] <= 1000
+    assert victim["replacedMilliseconds"] <= 5000
+    assert victim["replacedBy"] in cluster.uids(namespace)
+    assert victim["pod"] not in cluster.uids(namespace)
+
+
+def test_traces_form_trees(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    """Given a real collector, when lamp exports to it, then each GET is a tree: www, elb, web server, store, one CLIENT and one SERVER a hop."""
+    lamp = yaml.safe_load(LAMP.read_text())
+    with collector(tmp_path) as sink:
+        lamp["spec"]["telemetry"] = {"otlpEndpoint": sink.endpoint}
+        cluster.apply(lamp, namespace)
+        cluster.until_settled("lamp", namespace)
+        cluster.until("spans", lambda: len(sink.spans()) > 600, 20)
+        cluster.kubectl("delete", "arch", "lamp", "-n", namespace)
+        cluster.until("the pods' end", lambda: not cluster.items("pods", namespace))
+        spans = sink.spans()
+
+    by_id = {span["spanId"]: span for span in spans}
+    traces: dict[str, list[dict]] = {}  # type: ignore[type-arg]
+    for span in spans:
+        traces.setdefault(span["traceId"], []).append(span)
+    complete = [trace for trace in traces.values() if len(trace) == 6]
+    assert len(complete) > 0.9 * len(traces)
+    for trace in complete:
+        roots = [span for span in trace if not span.get("parentSpanId")]
+        assert 1 == len(roots)
+        assert ("www", 3) == (roots[0]["resource"]["service.name"], roots[0]["kind"])
+        for span in trace:
+            parent = by_id.get(span.get("parentSpanId", ""))
+            assert span is roots[0] or parent is not None
+            if span["kind"] == 2:
+                assert parent is not None
+                assert 3 == parent["kind"]
+                assert span["resource"]["service.name"] == parent["attributes"]["service.peer.name"]
+        tiers = Counter(span["resource"]["service.name"] for span in trace)
+        assert 1 == tiers["www"]
+        assert (2, 2) == (tiers["webserver-elb"], tiers["webserver"])
+    statuses = {span.get("status", {}).get("code", 0) for span in spans}
+    assert {0} == statuses  # a miss is no error

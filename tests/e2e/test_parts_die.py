@@ -1,0 +1,119 @@
+"""Parts of the cluster are killed: the same end state, by itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+from architectures import shop
+from local_cluster import Cluster, local_cluster
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+
+def pods_by_pid(cluster: Cluster, namespace: str) -> dict[str, int]:
+    """Pod names and the pids of their processes."""
+    import json
+
+    found = {}
+    for path in (cluster.home / "kubelet" / "pods").glob("*.json"):
+        record = json.loads(path.read_text())
+        if record["namespace"] == namespace:
+            found[record["name"]] = record["pid"]
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_operator_killed_at_any_moment(cluster: Cluster, namespace: str, seed: int) -> None:
+    """Given changes under way, when the operator is killed at random moments, then the end state is that of an undisturbed run."""
+    random = Random(seed)
+    cluster.apply(shop(rate=0), namespace)
+    for scale in (200, 50, 300, 100):
+        time.sleep(random.uniform(0.0, 0.6))
+        cluster.kill("operator")
+        cluster.kubectl("scale", "arch", "shop", "-n", namespace, f"--replicas={scale}")
+        time.sleep(random.uniform(0.0, 1.5))
+    cluster.until_settled("shop", namespace, 90)
+    cluster.until("7 + 3 pods", lambda: len(cluster.uids(namespace)) == 10, 60)
+
+    assert "7/7" == cluster.get("arch", "shop", namespace)["status"]["summary"]["pods"]
+
+
+def test_the_api_server_and_etcd_restarted(cluster: Cluster, namespace: str) -> None:
+    """Given traffic, when etcd and the API server are killed, then pods and traffic go on and everything recovers."""
+    cluster.apply(shop(), namespace)
+    cluster.until_settled("shop", namespace)
+    before = pods_by_pid(cluster, namespace)
+    cluster.kill("kube-apiserver")
+    cluster.kill("etcd")
+    cluster.until("the API server", lambda: cluster.kubectl("get", "ns", check=False).returncode == 0, 60)
+    cluster.kubectl("scale", "arch", "shop", "-n", namespace, "--replicas=200")
+    cluster.until("12 pods", lambda: cluster.get("arch", "shop", namespace)["status"].get("summary", {}).get("pods") == "12/12", 90)
+    cluster.until_settled("shop", namespace)
+
+    assert before.items() <= pods_by_pid(cluster, namespace).items()
+
+
+def test_a_new_kubelet_adopts_the_living(cluster: Cluster, namespace: str) -> None:
+    """Given running pods, when the kubelet is killed, then the next one has the same processes, and none was restarted."""
+    cluster.apply(shop(), namespace)
+    cluster.until_settled("shop", namespace)
+    before = pods_by_pid(cluster, namespace)
+    old = cluster.pid("kubelet")
+    cluster.kill("kubelet")
+    cluster.until("a new kubelet", lambda: cluster.pid("kubelet") != old)
+    name = sorted(n for n in before if "-web-" in n)[0]
+    cluster.until("logs through the new kubelet", lambda: "listens on" in cluster.kubectl("logs", "-n", namespace, name, check=False).stdout)
+    cluster.kubectl("delete", "pod", name, "-n", namespace, "--wait=true")
+    cluster.until_settled("shop", namespace)
+
+    after = pods_by_pid(cluster, namespace)
+    kept = {n: pid for n, pid in before.items() if n != name}
+    assert kept.items() <= after.items()
+    assert all(s["restartCount"] == 0 for p in cluster.items("pods", namespace) for s in p["status"]["containerStatuses"])
+
+
+def test_a_process_that_dies_is_started_again(cluster: Cluster, namespace: str) -> None:
+    """kill -9 of a pod's process: the same pod, restarted once, Ready again at the same address."""
+    cluster.apply(shop(), namespace)
+    cluster.until_settled("shop", namespace)
+    name, pid = next((n, p) for n, p in sorted(pods_by_pid(cluster, namespace).items()) if "-web-" in n)
+    address = cluster.get("pod", name, namespace)["status"]["podIP"]
+    os.kill(pid, signal.SIGKILL)
+
+    def restarted() -> bool:
+        status = cluster.get("pod", name, namespace)["status"]
+        (container,) = status["containerStatuses"]
+        return bool(container["restartCount"] == 1 and container["ready"])
+
+    cluster.until("one restart", restarted)
+    cluster.until_settled("shop", namespace)
+    status = cluster.get("pod", name, namespace)["status"]
+    assert address == status["podIP"]
+    assert 137 == status["containerStatuses"][0]["lastState"]["terminated"]["exitCode"]
+
+
+def test_nobody_outlives_the_supervisor() -> None:
+    """kill -9 of the supervisor: no process of the cluster is left, pods included; a new `up` works."""
+    with local_cluster() as cluster:
+        cluster.apply(shop())
+        cluster.until_settled("shop")
+        state = Path(cluster.home / "state.json").read_text()
+        assert len(cluster.processes()) > 15
+        import json
+
+        os.kill(json.loads(state)["pid"], signal.SIGKILL)
+        cluster.until("no process", lambda: not cluster.processes(), 10)
+        cluster.spiko("up", "--control-plane", str(cluster.bin))
+        cluster.apply(shop())
+        cluster.until_settled("shop")
+        again = cluster.spiko("up", "--control-plane", str(cluster.bin), check=False)
+        assert 1 == again.returncode
+        assert "up already" in again.stderr
+        assert "stopped" in cluster.spiko("down").stdout
+        assert not cluster.processes()
+        assert 3 == cluster.spiko("status", check=False).returncode
