@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -124,9 +125,19 @@ class Cluster:
         state = json.loads(self.spiko("status", "--json").stdout)
         return int(next(p["pid"] for p in state["parts"] if p["name"] == part))
 
+    def up(self) -> None:
+        """Bring it up."""
+        self.spiko("up", "--control-plane", str(self.bin))
+
     def kill(self, part: str) -> None:
-        """kill -9 of one part."""
-        os.kill(self.pid(part), signal.SIGKILL)
+        """kill -9 of one part; one that is down already, since it was killed a moment ago, is as good as killed."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid(part), signal.SIGKILL)
+
+    def pod_pids(self, namespace: str) -> dict[str, int]:
+        """Pod names and the pids of their processes."""
+        records = [json.loads(path.read_text()) for path in (self.home / "kubelet" / "pods").glob("*.json")]
+        return {record["name"]: record["pid"] for record in records if record["namespace"] == namespace}
 
     def processes(self) -> list[int]:
         """Every process of this cluster: those whose environment or command line names its home."""
@@ -142,13 +153,13 @@ class Cluster:
 
 
 @contextmanager
-def local_cluster(*arguments: str) -> Iterator[Cluster]:
+def local_cluster() -> Iterator[Cluster]:
     """Up, and down at the end."""
     folder = need_binaries()
     home = Path(tempfile.mkdtemp(prefix="spk"))  # short: Unix socket paths are limited to 107 characters
     cluster = Cluster(home, folder)
     try:
-        cluster.spiko("up", "--control-plane", str(folder), *arguments)
+        cluster.up()
         yield cluster
     finally:
         cluster.spiko("down", check=False)

@@ -24,4 +24,4 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     name = f"test-{next(_numbers)}"
     cluster.kubectl("create", "namespace", name)
     yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=true", "--timeout=60s", check=False)
+    cluster.kubectl("delete", "namespace", name, "--wait=false", check=False)

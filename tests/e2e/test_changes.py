@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from typing import Any
 
 import pytest
@@ -101,8 +104,6 @@ def _refused(cluster: Cluster, name: str, namespace: str) -> bool:
 
 
 def _at_rest(cluster: Cluster, namespace: str) -> bool:
-    import time
-
     before = versions(cluster, namespace)
     time.sleep(0.5)
     return before == versions(cluster, namespace)
@@ -169,22 +170,19 @@ def test_somebody_elses_object_is_left_alone(cluster: Cluster, namespace: str) -
 
 
 def test_an_eviction_that_a_budget_refuses_ends_nobody(cluster: Cluster, namespace: str) -> None:
-    """Given a tier with a pod missing, when another is to be evicted, then the budget's refusal is respected and said."""
-    crippled = shop(rate=0)
-    cluster.apply(crippled, namespace)
+    """Given a frozen pod that is not Ready any more, when another of its tier is to be evicted, then the budget's refusal is respected and said."""
+    cluster.apply(shop(rate=0), namespace)
     cluster.until_settled("shop", namespace)
-    cluster.kubectl("patch", "pdb", "shop-web", "-n", namespace, "--type=merge", "-p", '{"spec":{"maxUnavailable":1}}')
-    blocker = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "blocker", "labels": {"spiko.dev/architecture": "shop", "spiko.dev/tier": "web"}},
-        "spec": {"containers": [{"name": "c", "image": "nginx:1"}]},
-    }
-    cluster.apply(blocker, namespace)
-    cluster.until("no disruption allowed", lambda: cluster.get("pdb", "shop-web", namespace)["status"].get("disruptionsAllowed") == 0)
+    frozen = next(pid for name, pid in cluster.pod_pids(namespace).items() if "-web-" in name)
     before = cluster.uids(namespace)
-    cluster.apply(fault("evict", "shop", tier="web"), namespace)
-    cluster.until_true("evict", "Ended", namespace, kind="fault")
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        cluster.until("no disruption allowed", lambda: cluster.get("pdb", "shop-web", namespace)["status"]["disruptionsAllowed"] == 0)
+        cluster.apply(fault("evict", "shop", tier="web"), namespace)
+        cluster.until_true("evict", "Ended", namespace, kind="fault")
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+    cluster.until_settled("shop", namespace)
 
     assert "Refused" == cluster.get("fault", "evict", namespace)["status"]["victims"][0]["state"]
     assert before == cluster.uids(namespace)

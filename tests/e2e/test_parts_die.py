@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
-from pathlib import Path
 from random import Random
 
 import pytest
 from architectures import shop
-from local_cluster import Cluster, local_cluster
+from local_cluster import Cluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
-
-
-def pods_by_pid(cluster: Cluster, namespace: str) -> dict[str, int]:
-    """Pod names and the pids of their processes."""
-    import json
-
-    found = {}
-    for path in (cluster.home / "kubelet" / "pods").glob("*.json"):
-        record = json.loads(path.read_text())
-        if record["namespace"] == namespace:
-            found[record["name"]] = record["pid"]
-    return found
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -47,7 +35,7 @@ def test_the_api_server_and_etcd_restarted(cluster: Cluster, namespace: str) -> 
     """Given traffic, when etcd and the API server are killed, then pods and traffic go on and everything recovers."""
     cluster.apply(shop(), namespace)
     cluster.until_settled("shop", namespace)
-    before = pods_by_pid(cluster, namespace)
+    before = cluster.pod_pids(namespace)
     cluster.kill("kube-apiserver")
     cluster.kill("etcd")
     cluster.until("the API server", lambda: cluster.kubectl("get", "ns", check=False).returncode == 0, 60)
@@ -55,14 +43,14 @@ def test_the_api_server_and_etcd_restarted(cluster: Cluster, namespace: str) -> 
     cluster.until("12 pods", lambda: cluster.get("arch", "shop", namespace)["status"].get("summary", {}).get("pods") == "12/12", 90)
     cluster.until_settled("shop", namespace)
 
-    assert before.items() <= pods_by_pid(cluster, namespace).items()
+    assert before.items() <= cluster.pod_pids(namespace).items()
 
 
 def test_a_new_kubelet_adopts_the_living(cluster: Cluster, namespace: str) -> None:
     """Given running pods, when the kubelet is killed, then the next one has the same processes, and none was restarted."""
     cluster.apply(shop(), namespace)
     cluster.until_settled("shop", namespace)
-    before = pods_by_pid(cluster, namespace)
+    before = cluster.pod_pids(namespace)
     old = cluster.pid("kubelet")
     cluster.kill("kubelet")
     cluster.until("a new kubelet", lambda: cluster.pid("kubelet") != old)
@@ -71,7 +59,7 @@ def test_a_new_kubelet_adopts_the_living(cluster: Cluster, namespace: str) -> No
     cluster.kubectl("delete", "pod", name, "-n", namespace, "--wait=true")
     cluster.until_settled("shop", namespace)
 
-    after = pods_by_pid(cluster, namespace)
+    after = cluster.pod_pids(namespace)
     kept = {n: pid for n, pid in before.items() if n != name}
     assert kept.items() <= after.items()
     assert all(s["restartCount"] == 0 for p in cluster.items("pods", namespace) for s in p["status"]["containerStatuses"])
@@ -81,7 +69,7 @@ def test_a_process_that_dies_is_started_again(cluster: Cluster, namespace: str) 
     """kill -9 of a pod's process: the same pod, restarted once, Ready again at the same address."""
     cluster.apply(shop(), namespace)
     cluster.until_settled("shop", namespace)
-    name, pid = next((n, p) for n, p in sorted(pods_by_pid(cluster, namespace).items()) if "-web-" in n)
+    name, pid = next((n, p) for n, p in sorted(cluster.pod_pids(namespace).items()) if "-web-" in n)
     address = cluster.get("pod", name, namespace)["status"]["podIP"]
     os.kill(pid, signal.SIGKILL)
 
@@ -97,23 +85,21 @@ def test_a_process_that_dies_is_started_again(cluster: Cluster, namespace: str) 
     assert 137 == status["containerStatuses"][0]["lastState"]["terminated"]["exitCode"]
 
 
-def test_nobody_outlives_the_supervisor() -> None:
-    """kill -9 of the supervisor: no process of the cluster is left, pods included; a new `up` works."""
-    with local_cluster() as cluster:
-        cluster.apply(shop())
-        cluster.until_settled("shop")
-        state = Path(cluster.home / "state.json").read_text()
-        assert len(cluster.processes()) > 15
-        import json
+def test_nobody_outlives_the_supervisor(cluster: Cluster) -> None:
+    """kill -9 of the supervisor: no process of the cluster is left, pods included; up, up again, down, status say what is."""
+    cluster.apply(shop())
+    cluster.until_settled("shop")
+    assert len(cluster.processes()) > 15
+    os.kill(json.loads((cluster.home / "state.json").read_text())["pid"], signal.SIGKILL)
+    cluster.until("no process", lambda: not cluster.processes(), 10)
+    assert 3 == cluster.spiko("status", check=False).returncode
 
-        os.kill(json.loads(state)["pid"], signal.SIGKILL)
-        cluster.until("no process", lambda: not cluster.processes(), 10)
-        cluster.spiko("up", "--control-plane", str(cluster.bin))
-        cluster.apply(shop())
-        cluster.until_settled("shop")
-        again = cluster.spiko("up", "--control-plane", str(cluster.bin), check=False)
-        assert 1 == again.returncode
-        assert "up already" in again.stderr
-        assert "stopped" in cluster.spiko("down").stdout
-        assert not cluster.processes()
-        assert 3 == cluster.spiko("status", check=False).returncode
+    cluster.up()
+    cluster.apply(shop())
+    cluster.until_settled("shop")
+    again = cluster.spiko("up", "--control-plane", str(cluster.bin), check=False)
+    assert 1 == again.returncode
+    assert "up already" in again.stderr
+    assert "stopped" in cluster.spiko("down").stdout
+    assert not cluster.processes()
+    cluster.up()

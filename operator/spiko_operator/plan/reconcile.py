@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -142,7 +143,9 @@ def _settle(seen: Seen, memory: Memory | None, lost: bool, draft: _Draft) -> Mem
     if draft.faults:
         return memory
     if memory is None:
-        return Memory(topology, raw, _runtime(seen, spec), identities=identities, started=lost)
+        # what the eurekas hold has a number that was lost as well: the time is higher than any count
+        counter = epoch_s(seen.now) if lost else 0
+        return Memory(topology, raw, _runtime(seen, spec), identities=identities, started=lost, configuration_counter=counter)
     if raw == memory.accepted and topology == memory.topology:
         return memory
     runtime, revision = memory.runtime, memory.runtime_revision
@@ -180,6 +183,15 @@ def _topology_copy(seen: Seen) -> Topology | None:
 def _runtime(seen: Seen, spec: ArchitectureSpec) -> Object:
     written = spec.runtime.model_dump(mode="json", by_alias=True, exclude_none=True) if spec.runtime else {}
     return {"image": seen.image} | written
+
+
+def epoch_s(now: str) -> int:
+    """Seconds since the epoch of a time as Kubernetes writes it.
+
+    >>> epoch_s("1970-01-01T00:01:00Z")
+    60
+    """
+    return int(datetime.fromisoformat(now).timestamp())
 
 
 def _say(finding: Finding) -> str:
