@@ -47,13 +47,17 @@ def find_kubeconfig(environ: Mapping[str, str], given: str | None) -> str:
     for candidate in (given, environ.get("KUBECONFIG"), local, str(Path.home() / ".kube" / "config")):
         if candidate and Path(candidate.split(os.pathsep)[0]).exists():
             return candidate.split(os.pathsep)[0]
-    raise ClusterError("no cluster: no --kubeconfig, no KUBECONFIG, no local cluster; `spiko up --control-plane DIR` starts one")
+    raise ClusterError(
+        "no cluster: no --kubeconfig, no KUBECONFIG, no local cluster; `spiko up --control-plane DIR` starts one"
+    )
 
 
 class Eurekas:
     """The registry pods of one architecture, and questions to them."""
 
-    def __init__(self, client: Client, session: aiohttp.ClientSession, target: Target, pods: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, client: Client, session: aiohttp.ClientSession, target: Target, pods: list[dict[str, Any]]
+    ) -> None:
         self._client, self._session, self._target = client, session, target
         self.pods = pods
 
@@ -76,7 +80,9 @@ class Eurekas:
                 found: dict[str, Any] = await reply.json()
                 return found
         except (ApiError, aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise ClusterError(f"eureka {name} does not answer ({way}): {error!r}; try --reach direct or --reach proxy") from error
+            raise ClusterError(
+                f"eureka {name} does not answer ({way}): {error!r}; try --reach direct or --reach proxy"
+            ) from error
 
     async def seconds(self) -> AsyncIterator[dict[str, Any]]:
         """The one-second streams of all eurekas, as they come; a eureka that ends is passed over."""
@@ -127,7 +133,9 @@ async def open_eurekas(target: Target) -> AsyncIterator[tuple[dict[str, Any], Eu
             labels = f"{names.ARCHITECTURE}={target.name},{names.TIER}={names.EUREKA}"
             pods = [p for p in await client.list("Pod", target.namespace, labels) if p.get("status", {}).get("podIP")]
             if not pods:
-                raise ClusterError(f"architecture {target.name} has no running eureka; `kubectl describe arch {target.name}` says why")
+                raise ClusterError(
+                    f"architecture {target.name} has no running eureka; `kubectl describe arch {target.name}` says why"
+                )
             yield architecture, Eurekas(client, session, target, pods)
     except ApiError as error:
         raise ClusterError(str(error)) from error
@@ -140,7 +148,11 @@ async def _read(client: Client, target: Target) -> dict[str, Any]:
         return await client.get("Architecture", target.namespace, target.name)
     except Missing as error:
         there = [a["metadata"]["name"] for a in await _all(client, target.namespace)]
-        hint = f"there are: {', '.join(there)}" if there else "there are none; `kubectl apply -f examples/lamp.yaml` makes one"
+        hint = (
+            f"there are: {', '.join(there)}"
+            if there
+            else "there are none; `kubectl apply -f examples/lamp.yaml` makes one"
+        )
         raise ClusterError(f"no architecture {target.name!r} in namespace {target.namespace}; {hint}") from error
 
 
@@ -148,4 +160,6 @@ async def _all(client: Client, namespace: str) -> list[dict[str, Any]]:
     try:
         return await client.list("Architecture", namespace)
     except Missing as error:
-        raise ClusterError("this cluster does not know Architectures; `kubectl apply --server-side -f crds/`") from error
+        raise ClusterError(
+            "this cluster does not know Architectures; `kubectl apply --server-side -f crds/`"
+        ) from error

@@ -119,7 +119,7 @@ class _Reader:
         if isinstance(node, yaml.SequenceNode):
             return [self._value(child, [*path, i]) for i, child in enumerate(node.value)]
         try:
-            return self._constructor.construct_object(node)  # type: ignore[no-untyped-call]
+            return self._constructor.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
             self._fault(f"not a value: {getattr(error, 'problem', None) or error}", node)
             return None

@@ -13,7 +13,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 def cluster_options(function: F) -> F:
     """Add -n, --context, --kubeconfig and --reach."""
     for option in (
-        click.option("--reach", type=click.Choice(["direct", "proxy"]), help="How to reach eurekas; chosen by their address if left out."),
+        click.option(
+            "--reach",
+            type=click.Choice(["direct", "proxy"]),
+            help="How to reach eurekas; chosen by their address if left out.",
+        ),
         click.option("--kubeconfig", help="Kubeconfig file."),
         click.option("--context", help="Context of the kubeconfig."),
         click.option("-n", "--namespace", default="default", show_default=True, help="Namespace."),

@@ -7,7 +7,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 
@@ -28,7 +28,7 @@ class Api:
         self._headers = {"Authorization": f"Bearer {user['token']}", "Accept": "application/json"}
         self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> Api:
+    async def __aenter__(self) -> Self:
         """Open."""
         connector = aiohttp.TCPConnector(ssl=self._context)
         self._session = aiohttp.ClientSession(headers=self._headers, connector=connector)
@@ -50,7 +50,9 @@ class Api:
         headers = {"Content-Type": content}
         timeout = aiohttp.ClientTimeout(total=10)
         try:
-            async with self._session.request(method, self._server + path, data=data, headers=headers, timeout=timeout) as reply:
+            async with self._session.request(
+                method, self._server + path, data=data, headers=headers, timeout=timeout
+            ) as reply:
                 text = await reply.text()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise ApiError(f"{method} {path}: no answer: {error!r}") from error
@@ -76,7 +78,9 @@ class Api:
                 async for line in _lines(reply.content):
                     event = json.loads(line)
                     if event["type"] == "ERROR":
-                        raise ApiError(f"watch {path}: {event['object'].get('message')}", int(event["object"].get("code", 0)))
+                        raise ApiError(
+                            f"watch {path}: {event['object'].get('message')}", int(event["object"].get("code", 0))
+                        )
                     yield event
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise ApiError(f"watch {path}: {error!r}") from error

@@ -50,7 +50,9 @@ def up(home: Home, binaries: Path, nodes: Path | None, operator: bool, timeout_s
         raise AlreadyUp(f"a local cluster is up already: export KUBECONFIG={home.kubeconfig}; `spiko down` stops it")
     missing = [name for name in BINARIES if not os.access(binaries / name, os.X_OK)]
     if missing:
-        raise LocalError(f"--control-plane: {binaries} lacks {', '.join(missing)}; `python tests/cluster/build.py` builds them")
+        raise LocalError(
+            f"--control-plane: {binaries} lacks {', '.join(missing)}; `python tests/cluster/build.py` builds them"
+        )
     found = read_nodes(nodes)
     home.remove()
     _prepare(home, binaries, nodes, operator)

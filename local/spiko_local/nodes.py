@@ -34,7 +34,7 @@ class Node:
 
 
 def parse_nodes(text: str, source: str) -> tuple[Node, ...]:
-    """Read the workers of a kind configuration.
+    r"""Read the workers of a kind configuration.
 
     Args:
         text: YAML of kind: Cluster, kind.x-k8s.io/v1alpha4.
@@ -43,7 +43,7 @@ def parse_nodes(text: str, source: str) -> tuple[Node, ...]:
     Raises:
         NodesError: names file, field, value and way out.
 
-    >>> parse_nodes("kind: Cluster\\nnodes: [{role: worker, labels: {a: b}}]", "f")[0].name
+    >>> parse_nodes("kind: Cluster\nnodes: [{role: worker, labels: {a: b}}]", "f")[0].name
     'spiko-worker'
     """
     try:
@@ -54,7 +54,9 @@ def parse_nodes(text: str, source: str) -> tuple[Node, ...]:
         raise NodesError(f"{source}: kind: must be Cluster, as for `kind create cluster --config`")
     cluster = document.get("name") or "spiko"
     entries = document.get("nodes")
-    workers = [(i, e) for i, e in enumerate(entries if isinstance(entries, list) else ()) if _role(e, i, source) == "worker"]
+    workers = [
+        (i, e) for i, e in enumerate(entries if isinstance(entries, list) else ()) if _role(e, i, source) == "worker"
+    ]
     if not workers:
         raise NodesError(f"{source}: nodes: there is no node of role worker; pods run on workers only")
     if len(workers) > MOST_NODES:

@@ -15,7 +15,13 @@ from spiko_local.home import write_atomically
 from spiko_local.nodes import MOST_NODES
 
 VALID_DAYS = 365
-API_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+API_NAMES = (
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+)
 API_ADDRESSES = ("127.0.0.1", "10.96.0.1")
 
 

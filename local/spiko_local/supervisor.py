@@ -21,9 +21,9 @@ from pathlib import Path
 
 import aiohttp
 
+from spiko_local.api import Api
 from spiko_local.errors import ApiError, PartFailed
 from spiko_local.home import Home, start_time, write_atomically
-from spiko_local.api import Api
 from spiko_local.install import install_crds
 from spiko_local.nodes import read_nodes
 from spiko_local.parts import Part, Ports, build_parts
@@ -126,7 +126,9 @@ class Supervisor:
                     if wanted <= ready:
                         return
                 if time.monotonic() > end:
-                    raise PartFailed(f"the nodes do not become Ready; the end of the kubelet's log:\n{self._home.log_tail('kubelet')}")
+                    raise PartFailed(
+                        f"the nodes do not become Ready; the end of the kubelet's log:\n{self._home.log_tail('kubelet')}"
+                    )
                 await asyncio.sleep(0.05)
 
     # ---------------------------------------------------------------- keeping

@@ -120,7 +120,17 @@ def make(name: str, folder: Path) -> None:
     # built aside and moved: whoever runs the old one keeps it, and nobody sees half of the new one
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder) as aside:
         for binary, package in build.binaries:
-            command = ["go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", f"{aside}/{binary}", package]
+            command = [
+                "go",
+                "build",
+                "-trimpath",
+                "-buildvcs=false",
+                "-ldflags",
+                flags,
+                "-o",
+                f"{aside}/{binary}",
+                package,
+            ]
             done = subprocess.run(command, cwd=HERE / name, env=environ, stdin=subprocess.DEVNULL, check=False)
             if done.returncode != 0:
                 sys.exit(f"{name}: `go build {package}` failed with exit code {done.returncode}")

@@ -34,11 +34,15 @@ class Collector:
     def spans(self) -> list[dict[str, Any]]:
         """Every span so far, with its resource's attributes under `resource`."""
         found = []
-        for line in self._out.read_text().split("\n")[:-1] if self._out.exists() else ():  # the last may be half written
+        for line in (
+            self._out.read_text().split("\n")[:-1] if self._out.exists() else ()
+        ):  # the last may be half written
             for resource in json.loads(line)["resourceSpans"]:
                 attributes = _attributes(resource["resource"])
                 for scope in resource["scopeSpans"]:
-                    found += [span | {"resource": attributes, "attributes": _attributes(span)} for span in scope["spans"]]
+                    found += [
+                        span | {"resource": attributes, "attributes": _attributes(span)} for span in scope["spans"]
+                    ]
         return found
 
 

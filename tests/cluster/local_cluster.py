@@ -43,12 +43,16 @@ class Cluster:
         """Run `spiko`."""
         return self._run([sys.executable, "-m", "spiko_cli", *arguments], check, stdin)
 
-    def kubectl(self, *arguments: str, check: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    def kubectl(
+        self, *arguments: str, check: bool = True, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run the real kubectl."""
         return self._run([str(self.bin / "kubectl"), *arguments], check, stdin)
 
     def _run(self, command: list[str], check: bool, stdin: str | None) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(command, env=self.environ, input=stdin, capture_output=True, text=True, check=False, cwd=ROOT, timeout=100)
+        done = subprocess.run(
+            command, env=self.environ, input=stdin, capture_output=True, text=True, check=False, cwd=ROOT, timeout=100
+        )
         if check:
             assert done.returncode == 0, f"{' '.join(command[-6:])}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
@@ -56,12 +60,12 @@ class Cluster:
     # ------------------------------------------------------------ objects
 
     def apply(self, body: Object | str, namespace: str = "default") -> None:
-        """kubectl apply."""
+        """Kubectl apply."""
         text = body if isinstance(body, str) else json.dumps(body)
         self.kubectl("apply", "-n", namespace, "-f", "-", stdin=text)
 
     def get(self, kind: str, name: str = "", namespace: str = "default", labels: str = "") -> Object:
-        """kubectl get -o json; empty if it is not there."""
+        """Kubectl get -o json; empty if it is not there."""
         extra = ["-l", labels] if labels else []
         done = self.kubectl("get", kind, *([name] if name else []), "-n", namespace, "-o", "json", *extra, check=False)
         if done.returncode != 0 and ("NotFound" in done.stderr or "not found" in done.stderr):
@@ -96,14 +100,18 @@ class Cluster:
             assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}\n{self._state()}"
             time.sleep(0.05)
 
-    def until_true(self, name: str, type_: str, namespace: str = "default", seconds: float = 30.0, kind: str = "arch") -> None:
+    def until_true(
+        self, name: str, type_: str, namespace: str = "default", seconds: float = 30.0, kind: str = "arch"
+    ) -> None:
         """Wait for a condition of the present generation."""
 
         def holds() -> bool:
             body = self.get(kind, name, namespace)
             conditions = {c["type"]: c for c in body.get("status", {}).get("conditions") or ()}
             found = conditions.get(type_, {})
-            return found.get("status") == "True" and found.get("observedGeneration") == body["metadata"]["generation"]
+            return bool(
+                found.get("status") == "True" and found.get("observedGeneration") == body["metadata"]["generation"]
+            )
 
         self.until(f"{kind} {name} {type_}", holds, seconds)
 
@@ -130,7 +138,7 @@ class Cluster:
         self.spiko("up", "--control-plane", str(self.bin))
 
     def kill(self, part: str) -> None:
-        """kill -9 of one part; one that is down already, since it was killed a moment ago, is as good as killed."""
+        """Kill -9 of one part; one that is down already, since it was killed a moment ago, is as good as killed."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid(part), signal.SIGKILL)
 

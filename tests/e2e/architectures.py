@@ -19,7 +19,14 @@ def architecture(name: str, *services: Object, **spec: Any) -> Object:
 
 def service(name: str, package: str, count: int, *dependencies: str, regions: int = 1, **more: Any) -> Object:
     """One tier."""
-    return {"name": name, "package": package, "count": count, "regions": regions, "dependencies": list(dependencies), **more}
+    return {
+        "name": name,
+        "package": package,
+        "count": count,
+        "regions": regions,
+        "dependencies": list(dependencies),
+        **more,
+    }
 
 
 def shop(name: str = "shop", rate: int = 50, web: Object | None = None, **spec: Any) -> Object:

@@ -25,27 +25,27 @@ def pod(name: str, image: str = "spiko/nanoservice:0.1.0", **container: object) 
 
 
 def test_logs_exec_and_port_forward(cluster: Cluster, namespace: str) -> None:
-    """kubectl logs [-f, --tail], exec [-i, exit codes], port-forward work on a tier's pod."""
+    """Kubectl logs [-f, --tail], exec [-i, exit codes], port-forward work on a tier's pod."""
     cluster.apply(shop(), namespace)
     cluster.until_settled("shop", namespace)
     name = cluster.items("pods", namespace, "spiko.dev/tier=db")[0]["metadata"]["name"]
 
     assert "listens on" in cluster.kubectl("logs", "-n", namespace, name).stdout
-    assert 1 == len(cluster.kubectl("logs", "-n", namespace, name, "--tail=1").stdout.splitlines())
-    assert "db" == cluster.kubectl("exec", "-n", namespace, name, "--", "sh", "-c", "echo $SPIKO_TIER").stdout.strip()
-    assert 7 == cluster.kubectl("exec", "-n", namespace, name, "--", "sh", "-c", "exit 7", check=False).returncode
-    assert "in" == cluster.kubectl("exec", "-i", "-n", namespace, name, "--", "cat", stdin="in").stdout
+    assert len(cluster.kubectl("logs", "-n", namespace, name, "--tail=1").stdout.splitlines()) == 1
+    assert cluster.kubectl("exec", "-n", namespace, name, "--", "sh", "-c", "echo $SPIKO_TIER").stdout.strip() == "db"
+    assert cluster.kubectl("exec", "-n", namespace, name, "--", "sh", "-c", "exit 7", check=False).returncode == 7
+    assert cluster.kubectl("exec", "-i", "-n", namespace, name, "--", "cat", stdin="in").stdout == "in"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [cluster.bin / "kubectl", "port-forward", "-n", namespace, f"pod/{name}", f"{port}:8080"]
+    command = [str(cluster.bin / "kubectl"), "port-forward", "-n", namespace, f"pod/{name}", f"{port}:8080"]
     forward = subprocess.Popen(command, env=cluster.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         assert forward.stdout is not None
         forward.stdout.readline()
         for _ in range(3):
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/k/why%3F", timeout=5) as reply:
-                assert b"because..." == reply.read()
+                assert reply.read() == b"because..."
     finally:
         forward.kill()
         forward.communicate()
@@ -75,7 +75,7 @@ def test_a_crashing_container_backs_off(cluster: Cluster, namespace: str) -> Non
         return found
 
     cluster.until("back-off", lambda: "CrashLoopBackOff" in json.dumps(state().get("state")))
-    assert 1 <= int(str(state()["restartCount"]))
+    assert int(str(state()["restartCount"])) >= 1
     assert '"exitCode": 3' in json.dumps(state()["lastState"])
     assert "last words" in cluster.kubectl("logs", "-n", namespace, "crash", "--previous").stdout
 
@@ -86,11 +86,11 @@ def test_grace_is_given_and_ends(cluster: Cluster, namespace: str) -> None:
     cluster.until("running", lambda: cluster.get("pod", "deaf", namespace)["status"]["phase"] == "Running")
     cluster.kubectl("delete", "pod", "deaf", "-n", namespace, "--timeout=10s")
 
-    assert {} == cluster.get("pod", "deaf", namespace)
+    assert cluster.get("pod", "deaf", namespace) == {}
 
 
 def test_nodes_and_zones_are_those_of_the_file(cluster: Cluster) -> None:
-    """kubectl get nodes: three workers in three zones, Ready."""
+    """Kubectl get nodes: three workers in three zones, Ready."""
     rows = cluster.kubectl("get", "nodes", "--no-headers", "-L", "topology.kubernetes.io/zone").stdout.split("\n")
     assert {"us-east-1a", "us-east-1b", "us-east-1c"} == {row.split()[-1] for row in rows if row}
     assert {"Ready"} == {row.split()[1] for row in rows if row}

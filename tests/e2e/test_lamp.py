@@ -24,7 +24,7 @@ def test_lamp_comes_up_and_is_what_was_predicted(cluster: Cluster, namespace: st
     predicted = json.loads(cluster.spiko("graph", "-f", str(LAMP), "--nodes", "kind-config.yaml", "--json").stdout)
     discovered = json.loads(cluster.spiko("graph", "lamp", "-n", namespace, "--json").stdout)
 
-    assert (23, 73) == (len(predicted["nodes"]), len(predicted["edges"]))
+    assert (len(predicted["nodes"]), len(predicted["edges"])) == (23, 73)
     assert sorted(n["name"] for n in predicted["nodes"]) == sorted(n["name"] for n in discovered["nodes"])
     pairs = [sorted((e["source"], e["target"]) for e in g["edges"]) for g in (predicted, discovered)]
     assert pairs[0] == pairs[1]
@@ -35,8 +35,16 @@ def test_traffic_flows_without_errors_and_a_kill_is_noticed_and_replaced(cluster
     cluster.kubectl("apply", "-n", namespace, "-f", str(LAMP))
     cluster.until_settled("lamp", namespace)
 
-    rows = {r["name"]: r for r in json.loads(cluster.spiko("top", "lamp", "-n", namespace, "--once", "--json", "-t", "3").stdout)}
-    assert set(rows) == {"www -> webserver-elb", "webserver-elb -> webserver", "webserver -> memcache", "webserver -> rds-mysql"}
+    rows = {
+        r["name"]: r
+        for r in json.loads(cluster.spiko("top", "lamp", "-n", namespace, "--once", "--json", "-t", "3").stdout)
+    }
+    assert set(rows) == {
+        "www -> webserver-elb",
+        "webserver-elb -> webserver",
+        "webserver -> memcache",
+        "webserver -> rds-mysql",
+    }
     assert all(not r["errors"] for r in rows.values())
     assert 80 <= rows["www -> webserver-elb"]["requestsPerSecond"] <= 120
 
@@ -44,7 +52,7 @@ def test_traffic_flows_without_errors_and_a_kill_is_noticed_and_replaced(cluster
     cluster.until_true("kill", "Ended", namespace, kind="fault")
     (victim,) = cluster.get("fault", "kill", namespace)["status"]["victims"]
 
-    assert "Killed" == victim["state"]
+    assert victim["state"] == "Killed"
     assert victim["callers"] == 1
     assert victim["noticedMilliseconds"] <= 1000
     assert victim["replacedMilliseconds"] <= 5000
@@ -72,17 +80,17 @@ def test_traces_form_trees(cluster: Cluster, namespace: str, tmp_path: Path) -> 
     assert len(complete) > 0.9 * len(traces)
     for trace in complete:
         roots = [span for span in trace if not span.get("parentSpanId")]
-        assert 1 == len(roots)
-        assert ("www", 3) == (roots[0]["resource"]["service.name"], roots[0]["kind"])
+        assert len(roots) == 1
+        assert (roots[0]["resource"]["service.name"], roots[0]["kind"]) == ("www", 3)
         for span in trace:
             parent = by_id.get(span.get("parentSpanId", ""))
             assert span is roots[0] or parent is not None
             if span["kind"] == 2:
                 assert parent is not None
-                assert 3 == parent["kind"]
+                assert parent["kind"] == 3
                 assert span["resource"]["service.name"] == parent["attributes"]["service.peer.name"]
         tiers = Counter(span["resource"]["service.name"] for span in trace)
-        assert 1 == tiers["www"]
-        assert (2, 2) == (tiers["webserver-elb"], tiers["webserver"])
+        assert tiers["www"] == 1
+        assert (tiers["webserver-elb"], tiers["webserver"]) == (2, 2)
     statuses = {span.get("status", {}).get("code", 0) for span in spans}
     assert {0} == statuses  # a miss is no error

@@ -28,7 +28,7 @@ def test_the_operator_killed_at_any_moment(cluster: Cluster, namespace: str, see
     cluster.until_settled("shop", namespace, 90)
     cluster.until("7 + 3 pods", lambda: len(cluster.uids(namespace)) == 10, 60)
 
-    assert "7/7" == cluster.get("arch", "shop", namespace)["status"]["summary"]["pods"]
+    assert cluster.get("arch", "shop", namespace)["status"]["summary"]["pods"] == "7/7"
 
 
 def test_the_api_server_and_etcd_restarted(cluster: Cluster, namespace: str) -> None:
@@ -40,7 +40,11 @@ def test_the_api_server_and_etcd_restarted(cluster: Cluster, namespace: str) -> 
     cluster.kill("etcd")
     cluster.until("the API server", lambda: cluster.kubectl("get", "ns", check=False).returncode == 0, 60)
     cluster.kubectl("scale", "arch", "shop", "-n", namespace, "--replicas=200")
-    cluster.until("12 pods", lambda: cluster.get("arch", "shop", namespace)["status"].get("summary", {}).get("pods") == "12/12", 90)
+    cluster.until(
+        "12 pods",
+        lambda: cluster.get("arch", "shop", namespace)["status"].get("summary", {}).get("pods") == "12/12",
+        90,
+    )
     cluster.until_settled("shop", namespace)
 
     assert before.items() <= cluster.pod_pids(namespace).items()
@@ -54,19 +58,24 @@ def test_a_new_kubelet_adopts_the_living(cluster: Cluster, namespace: str) -> No
     old = cluster.pid("kubelet")
     cluster.kill("kubelet")
     cluster.until("a new kubelet", lambda: cluster.pid("kubelet") != old)
-    name = sorted(n for n in before if "-web-" in n)[0]
-    cluster.until("logs through the new kubelet", lambda: "listens on" in cluster.kubectl("logs", "-n", namespace, name, check=False).stdout)
+    name = min(n for n in before if "-web-" in n)
+    cluster.until(
+        "logs through the new kubelet",
+        lambda: "listens on" in cluster.kubectl("logs", "-n", namespace, name, check=False).stdout,
+    )
     cluster.kubectl("delete", "pod", name, "-n", namespace, "--wait=true")
     cluster.until_settled("shop", namespace)
 
     after = cluster.pod_pids(namespace)
     kept = {n: pid for n, pid in before.items() if n != name}
     assert kept.items() <= after.items()
-    assert all(s["restartCount"] == 0 for p in cluster.items("pods", namespace) for s in p["status"]["containerStatuses"])
+    assert all(
+        s["restartCount"] == 0 for p in cluster.items("pods", namespace) for s in p["status"]["containerStatuses"]
+    )
 
 
 def test_a_process_that_dies_is_started_again(cluster: Cluster, namespace: str) -> None:
-    """kill -9 of a pod's process: the same pod, restarted once, Ready again at the same address."""
+    """Kill -9 of a pod's process: the same pod, restarted once, Ready again at the same address."""
     cluster.apply(shop(), namespace)
     cluster.until_settled("shop", namespace)
     name, pid = next((n, p) for n, p in sorted(cluster.pod_pids(namespace).items()) if "-web-" in n)
@@ -82,23 +91,23 @@ def test_a_process_that_dies_is_started_again(cluster: Cluster, namespace: str) 
     cluster.until_settled("shop", namespace)
     status = cluster.get("pod", name, namespace)["status"]
     assert address == status["podIP"]
-    assert 137 == status["containerStatuses"][0]["lastState"]["terminated"]["exitCode"]
+    assert status["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 137
 
 
 def test_nobody_outlives_the_supervisor(cluster: Cluster) -> None:
-    """kill -9 of the supervisor: no process of the cluster is left, pods included; up, up again, down, status say what is."""
+    """Kill -9 of the supervisor: no process of the cluster is left, pods included; up, up again, down, status say what is."""
     cluster.apply(shop())
     cluster.until_settled("shop")
     assert len(cluster.processes()) > 15
     os.kill(json.loads((cluster.home / "state.json").read_text())["pid"], signal.SIGKILL)
     cluster.until("no process", lambda: not cluster.processes(), 10)
-    assert 3 == cluster.spiko("status", check=False).returncode
+    assert cluster.spiko("status", check=False).returncode == 3
 
     cluster.up()
     cluster.apply(shop())
     cluster.until_settled("shop")
     again = cluster.spiko("up", "--control-plane", str(cluster.bin), check=False)
-    assert 1 == again.returncode
+    assert again.returncode == 1
     assert "up already" in again.stderr
     assert "stopped" in cluster.spiko("down").stdout
     assert not cluster.processes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from world import SIZE, ZONES, World
+from world import SIZE, ZONES, Pod, World
 
 SEEDS = range(40)
 QUIET_S = 15.0
@@ -32,7 +32,7 @@ def trouble(world: World) -> None:
         case 0 | 1:
             pod = random.choice(list(world.pods.values()))
             world.kill_pod(pod)
-            world.at(random.uniform(0.0, 3.0), lambda: world.start_pod(pod.hello.tier, pod.hello.zone) and None)
+            world.at(random.uniform(0.0, 3.0), lambda: bring(world, pod))
         case 2:
             world.kill_eureka(zone)
             world.at(random.uniform(0.1, 8.0), lambda: revive(world, zone))
@@ -46,6 +46,11 @@ def trouble(world: World) -> None:
             world.cut.clear()
         case _:
             pass
+
+
+def bring(world: World, pod: Pod) -> None:
+    """A pod in place of one that died."""
+    world.start_pod(pod.hello.tier, pod.hello.zone)
 
 
 def revive(world: World, zone: str) -> None:
@@ -69,8 +74,8 @@ def test_after_trouble_everything_is_right_again(seed: int) -> None:
         revive(world, zone)
     world.run(QUIET_S)
 
-    assert [] == world.wrong_tables()
-    assert [] == world.duplicates()
+    assert world.wrong_tables() == []
+    assert world.duplicates() == []
     assert {0, 1, 2} == {pod.hello.slot for pod in world.pods.values()}
 
 
@@ -82,7 +87,7 @@ def test_one_death_is_known_everywhere_within_a_tenth_of_a_second() -> None:
     world.kill_pod(victim)
     world.run(0.1)
 
-    assert [] == world.wrong_tables()
+    assert world.wrong_tables() == []
 
 
 def test_a_restarted_eureka_takes_nobody_from_any_table() -> None:
@@ -93,7 +98,7 @@ def test_a_restarted_eureka_takes_nobody_from_any_table() -> None:
         world.run(0.05)
         if world.now > 5.0:
             revive(world, "a")
-        assert [] == world.wrong_tables()
+        assert world.wrong_tables() == []
 
 
 def test_all_eurekas_restarted_at_once_take_nobody_from_any_table() -> None:
@@ -106,7 +111,7 @@ def test_all_eurekas_restarted_at_once_take_nobody_from_any_table() -> None:
         world.start_eureka(zone)
     for _ in range(200):
         world.run(0.05)
-        assert [] == world.wrong_tables()
+        assert world.wrong_tables() == []
 
 
 def test_a_returning_pod_keeps_its_slot() -> None:

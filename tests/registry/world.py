@@ -12,7 +12,17 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from spiko_nanoservice.contract import PROTOCOL, Configuration, Hello, Place, Revision, TierConfig, VersionConfig, Zones, decode
+from spiko_nanoservice.contract import (
+    PROTOCOL,
+    Configuration,
+    Hello,
+    Place,
+    Revision,
+    TierConfig,
+    VersionConfig,
+    Zones,
+    decode,
+)
 from spiko_nanoservice.eureka import messages as m
 from spiko_nanoservice.eureka.registry import Effect, Registry, Send, Tell
 from spiko_nanoservice.routing import Routes
@@ -25,7 +35,10 @@ def settings(started: bool = True, counter: int = 1) -> Configuration:
     """Two tiers, three instances of each in each of three zones."""
     places = tuple(Place("r", zone, SIZE) for zone in ZONES)
     versions = (VersionConfig("1.0.0", 100, places),)
-    tiers = (TierConfig("web", "monolith", ("db",), places, versions), TierConfig("db", "store", ("db",), places, versions))
+    tiers = (
+        TierConfig("web", "monolith", ("db",), places, versions),
+        TierConfig("db", "store", ("db",), places, versions),
+    )
     return Configuration("arch", Revision(0, counter), (Zones("r", ZONES),), tiers, started=started)
 
 
@@ -160,7 +173,7 @@ class World:
                     if connection is not None:
                         self._tell(
                             zone, other, connection,
-                            lambda r, c=connection, n=origin.name: r.peer_changes(c, n, up, down, self.now),  # type: ignore[misc]
+                            lambda r, c=connection, n=origin.name, up=up, down=down: r.peer_changes(c, n, up, down, self.now),  # type: ignore[misc]
                         )  # fmt: skip
 
     # ------------------------------------------------------------ pods

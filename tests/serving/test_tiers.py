@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from spiko_nanoservice.http_client import Pool
 from town import ask, configuration, tier, town, until
+
+from spiko_nanoservice.http_client import Pool
 
 CHAIN = configuration(tier("front", "monolith", "db"), tier("db", "store"))
 
@@ -21,8 +22,8 @@ async def test_a_get_travels_down_and_its_answer_up() -> None:
         known = await ask(front, "GET", "/k/why%3F")
         unknown = await ask(front, "GET", "/k/nobody")
 
-    assert (200, b"because...") == (known.status, known.body)
-    assert 404 == unknown.status
+    assert (known.status, known.body) == (200, b"because...")
+    assert unknown.status == 404
     assert known.service_us is not None
 
 
@@ -37,7 +38,7 @@ async def test_what_was_put_can_be_got() -> None:
         put = await ask(front, "PUT", "/k/a%20b", b"me")
         got = await ask(front, "GET", "/k/a%20b")
 
-    assert (200, 200, b"me") == (put.status, got.status, got.body)
+    assert (put.status, got.status, got.body) == (200, 200, b"me")
 
 
 async def test_without_a_route_the_answer_says_so() -> None:
@@ -49,7 +50,7 @@ async def test_without_a_route_the_answer_says_so() -> None:
 
         reply = await ask(front, "GET", "/k/x")
 
-    assert (503, "no_route") == (reply.status, reply.reason)
+    assert (reply.status, reply.reason) == (503, "no_route")
 
 
 async def test_a_passed_deadline_is_a_504_and_reaches_nobody() -> None:
@@ -63,12 +64,12 @@ async def test_a_passed_deadline_is_a_504_and_reaches_nobody() -> None:
         reply = await ask(front, "GET", "/k/x", headers="spiko-deadline-ms: 20\r\n")
         served = store.tier.tally.take(0)
 
-    assert (504, "timeout") == (reply.status, reply.reason)
+    assert (reply.status, reply.reason) == (504, "timeout")
     assert served is None
 
 
 async def test_an_error_share_of_all_fails_every_request() -> None:
-    """errorsPerMillion of a million answers 503, reason injected."""
+    """ErrorsPerMillion of a million answers 503, reason injected."""
     async with town() as t:
         await t.add_eureka("a", CHAIN)
         store = await t.add("db-0", "db", "store", SPIKO_BEHAVIOUR='{"errorsPerMillion": 1000000}')
@@ -76,7 +77,7 @@ async def test_an_error_share_of_all_fails_every_request() -> None:
 
         reply = await ask(store, "GET", "/k/x")
 
-    assert (503, "injected") == (reply.status, reply.reason)
+    assert (reply.status, reply.reason) == (503, "injected")
 
 
 async def test_stores_that_depend_on_themselves_replicate() -> None:
@@ -96,7 +97,7 @@ async def test_stores_that_depend_on_themselves_replicate() -> None:
                 await asyncio.sleep(0.01)
             values.append(reply.body)
 
-    assert [b"1", b"1"] == values
+    assert values == [b"1", b"1"]
 
 
 async def test_leaving_hurts_nobody() -> None:
@@ -136,7 +137,7 @@ async def test_when_all_eurekas_are_gone_the_last_table_holds() -> None:
         await until(lambda: len(again.eureka.registry.known) == 2)
         back = await ask(front, "GET", "/k/why%3F")
 
-    assert (200, 200) == (alone.status, back.status)
+    assert (alone.status, back.status) == (200, 200)
 
 
 async def test_the_source_keeps_its_rate_and_everything_is_answered() -> None:

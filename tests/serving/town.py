@@ -117,7 +117,9 @@ async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
             await asyncio.sleep(0.005)
 
 
-async def ask(pod: TierPod, method: str, path: str, body: bytes = b"", headers: str = "", timeout_s: float = 5.0) -> Reply:
+async def ask(
+    pod: TierPod, method: str, path: str, body: bytes = b"", headers: str = "", timeout_s: float = 5.0
+) -> Reply:
     """One request from outside."""
     pool = Pool(pod.settings.address, pod.port)
     try:

@@ -28,7 +28,9 @@ from spiko_operator.plan.topology import ANYWHERE, choose, from_labels, wanted_r
 @click.argument("name", required=False)
 @click.option("-f", "--file", "files", multiple=True, help="Predict from this file; - for standard input.")
 @click.option("--json", "as_json", is_flag=True, help="Lists `nodes` and `edges` with `source` and `target`.")
-@click.option("--nodes", type=click.Path(path_type=Path), help="With -f: take regions and zones from this kind configuration.")
+@click.option(
+    "--nodes", type=click.Path(path_type=Path), help="With -f: take regions and zones from this kind configuration."
+)
 @cluster_options
 def command(
     name: str | None, files: tuple[str, ...], as_json: bool, nodes: Path | None,
@@ -112,7 +114,14 @@ def to_json(graph: Graph) -> dict[str, Any]:
     """Plain values."""
     return {
         "nodes": [
-            {"name": n.name, "tier": n.tier, "package": n.package, "version": n.version, "region": n.region, "zone": n.zone}
+            {
+                "name": n.name,
+                "tier": n.tier,
+                "package": n.package,
+                "version": n.version,
+                "region": n.region,
+                "zone": n.zone,
+            }
             for n in graph.nodes
         ],
         "edges": [{"source": source, "target": target} for source, target in graph.edges],

@@ -31,7 +31,9 @@ def command(as_json: bool) -> None:
 
 def render(state: dict[str, Any], now: float) -> str:
     """A table."""
-    word = "failed" if state["failed"] else "stopping" if state["stopping"] else "ready" if state["ready"] else "starting"
+    word = (
+        "failed" if state["failed"] else "stopping" if state["stopping"] else "ready" if state["ready"] else "starting"
+    )
     lines = [f"{'PART':<26}{'PID':>8}  {'UP':>8}  {'RESTARTS':>8}  STATE"]
     for part in state["parts"]:
         age = f"{now - part['since']:.0f}s" if part["since"] else "-"

@@ -18,7 +18,15 @@ from spiko_cli.window import Row, Window
 
 @click.command(short_help="Rates, errors and percentiles, live.")
 @click.argument("name")
-@click.option("-t", "--window", "window_s", type=click.IntRange(1, 300), default=10, show_default=True, help="Seconds that are looked at.")
+@click.option(
+    "-t",
+    "--window",
+    "window_s",
+    type=click.IntRange(1, 300),
+    default=10,
+    show_default=True,
+    help="Seconds that are looked at.",
+)
 @click.option("--once", is_flag=True, help="Look once for the window's length, print, end.")
 @click.option("--json", "as_json", is_flag=True, help="With --once: machine-readable.")
 @click.option("--zones", is_flag=True, help="A row for each pair of zones.")
@@ -42,7 +50,11 @@ async def _run(target: Target, window_s: int, once: bool, as_json: bool, zones: 
                 await asyncio.sleep(window_s + 1.0)
                 now = time.monotonic()
                 rows = window.rows(now)
-                click.echo(json.dumps([row.to_json() for row in rows], indent=1) if as_json else render(rows, window.served(now)))
+                click.echo(
+                    json.dumps([row.to_json() for row in rows], indent=1)
+                    if as_json
+                    else render(rows, window.served(now))
+                )
             else:
                 await _show(target.name, window)
         finally:
@@ -94,6 +106,9 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _table(rows: list[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
-        "  ".join(cell.ljust(w) if i in (0, len(row) - 1) else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip()
+        "  ".join(
+            cell.ljust(w) if i in (0, len(row) - 1) else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in rows
     ]

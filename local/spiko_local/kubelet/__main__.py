@@ -27,7 +27,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--state", type=Path, required=True, help="folder for records, logs, sockets")
     parser.add_argument("--cert", type=Path, required=True, help="serving certificate")
     parser.add_argument("--key", type=Path, required=True, help="its key")
-    parser.add_argument("--client-ca", type=Path, required=True, help="who may ask: the API server's client certificate's authority")
+    parser.add_argument(
+        "--client-ca", type=Path, required=True, help="who may ask: the API server's client certificate's authority"
+    )
     parser.add_argument("--lifeline", type=int, help="descriptor of a pipe; its end ends everything")
     parser.add_argument("--module", default="spiko_nanoservice.process", help="what pods run: warm() and run(environ)")
     return parser.parse_args(arguments)

@@ -43,7 +43,9 @@ def unsupported(pod: Object) -> str:
     return ""
 
 
-def build_environment(pod: Object, container: Object, address: str, host: str, base: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
+def build_environment(
+    pod: Object, container: Object, address: str, host: str, base: Mapping[str, str], extra: Mapping[str, str]
+) -> dict[str, str]:
     """The environment of a container.
 
     Args:

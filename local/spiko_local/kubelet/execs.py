@@ -20,7 +20,9 @@ CHUNK_BYTES = 16_384
 Object = dict[str, Any]
 
 
-async def run_exec(socket: web.WebSocketResponse, command: list[str], environ: dict[str, str], stdin: bool, tty: bool) -> Object:
+async def run_exec(
+    socket: web.WebSocketResponse, command: list[str], environ: dict[str, str], stdin: bool, tty: bool
+) -> Object:
     """Run a command until it ends or the caller goes; returns the metav1.Status that tells how."""
     terminal, inner = pty.openpty() if tty else (-1, -1)
     try:
@@ -51,7 +53,9 @@ async def run_exec(socket: web.WebSocketResponse, command: list[str], environ: d
     if code == 0:
         return {"metadata": {}, "status": "Success"}
     exit_code = code if code > 0 else 128 - code
-    return _failure("NonZeroExitCode", f"command terminated with non-zero exit code: exit status {exit_code}", exit_code)
+    return _failure(
+        "NonZeroExitCode", f"command terminated with non-zero exit code: exit status {exit_code}", exit_code
+    )
 
 
 async def _start(command: list[str], environ: dict[str, str], stdin: bool, inner: int) -> asyncio.subprocess.Process:
@@ -61,7 +65,12 @@ async def _start(command: list[str], environ: dict[str, str], stdin: bool, inner
         )
     source = asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL
     return await asyncio.create_subprocess_exec(
-        *command, stdin=source, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environ, start_new_session=True
+        *command,
+        stdin=source,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environ,
+        start_new_session=True,
     )
 
 

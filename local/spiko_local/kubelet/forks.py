@@ -67,7 +67,8 @@ class Forks:
         future = self._exits.setdefault(pid, asyncio.get_running_loop().create_future())
         watch = asyncio.create_task(_gone(pid))
         try:
-            await asyncio.wait({future, watch}, return_when=asyncio.FIRST_COMPLETED)
+            waits: set[asyncio.Future[Any]] = {future, watch}
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if not future.done():  # the zygote's word usually comes a moment later
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(0.2):

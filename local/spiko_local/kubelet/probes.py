@@ -62,7 +62,9 @@ class Count:
         return False
 
 
-async def watch_probe(probe: Probe, address: str, container: Object, run: RunCommand, early: bool, changed: Callable[[bool], None]) -> None:
+async def watch_probe(
+    probe: Probe, address: str, container: Object, run: RunCommand, early: bool, changed: Callable[[bool], None]
+) -> None:
     """Try a probe for ever and say when its verdict changes.
 
     Args:
@@ -109,7 +111,9 @@ async def try_probe(probe: Probe, address: str, container: Object, run: RunComma
 async def _http(host: str, port: int, path: str) -> bool:
     reader, writer = await asyncio.open_connection(host, port)
     try:
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: kube-probe\r\nConnection: close\r\n\r\n".encode())
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: kube-probe\r\nConnection: close\r\n\r\n".encode()
+        )
         line = await reader.readline()
         return 200 <= int(line.split(b" ", 2)[1]) < 400
     except IndexError:

@@ -40,7 +40,9 @@ def select(service: Object, pods: Iterable[tuple[Mapping[str, str], str, bool]])
     """
     spec = service["spec"]
     early = bool(spec.get("publishNotReadyAddresses"))
-    return sorted(address for labels, address, ready in pods if (ready or early) and matches(spec.get("selector") or {}, labels))
+    return sorted(
+        address for labels, address, ready in pods if (ready or early) and matches(spec.get("selector") or {}, labels)
+    )
 
 
 class Resolver:
@@ -69,6 +71,8 @@ class Resolver:
         pods = (
             (worker.pod["metadata"].get("labels") or {}, worker.address, worker.container.ready)
             for worker in self._kubelet.workers.values()
-            if worker.record.namespace == namespace and worker.container.running and not worker.pod["metadata"].get("deletionTimestamp")
+            if worker.record.namespace == namespace
+            and worker.container.running
+            and not worker.pod["metadata"].get("deletionTimestamp")
         )
         return web.json_response({"addresses": select(service, pods)})

@@ -77,7 +77,11 @@ class Servers:
         tail = query.get("tailLines")
         left = int(query["limitBytes"]) if "limitBytes" in query else None
         offset = await asyncio.to_thread(tail_offset, path, int(tail) if tail is not None else None)
-        still = (lambda: worker.record.container == number and worker.container.running) if query.get("follow") == "true" else (lambda: False)
+        still = (
+            (lambda: worker.record.container == number and worker.container.running)
+            if query.get("follow") == "true"
+            else (lambda: False)
+        )
         with contextlib.suppress(ConnectionError):
             async for data in follow_log(path, offset, still):
                 piece = data if left is None else data[:left]
@@ -106,7 +110,9 @@ class Servers:
 
     async def _attach(self, request: web.Request) -> web.Response:
         self._worker(request)
-        raise web.HTTPNotImplemented(text="attach is not to be had for pods that run as processes; use kubectl logs -f\n")
+        raise web.HTTPNotImplemented(
+            text="attach is not to be had for pods that run as processes; use kubectl logs -f\n"
+        )
 
     # ---------------------------------------------------------------- port-forward
 
@@ -134,12 +140,12 @@ class Servers:
         if transport is None:
             raise web.HTTPBadRequest
         head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"
-        transport.write(head + b"X-Stream-Protocol-Version: portforward.k8s.io\r\n\r\n")  # type: ignore[attr-defined]
+        transport.write(head + b"X-Stream-Protocol-Version: portforward.k8s.io\r\n\r\n")
         taken = _Taken()
         transport.set_protocol(taken)
 
         async def send(data: bytes) -> None:
-            transport.write(data)  # type: ignore[attr-defined]
+            transport.write(data)
 
         forward = PortForward(send, address)
         try:
@@ -171,4 +177,3 @@ class _Taken(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.queue.put_nowait(None)
-

@@ -121,7 +121,9 @@ class PodWorker:
         """Another kubelet started it: it goes on with address and counts; readiness is asked anew."""
         old = ((self.pod.get("status") or {}).get("containerStatuses") or [{}])[0]
         ready = bool(old.get("ready"))
-        self.container = self.container.run(self.record.started_at, self._container_id(), self.record.restarts, ready, True)
+        self.container = self.container.run(
+            self.record.started_at, self._container_id(), self.record.restarts, ready, True
+        )
         self._dirty.set()
 
     async def _start(self) -> bool:
@@ -129,7 +131,12 @@ class PodWorker:
         spec = self.pod["spec"]["containers"][0]
         try:
             environ = build_environment(
-                self.pod, spec, self.address, self._node.address, os.environ, self._kubelet.runtime_environment(self.address, self.pod)
+                self.pod,
+                spec,
+                self.address,
+                self._node.address,
+                os.environ,
+                self._kubelet.runtime_environment(self.address, self.pod),
             )
         except ConfigError as error:
             self._set(self.container.wait(Waiting("CreateContainerConfigError", str(error))))
@@ -146,7 +153,11 @@ class PodWorker:
         has_startup = read_probe(spec, "startupProbe") is not None
         self._set(
             self.container.run(
-                self.record.started_at, self._container_id(), self.record.restarts, not has_readiness and not has_startup, not has_startup
+                self.record.started_at,
+                self._container_id(),
+                self.record.restarts,
+                not has_readiness and not has_startup,
+                not has_startup,
             )
         )
         return True
@@ -156,7 +167,10 @@ class PodWorker:
         self._unhealthy.clear()
         self._start_probes()
         began = asyncio.get_running_loop().time()
-        waits = [asyncio.create_task(w) for w in (self._kubelet.forks.ended(self.record.pid), self._deleting.wait(), self._unhealthy.wait())]
+        waits = [
+            asyncio.create_task(w)
+            for w in (self._kubelet.forks.ended(self.record.pid), self._deleting.wait(), self._unhealthy.wait())
+        ]
         ending = waits[0]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -164,7 +178,9 @@ class PodWorker:
                 return None
             self._stop_probes()
             if not ending.done():
-                await self._kubelet.event(self.pod, "Warning", "Unhealthy", "liveness probe failed; the container is restarted")
+                await self._kubelet.event(
+                    self.pod, "Warning", "Unhealthy", "liveness probe failed; the container is restarted"
+                )
                 await self._end_process(ending, self._grace_s())
             code = int(await ending)
         finally:
@@ -221,7 +237,9 @@ class PodWorker:
 
     def _start_probes(self) -> None:
         spec = self.pod["spec"]["containers"][0]
-        startup, readiness, liveness = (read_probe(spec, f"{kind}Probe") for kind in ("startup", "readiness", "liveness"))
+        startup, readiness, liveness = (
+            read_probe(spec, f"{kind}Probe") for kind in ("startup", "readiness", "liveness")
+        )
 
         def say_started(up: bool) -> None:
             if up:
@@ -240,7 +258,9 @@ class PodWorker:
 
         def follow() -> None:
             if readiness is not None:
-                self._probe(watch_probe(readiness, self.address, spec, self.execute, not self.container.ready, say_ready))
+                self._probe(
+                    watch_probe(readiness, self.address, spec, self.execute, not self.container.ready, say_ready)
+                )
             if liveness is not None:
                 self._probe(watch_probe(liveness, self.address, spec, self.execute, False, say_alive))
 
@@ -260,7 +280,11 @@ class PodWorker:
     async def execute(self, command: list[str], timeout_s: float) -> bool:
         """Run a command with the container's environment; whether it ended with 0."""
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL, env=self.environ()
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=self.environ(),
         )
         try:
             async with asyncio.timeout(timeout_s):

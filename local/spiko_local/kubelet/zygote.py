@@ -99,7 +99,7 @@ class Zygote:
         code = EXEC_FAILED
         try:  # from here on this is the container: it must never return into the loop
             code = self._become(request, parent)
-        except BaseException:
+        except BaseException:  # noqa: BLE001
             traceback.print_exc()
         finally:
             with contextlib.suppress(Exception):
@@ -107,7 +107,7 @@ class Zygote:
                 sys.stderr.flush()
             os._exit(code)
 
-    def _become(self, request: dict[str, Any], parent: int) -> int:
+    def _become(self, request: dict[str, Any], parent: int) -> int:  # noqa: RET503
         os.setsid()
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):

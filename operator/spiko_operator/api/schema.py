@@ -58,7 +58,9 @@ def _node(raw: Mapping[str, Any], definitions: Mapping[str, Any], field: str) ->
     if not node["description"]:
         del node["description"]
     if node.get("type") == "object":
-        node["properties"] = {name: _node(child, definitions, name) for name, child in raw.get("properties", {}).items()}
+        node["properties"] = {
+            name: _node(child, definitions, name) for name, child in raw.get("properties", {}).items()
+        }
         if required := raw.get("required"):
             node["required"] = list(required)
     if node.get("type") == "array":

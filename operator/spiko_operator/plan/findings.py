@@ -93,7 +93,9 @@ class Finding:
         return RULES[self.reason].code
 
 
-def found(reason: str, path: str, value: Any, message: str, hint: str = "", severity: Severity | None = None) -> Finding:
+def found(
+    reason: str, path: str, value: Any, message: str, hint: str = "", severity: Severity | None = None
+) -> Finding:
     """Make a finding; the severity is the rule's unless given."""
     rule = RULES[reason]
     return Finding(reason, severity or rule.severity, path, shorten(value), message, hint or rule.remedy)
@@ -136,10 +138,22 @@ def check(document: Any) -> list[Finding]:
         return [found("WrongKind", "", document, f"a manifest is an object, not {type(document).__name__}")]
     version, kind = document.get("apiVersion"), document.get("kind")
     if version != API_VERSION or kind not in (ARCHITECTURE, FAULT):
-        if isinstance(version, str) and isinstance(kind, str) and not version.startswith("spiko") and kind not in (ARCHITECTURE, FAULT):
+        if (
+            isinstance(version, str)
+            and isinstance(kind, str)
+            and not version.startswith("spiko")
+            and kind not in (ARCHITECTURE, FAULT)
+        ):
             return [found("ForeignKind", "kind", kind, f"{kind} of {version} was passed over")]
         field, value = ("apiVersion", version) if version != API_VERSION else ("kind", kind)
-        return [found("WrongKind", field, value, f"{shorten(value)} is not {API_VERSION if field == 'apiVersion' else 'Architecture or Fault'}")]
+        return [
+            found(
+                "WrongKind",
+                field,
+                value,
+                f"{shorten(value)} is not {API_VERSION if field == 'apiVersion' else 'Architecture or Fault'}",
+            )
+        ]
     findings = name_findings(document, str(kind)) + shape_findings(document, str(kind))
     spec = document.get("spec")
     if isinstance(spec, Mapping):

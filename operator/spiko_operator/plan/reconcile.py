@@ -145,7 +145,9 @@ def _settle(seen: Seen, memory: Memory | None, lost: bool, draft: _Draft) -> Mem
     if memory is None:
         # what the eurekas hold has a number that was lost as well: the time is higher than any count
         counter = epoch_s(seen.now) if lost else 0
-        return Memory(topology, raw, _runtime(seen, spec), identities=identities, started=lost, configuration_counter=counter)
+        return Memory(
+            topology, raw, _runtime(seen, spec), identities=identities, started=lost, configuration_counter=counter
+        )
     if raw == memory.accepted and topology == memory.topology:
         return memory
     runtime, revision = memory.runtime, memory.runtime_revision

@@ -35,17 +35,35 @@ def fault_rules(spec: Mapping[str, Any]) -> list[Finding]:
     findings = []
     named = [field for field in ("tier", "pod") if kill.get(field) is not None]
     if len(named) != 1:
-        findings.append(found("BadKill", "spec.kill", dict(kill), "names both tier and pod" if named else "names neither tier nor pod"))
+        findings.append(
+            found(
+                "BadKill", "spec.kill", dict(kill), "names both tier and pod" if named else "names neither tier nor pod"
+            )
+        )
     if kill.get("gracePeriodSeconds") is not None and kill.get("method", "Evict") != "Delete":
         value = kill["gracePeriodSeconds"]
-        findings.append(found("BadKill", "spec.kill.gracePeriodSeconds", value, "an eviction uses the pod's own grace period", "write method: Delete, or remove it"))
+        findings.append(
+            found(
+                "BadKill",
+                "spec.kill.gracePeriodSeconds",
+                value,
+                "an eviction uses the pod's own grace period",
+                "write method: Delete, or remove it",
+            )
+        )
     return findings  # fmt: skip
 
 
 def _victim(sketch: Sketch) -> Iterator[Finding]:
     known = [service.name for service in sketch.services if service.name]
     if sketch.victim is not None and sketch.victim not in known:
-        yield found("UnknownVictim", "spec.victim", sketch.victim, f'"{sketch.victim[:64]}" is no tier', nearest(sketch.victim, known))
+        yield found(
+            "UnknownVictim",
+            "spec.victim",
+            sketch.victim,
+            f'"{sketch.victim[:64]}" is no tier',
+            nearest(sketch.victim, known),
+        )
 
 
 def _names(sketch: Sketch) -> Iterator[Finding]:
@@ -57,7 +75,12 @@ def _names(sketch: Sketch) -> Iterator[Finding]:
         if service.name == names.EUREKA:
             yield found("ReservedName", path, service.name, f'"{names.EUREKA}" is the registry\'s name')
         elif service.name in seen:
-            yield found("DuplicateTier", path, service.name, f'"{service.name[:64]}" is the name of {seen[service.name]} as well')
+            yield found(
+                "DuplicateTier",
+                path,
+                service.name,
+                f'"{service.name[:64]}" is the name of {seen[service.name]} as well',
+            )
         seen.setdefault(service.name, service.path)
 
 
@@ -72,7 +95,12 @@ def _objects(sketch: Sketch) -> Iterator[Finding]:
             continue
         name = names.service_name(architecture, service.name)
         if name in reserved:
-            yield found("ReservedName", f"{service.path}.name", service.name, f"its Service {name} would collide with the registry's or the memory's")
+            yield found(
+                "ReservedName",
+                f"{service.path}.name",
+                service.name,
+                f"its Service {name} would collide with the registry's or the memory's",
+            )
         other = holders.setdefault(name, service)
         if other is not service and other.name != service.name:
             text = f'its Service {name} would be that of "{other.name}" as well'
@@ -89,9 +117,16 @@ def _dependencies(sketch: Sketch, service: SketchService) -> Iterator[Finding]:
             yield found("UnknownDependency", path, name, f'"{name[:64]}" is no tier', nearest(name, known))
         seen.add(name)
     if service.has_rate and service.package not in (None, Package.DENOMINATOR):
-        yield found("RateWithoutSource", f"{service.path}.ratePerSecond", None, f"a {service.package} sends no requests of its own")
+        yield found(
+            "RateWithoutSource",
+            f"{service.path}.ratePerSecond",
+            None,
+            f"a {service.package} sends no requests of its own",
+        )
     if service.package == Package.DENOMINATOR and not service.dependencies:
-        yield found("IdleSource", f"{service.path}.dependencies", [], f'denominator "{service.name}" has nobody to send to')
+        yield found(
+            "IdleSource", f"{service.path}.dependencies", [], f'denominator "{service.name}" has nobody to send to'
+        )
 
 
 def _zones_of(sketch: Sketch, service: SketchService) -> frozenset[str] | None:
@@ -116,16 +151,25 @@ def _sight(sketch: Sketch, service: SketchService) -> Iterator[Finding]:
         blind = [zone for zone in (*sketch.zones, "*") if zone in own and zone not in theirs]
         if len(blind) == len(own):
             where = "has no zone" if "*" in theirs else f"has instances in {', '.join(sorted(theirs))} only"
-            yield found("UnreachableDependency", path, name, f'a {service.package} sees its own zone only, and "{name}" {where}')
+            yield found(
+                "UnreachableDependency", path, name, f'a {service.package} sees its own zone only, and "{name}" {where}'
+            )
         elif blind:
-            yield found("PartialSight", path, name, f'a {service.package} in {", ".join(blind)} sees no "{name}", which has {callee.count if callee else 0} instances')
+            yield found(
+                "PartialSight",
+                path,
+                name,
+                f'a {service.package} in {", ".join(blind)} sees no "{name}", which has {callee.count if callee else 0} instances',
+            )
 
 
 def _versions(service: SketchService) -> Iterator[Finding]:
     seen: set[str] = set()
     for version in service.versions or ():
         if version.name in seen:
-            yield found("DuplicateVersion", f"{version.path}.version", version.name, f"{version.name[:20]} is declared twice")
+            yield found(
+                "DuplicateVersion", f"{version.path}.version", version.name, f"{version.name[:20]} is declared twice"
+            )
         seen.add(version.name)
 
 
@@ -135,7 +179,9 @@ def _split(service: SketchService) -> Iterator[Finding]:
     path = f"{service.path}.routing.split"
     weights = [weight for _, _, weight in service.split]
     if None not in weights and sum(weight or 0 for weight in weights) != 100:
-        yield found("WeightsNot100", path, weights, f"the weights add up to {sum(weight or 0 for weight in weights)}, not 100")
+        yield found(
+            "WeightsNot100", path, weights, f"the weights add up to {sum(weight or 0 for weight in weights)}, not 100"
+        )
     versions = [version for _, version, _ in service.split]
     for where, version, _ in service.split:
         if version not in declared(service):
@@ -155,7 +201,12 @@ def _delays(service: SketchService) -> Iterator[Finding]:
             if p99 is None:
                 yield found("BadDelay", f"{path}.p99Microseconds", None, "a lognormal delay needs its 99th percentile")
             elif isinstance(median, int) and isinstance(p99, int) and p99 <= median:
-                yield found("BadDelay", f"{path}.p99Microseconds", p99, f"the 99th percentile is not above the median of {median}")
+                yield found(
+                    "BadDelay",
+                    f"{path}.p99Microseconds",
+                    p99,
+                    f"the 99th percentile is not above the median of {median}",
+                )
         elif p99 is not None:
             yield found("BadDelay", f"{path}.p99Microseconds", p99, "a constant delay has no 99th percentile")
 

@@ -44,11 +44,24 @@ def name_findings(document: Mapping[str, Any], kind: str) -> list[Finding]:
         findings.append(found("WrongType", "metadata.name", name, f"{shorten(name)} is not {_TYPES['string']}"))
     elif kind == ARCHITECTURE:
         if len(name) > MAX_ARCHITECTURE_NAME:
-            findings.append(found("BadObjectName", "metadata.name", name, f"{len(name)} characters, at most {MAX_ARCHITECTURE_NAME}"))
+            findings.append(
+                found(
+                    "BadObjectName", "metadata.name", name, f"{len(name)} characters, at most {MAX_ARCHITECTURE_NAME}"
+                )
+            )
         elif not re.fullmatch(ARCHITECTURE_NAME_PATTERN, name):
-            findings.append(found("BadObjectName", "metadata.name", name, f"{shorten(name)} is no name of lower-case letters, digits and -"))
+            findings.append(
+                found(
+                    "BadObjectName",
+                    "metadata.name",
+                    name,
+                    f"{shorten(name)} is no name of lower-case letters, digits and -",
+                )
+            )
     elif not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", name):
-        findings.append(found("BadObjectName", "metadata.name", name, f"{shorten(name)} is no object name", "use a-z, 0-9, - and ."))
+        findings.append(
+            found("BadObjectName", "metadata.name", name, f"{shorten(name)} is no object name", "use a-z, 0-9, - and .")
+        )
     return findings
 
 
@@ -85,7 +98,13 @@ def _translate(error: Mapping[str, Any], model: type[BaseModel]) -> Finding:
     kind, context, value = str(error["type"]), error.get("ctx") or {}, error.get("input")
     field = error["loc"][-1] if error["loc"] else "spec"
     if kind == "extra_forbidden":
-        return found("UnknownField", path, value, f"there is no field {shorten(field)} here", nearest(str(field), _fields_at(model, error["loc"][:-1])))
+        return found(
+            "UnknownField",
+            path,
+            value,
+            f"there is no field {shorten(field)} here",
+            nearest(str(field), _fields_at(model, error["loc"][:-1])),
+        )
     if kind == "missing":
         return found("MissingField", path, None, f"{field} is required")
     if kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than", "int_parsing_size"):

@@ -85,7 +85,9 @@ def _service(path: str, item: Mapping[str, Any]) -> SketchService:
             for i, name in enumerate(dependencies if isinstance(dependencies, list) else ())
             if isinstance(name, str)
         ),
-        versions=tuple(SketchVersion(str(v["version"]), where) for where, v in entries if isinstance(v.get("version"), str))
+        versions=tuple(
+            SketchVersion(str(v["version"]), where) for where, v in entries if isinstance(v.get("version"), str)
+        )
         if isinstance(versions, list)
         else None,
         split=tuple(
