@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-for folder in ("cluster", "serving", "registry", "e2e"):
+for folder in ("cluster", "serving", "registry", "operating", "e2e"):
     sys.path.insert(0, str(Path(__file__).parent / folder))
 
 

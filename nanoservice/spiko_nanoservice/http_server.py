@@ -174,7 +174,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refuse(400, b"no protocol upgrade here\n")
+            return  # an offer to change protocols may be passed over; the request was answered, its connection ends
         except httptools.HttpParserError:
             self._refuse(400, b"not HTTP/1.1\n")
         else:
@@ -218,7 +218,7 @@ class Connection(asyncio.Protocol):
         self._header_bytes = 0
         if request is None or self._transport is None or self._refusal:
             return
-        request.keep_alive = self._parser.should_keep_alive()
+        request.keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
         if self._size > MOST_BODY_BYTES:
             self._refuse(413, b"body over 1048576 bytes\n")
             return

@@ -1,0 +1,42 @@
+"""The cache and the full list that guards it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spiko_operator.cluster.cache import Cache
+
+
+def body(name: str, uid: str, version: int) -> dict[str, Any]:
+    """An object."""
+    return {"metadata": {"name": name, "namespace": "n", "uid": uid, "resourceVersion": str(version)}}
+
+
+def test_an_object_that_vanished_unheard_is_found_by_the_full_list() -> None:
+    """Kopf delivers no DELETED for what went while a watch was broken (pitfall 1): the list tells."""
+    cache = Cache()
+    cache.put("Service", body("gone", "u1", 1))
+    cache.put("Service", body("made again", "u2", 2))
+    differing = cache.compare("Service", [body("made again", "u3", 9), body("new", "u4", 8)])
+
+    assert {"gone", "made again", "new"} == {o["metadata"]["name"] for o in differing}
+    assert {"u3", "u4"} == {o["metadata"]["uid"] for o in cache.all("Service")}
+    assert cache.compare("Service", [body("made again", "u3", 9), body("new", "u4", 8)]) == []
+
+
+def test_an_older_version_never_replaces_a_newer_one() -> None:
+    """The echo of an old write comes after our own newer one (pitfall 23); versions are numbers, 9 is before 10."""
+    cache = Cache()
+    cache.put("Service", body("a", "u", 10))
+    cache.put("Service", body("a", "u", 9))
+
+    assert cache.all("Service")[0]["metadata"]["resourceVersion"] == "10"
+
+
+def test_the_end_of_an_old_object_leaves_the_new_one_of_its_name() -> None:
+    """A late DELETED of another UID is not about what is there now."""
+    cache = Cache()
+    cache.put("Service", body("a", "new", 10))
+    cache.drop("Service", body("a", "old", 5))
+
+    assert len(cache.all("Service")) == 1

@@ -1,0 +1,243 @@
+"""Every fault of a manifest is found, all at once, each with its code, path, value and way out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spiko_operator.api.architecture import ArchitectureSpec
+from spiko_operator.plan.findings import RULES, Severity, check, check_spec
+
+Object = dict[str, Any]
+
+
+def tier(name: Any = "db", package: Any = "store", count: Any = 1, regions: Any = 1, **more: Any) -> Object:
+    """One service."""
+    return {"name": name, "package": package, "count": count, "regions": regions, **more}
+
+
+def manifest(*services: Any, name: Any = "lamp", **spec: Any) -> Object:
+    """An Architecture with a source for its first tier."""
+    source = tier(
+        "www", "denominator", 0, 0, dependencies=[s["name"] for s in services if isinstance(s.get("name"), str)][:32]
+    )
+    return {
+        "apiVersion": "spiko.dev/v1alpha1",
+        "kind": "Architecture",
+        "metadata": {"name": name},
+        "spec": {"services": [*services, source], **spec},
+    }
+
+
+def two(**second: Any) -> list[Object]:
+    """A version 1.0.0 and another."""
+    return [{"version": "1.0.0"}, {"version": "1.1.0", **second}]
+
+
+def split(*weights: tuple[str, int]) -> Object:
+    """A routing."""
+    return {"split": [{"version": version, "weight": weight} for version, weight in weights]}
+
+
+S = "spec.services[0]"
+LOGNORMAL = {"distribution": "lognormal", "medianMicroseconds": 5}
+ROWS = [
+    ("an unknown package", manifest(tier(package="stor")), "UnknownValue", f"{S}.package"),
+    (
+        "a dependency on an unknown tier",
+        manifest(tier(dependencies=["nobody"])),
+        "UnknownDependency",
+        f"{S}.dependencies[0]",
+    ),
+    ("a victim that is no tier", manifest(tier(), victim="dbb"), "UnknownVictim", "spec.victim"),
+    ("a tier twice", manifest(tier(), tier()), "DuplicateTier", "spec.services[1].name"),
+    ("names that differ in case only", manifest(tier("DB"), tier("db")), "NameCollision", "spec.services[1].name"),
+    ("a tier named eureka", manifest(tier("eureka")), "ReservedName", f"{S}.name"),
+    ("a tier named as a eureka's Service", manifest(tier("eureka-z1")), "ReservedName", f"{S}.name"),
+    ("a tier named as the memory", manifest(tier("state")), "ReservedName", f"{S}.name"),
+    (
+        "a karyon over something without a zone",
+        manifest(tier("k", "karyon", 3, dependencies=["lb"]), tier("lb", "elb", 0)),
+        "UnreachableDependency",
+        f"{S}.dependencies[0]",
+    ),
+    (
+        "partial sight",
+        manifest(tier("k", "zuul", 3, dependencies=["db"]), tier(count=2)),
+        "PartialSight",
+        f"{S}.dependencies[0]",
+    ),
+    ("a negative count", manifest(tier(count=-1)), "OutOfRange", f"{S}.count"),
+    ("a huge count", manifest(tier(count=10**30)), "OutOfRange", f"{S}.count"),
+    ("a float count", manifest(tier(count=1.0)), "WrongType", f"{S}.count"),
+    ("a boolean count", manifest(tier(count=True)), "WrongType", f"{S}.count"),
+    ("a count in quotes", manifest(tier(count="3")), "WrongType", f"{S}.count"),
+    ("no count", manifest({"name": "db", "package": "store"}), "MissingField", f"{S}.count"),
+    ("a name with a dot", manifest(tier("a.b")), "BadName", f"{S}.name"),
+    ("an empty name", manifest(tier("")), "TooLong", f"{S}.name"),
+    ("a name in another script", manifest(tier("база")), "BadName", f"{S}.name"),
+    ("a name that is too long", manifest(tier("a" * 39)), "TooLong", f"{S}.name"),
+    ("5,000 characters", manifest(tier("a" * 5000)), "TooLong", f"{S}.name"),
+    (
+        "weights of 99",
+        manifest(tier(versions=two(), routing=split(("1.0.0", 90), ("1.1.0", 9)))),
+        "WeightsNot100",
+        f"{S}.routing.split",
+    ),
+    (
+        "an undeclared version",
+        manifest(tier(routing=split(("2.0.0", 100)))),
+        "UndeclaredVersion",
+        f"{S}.routing.split[0].version",
+    ),
+    (
+        "mixed majors",
+        manifest(
+            tier(versions=[{"version": "1.0.0"}, {"version": "2.0.0"}], routing=split(("1.0.0", 50), ("2.0.0", 50)))
+        ),
+        "MixedMajors",
+        f"{S}.routing.split",
+    ),
+    (
+        "a version twice",
+        manifest(tier(versions=[{"version": "1.0.0"}] * 2)),
+        "DuplicateVersion",
+        f"{S}.versions[1].version",
+    ),
+    ("a version that is none", manifest(tier(versions=[{"version": "1.0"}])), "BadName", f"{S}.versions[0].version"),
+    ("a dependency twice", manifest(tier(dependencies=["www", "www"])), "DuplicateDependency", f"{S}.dependencies[1]"),
+    ("1,001 services", manifest(*(tier(f"t{i}") for i in range(1000))), "TooLong", "spec.services"),
+    ("an unknown field", manifest(tier(cuont=1)), "UnknownField", f"{S}.cuont"),
+    ("an unknown field of the spec", manifest(tier(), victm="db"), "UnknownField", "spec.victm"),
+    ("scale 0", manifest(tier(), scale=0), "OutOfRange", "spec.scale"),
+    ("a rate on a store", manifest(tier(ratePerSecond=5)), "RateWithoutSource", f"{S}.ratePerSecond"),
+    (
+        "a lognormal delay without p99",
+        manifest(tier(behaviour={"delay": LOGNORMAL})),
+        "BadDelay",
+        f"{S}.behaviour.delay.p99Microseconds",
+    ),
+    (
+        "a p99 below the median",
+        manifest(tier(behaviour={"delay": LOGNORMAL | {"p99Microseconds": 4}})),
+        "BadDelay",
+        f"{S}.behaviour.delay.p99Microseconds",
+    ),
+    ("a package of a later release", manifest(tier(package="riak")), "UnsupportedPackage", f"{S}.package"),
+    ("a name of 25 characters", manifest(tier(), name="a" * 25), "BadObjectName", "metadata.name"),
+    ("an upper-case object name", manifest(tier(), name="Lamp"), "BadObjectName", "metadata.name"),
+    ("a number for a name", manifest(tier(), name=7), "WrongType", "metadata.name"),
+    ("another version of the API", manifest(tier()) | {"apiVersion": "spiko.dev/v2"}, "WrongKind", "apiVersion"),
+    ("services that are no list", manifest() | {"spec": {"services": {"db": 1}}}, "WrongType", "spec.services"),
+]
+
+
+@pytest.mark.parametrize(("body", "reason", "path"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_it_is_found_where_it_is(body: Object, reason: str, path: str) -> None:
+    """Each case gives its finding at its path, with a message and a way out."""
+    found = {(f.reason, f.path): f for f in check(body)}
+
+    assert (reason, path) in found
+    finding = found[reason, path]
+    assert finding.message
+    assert finding.hint
+    assert len(finding.message) < 400
+
+
+def test_all_faults_are_reported_at_once() -> None:
+    """Six faults of one manifest are six findings."""
+    body = manifest(tier("a.b", "stoe", -1, dependencies=["x"]), name="Lamp", scale=0)
+
+    assert {"BadName", "UnknownValue", "OutOfRange", "UnknownDependency", "BadObjectName"} <= {
+        f.reason for f in check(body)
+    }
+
+
+def test_a_good_manifest_has_no_finding() -> None:
+    """Nothing is found where nothing is wrong."""
+    assert check(manifest(tier(behaviour={"delay": LOGNORMAL | {"p99Microseconds": 9}}))) == []
+
+
+def test_without_a_source_or_a_way_from_it_there_is_a_warning() -> None:
+    """No denominator; a tier that no source reaches; a source without dependencies."""
+    silent = manifest(tier())
+    silent["spec"]["services"].pop()
+    idle = manifest(tier())
+    idle["spec"]["services"][1]["dependencies"] = []
+
+    assert [f.reason for f in check(silent)] == ["NoSource"]
+    assert {"IdleSource", "UnreachedTier"} == {f.reason for f in check(idle)}
+    assert {Severity.WARNING} == {f.severity for f in check(idle)}
+
+
+@pytest.mark.parametrize(
+    ("kill", "ok"),
+    [
+        ({"tier": "a"}, True),
+        ({"pod": "p", "method": "Delete", "gracePeriodSeconds": 0}, True),
+        ({"tier": "a", "pod": "p"}, False),
+        ({}, False),
+        ({"tier": "a", "gracePeriodSeconds": 1}, False),
+    ],
+)
+def test_a_kill_names_one_target(kill: Object, ok: bool) -> None:
+    """Exactly one of tier and pod; a grace period with Delete only."""
+    body = {
+        "apiVersion": "spiko.dev/v1alpha1",
+        "kind": "Fault",
+        "metadata": {"name": "f"},
+        "spec": {"architecture": "lamp", "kill": kill},
+    }
+
+    assert ok == (not check(body))
+
+
+def test_the_operator_cannot_run_what_lint_only_warns_of() -> None:
+    """A package of a later release is a warning offline and an error in the operator."""
+    body = manifest(tier(package="staash"))
+    spec = ArchitectureSpec.model_validate(body["spec"], strict=False)
+
+    assert [f.severity for f in check(body)] == [Severity.WARNING]
+    assert [(f.reason, f.severity) for f in check_spec("lamp", spec)] == [("UnsupportedPackage", Severity.ERROR)]
+
+
+def test_codes_are_unique() -> None:
+    """A code names one rule."""
+    assert len(RULES) == len({rule.code for rule in RULES.values()})
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=20,
+)
+keys = st.sampled_from(
+    [
+        "services",
+        "name",
+        "package",
+        "count",
+        "versions",
+        "routing",
+        "split",
+        "version",
+        "behaviour",
+        "delay",
+        "victim",
+        "topology",
+    ]
+)
+almost = st.recursive(
+    anything, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=5), max_leaves=30
+)
+
+
+@given(anything, almost)
+def test_no_document_makes_it_raise(document: Any, spec: Any) -> None:
+    """Whatever YAML can say is checked."""
+    check(document)
+    check({"apiVersion": "spiko.dev/v1alpha1", "kind": "Architecture", "metadata": {"name": "a"}, "spec": spec})
+    check({"apiVersion": "spiko.dev/v1alpha1", "kind": "Fault", "metadata": {"name": "a"}, "spec": spec})
