@@ -1,6 +1,6 @@
 # Every command that the project is developed with; `make help` lists them. They use the python on the PATH.
 .DEFAULT_GOAL := help
-.PHONY: help install format lint types test control-plane e2e generate wheel clean
+.PHONY: help install lamp format lint types test control-plane e2e generate wheel clean
 PYTHON ?= python
 
 help: ## this list
@@ -9,6 +9,9 @@ help: ## this list
 install: ## the package, editable, with all that tests and linters need
 	$(PYTHON) -m pip install --upgrade 'pip>=25.1'
 	$(PYTHON) -m pip install --editable '.[local]' --group dev
+
+lamp: ## lamp up on a real control plane, traffic, a kill, a report
+	examples/try-lamp.sh
 
 format: ## rewrite the source as ruff wants it
 	$(PYTHON) -m ruff check --fix .
@@ -31,8 +34,9 @@ control-plane: ## build the real control plane for e2e, with Go (minutes, then c
 e2e: ## the tests that need the real control plane
 	$(PYTHON) -m pytest -m e2e
 
-generate: ## crds/ from the models
+generate: ## crds and docs/reference from the models
 	$(PYTHON) -m spiko_operator.api.schema crds/
+	$(PYTHON) -m spiko_cli.reference docs/reference
 
 wheel: ## dist/*.whl
 	$(PYTHON) -m pip wheel --no-deps --wheel-dir dist .

@@ -1,0 +1,45 @@
+"""`spiko top`: seconds of several eurekas in one window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spiko_cli.commands.top import render
+from spiko_cli.window import Window
+from spiko_nanoservice.histograms import Scratch
+
+
+def second(ok: int, values: list[int], **errors: int) -> dict[str, Any]:
+    """One eureka's second of one edge."""
+    edge = {
+        "from": ["lb", "1.0.0", "r", "*"],
+        "to": ["web", "1.1.0", "r", "ra"],
+        "ok": ok,
+        "miss": 1,
+        "errors": errors,
+        "response": Scratch().encode(values),
+    }
+    return {"t": "second", "eureka": "e", "edges": [edge], "served": []}
+
+
+def test_counts_add_up_and_old_seconds_fall_out() -> None:
+    """A window of ten seconds holds what came in the last ten, of all eurekas; percentiles are of the merged histogram."""
+    window = Window(10, zones=False)
+    window.add(second(100, [9_000_000]), now=0.0)
+    window.add(second(4, [1000] * 90), now=20.0)
+    window.add(second(4, [5000] * 10, refused=1), now=21.0)
+    (row,) = window.rows(25.0)
+
+    assert "lb -> web@1.1.0" == row.name
+    assert (8, 2, {"refused": 1}, 1.1) == (row.ok, row.miss, row.errors, row.rate)
+    assert row.response_us is not None
+    assert (1000, 5000) == (row.response_us[0] // 100 * 100, row.response_us[2] // 100 * 100)
+
+
+def test_the_table_says_errors_by_cause() -> None:
+    """One line per edge, causes last."""
+    window = Window(10, zones=True)
+    window.add(second(1, [1000], refused=2), now=0.0)
+
+    assert "refused=2" in render(window.rows(1.0), [])
+    assert "lb -> web@1.1.0/ra" in render(window.rows(1.0), [])
