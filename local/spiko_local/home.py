@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from spiko_local.errors import LocalError
+
+KEPT = ("etcd", "logs", "plan.json")
+ENTRIES = (*KEPT, "kubeconfig", "pki", "kubelet", "state.json")
+LONGEST_SOCKET = 107  # bytes in a Unix socket's path, sun_path without its end
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,11 @@ class Home:
         return self.path / "kubelet"
 
     @property
+    def etcd(self) -> Path:
+        """The API server's data."""
+        return self.path / "etcd"
+
+    @property
     def plan(self) -> Path:
         """What the supervisor is to run."""
         return self.path / "plan.json"
@@ -48,22 +60,53 @@ class Home:
         return self.path / "state.json"
 
     def create(self) -> None:
-        """Make the folders, for the owner only."""
-        for folder in (self.path, self.pki, self.logs, self.kubelet):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Make the folders, for the owner only.
 
-    def remove(self) -> None:
-        """Remove everything."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        Raises:
+            LocalError: the folder holds what no cluster put there, cannot be made, or its path is too long.
+        """
+        if len(os.fsencode(self.kubelet / "zygote.sock")) > LONGEST_SOCKET:
+            raise LocalError(f"SPIKO_HOME: {self.path} is too long for the sockets in it; name a shorter path")
+        try:
+            strangers = find_strangers(os.listdir(self.path)) if self.path.exists() else []
+            if strangers:
+                raise LocalError(
+                    f"SPIKO_HOME: {self.path} holds {', '.join(strangers[:3])}, which no cluster put there; name a folder of its own"
+                )
+            for folder in (self.path, self.pki, self.logs, self.kubelet):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                folder.chmod(0o700)
+        except OSError as error:
+            raise LocalError(f"SPIKO_HOME: {self.path}: {error.strerror}; name a folder that can be written") from error
+
+    def remove(self, keep: Iterable[str] = ()) -> None:
+        """Remove what a cluster put there, and nothing else: SPIKO_HOME may name anything."""
+        if not (self.plan.exists() or self.state.exists()):
+            return
+        for name in sorted(set(ENTRIES) - set(keep)):
+            path = self.path / name
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        for path in self.path.glob(".*.*"):
+            if not find_strangers([path.name]):
+                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something is kept, or somebody else's
+            self.path.rmdir()
 
     def read_state(self) -> dict[str, Any] | None:
         """The supervisor's last word, if the supervisor that wrote it lives; None otherwise."""
+        state = self.read_last_state()
+        return state if state is not None and start_time(int(state["pid"])) == state["started"] else None
+
+    def read_last_state(self) -> dict[str, Any] | None:
+        """The last word of a supervisor that may have ended; None if there never was one."""
         try:
             state: dict[str, Any] = json.loads(self.state.read_text())
-            alive = start_time(int(state["pid"])) == state["started"]
-        except (OSError, ValueError, KeyError, TypeError):
+            return state if state.keys() >= {"pid", "started", "parts"} else None
+        except (OSError, ValueError, AttributeError):
             return None
-        return state if alive else None
 
     def log_tail(self, part: str, lines: int = 12) -> str:
         """The end of a part's log."""
@@ -74,11 +117,25 @@ class Home:
 
 
 def find_home(environ: Mapping[str, str]) -> Home:
-    """The home that the environment names."""
+    """The home that the environment names.
+
+    >>> str(find_home({"XDG_STATE_HOME": "/x"}).path), str(find_home({"SPIKO_HOME": "/y", "XDG_STATE_HOME": "/x"}).path)
+    ('/x/spiko', '/y')
+    """
     if environ.get("SPIKO_HOME"):
-        return Home(Path(environ["SPIKO_HOME"]).absolute())
+        return Home(Path(environ["SPIKO_HOME"]).expanduser().absolute())
     base = environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Home(Path(base) / "spiko")
+
+
+def find_strangers(names: Iterable[str]) -> list[str]:
+    """Those names in a home that no cluster made; `write_atomically` leaves `.NAME.PID` if it is killed.
+
+    >>> find_strangers(["etcd", ".state.json.77", ".bashrc", "logs.txt"])
+    ['.bashrc', 'logs.txt']
+    """
+    ours = set(ENTRIES)
+    return sorted(n for n in names if n not in ours and not (n[:1] == "." and n[1:].rpartition(".")[0] in ours))
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:

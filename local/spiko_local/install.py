@@ -35,7 +35,7 @@ async def install_crds(api: Api) -> None:
     for body in read_crds():
         path = f"{base}/{body['metadata']['name']}"
         await api.call("PATCH", f"{path}?fieldManager={FIELD_MANAGER}&force=true", body, "application/apply-patch+yaml")
-        while not _established(await api.call("GET", path)):  # noqa: ASYNC110
+        while not _established(await api.call("GET", path)):  # noqa: ASYNC110  # a watch would be longer than the wait
             await asyncio.sleep(0.05)
         resource = (
             f"/apis/{body['spec']['group']}/{body['spec']['versions'][0]['name']}/{body['spec']['names']['plural']}"

@@ -12,6 +12,9 @@ from spiko_local.home import Home
 
 BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 SERVICE_RANGE = "10.96.0.0/16"
+DATA_STAGE, API_STAGE, OTHER_STAGE = range(3)
+KUBELET_PORT = 10250
+KUBELET_HEALTH = f"https://127.64.0.1:{KUBELET_PORT}/healthz"
 # The defaults of 20 and 30 requests/s are made for large shared clusters; here they would be most of an architecture's start-up time.
 FAST = ("--kube-api-qps=500", "--kube-api-burst=1000")
 # The API server refuses loopback addresses, which our pods have, in endpoints: without these controllers nobody asks for them.
@@ -32,18 +35,27 @@ class Ports:
 
 @dataclass(frozen=True)
 class Part:
-    """One process. `stage` orders the start: parts of a stage start together. `ready` is an URL to ask, or empty."""
+    """One process.
+
+    Args:
+        name: also its log's.
+        stage: parts of one stage start together, when the stage before is ready.
+        command: to run.
+        ready: an URL to ask.
+        environ: on top of the supervisor's.
+        lifeline: whether it gets `--lifeline DESCRIPTOR`.
+    """
 
     name: str
     stage: int
     command: tuple[str, ...]
-    ready: str = ""
+    ready: str
     environ: Mapping[str, str] = field(default_factory=dict)
     lifeline: bool = False
 
 
 def build_parts(home: Home, binaries: Path, ports: Ports, nodes: str, operator: bool) -> list[Part]:
-    """All parts.
+    """All parts; they stop in the opposite order, one after the other.
 
     Args:
         home: where state lives.
@@ -52,37 +64,23 @@ def build_parts(home: Home, binaries: Path, ports: Ports, nodes: str, operator: 
         nodes: a kind configuration's path.
         operator: whether to run ours.
     """
-    kubeconfig = str(home.kubeconfig)
+    secure = "https://127.0.0.1"
     parts = [
-        Part("etcd", 0, _etcd(home, binaries, ports), f"http://127.0.0.1:{ports.etcd}/health"),
-        Part("kube-apiserver", 1, _api_server(home, binaries, ports), f"https://127.0.0.1:{ports.api}/readyz"),
+        Part("etcd", DATA_STAGE, _etcd(home, binaries, ports), f"http://127.0.0.1:{ports.etcd}/health"),
+        Part("kube-apiserver", API_STAGE, _api_server(home, binaries, ports), f"{secure}:{ports.api}/readyz"),
         Part(
             "kube-controller-manager",
-            2,
+            OTHER_STAGE,
             _controllers(home, binaries, ports),
-            f"https://127.0.0.1:{ports.controllers}/healthz",
+            f"{secure}:{ports.controllers}/healthz",
         ),
-        Part(
-            "kube-scheduler",
-            2,
-            (
-                str(binaries / "kube-scheduler"),
-                f"--kubeconfig={kubeconfig}",
-                f"--authentication-kubeconfig={kubeconfig}",
-                f"--authorization-kubeconfig={kubeconfig}",
-                "--bind-address=127.0.0.1",
-                f"--secure-port={ports.scheduler}",
-                "--leader-elect=false",
-                *FAST,
-            ),
-            f"https://127.0.0.1:{ports.scheduler}/healthz",
-        ),
-        Part("kubelet", 2, kubelet_command(home, nodes), lifeline=True),
+        Part("kube-scheduler", OTHER_STAGE, _scheduler(home, binaries, ports), f"{secure}:{ports.scheduler}/healthz"),
+        Part("kubelet", OTHER_STAGE, kubelet_command(home, nodes), KUBELET_HEALTH, lifeline=True),
     ]
     if operator:
         liveness = f"http://127.0.0.1:{ports.operator}/healthz"
-        environ = {"KUBECONFIG": kubeconfig, "SPIKO_LIVENESS": liveness}
-        parts.append(Part("operator", 3, (sys.executable, "-m", "spiko_operator"), liveness, environ))
+        environ = {"KUBECONFIG": str(home.kubeconfig), "SPIKO_LIVENESS": liveness}
+        parts.append(Part("operator", OTHER_STAGE, (sys.executable, "-m", "spiko_operator"), liveness, environ))
     return parts
 
 
@@ -100,7 +98,7 @@ def _etcd(home: Home, binaries: Path, ports: Ports) -> tuple[str, ...]:
     return (
         str(binaries / "etcd"),
         "--name=spiko",
-        f"--data-dir={home.path / 'etcd'}",
+        f"--data-dir={home.etcd}",
         "--unsafe-no-fsync",  # a machine's crash may cost the data of a demonstration
         f"--listen-client-urls={client}",
         f"--advertise-client-urls={client}",
@@ -137,20 +135,34 @@ def _api_server(home: Home, binaries: Path, ports: Ports) -> tuple[str, ...]:
 
 
 def _controllers(home: Home, binaries: Path, ports: Ports) -> tuple[str, ...]:
-    kubeconfig = str(home.kubeconfig)
     return (
         str(binaries / "kube-controller-manager"),
-        f"--kubeconfig={kubeconfig}",
-        f"--authentication-kubeconfig={kubeconfig}",
-        f"--authorization-kubeconfig={kubeconfig}",
-        "--bind-address=127.0.0.1",
-        f"--secure-port={ports.controllers}",
+        *_client(home, ports.controllers),
         f"--controllers={CONTROLLERS}",
         f"--service-account-private-key-file={home.pki / 'sa.key'}",
         f"--root-ca-file={home.pki / 'ca.crt'}",
         "--use-service-account-credentials=true",
         "--allocate-node-cidrs=false",
-        "--leader-elect=false",
+    )
+
+
+def _scheduler(home: Home, binaries: Path, ports: Ports) -> tuple[str, ...]:
+    return (str(binaries / "kube-scheduler"), *_client(home, ports.scheduler))
+
+
+def _client(home: Home, port: int) -> tuple[str, ...]:
+    """What controller manager and scheduler share."""
+    kubeconfig = str(home.kubeconfig)
+    return (
+        f"--kubeconfig={kubeconfig}",
+        f"--authentication-kubeconfig={kubeconfig}",
+        f"--authorization-kubeconfig={kubeconfig}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+        # the API server's certificate names this address, too; without one they would make their own, which costs time at every start
+        f"--tls-cert-file={home.pki / 'apiserver.crt'}",
+        f"--tls-private-key-file={home.pki / 'apiserver.key'}",
+        "--leader-elect=false",  # there is one of each, and at rest nothing should be written
         *FAST,
     )
 

@@ -1,8 +1,9 @@
-"""Child processes that do not outlive their parent."""
+"""Child processes that do not outlive their parent, and what the kernel knows of processes."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import resource
@@ -10,8 +11,11 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
+from spiko_local.errors import LocalError
+
+FEWEST_FILES = 1024
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up here: after a fork nothing may be
 
 
 def die_with_parent(parent: int) -> Callable[[], None]:
@@ -21,17 +25,26 @@ def die_with_parent(parent: int) -> Callable[[], None]:
     """
 
     def prepare() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
 
     return prepare
 
 
+def adopt_orphans() -> None:
+    """Become the parent of all descendants whose own parent dies: so they can be waited for, and leave no zombies."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
 async def start_process(
     command: Sequence[str], log: Path, environ: Mapping[str, str], keep_open: Sequence[int] = ()
 ) -> asyncio.subprocess.Process:
-    """Start a child with its output appended to a log, in a session of its own so that a Ctrl-C is not its."""
+    """Start a child with its output appended to a log, in a session of its own so that a Ctrl-C is not its.
+
+    Raises:
+        OSError: the program cannot be run, or the machine is out of something.
+    """
     with log.open("ab") as output:
         return await asyncio.create_subprocess_exec(
             *command,
@@ -46,8 +59,38 @@ async def start_process(
 
 
 def raise_file_limit() -> int:
-    """Allow as many open files as the machine does; returns how many."""
+    """Allow as many open files as the machine does; returns how many.
+
+    Raises:
+        LocalError: that is too few.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
+        with contextlib.suppress(ValueError, OSError):  # some systems say "unlimited" and mean less
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    if 0 <= soft < FEWEST_FILES:
+        raise LocalError(
+            f"open files: {soft} are allowed, {FEWEST_FILES} are needed; raise the hard limit (`ulimit -Hn`)"
+        )
+    return soft
+
+
+def find_children(parent: int) -> list[tuple[int, bool]]:
+    """Pids of a process's children, and whether each has ended and waits to be collected."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == parent:
+                found.append((int(path.parent.name), fields[0] == "Z"))
+    return found
+
+
+def read_memory(pid: int) -> int:
+    """Bytes of memory that would be free without a process: its share of shared pages counts in part. 0 if it cannot be read."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0

@@ -69,7 +69,11 @@ def kill(cluster: Cluster, number: int) -> dict[str, Any]:
         "apiVersion": "spiko.dev/v1alpha1",
         "kind": "Fault",
         "metadata": {"name": f"kill-{number}"},
-        "spec": {"architecture": "lamp", "seed": number, "kill": {"tier": "webserver", "method": "Delete", "gracePeriodSeconds": 0}},
+        "spec": {
+            "architecture": "lamp",
+            "seed": number,
+            "kill": {"tier": "webserver", "method": "Delete", "gracePeriodSeconds": 0},
+        },
     }
     cluster.apply(body)
     cluster.until_true(f"kill-{number}", "Ended", kind="fault", seconds=70)
@@ -104,7 +108,14 @@ def main(rounds: int) -> None:
     print(row("kill: callers have left it", [v["noticedMilliseconds"] / 1000 for v in victims], "s", "must 1"))
     print(row("kill: replaced", [v["replacedMilliseconds"] / 1000 for v in victims], "s", "must 3"))
     print(row("kill: requests hurt", [float(v["requestsHurt"]) for v in victims], "", ""))
-    print(row("response at the source, median", [r["responseMicroseconds"]["p50"] / 1000 for r in top if r["name"].startswith("www")], "ms", ""))
+    print(
+        row(
+            "response at the source, median",
+            [r["responseMicroseconds"]["p50"] / 1000 for r in top if r["name"].startswith("www")],
+            "ms",
+            "",
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -31,25 +31,25 @@ STRIPPED = "-s -w"  # no symbols: half the size
 
 @dataclass(frozen=True)
 class Build:
-    """One module: the binaries that it makes, each from a package, and the linker's flags; `{version}` is that of k8s.io/kubernetes."""
+    """One module: packages with the binary that each makes, and the linker's flags; `{version}` is that of k8s.io/kubernetes."""
 
     binaries: tuple[tuple[str, str], ...]
     ldflags: str = STRIPPED
 
 
 BUILDS = {
-    "etcd": Build((("etcd", "go.etcd.io/etcd/server/v3"),)),
+    "etcd": Build((("go.etcd.io/etcd/server/v3", "etcd"),)),
     "kubernetes": Build(
         tuple(
-            (name, f"k8s.io/kubernetes/cmd/{name}")
+            (f"k8s.io/kubernetes/cmd/{name}", name)
             for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
         ),
         # without these the server calls itself v0.0.0, and kubectl warns of the skew
         f"{STRIPPED} -X k8s.io/component-base/version.gitVersion={{version}} -X k8s.io/client-go/pkg/version.gitVersion={{version}}",
     ),
-    "otelcol": Build((("otelcol", "."),)),
-    "jaeger": Build((("jaeger", "github.com/jaegertracing/jaeger/cmd/jaeger"),)),
-    "load": Build((("vegeta", "github.com/tsenart/vegeta/v12"),)),
+    "otelcol": Build(((".", "otelcol"),)),
+    "jaeger": Build((("github.com/jaegertracing/jaeger/cmd/jaeger", "jaeger"),)),
+    "load": Build((("github.com/tsenart/vegeta/v12", "vegeta"),)),
 }
 DEFAULT = ("etcd", "kubernetes", "otelcol")
 
@@ -91,7 +91,7 @@ def stamp(name: str, build: Build) -> str:
 def is_fresh(name: str, build: Build, folder: Path) -> bool:
     """Whether a module's binaries are there and of this version."""
     mark = folder / f".{name}.stamp"
-    present = mark.exists() and all((folder / binary).exists() for binary, _ in build.binaries)
+    present = mark.exists() and all((folder / binary).exists() for _, binary in build.binaries)
     return present and mark.read_text() == stamp(name, build)
 
 
@@ -113,13 +113,13 @@ def make(name: str, folder: Path) -> None:
         print(f"{name}: there already", flush=True)
         return
     check_go()
-    print(f"{name}: building {', '.join(binary for binary, _ in build.binaries)} ...", flush=True)
+    print(f"{name}: building {', '.join(binary for _, binary in build.binaries)} ...", flush=True)
     began = time.monotonic()
     flags = link_flags(build, (HERE / name / "go.mod").read_text())
     environ = os.environ | {"CGO_ENABLED": "0"}
     # built aside and moved: whoever runs the old one keeps it, and nobody sees half of the new one
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder) as aside:
-        for binary, package in build.binaries:
+        for package, binary in build.binaries:
             command = [
                 "go",
                 "build",
@@ -135,7 +135,7 @@ def make(name: str, folder: Path) -> None:
             if done.returncode != 0:
                 sys.exit(f"{name}: `go build {package}` failed with exit code {done.returncode}")
             print(f"  {binary} after {time.monotonic() - began:.0f} s", flush=True)
-        for binary, _ in build.binaries:
+        for _, binary in build.binaries:
             Path(aside, binary).replace(folder / binary)
     (folder / f".{name}.stamp").write_text(stamp(name, build))
 

@@ -19,13 +19,14 @@ from typing import Any
 from build import BUILDS, DEFAULT, binaries
 
 ROOT = Path(__file__).resolve().parents[2]
+_running: list[Cluster] = []
 Object = dict[str, Any]
 
 
 def need_binaries() -> Path:
     """The folder of binaries; fails, never skips, if one is missing."""
     folder = binaries()
-    missing = [binary for name in DEFAULT for binary, _ in BUILDS[name].binaries if not (folder / binary).exists()]
+    missing = [binary for name in DEFAULT for _, binary in BUILDS[name].binaries if not (folder / binary).exists()]
     assert not missing, f"{folder} lacks {', '.join(missing)}: python tests/cluster/build.py"
     return folder
 
@@ -33,11 +34,15 @@ def need_binaries() -> Path:
 class Cluster:
     """One running local cluster."""
 
-    def __init__(self, home: Path, bin_folder: Path) -> None:
-        self.home, self.bin = home, bin_folder
+    def __init__(self, home: Path, bin_folder: Path, *arguments: str) -> None:
+        self.home, self.bin, self._arguments = home, bin_folder, arguments
         self.environ = os.environ | {"SPIKO_HOME": str(home), "KUBECONFIG": str(home / "kubeconfig"), "NO_COLOR": "1"}
 
     # ------------------------------------------------------------ programs
+
+    def up(self) -> None:
+        """`spiko up`, with the arguments of this cluster."""
+        self.spiko("up", "--control-plane", str(self.bin), *self._arguments)
 
     def spiko(self, *arguments: str, check: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run `spiko`."""
@@ -133,14 +138,12 @@ class Cluster:
         state = json.loads(self.spiko("status", "--json").stdout)
         return int(next(p["pid"] for p in state["parts"] if p["name"] == part))
 
-    def up(self) -> None:
-        """Bring it up."""
-        self.spiko("up", "--control-plane", str(self.bin))
-
     def kill(self, part: str) -> None:
         """Kill -9 of one part; one that is down already, since it was killed a moment ago, is as good as killed."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid(part), signal.SIGKILL)
+        pid = self.pid(part)
+        if pid > 0:  # 0 is a part that is down at the moment, and for kill it is ourselves
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def pod_pids(self, namespace: str) -> dict[str, int]:
         """Pod names and the pids of their processes."""
@@ -161,14 +164,26 @@ class Cluster:
 
 
 @contextmanager
-def local_cluster() -> Iterator[Cluster]:
-    """Up, and down at the end."""
-    folder = need_binaries()
-    home = Path(tempfile.mkdtemp(prefix="spk"))  # short: Unix socket paths are limited to 107 characters
-    cluster = Cluster(home, folder)
+def local_cluster(*arguments: str) -> Iterator[Cluster]:
+    """Up, and down at the end.
+
+    A machine can have one local cluster at a time: while an inner one runs, the outer one rests and keeps its data.
+
+    Args:
+        arguments: for `spiko up`.
+    """
+    outer = _running[-1] if _running else None
+    if outer is not None:
+        outer.spiko("down", "--keep")
+    # short: Unix socket paths are limited to 107 characters
+    cluster = Cluster(Path(tempfile.mkdtemp(prefix="spk")), need_binaries(), *arguments)
+    _running.append(cluster)
     try:
         cluster.up()
         yield cluster
     finally:
         cluster.spiko("down", check=False)
-        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(cluster.home, ignore_errors=True)
+        _running.remove(cluster)
+        if outer is not None:
+            outer.up()

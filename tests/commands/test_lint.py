@@ -13,7 +13,10 @@ from spiko_cli.reference import lint_page
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = "apiVersion: spiko.dev/v1alpha1\nkind: Architecture\nmetadata: {name: a}\nspec:\n  services:\n"
-GOOD = HEAD + "    - {name: db, package: store, count: 1, regions: 1}\n    - {name: www, package: denominator, count: 0, dependencies: [db]}\n"
+GOOD = (
+    HEAD
+    + "    - {name: db, package: store, count: 1, regions: 1}\n    - {name: www, package: denominator, count: 0, dependencies: [db]}\n"
+)
 
 
 def lint(*arguments: str, stdin: str | bytes = "") -> Result:

@@ -23,7 +23,11 @@ NOW = "2026-01-01T00:00:00Z"
 def pod(policy: str = "Always", **status: Any) -> Object:
     """A pod with one container."""
     spec = {"restartPolicy": policy, "nodeName": "n", "containers": [{"name": "c", "image": "spiko/nanoservice:1"}]}
-    return {"metadata": {"name": "p", "namespace": "default", "uid": "u", "labels": {"a": "1"}}, "spec": spec, "status": status}
+    return {
+        "metadata": {"name": "p", "namespace": "default", "uid": "u", "labels": {"a": "1"}},
+        "spec": spec,
+        "status": status,
+    }
 
 
 RUNNING = Container().run(NOW, "process://u-1", 0, ready=True, started=True)
@@ -40,7 +44,9 @@ PHASES = [
 ]
 
 
-@pytest.mark.parametrize(("container", "policy", "phase", "ready"), [row[1:] for row in PHASES], ids=[row[0] for row in PHASES])
+@pytest.mark.parametrize(
+    ("container", "policy", "phase", "ready"), [row[1:] for row in PHASES], ids=[row[0] for row in PHASES]
+)
 def test_phase_and_readiness(container: Container, policy: str, phase: str, ready: bool) -> None:
     """What a real kubelet would say."""
     status = build_status(pod(policy), container, "127.65.0.1", "127.64.0.1", NOW, NOW)
@@ -58,7 +64,7 @@ def test_a_killed_container_says_137_and_its_signal() -> None:
 
 
 def test_a_condition_keeps_its_time_while_its_status_stays() -> None:
-    """lastTransitionTime is no heartbeat."""
+    """LastTransitionTime is no heartbeat."""
     before = [{"type": "Ready", "status": "True", "lastTransitionTime": "earlier"}]
     status = build_status(pod(conditions=before), RUNNING, "a", "h", NOW, NOW)
 
@@ -83,7 +89,15 @@ def test_the_environment_is_the_containers_own() -> None:
     }
     made = build_environment(pod(), container, "127.65.0.1", "h", {"SECRET": "x", "PATH": "/bin"}, {"X": "y"})
 
-    assert {"A": "1", "B": "1-$(C)-$(A)", "IP": "127.65.0.1", "L": "1", "X": "y", "PATH": "/bin", "HOSTNAME": "p"} == made
+    assert {
+        "A": "1",
+        "B": "1-$(C)-$(A)",
+        "IP": "127.65.0.1",
+        "L": "1",
+        "X": "y",
+        "PATH": "/bin",
+        "HOSTNAME": "p",
+    } == made
     secret = {"env": [{"name": "S", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]}
     with pytest.raises(ConfigError, match=r"env\[0\] S: secretKeyRef"):
         build_environment(pod(), secret, "a", "h", {}, {})
@@ -91,7 +105,9 @@ def test_the_environment_is_the_containers_own() -> None:
 
 def test_images_and_pods_that_cannot_run() -> None:
     """Ours by repository, whatever registry and tag; one container, no init containers."""
-    assert [True, True, False, False] == [is_ours(i) for i in ("spiko/nanoservice", "x.y/spiko/nanoservice:2", "nginx", "spiko/nanoservice2")]
+    assert [True, True, False, False] == [
+        is_ours(i) for i in ("spiko/nanoservice", "x.y/spiko/nanoservice:2", "nginx", "spiko/nanoservice2")
+    ]
     two = pod()
     two["spec"]["containers"] *= 2
     assert "2 containers" in unsupported(two)

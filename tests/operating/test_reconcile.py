@@ -57,9 +57,12 @@ def test_the_first_round_makes_the_memory_first_and_everything_once() -> None:
     kinds = [entry.split()[1].split("/")[0] for entry in cluster.log if entry.startswith("create")]
 
     assert cluster.log[0] == "create ConfigMap/shop-state"
-    assert {
-        k: kinds.count(k) for k in set(kinds)
-    } == {"Deployment": 3 + 2 + 3 + 1, "Service": 4 + 3, "PodDisruptionBudget": 4, "ConfigMap": 1}
+    assert {k: kinds.count(k) for k in set(kinds)} == {
+        "Deployment": 3 + 2 + 3 + 1,
+        "Service": 4 + 3,
+        "PodDisruptionBudget": 4,
+        "ConfigMap": 1,
+    }
     assert cluster.condition("shop", "Ready")["status"] == "True"
 
 

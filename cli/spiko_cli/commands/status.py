@@ -30,13 +30,43 @@ def command(as_json: bool) -> None:
 
 
 def render(state: dict[str, Any], now: float) -> str:
-    """A table."""
-    word = (
-        "failed" if state["failed"] else "stopping" if state["stopping"] else "ready" if state["ready"] else "starting"
-    )
-    lines = [f"{'PART':<26}{'PID':>8}  {'UP':>8}  {'RESTARTS':>8}  STATE"]
+    """Two tables, and the summary.
+
+    Args:
+        state: as `spiko_local.cluster.status` returns it.
+        now: seconds since 1970.
+    """
+    lines = [f"{'PART':<25}{'PID':>8}{'UP SINCE':>10}{'RESTARTS':>10}{'MEMORY':>9}  HEALTHY"]
     for part in state["parts"]:
-        age = f"{now - part['since']:.0f}s" if part["since"] else "-"
-        health = "ready" if part["ready"] else "starting"
-        lines.append(f"{part['name']:<26}{part['pid']:>8}  {age:>8}  {part['restarts']:>8}  {health}")
-    return "\n".join([*lines, f"{word}; KUBECONFIG={state['kubeconfig']}"])
+        age = render_age(now - part["since"]) if part["pid"] else "-"
+        memory = f"{part['memoryBytes'] / 1e6:.0f} MB" if part["memoryBytes"] else "-"
+        health = "yes" if part["healthy"] else f"no: {part['error'] or 'does not answer'}"
+        lines.append(f"{part['name']:<25}{part['pid'] or '-':>8}{age:>10}{part['restarts']:>10}{memory:>9}  {health}")
+    lines += ["", f"{'NODE':<25}{'ZONE':<20}READY"]
+    lines += [
+        f"{node['name']:<25}{node['zone'] or '-':<20}{'yes' if node['ready'] else 'no'}" for node in state["nodes"]
+    ]
+    return "\n".join([*lines, "", f"{choose_word(state)}; export KUBECONFIG={state['kubeconfig']}"])
+
+
+def choose_word(state: dict[str, Any]) -> str:
+    """The whole cluster's state in one word."""
+    for word in ("failed", "stopping"):
+        if state[word]:
+            return word
+    if not state["ready"]:
+        return "starting"
+    return "ready" if all(part["healthy"] for part in state["parts"]) else "degraded"
+
+
+def render_age(seconds: float) -> str:
+    """An age as kubectl writes it.
+
+    >>> render_age(7), render_age(321), render_age(7261), render_age(200_000)
+    ('7s', '5m21s', '2h1m', '2d7h')
+    """
+    whole = max(0, int(seconds))
+    for unit, longer, shorter in ((86_400, "d", "h"), (3_600, "h", "m"), (60, "m", "s")):
+        if whole >= unit:
+            return f"{whole // unit}{longer}{whole % unit // (unit // (24 if longer == 'd' else 60))}{shorter}"
+    return f"{whole}s"

@@ -1,0 +1,74 @@
+"""Loopback ports for a local cluster: chosen at the first `up`, remembered in its plan."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import socket
+from collections.abc import Iterable
+from dataclasses import astuple, fields
+from pathlib import Path
+from random import Random
+
+from spiko_local.errors import LocalError
+from spiko_local.parts import Ports
+
+LOWEST, HIGHEST = 10_000, 30_000
+EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+def build_candidates(ephemeral: str, random: Random) -> list[int]:
+    """Ports to try, in random order: none that the kernel gives to outgoing connections.
+
+    A part that is started again must not find its port taken by somebody's connection.
+
+    Args:
+        ephemeral: first and last port of that kind, as the kernel writes them; empty if unknown.
+        random: source of the order.
+
+    >>> len(build_candidates("32768 60999", Random(1))), max(build_candidates("12000 60999", Random(1)))
+    (20000, 11999)
+    """
+    first = int((ephemeral.split() or ["32768"])[0])
+    candidates = list(range(LOWEST, max(LOWEST + 1000, min(first, HIGHEST))))
+    random.shuffle(candidates)
+    return candidates
+
+
+def is_free(address: str, port: int) -> bool:
+    """Whether one could listen there now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+            probe.listen(1)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise LocalError(f"{address}:{port}: cannot listen there: {error.strerror}") from error
+        return True
+
+
+def find_ports(random: Random, remembered: Ports | None = None) -> Ports:
+    """The remembered ports if all are free, else new ones."""
+    if remembered is not None and all(is_free("127.0.0.1", port) for port in astuple(remembered)):
+        return remembered
+    ephemeral = ""
+    with contextlib.suppress(OSError):
+        ephemeral = EPHEMERAL.read_text()
+    free = (port for port in build_candidates(ephemeral, random) if is_free("127.0.0.1", port))
+    found = list(itertools.islice(free, len(fields(Ports))))
+    if len(found) < len(fields(Ports)):
+        raise LocalError("127.0.0.1: there are no free ports between 10000 and 30000; close what listens there")
+    return Ports(*found)
+
+
+def check_addresses(addresses: Iterable[str], port: int) -> None:
+    """Raise LocalError if a node's address is taken: they are the same for every local cluster of a machine."""
+    for address in addresses:
+        if not is_free(address, port):
+            raise LocalError(
+                f"{address}:{port} is taken, probably by another local cluster, and a machine can have one at a time: stop it with `spiko down`"
+                " and its own SPIKO_HOME"
+            )

@@ -1,0 +1,113 @@
+"""What `spiko up`, `down` and `status` print when there is nothing to start, stop or show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from spiko_cli.commands.status import choose_word, render
+from spiko_cli.program import group
+from spiko_local.errors import LocalError
+
+
+def spiko(home: Path, *arguments: str) -> Result:
+    """Run the command line in this process."""
+    return CliRunner().invoke(group, arguments, env={"SPIKO_HOME": str(home)})
+
+
+def test_up_without_a_control_plane_says_what_to_do(tmp_path: Path) -> None:
+    """The embedded one comes later; the message has the two commands to type."""
+    done = spiko(tmp_path, "up")
+
+    assert done.exit_code == 1
+    assert "comes with a later release" in str(done.exception)
+    assert "spiko up --control-plane" in str(done.exception)
+
+
+def test_up_names_the_missing_binaries(tmp_path: Path) -> None:
+    """Which ones, and how to have them."""
+    (tmp_path / "etcd").write_text("")
+    (tmp_path / "etcd").chmod(0o755)
+    done = spiko(tmp_path / "home", "up", "--control-plane", str(tmp_path))
+
+    assert "lacks kube-apiserver, kube-controller-manager, kube-scheduler; `python tests/cluster/build.py`" in str(
+        done.exception
+    )
+    assert isinstance(done.exception.__cause__ if done.exception else None, LocalError)
+    assert not (tmp_path / "home").exists()
+
+
+def test_down_of_nothing_is_fine(tmp_path: Path) -> None:
+    """Idempotent, and says so."""
+    done = spiko(tmp_path / "home", "down")
+
+    assert (0, f"nothing was up; nothing in {tmp_path / 'home'}\n") == (done.exit_code, done.output)
+
+
+def test_status_of_nothing_is_3(tmp_path: Path) -> None:
+    """For scripts: exit code 3, and JSON that says so."""
+    assert spiko(tmp_path, "status").exit_code == 3
+    assert spiko(tmp_path, "status", "--json").output == '{"up": false}\n'
+
+
+def state(**changes: Any) -> dict[str, Any]:
+    """As `spiko_local.cluster.status` returns it."""
+    well = {
+        "name": "etcd",
+        "pid": 7,
+        "since": 100.0,
+        "restarts": 0,
+        "healthy": True,
+        "error": "",
+        "memoryBytes": 44_000_000,
+    }
+    ill = {
+        "name": "kubelet",
+        "pid": 0,
+        "since": 0.0,
+        "restarts": 2,
+        "healthy": False,
+        "error": "was killed by SIGKILL",
+        "memoryBytes": 0,
+    }
+    return {
+        "parts": [well, ill],
+        "nodes": [{"name": "spiko-worker", "zone": "us-east-1a", "ready": True}],
+        "ready": True,
+        "failed": "",
+        "stopping": False,
+        "kubeconfig": "/h/kubeconfig",
+    } | changes
+
+
+def test_the_table() -> None:
+    """Parts, nodes, and what to export."""
+    expected = """\
+PART                          PID  UP SINCE  RESTARTS   MEMORY  HEALTHY
+etcd                            7      1m5s         0    44 MB  yes
+kubelet                         -         -         2        -  no: was killed by SIGKILL
+
+NODE                     ZONE                READY
+spiko-worker             us-east-1a          yes
+
+degraded; export KUBECONFIG=/h/kubeconfig"""
+
+    assert expected == render(state(), 165.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"failed": "etcd does not start"}, "failed"),
+        ({"stopping": True}, "stopping"),
+        ({"ready": False}, "starting"),
+        ({"parts": []}, "ready"),
+        ({}, "degraded"),
+    ],
+)
+def test_one_word_for_the_whole(changes: dict[str, Any], word: str) -> None:
+    """The worst comes first."""
+    assert word == choose_word(state(**changes))
