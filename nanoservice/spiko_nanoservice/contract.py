@@ -127,6 +127,7 @@ class PodConfig:
     samples_per_million: int = DEFAULT_SAMPLES_PER_MILLION
     regions: tuple[str, ...] = ()  # where to register besides the own region
     zones: tuple[str, ...] = ()  # the own region's zones, in order: slot and zone give the index
+    started: bool = True  # was the architecture ever ready: a source holds back until then
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ class TierPod:
         self.tier.tracer.samples_per_million = config.samples_per_million
         self._exporter.point_at(config.otlp_endpoint)
         if self.source is not None:
-            self.source.set_rate(config.rate_per_second)
+            self.source.set_rate(config.rate_per_second, config.started)
         for region in config.regions[1:]:
             if region not in self._links:
                 self._open_link(region, self.settings.eurekas[-1:], at_home=False)

@@ -15,6 +15,7 @@ from spiko_nanoservice.tier import Exchange, Tier
 
 LONGEST_LAG_S = 1.0  # after a stall the source does not make up for more than this
 SHORTEST_SLEEP_S = 0.001
+HOLD_BACK_S = 10.0  # for an architecture that comes up; one that never gets ready as a whole has traffic all the same
 
 
 class Source:
@@ -30,13 +31,19 @@ class Source:
         self._tier, self._random = tier, random
         self._written = 1
         self._rate = 0
+        self._started = False
+        self._hold_until: float | None = None
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def set_rate(self, per_second: int) -> None:
-        """Requests per second from now on; 0 is silence."""
-        if per_second != self._rate:
-            self._rate = per_second
+    def set_rate(self, per_second: int, started: bool) -> None:
+        """Requests per second from now on; 0 is silence.
+
+        While the architecture was never ready (`started`), tiers that are there may not see those below them yet: requests would only count
+        as errors. So the first one waits for it, 10 s at most.
+        """
+        if (per_second, started) != (self._rate, self._started):
+            self._rate, self._started = per_second, started
             self._changed.set()
 
     async def run(self) -> None:
@@ -48,6 +55,9 @@ class Source:
             if rate == 0 or not self._tier.routes.has_route:
                 await self._wait(None if rate == 0 else 0.01)
                 continue
+            if not self._started and (left := self._held_back(loop.time())) > 0.0:
+                await self._wait(left)
+                continue
             due = loop.time()
             while not self._changed.is_set() and self._tier.routes.has_route:
                 now = loop.time()
@@ -56,6 +66,12 @@ class Source:
                     self._send()
                     due += 1.0 / rate
                 await self._wait(max(SHORTEST_SLEEP_S, due - now))
+
+    def _held_back(self, now: float) -> float:
+        """Seconds until the source begins whatever happens, counted from its first route."""
+        if self._hold_until is None:
+            self._hold_until = now + HOLD_BACK_S
+        return self._hold_until - now
 
     async def _wait(self, seconds: float | None) -> None:
         try:

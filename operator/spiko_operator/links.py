@@ -153,7 +153,9 @@ class Links:
             case "programmed":
                 with contextlib.suppress(ContractError):
                     revision = decode(Revision, message["revision"]) if message["revision"] else None
-                    word = Acknowledged(str(revision), int(message["pods"]), int(message["acked"]))
+                    word = Acknowledged(
+                        str(revision), int(message["pods"]), int(message["acked"]), bool(message["complete"])
+                    )
                     if word != link.acknowledged:
                         link.acknowledged = word
                         self._changed(key)

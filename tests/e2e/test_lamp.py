@@ -45,7 +45,7 @@ def test_traffic_flows_without_errors_and_a_kill_is_noticed_and_replaced(cluster
         "webserver -> memcache",
         "webserver -> rds-mysql",
     }
-    assert all(not r["errors"] for r in rows.values())
+    assert {} == {name: row["errors"] for name, row in rows.items() if row["errors"]}
     assert 80 <= rows["www -> webserver-elb"]["requestsPerSecond"] <= 120
 
     cluster.apply(fault("kill", "lamp", tier="webserver", method="Delete", gracePeriodSeconds=0), namespace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from town import ask, configuration, tier, town, until
 
@@ -149,6 +150,10 @@ async def test_the_source_keeps_its_rate_and_everything_is_answered() -> None:
         front = await t.add("front-0", "front", "monolith")
         await until(lambda: front.tier.routes.has_route)
         await t.add("www-0", "www", "denominator")
+        await asyncio.sleep(0.3)
+        assert not front.tier.tally.take(0), "a source holds back until the architecture was ready once"
+        ready = configuration(*tiers, counter=2, started=True)
+        eureka.eureka.carry_out(eureka.eureka.registry.configure(ready, time.monotonic()))
         await asyncio.sleep(2.2)
         for name in ("www-0", "front-0", "db-0"):
             await t.stop(name)

@@ -13,7 +13,7 @@ from spiko_nanoservice.eureka.registry import dumps
 from spiko_nanoservice.eureka.server import HEARTBEAT_S, Eureka, PeerLink
 from spiko_nanoservice.resolve import Resolve
 
-SEARCH_S = 0.5  # while one is missing
+SEARCH_S = 0.1  # while one is missing
 LOOK_S = 10.0  # once all are known
 log = logging.getLogger("spiko.eureka")
 

@@ -118,7 +118,7 @@ class Registry:
         self._slots_stale = False
         self._watched: dict[str, set[int]] = {}  # pod -> sessions that acknowledged a table with it
         self._followed: set[str] = set()  # those of the watched that somebody outside wants to hear of
-        self._programmed: tuple[Revision, int, int] | None = None
+        self._programmed: tuple[Revision, int, int, bool] | None = None
         self._programmed_stale_since: float | None = None
         self._effects: list[Effect] = []
 
@@ -220,7 +220,7 @@ class Registry:
         if known is not None and known.connection == connection:
             known.connection = None
             known.until = now + PEER_GRACE_S
-        return []
+        return self._done(now)
 
     def tick(self, now: float) -> list[Effect]:
         """Do what was due by now."""
@@ -482,7 +482,7 @@ class Registry:
         current = self.configuration.revision
         owned = [self.sessions[number] for number in self._own.values()]
         acked = sum(s.config_acked == current and s.acked == self._views[s.viewpoint].revision for s in owned)
-        word = (current, len(owned), acked)
+        word = (current, len(owned), acked, self._hears_all())
         if word != self._programmed:
             self._programmed = word
             self._effects.append(Inform(self.programmed_message()))
@@ -490,9 +490,15 @@ class Registry:
     def programmed_message(self) -> Message:
         """Which configuration is in force here, for how many pods, and how many of them act on it."""
         if self._programmed is None:
-            return {"t": m.PROGRAMMED, "revision": None, "pods": 0, "acked": 0}
-        revision, pods, acked = self._programmed
-        return {"t": m.PROGRAMMED, "revision": encode(revision), "pods": pods, "acked": acked}
+            return {"t": m.PROGRAMMED, "revision": None, "pods": 0, "acked": 0, "complete": False}
+        revision, pods, acked, complete = self._programmed
+        return {"t": m.PROGRAMMED, "revision": encode(revision), "pods": pods, "acked": acked, "complete": complete}
+
+    def _hears_all(self) -> bool:
+        """Whether every other eureka of the region tells us what it has: before that our tables may lack somebody."""
+        assert self.configuration is not None
+        zones = next((region.zones for region in self.configuration.regions if region.region == self.region), ())
+        return sum(peer.connection is not None for peer in self._peers.values()) >= len(zones) - 1
 
     def _tier(self, name: str) -> TierConfig | None:
         assert self.configuration is not None
@@ -512,6 +518,7 @@ class Registry:
             samples_per_million=configuration.samples_per_million,
             regions=regions_of(tier, hello.region, names) if tier else (hello.region,),
             zones=zones,
+            started=configuration.started,
         )
 
 

@@ -91,7 +91,7 @@ def plan(seen: Seen) -> Round:
         return Round([*_status_actions(seen, draft, None, None, ()), *([Again(blocked)] if blocked else [])])
     deployments = [body for body in wanted if body["kind"] == "Deployment"]
     ready = status.readiness(deployments, seen.objects)
-    memory = replace(memory, started=memory.started or ready.observation().status == "True")
+    memory = replace(memory, started=memory.started or _is_started(seen, memory, ready))
     memory, configuration = _configure(seen, spec, memory)
     changes = [*_write_memory(seen, memory), *_apply(seen, wanted), *_delete(seen, wanted)]
     after = _status_actions(seen, draft, memory, ready, releases)
@@ -257,6 +257,13 @@ def _configure(seen: Seen, spec: ArchitectureSpec, memory: Memory) -> tuple[Memo
     if content != memory.configuration_hash:
         memory = replace(memory, configuration_hash=content, configuration_counter=memory.configuration_counter + 1)
     return memory, replace(draft, revision=Revision(0, memory.configuration_counter))
+
+
+def _is_started(seen: Seen, memory: Memory, ready: status.Readiness) -> bool:
+    """Every pod is ready, knows its configuration and its neighbours: from now on sources send."""
+    revision = str(Revision(0, memory.configuration_counter))
+    programmed = status.programmed(revision, len(memory.topology.zones), seen.heard)
+    return ready.observation().status == programmed.status == "True"
 
 
 def _write_memory(seen: Seen, memory: Memory) -> list[Action]:

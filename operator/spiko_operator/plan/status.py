@@ -33,11 +33,12 @@ class Observation:
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """What one eureka says of its configuration."""
+    """What one eureka says of its configuration. `complete`: it hears every other eureka of its region."""
 
     revision: str
     pods: int
     acked: int
+    complete: bool = True
 
 
 def accepted(faults: Sequence[tuple[str, str]]) -> Observation:
@@ -55,6 +56,8 @@ def programmed(revision: str, eurekas: int, heard: Sequence[Acknowledged]) -> Ob
         return Observation(
             PROGRAMMED, "False", "Pending", f"{len(current)} of {eurekas} eurekas have configuration {revision}"
         )
+    if not all(word.complete for word in current):
+        return Observation(PROGRAMMED, "False", "Pending", "the eurekas do not all hear of each other yet")
     if any(word.acked < word.pods for word in current):
         return Observation(PROGRAMMED, "False", "Pending", f"not every pod has acknowledged configuration {revision}")
     return Observation(PROGRAMMED, "True", "AllPodsAcknowledged", f"every pod acts on configuration {revision}")
