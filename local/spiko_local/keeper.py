@@ -68,6 +68,7 @@ class Keeper:
         self.part = part
         self.running = Running(part.name, url=part.ready)
         self.process: asyncio.subprocess.Process | None = None
+        self.starting = False  # there may be a process that `process` does not name yet
         self._logs, self._lifeline, self._context, self._changed = logs, lifeline, context, changed
         self._ready = asyncio.Event()
         self._dead = asyncio.Event()  # it died too often before it was ever ready
@@ -135,12 +136,15 @@ class Keeper:
         if self.part.lifeline:
             command += ["--lifeline", str(self._lifeline)]
             keep_open = [self._lifeline]
+        self.starting = True
         try:
             self.process = await start_process(
                 command, self._logs / f"{self.part.name}.log", self.part.environ, keep_open
             )
         except OSError as error:
             return f"cannot be started: {error.strerror}"
+        finally:
+            self.starting = False
         self.running.pid, self.running.since = self.process.pid, time.time()
         self._changed()
         asking = asyncio.create_task(self._ask(time.monotonic()))

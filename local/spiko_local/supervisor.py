@@ -30,7 +30,6 @@ from spiko_local.processes import adopt_orphans, find_children, raise_file_limit
 READY_S = 60.0
 STOP_S = 5.0
 LOOK_S = 0.05
-COLLECT_S = 1.0
 log = logging.getLogger("spiko.supervisor")
 
 
@@ -58,7 +57,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         adopt_orphans()
-        collecting = asyncio.create_task(self._collect())
+        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._collect)
         starting = asyncio.create_task(self._start())
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -68,7 +67,6 @@ class Supervisor:
             await stopped
         starting.cancel()
         await self._stop()
-        collecting.cancel()
         return 1 if self._failed else 0
 
     def _conclude(self, starting: asyncio.Task[None]) -> None:
@@ -93,9 +91,17 @@ class Supervisor:
                 keeper.start()
             await asyncio.gather(*(self._wait_ready(keeper) for keeper in keepers))
             if stage == API_STAGE:
-                async with Api(self._home.kubeconfig) as api, asyncio.timeout(READY_S):
-                    await install_crds(api)
+                await self._install_crds()
         await self._wait_nodes()
+
+    async def _install_crds(self) -> None:
+        try:
+            async with Api(self._home.kubeconfig) as api, asyncio.timeout(READY_S):
+                await install_crds(api)
+        except TimeoutError as error:
+            raise PartFailed(
+                f"the CRDs are not Established after {READY_S:.0f} s; the end of the API server's log:\n{self._home.log_tail('kube-apiserver')}"
+            ) from error
 
     async def _wait_ready(self, keeper: Keeper) -> None:
         try:
@@ -159,9 +165,9 @@ class Supervisor:
                 os.waitpid(pid, os.WNOHANG)
         return living
 
-    async def _collect(self) -> None:
-        while True:
-            await asyncio.sleep(COLLECT_S)
+    def _collect(self) -> None:
+        """Some child has ended. Only adopted ones are ours to collect: asyncio does it for a keeper's, even for one that it has not heard of yet."""
+        if not any(keeper.starting for keeper in self._keepers):
             self._others()
 
     def _write_state(self) -> None:

@@ -26,7 +26,7 @@ Object = dict[str, Any]
 def need_binaries() -> Path:
     """The folder of binaries; fails, never skips, if one is missing."""
     folder = binaries()
-    missing = [binary for name in DEFAULT for _, binary in BUILDS[name].binaries if not (folder / binary).exists()]
+    missing = [ours for name in DEFAULT for _, ours in BUILDS[name].binaries if not (folder / ours).exists()]
     assert not missing, f"{folder} lacks {', '.join(missing)}: python tests/cluster/build.py"
     return folder
 
@@ -127,9 +127,12 @@ class Cluster:
 
     def _state(self) -> str:
         pods = self.kubectl("get", "arch,pods,faults", "-A", check=False).stdout
-        log = self.home / "logs" / "operator.log"
-        tail = "\n".join(log.read_text().splitlines()[-15:]) if log.exists() else ""
-        return f"{pods}\n{tail}"
+        return "\n".join([pods, self.log_tail("supervisor", 8), self.log_tail("operator", 15)])
+
+    def log_tail(self, part: str, lines: int) -> str:
+        """The end of a part's log."""
+        path = self.home / "logs" / f"{part}.log"
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else f"(no {path})"
 
     # ------------------------------------------------------------ parts
 

@@ -127,3 +127,34 @@ async def test_children_die_with_their_parent(tmp_path: Path) -> None:
             return True
 
     await until(gone)
+
+
+@pytest.mark.parametrize(("hard", "said"), [(4096, "4096"), (512, "open files: 512 are allowed, 1024 are needed")])
+async def test_the_limit_of_open_files_is_raised_or_explained(hard: int, said: str) -> None:
+    """A soft limit is no reason to fail; a hard one that is too low is named."""
+    code = (
+        "import resource; from spiko_local.errors import LocalError; from spiko_local.processes import raise_file_limit\n"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, (256, {hard}))\n"
+        "try: print(raise_file_limit())\n"
+        "except LocalError as error: print(error)\n"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+
+    assert said in out.decode()
+
+
+async def test_orphans_are_adopted_and_seen(tmp_path: Path) -> None:
+    """A grandchild whose parent has died becomes a child that can be waited for."""
+    code = (
+        "import os, subprocess, sys, time; from spiko_local.processes import adopt_orphans, find_children\n"
+        "adopt_orphans()\n"
+        "subprocess.run(['sh', '-c', 'sleep 60 & echo'], stdout=subprocess.DEVNULL)\n"
+        "((pid, ended),) = find_children(os.getpid())\n"
+        "os.kill(pid, 9); os.waitpid(pid, 0)\n"
+        "print(ended, find_children(os.getpid()))\n"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+
+    assert out == b"False []\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from typing import Any
@@ -46,7 +47,7 @@ def render(state: dict[str, Any], now: float) -> str:
     lines += [
         f"{node['name']:<25}{node['zone'] or '-':<20}{'yes' if node['ready'] else 'no'}" for node in state["nodes"]
     ]
-    return "\n".join([*lines, "", f"{choose_word(state)}; export KUBECONFIG={state['kubeconfig']}"])
+    return "\n".join([*lines, "", f"{choose_word(state)}; export KUBECONFIG={shlex.quote(state['kubeconfig'])}"])
 
 
 def choose_word(state: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import click
@@ -49,5 +50,5 @@ def command(binaries: Path | None, nodes: Path | None, without_operator: bool, t
     except LocalError as error:
         raise SpikoError(str(error)) from error
     click.echo(
-        f"up; now:\n  export KUBECONFIG={home.kubeconfig}\n  kubectl get nodes\n  kubectl apply -f examples/lamp.yaml"
+        f"up; now:\n  export KUBECONFIG={shlex.quote(str(home.kubeconfig))}\n  kubectl get nodes\n  kubectl apply -f examples/lamp.yaml"
     )
