@@ -260,6 +260,7 @@ def test_programmed_needs_every_eureka_and_every_pod() -> None:
         ((Acknowledged(now, 2, 2), Acknowledged(now, 2, 1), Acknowledged(now, 2, 2)), "False"),
         ((Acknowledged(now, 2, 2),) * 2, "False"),
         ((Acknowledged(now, 2, 2, complete=False), *(Acknowledged(now, 2, 2),) * 2), "False"),
+        ((Acknowledged(now, 2, 2, complete=False), *(Acknowledged(now, 2, 2),) * 2), "False"),
         ((Acknowledged("0.0", 2, 2), *(Acknowledged(now, 2, 2),) * 2), "False"),
     ):
         cluster.heard = heard
