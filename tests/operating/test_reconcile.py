@@ -253,15 +253,16 @@ def test_programmed_needs_every_eureka_and_every_pod() -> None:
         assert cluster.round is not None
         assert cluster.round.configuration is not None
         now = str(cluster.round.configuration.revision)
-        cluster.heard = (Acknowledged(now, 2, 2),) * 3
+        cluster.heard = (Acknowledged(now, 3, 3),) * 3
         cluster.reconcile("shop")
     for heard, expected in (
-        ((Acknowledged(now, 2, 2),) * 3, "True"),
-        ((Acknowledged(now, 2, 2), Acknowledged(now, 2, 1), Acknowledged(now, 2, 2)), "False"),
-        ((Acknowledged(now, 2, 2),) * 2, "False"),
-        ((Acknowledged(now, 2, 2, complete=False), *(Acknowledged(now, 2, 2),) * 2), "False"),
-        ((Acknowledged(now, 2, 2, complete=False), *(Acknowledged(now, 2, 2),) * 2), "False"),
-        ((Acknowledged("0.0", 2, 2), *(Acknowledged(now, 2, 2),) * 2), "False"),
+        ((Acknowledged(now, 3, 3),) * 3, "True"),
+        ((Acknowledged(now, 3, 3), Acknowledged(now, 3, 2), Acknowledged(now, 3, 3)), "False"),
+        ((Acknowledged(now, 3, 3),) * 2, "False"),
+        ((Acknowledged(now, 2, 2),) * 3, "False"),
+        ((Acknowledged(now, 3, 3, complete=False), *(Acknowledged(now, 3, 3),) * 2), "False"),
+        ((Acknowledged(now, 3, 3, complete=False), *(Acknowledged(now, 3, 3),) * 2), "False"),
+        ((Acknowledged("0.0", 3, 3), *(Acknowledged(now, 3, 3),) * 2), "False"),
     ):
         cluster.heard = heard
         cluster.reconcile("shop")

@@ -262,7 +262,7 @@ def _configure(seen: Seen, spec: ArchitectureSpec, memory: Memory) -> tuple[Memo
 def _is_started(seen: Seen, memory: Memory, ready: status.Readiness) -> bool:
     """Every pod is ready, knows its configuration and its neighbours: from now on sources send."""
     revision = str(Revision(0, memory.configuration_counter))
-    programmed = status.programmed(revision, len(memory.topology.zones), seen.heard)
+    programmed = status.programmed(revision, len(memory.topology.zones), ready.pods_ready, seen.heard)
     return ready.observation().status == programmed.status == "True"
 
 
@@ -359,7 +359,7 @@ def _status_actions(
         revision = str(Revision(0, memory.configuration_counter))
         eurekas = len(memory.topology.zones)
         observed += [
-            status.programmed(revision, eurekas, seen.heard),
+            status.programmed(revision, eurekas, ready.pods_ready, seen.heard),
             ready.observation(),
             status.zones_labelled(memory.topology),
         ]

@@ -49,8 +49,15 @@ def accepted(faults: Sequence[tuple[str, str]]) -> Observation:
     return Observation(ACCEPTED, "False", faults[0][0], _short(f"the last accepted spec stays in force: {message}"))
 
 
-def programmed(revision: str, eurekas: int, heard: Sequence[Acknowledged]) -> Observation:
-    """Whether every eureka has the configuration and every pod acts on it."""
+def programmed(revision: str, eurekas: int, pods: int, heard: Sequence[Acknowledged]) -> Observation:
+    """Whether every eureka has the configuration and every pod acts on it.
+
+    Args:
+        revision: in force.
+        eurekas: how many there must be.
+        pods: how many are Ready, and so have registered: a word that counts fewer is old.
+        heard: the eurekas' last words.
+    """
     current = [word for word in heard if word.revision == revision]
     if len(current) < eurekas:
         return Observation(
@@ -58,6 +65,8 @@ def programmed(revision: str, eurekas: int, heard: Sequence[Acknowledged]) -> Ob
         )
     if not all(word.complete for word in current):
         return Observation(PROGRAMMED, "False", "Pending", "the eurekas do not all hear of each other yet")
+    if (counted := sum(word.pods for word in current)) < pods:
+        return Observation(PROGRAMMED, "False", "Pending", f"the eurekas have told of {counted} of {pods} pods")
     if any(word.acked < word.pods for word in current):
         return Observation(PROGRAMMED, "False", "Pending", f"not every pod has acknowledged configuration {revision}")
     return Observation(PROGRAMMED, "True", "AllPodsAcknowledged", f"every pod acts on configuration {revision}")
