@@ -41,19 +41,30 @@ class WebSocket:
         """Wait for messages; one read may bring several, or none.
 
         Raises:
-            LinkError: the other side has closed, is silent for 5 s, or talks nonsense.
-
+            LinkError: the other side has closed, is silent for 3 s after a ping, or talks nonsense.
         """
         try:
-            async with asyncio.timeout(SILENCE_S):
-                data = await self._reader.read(65_536)
-        except (OSError, TimeoutError) as error:
-            raise LinkError(f"eureka does not answer: {error!r}") from error
+            data = await self._read(PING_S)
+            if data is None:
+                self._writer.write(self._protocol.send(Ping()))
+                data = await self._read(SILENCE_S)
+        except OSError as error:
+            raise LinkError(f"eureka has gone: {error!r}") from error
+        if data is None:
+            raise LinkError(f"eureka does not answer a ping within {SILENCE_S:.0f} s")
         try:
             self._protocol.receive_data(data or None)
             return self._read_events()
         except (ProtocolError, ValueError) as error:
             raise LinkError(f"not the protocol: {error}") from error
+
+    async def _read(self, seconds: float) -> bytes | None:
+        """Bytes, empty at the end of the stream; None if none came in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._reader.read(65_536)
+        except TimeoutError:
+            return None
 
     async def _read(self, seconds: float) -> bytes | None:
         """Bytes, empty at the end of the stream; None if none came in time."""

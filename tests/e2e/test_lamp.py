@@ -38,7 +38,12 @@ def errors_since_the_beginning(cluster: Cluster, namespace: str) -> dict[str, in
     for pod in cluster.items("pods", namespace, "spiko.dev/tier=eureka"):
         with urllib.request.urlopen(f"http://{pod['status']['podIP']}:7070/totals", timeout=5) as reply:
             for edge in json.load(reply)["edges"]:
-                found.update(edge["errors"])
+                found.update(
+                    {
+                        f"{edge['from'][0]} -> {edge['to'][0]} {edge['to'][3]}: {cause}": count
+                        for cause, count in edge["errors"].items()
+                    }
+                )
     return dict(found)
 
 

@@ -165,3 +165,15 @@ async def test_the_source_keeps_its_rate_and_everything_is_answered() -> None:
     assert counts["www", "front"] == counts["front", "db"]
     assert 350 <= counts["www", "front"] <= 500
     assert all(not e["errors"] for e in edges.values())
+
+
+async def test_a_quiet_eureka_is_asked_and_not_left() -> None:
+    """Silence is no death: a pod that hears nothing pings, and stays with the eureka that answers."""
+    async with town() as t:
+        eureka = await t.add_eureka("a", CHAIN)
+        store = await t.add("db-0", "db", "store")
+        await until(lambda: store.tier.ready)
+        sessions = set(eureka.eureka.registry.sessions)
+        await asyncio.sleep(5.5)
+
+        assert sessions == set(eureka.eureka.registry.sessions)
