@@ -66,14 +66,6 @@ class WebSocket:
         except TimeoutError:
             return None
 
-    async def _read(self, seconds: float) -> bytes | None:
-        """Bytes, empty at the end of the stream; None if none came in time."""
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._reader.read(65_536)
-        except TimeoutError:
-            return None
-
     def _read_events(self) -> list[dict[str, Any]]:
         found = []
         for event in self._protocol.events():
