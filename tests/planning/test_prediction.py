@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from spiko_nanoservice.contract import Hello, Revision
-from spiko_nanoservice.eureka.registry import Registry, Send
+from spiko_nanoservice.eureka.effects import Send
+from spiko_nanoservice.eureka.registry import Registry
 from spiko_nanoservice.routing import Routes
 from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.plan.configuration import build_configuration

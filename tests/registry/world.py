@@ -24,7 +24,8 @@ from spiko_nanoservice.contract import (
     decode,
 )
 from spiko_nanoservice.eureka import messages as m
-from spiko_nanoservice.eureka.registry import Effect, Registry, Send, Tell
+from spiko_nanoservice.eureka.effects import Effect, Send, Tell
+from spiko_nanoservice.eureka.registry import Registry
 from spiko_nanoservice.routing import Routes
 
 ZONES = ("a", "b", "c")

@@ -9,7 +9,7 @@ import logging
 from aiohttp import ClientError, ClientSession, WSMsgType
 
 from spiko_nanoservice.contract import EUREKA_PORT
-from spiko_nanoservice.eureka.registry import dumps
+from spiko_nanoservice.eureka.effects import dumps
 from spiko_nanoservice.eureka.server import HEARTBEAT_S, Eureka, PeerLink
 from spiko_nanoservice.resolve import Resolve
 

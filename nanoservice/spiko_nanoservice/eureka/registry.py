@@ -14,7 +14,6 @@ What must be changed together: the messages (`messages.py`), what pods do with t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -25,16 +24,16 @@ from spiko_nanoservice.contract import (
     Configuration,
     Hello,
     Instance,
-    PodConfig,
     Revision,
-    TierConfig,
     encode,
 )
 from spiko_nanoservice.eureka import messages as m
+from spiko_nanoservice.eureka.configurations import find_tier, pod_config, space_size
+from spiko_nanoservice.eureka.effects import Effect, Inform, Send, Tell
 from spiko_nanoservice.eureka.messages import Message
 from spiko_nanoservice.eureka.slots import Claim, assign
 from spiko_nanoservice.eureka.views import View
-from spiko_nanoservice.eureka.visibility import Viewpoint, dependencies_of, regions_of
+from spiko_nanoservice.eureka.visibility import Viewpoint, dependencies_of
 
 PEER_GRACE_S = 5.0
 SETTLE_S = 5.0
@@ -42,32 +41,6 @@ GRANT_WAIT_S = 3.0
 PROGRAMMED_EVERY_S = (
     0.05  # counting who is up to date walks over all sessions: not at every acknowledgement of 1,000 pods
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """To one pod."""
-
-    session: int
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """To the other eurekas; those of other regions hear of configurations only."""
-
-    message: Message
-    all_regions: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Inform:
-    """To whoever follows from outside: operator, command line."""
-
-    message: Message
-
-
-Effect = Send | Tell | Inform
 
 
 @dataclass(slots=True)
@@ -138,7 +111,9 @@ class Registry:
             self._reconfigure(view)
         for number, session in self.sessions.items():
             if session.viewpoint in self._views:
-                self._effects.append(Send(number, {"t": m.CONFIG, "config": encode(self._pod_config(session.hello))}))
+                self._effects.append(
+                    Send(number, {"t": m.CONFIG, "config": encode(pod_config(configuration, session.hello))})
+                )
         waiting, self._waiting = self._waiting, []
         for number in waiting:
             if number in self.sessions:
@@ -284,6 +259,12 @@ class Registry:
         """The configuration at hand, or an empty message."""
         return {"t": m.CONFIG, "configuration": encode(self.configuration)} if self.configuration else {}
 
+    @property
+    def _in_force(self) -> Configuration:
+        """The configuration, where there must be one: nobody is welcomed before it."""
+        assert self.configuration is not None
+        return self.configuration
+
     # ---------------------------------------------------------------- sessions
 
     def _welcome(self, number: int, now: float) -> None:
@@ -302,7 +283,7 @@ class Registry:
                     "eureka": self.name,
                     "region": self.region,
                     "zone": self.zone,
-                    "config": encode(self._pod_config(hello)),
+                    "config": encode(pod_config(self._in_force, hello)),
                     "slot": hello.slot,
                     "grant": hello.grant,
                 },
@@ -358,7 +339,7 @@ class Registry:
     def _view(self, viewpoint: Viewpoint, package: str) -> View:
         view = self._views.get(viewpoint)
         if view is None:
-            tier = self._tier(viewpoint.tier)
+            tier = find_tier(self._in_force, viewpoint.tier)
             across = tier is not None and EUREKA in tier.dependencies
             view = View(viewpoint, package, across, ())
             self._views[viewpoint] = view
@@ -366,10 +347,9 @@ class Registry:
         return view
 
     def _reconfigure(self, view: View) -> None:
-        assert self.configuration is not None
-        tier = self._tier(view.viewpoint.tier)
+        tier = find_tier(self._in_force, view.viewpoint.tier)
         view.across = tier is not None and EUREKA in tier.dependencies
-        dependencies = dependencies_of(self.configuration, view.viewpoint, self.region)
+        dependencies = dependencies_of(self._in_force, view.viewpoint, self.region)
         if dependencies == view.dependencies and view.history:
             return
         view.dependencies = dependencies
@@ -429,7 +409,10 @@ class Registry:
             claims = [Claim(h.id, h.slot, h.grant, h.id in self._own) for h in hellos]
             self._next_grant = max(self._next_grant, 1 + max((c.grant or 0 for c in claims), default=0))
             for id, (slot, grant) in assign(
-                claims, self._size(tier, version), self._next_grant, self._granting
+                claims,
+                space_size(self.configuration, tier, version, self.region, self.zone),
+                self._next_grant,
+                self._granting,
             ).items():
                 number = self._own[id]
                 session = self.sessions[number]
@@ -439,16 +422,6 @@ class Registry:
         if changed:
             self._changed(changed)
             self._slots_stale = False
-
-    def _size(self, tier: str, version: str) -> int:
-        found = self._tier(tier)
-        return sum(
-            place.size
-            for candidate in (found.versions if found else ())
-            if candidate.version == version
-            for place in candidate.places
-            if (place.region, place.zone) == (self.region, self.zone)
-        )
 
     # ---------------------------------------------------------------- the end of every event
 
@@ -496,38 +469,11 @@ class Registry:
 
     def _hears_all(self) -> bool:
         """Whether every other eureka of the region tells us what it has: before that our tables may lack somebody."""
-        assert self.configuration is not None
-        zones = next((region.zones for region in self.configuration.regions if region.region == self.region), ())
+        zones = next((region.zones for region in self._in_force.regions if region.region == self.region), ())
         return sum(peer.connection is not None for peer in self._peers.values()) >= len(zones) - 1
-
-    def _tier(self, name: str) -> TierConfig | None:
-        assert self.configuration is not None
-        return next((tier for tier in self.configuration.tiers if tier.name == name), None)
-
-    def _pod_config(self, hello: Hello) -> PodConfig:
-        configuration = self.configuration
-        assert configuration is not None
-        tier = self._tier(hello.tier)
-        names = tuple(region.region for region in configuration.regions)
-        zones = next((region.zones for region in configuration.regions if region.region == hello.region), ())
-        return PodConfig(
-            revision=configuration.revision,
-            rate_per_second=tier.rate_per_second if tier else 0,
-            deadline_ms=configuration.deadline_ms,
-            otlp_endpoint=configuration.otlp_endpoint,
-            samples_per_million=configuration.samples_per_million,
-            regions=regions_of(tier, hello.region, names) if tier else (hello.region,),
-            zones=zones,
-            started=configuration.started,
-        )
 
 
 def _instance(hello: Hello) -> Instance:
     return Instance(
         hello.id, hello.tier, hello.package, hello.version, hello.region, hello.zone, hello.address, hello.port
     )
-
-
-def dumps(message: Message) -> str:
-    """A message as it goes over the wire."""
-    return json.dumps(message, separators=(",", ":"))

@@ -24,8 +24,9 @@ from aiohttp import WSMsgType, web
 
 from spiko_nanoservice.contract import Configuration, ContractError, Hello, Revision, decode, encode
 from spiko_nanoservice.eureka import messages as m
+from spiko_nanoservice.eureka.effects import Effect, Inform, Send, Tell, dumps
 from spiko_nanoservice.eureka.messages import Message
-from spiko_nanoservice.eureka.registry import Effect, Inform, Registry, Send, Tell, dumps
+from spiko_nanoservice.eureka.registry import Registry
 from spiko_nanoservice.eureka.totals import Totals
 
 HEARTBEAT_S = 2.0  # a ping every 2 s, its pong awaited for 1 s: gone after three seconds of silence
