@@ -18,15 +18,22 @@ pytestmark = pytest.mark.e2e
 LAMP = ROOT / "examples" / "lamp.yaml"
 
 
-def test_lamp_comes_up_and_is_what_was_predicted(cluster: Cluster, namespace: str) -> None:
-    """Given nothing, when lamp is applied, then all is Ready and the discovered graph is the predicted one, name by name."""
-    cluster.kubectl("apply", "-n", namespace, "-f", str(LAMP))
-    cluster.until_settled("lamp", namespace)
+EXAMPLES = {"lamp": (23, 73), "aws-ac-ra-web": (25, 47), "container": (22, 51), "test": (19, 24)}
 
-    predicted = json.loads(cluster.spiko("graph", "-f", str(LAMP), "--nodes", "kind-config.yaml", "--json").stdout)
-    discovered = json.loads(cluster.spiko("graph", "lamp", "-n", namespace, "--json").stdout)
 
-    assert (len(predicted["nodes"]), len(predicted["edges"])) == (23, 73)
+@pytest.mark.parametrize(("name", "counts"), EXAMPLES.items(), ids=EXAMPLES)
+def test_examples_come_up_and_are_what_was_predicted(
+    cluster: Cluster, namespace: str, name: str, counts: tuple[int, int]
+) -> None:
+    """Given nothing, when an example is applied, then all is Ready and the discovered graph is the predicted one, name by name."""
+    file = str(ROOT / "examples" / f"{name}.yaml")
+    cluster.kubectl("apply", "-n", namespace, "-f", file)
+    cluster.until_settled(name, namespace)
+
+    predicted = json.loads(cluster.spiko("graph", "-f", file, "--nodes", "kind-config.yaml", "--json").stdout)
+    discovered = json.loads(cluster.spiko("graph", name, "-n", namespace, "--json").stdout)
+
+    assert counts == (len(predicted["nodes"]), len(predicted["edges"]))
     assert sorted(n["name"] for n in predicted["nodes"]) == sorted(n["name"] for n in discovered["nodes"])
     pairs = [sorted((e["source"], e["target"]) for e in g["edges"]) for g in (predicted, discovered)]
     assert pairs[0] == pairs[1]
