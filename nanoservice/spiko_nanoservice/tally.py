@@ -86,15 +86,15 @@ class Tally:
     def take(self, dropped_spans: int) -> dict[str, Any] | None:
         """Everything since the last call, as the body of a report; None if there is nothing to say."""
         served = self._served
-        quiet = not self._edges and not served.ok and not served.miss and not served.errors
-        if quiet and not dropped_spans:
+        idle = not served.ok and not served.miss and not served.errors  # a source serves nobody
+        if idle and not self._edges and not dropped_spans:
             return None
         edges, self._edges = self._edges, {}
         hurt, self._hurt = self._hurt, {}
         self._served = Edge()
         return {
             "edges": [{"to": list(callee), **edge.rendered(self._scratch)} for callee, edge in edges.items()],
-            "served": served.rendered(self._scratch),
+            "served": None if idle else served.rendered(self._scratch),
             "hurt": hurt,
             "dropped_spans": dropped_spans,
         }

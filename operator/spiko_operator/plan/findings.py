@@ -71,7 +71,6 @@ RULES = {
         Rule("SPK050", "BadDelay", E, "The delay contradicts itself.", "lognormal needs p99Microseconds above medianMicroseconds; constant has none."),
         Rule("SPK060", "UnsupportedPackage", E, "This release cannot run the package yet; it is understood offline.", "Wait for a later release, or use store, cache or monolith meanwhile."),
         Rule("SPK070", "BadKill", E, "A kill names exactly one of tier and pod, and a grace period only with Delete.", "Remove one of the two."),
-        Rule("SPK071", "UnknownTarget", W, "The Fault's tier is none of the Architecture's in these files.", "Name a tier of the Architecture."),
     )
 }  # fmt: skip
 
