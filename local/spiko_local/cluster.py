@@ -36,12 +36,12 @@ STOP_S = 45.0  # longer than the supervisor gives all its parts together
 Say = Callable[[str], None]
 
 
-def up(home: Home, binaries: Path, nodes: Path | None, operator: bool, timeout_s: float, say: Say) -> dict[str, Any]:
+def up(home: Home, binaries: Path | None, nodes: Path | None, operator: bool, timeout_s: float, say: Say) -> dict[str, Any]:
     """Bring a cluster up and wait until it is ready.
 
     Args:
         home: its folder; a killed cluster's remains in it are removed, data kept by `down` are used.
-        binaries: folder with etcd and the three of Kubernetes.
+        binaries: folder with etcd and the three of Kubernetes; None for an API server of our own.
         nodes: a kind configuration; None for the built-in one.
         operator: whether to run the operator.
         timeout_s: how long to wait.
@@ -56,7 +56,7 @@ def up(home: Home, binaries: Path, nodes: Path | None, operator: bool, timeout_s
     """
     if home.read_state() is not None:
         raise AlreadyUp(f"a local cluster is up already: export KUBECONFIG={home.kubeconfig}; `spiko down` stops it")
-    missing = [name for name in BINARIES if not os.access(binaries / name, os.X_OK)]
+    missing = [name for name in BINARIES if binaries is not None and not os.access(binaries / name, os.X_OK)]
     if missing:
         raise LocalError(
             f"--control-plane: {binaries} lacks {', '.join(missing)}; `python tests/cluster/build.py` builds them"
@@ -104,7 +104,7 @@ def status(home: Home) -> dict[str, Any]:
     """
     state = home.read_state()
     if state is None:
-        raise NotUp(f"no local cluster is up (looked in {home.path}); `spiko up --control-plane DIR` starts one")
+        raise NotUp(f"no local cluster is up (looked in {home.path}); `spiko up` starts one")
     healthy, nodes = asyncio.run(_ask(home, {part["name"]: part.get("url", "") for part in state["parts"]}))
     for part in state["parts"]:
         part["healthy"] = bool(part["pid"]) and healthy.get(part["name"], False)
@@ -138,9 +138,9 @@ def _clear(home: Home, say: Say) -> Ports | None:
         remembered = Ports(**json.loads(home.plan.read_text())["ports"])
     except (OSError, ValueError, KeyError, TypeError):
         remembered = None
-    kept = last is None and home.etcd.is_dir() and remembered is not None
+    kept = last is None and (home.etcd.is_dir() or home.objects.is_dir()) and remembered is not None
     if kept:
-        say(f"going on with the data in {home.etcd}")
+        say(f"going on with the data in {home.path}")
     home.remove(KEPT if kept else ())
     return remembered if kept else None
 
@@ -160,7 +160,7 @@ def _alone(home: Home) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _prepare(home: Home, binaries: Path, nodes: Path | None, operator: bool, remembered: Ports | None) -> None:
+def _prepare(home: Home, binaries: Path | None, nodes: Path | None, operator: bool, remembered: Ports | None) -> None:
     make_pki(home.pki)
     token = secrets.token_urlsafe(32)
     write_atomically(home.pki / "tokens.csv", f'{token},spiko-admin,spiko-admin,"system:masters"\n')
@@ -169,7 +169,7 @@ def _prepare(home: Home, binaries: Path, nodes: Path | None, operator: bool, rem
     document = kubeconfig_document(f"https://127.0.0.1:{ports.api}", authority, token)
     write_atomically(home.kubeconfig, json.dumps(document, indent=1))
     plan = {
-        "binaries": str(binaries.absolute()),
+        "binaries": None if binaries is None else str(binaries.absolute()),
         "nodes": str((nodes or BUILT_IN_NODES).absolute()),
         "ports": asdict(ports),
         "operator": operator,

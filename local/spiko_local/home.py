@@ -13,7 +13,7 @@ from typing import Any
 
 from spiko_local.errors import LocalError
 
-KEPT = ("etcd", "logs", "plan.json")
+KEPT = ("etcd", "objects", "logs", "plan.json")
 ENTRIES = (*KEPT, "kubeconfig", "pki", "kubelet", "state.json")
 LONGEST_SOCKET = 107  # bytes in a Unix socket's path, sun_path without its end
 
@@ -46,8 +46,13 @@ class Home:
 
     @property
     def etcd(self) -> Path:
-        """The API server's data."""
+        """A real API server's data."""
         return self.path / "etcd"
+
+    @property
+    def objects(self) -> Path:
+        """Our API server's data."""
+        return self.path / "objects"
 
     @property
     def plan(self) -> Path:
@@ -73,7 +78,7 @@ class Home:
                 raise LocalError(
                     f"SPIKO_HOME: {self.path} holds {', '.join(strangers[:3])}, which no cluster put there; name a folder of its own"
                 )
-            for folder in (self.path, self.pki, self.logs, self.kubelet):
+            for folder in (self.path, self.pki, self.logs, self.kubelet, self.objects):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 folder.chmod(0o700)
         except OSError as error:

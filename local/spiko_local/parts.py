@@ -54,18 +54,36 @@ class Part:
     lifeline: bool = False
 
 
-def build_parts(home: Home, binaries: Path, ports: Ports, nodes: str, operator: bool) -> list[Part]:
+def build_parts(home: Home, binaries: Path | None, ports: Ports, nodes: str, operator: bool) -> list[Part]:
     """All parts; they stop in the opposite order, one after the other.
 
     Args:
         home: where state lives.
-        binaries: the folder with the four of `BINARIES`.
+        binaries: the folder with the four of `BINARIES`; None for our own API server, which has the controllers in it.
         ports: to listen on.
         nodes: a kind configuration's path.
         operator: whether to run ours.
     """
+    parts = _own_control_plane(home, ports) if binaries is None else _real_control_plane(home, binaries, ports)
+    parts.append(Part("kubelet", OTHER_STAGE, kubelet_command(home, nodes), KUBELET_HEALTH, lifeline=True))
+    if operator:
+        liveness = f"http://127.0.0.1:{ports.operator}/healthz"
+        environ = {"KUBECONFIG": str(home.kubeconfig), "SPIKO_LIVENESS": liveness}
+        parts.append(Part("operator", OTHER_STAGE, (sys.executable, "-m", "spiko_operator"), liveness, environ))
+    return parts
+
+
+def _own_control_plane(home: Home, ports: Ports) -> list[Part]:
+    command = (
+        sys.executable, "-m", "spiko_local.apiserver", "--port", str(ports.api), "--data", str(home.objects / "objects.db"),
+        "--pki", str(home.pki),
+    )  # fmt: skip
+    return [Part("apiserver", API_STAGE, command, f"https://127.0.0.1:{ports.api}/readyz")]
+
+
+def _real_control_plane(home: Home, binaries: Path, ports: Ports) -> list[Part]:
     secure = "https://127.0.0.1"
-    parts = [
+    return [
         Part("etcd", DATA_STAGE, _etcd(home, binaries, ports), f"http://127.0.0.1:{ports.etcd}/health"),
         Part("kube-apiserver", API_STAGE, _api_server(home, binaries, ports), f"{secure}:{ports.api}/readyz"),
         Part(
@@ -75,13 +93,7 @@ def build_parts(home: Home, binaries: Path, ports: Ports, nodes: str, operator: 
             f"{secure}:{ports.controllers}/healthz",
         ),
         Part("kube-scheduler", OTHER_STAGE, _scheduler(home, binaries, ports), f"{secure}:{ports.scheduler}/healthz"),
-        Part("kubelet", OTHER_STAGE, kubelet_command(home, nodes), KUBELET_HEALTH, lifeline=True),
     ]
-    if operator:
-        liveness = f"http://127.0.0.1:{ports.operator}/healthz"
-        environ = {"KUBECONFIG": str(home.kubeconfig), "SPIKO_LIVENESS": liveness}
-        parts.append(Part("operator", OTHER_STAGE, (sys.executable, "-m", "spiko_operator"), liveness, environ))
-    return parts
 
 
 def kubelet_command(home: Home, nodes: str) -> tuple[str, ...]:

@@ -46,7 +46,8 @@ class Supervisor:
         self._nodes = read_nodes(Path(plan["nodes"]))
         # children inherit the reading end by its number; the writing end is closed for them by exec
         self._reading, self._writing = os.pipe()
-        parts = build_parts(home, Path(plan["binaries"]), Ports(**plan["ports"]), plan["nodes"], plan["operator"])
+        binaries = Path(plan["binaries"]) if plan["binaries"] is not None else None
+        parts = build_parts(home, binaries, Ports(**plan["ports"]), plan["nodes"], plan["operator"])
         context = build_context(home.pki)
         self._keepers = [Keeper(part, home.logs, self._reading, context, self._write_state) for part in parts]
         self._ready, self._stopping, self._failed = False, False, ""
@@ -99,9 +100,9 @@ class Supervisor:
             async with Api(self._home.kubeconfig) as api, asyncio.timeout(READY_S):
                 await install_crds(api)
         except TimeoutError as error:
-            raise PartFailed(
-                f"the CRDs are not Established after {READY_S:.0f} s; the end of the API server's log:\n{self._home.log_tail('kube-apiserver')}"
-            ) from error
+            server = next(keeper.part.name for keeper in self._keepers if keeper.part.stage == API_STAGE)
+            text = f"the CRDs are not Established after {READY_S:.0f} s; the end of the API server's log"
+            raise PartFailed(f"{text}:\n{self._home.log_tail(server)}") from error
 
     async def _wait_ready(self, keeper: Keeper) -> None:
         try:

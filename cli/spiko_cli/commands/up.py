@@ -14,17 +14,12 @@ from spiko_local.errors import LocalError
 from spiko_local.home import find_home
 
 DEFAULT_NODES = Path("kind-config.yaml")
-NO_CONTROL_PLANE = """\
---control-plane is missing: an API server of Spiko's own comes with a later release; until then name the folder of a real one,
-with etcd, kube-apiserver, kube-controller-manager and kube-scheduler. From a checkout:
-  python tests/cluster/build.py
-  spiko up --control-plane ~/.cache/spiko-cluster/bin"""
 
 
 @click.command(short_help="Start a local cluster.")
 @click.option(
     "--control-plane", "binaries", type=click.Path(path_type=Path), metavar="DIR",
-    help="Folder with etcd, kube-apiserver, kube-controller-manager and kube-scheduler.",
+    help="Run a real control plane: a folder with etcd, kube-apiserver, kube-controller-manager and kube-scheduler.",
 )  # fmt: skip
 @click.option(
     "--nodes", type=click.Path(path_type=Path), metavar="FILE",
@@ -36,17 +31,15 @@ with etcd, kube-apiserver, kube-controller-manager and kube-scheduler. From a ch
     help="How long everything may take to be ready.",
 )  # fmt: skip
 def command(binaries: Path | None, nodes: Path | None, without_operator: bool, timeout: float) -> None:
-    """Start a local cluster: a real control plane, a kubelet that runs pods as processes, and the operator.
+    """Start a local cluster: an API server, a kubelet that runs pods as processes, and the operator.
 
     Its state is in $SPIKO_HOME (~/.local/state/spiko), with a kubeconfig of its own; yours is not touched.
     """
-    if binaries is None:
-        raise SpikoError(NO_CONTROL_PLANE)
     if nodes is None and DEFAULT_NODES.exists():
         nodes = DEFAULT_NODES
     home = find_home(os.environ)
     try:
-        up(home, binaries.expanduser(), nodes, not without_operator, timeout, click.echo)
+        up(home, binaries.expanduser() if binaries else None, nodes, not without_operator, timeout, click.echo)
     except LocalError as error:
         raise SpikoError(str(error)) from error
     click.echo(

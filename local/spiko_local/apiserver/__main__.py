@@ -1,0 +1,79 @@
+"""`python -m spiko_local.apiserver`: the API server and the controllers in one process, until SIGTERM or the lifeline's end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import csv
+import gc
+import logging
+import os
+import signal
+import ssl
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiohttp import web
+
+from spiko_local.apiserver.catalog import Catalog
+from spiko_local.apiserver.server import ApiServer
+from spiko_local.apiserver.store import Store
+from spiko_local.apiserver.tunnel import Kubelets
+from spiko_local.apiserver.verbs import Verbs
+from spiko_local.controllers import Controllers
+
+
+def main() -> None:
+    """Read the command line and serve."""
+    parser = argparse.ArgumentParser(prog="python -m spiko_local.apiserver")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="the file that holds all objects")
+    parser.add_argument("--pki", type=Path, required=True, help="folder with certificates and tokens.csv")
+    parser.add_argument("--lifeline", type=int, default=-1)
+    arguments = parser.parse_args()
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(arguments))
+
+
+async def _serve(arguments: argparse.Namespace) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if arguments.lifeline >= 0:
+        loop.add_reader(arguments.lifeline, os._exit, 1)
+    store = Store(arguments.data)
+    verbs = Verbs(store, Catalog(), lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    controllers = Controllers(verbs)
+    controllers.prepare()
+    server = ApiServer(store, verbs, Kubelets(store, arguments.pki), read_tokens(arguments.pki / "tokens.csv"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(arguments.pki / "apiserver.crt", arguments.pki / "apiserver.key")
+    context.set_alpn_protocols(["http/1.1"])
+    runner = web.AppRunner(server.application, access_log=None, handle_signals=False, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", arguments.port, ssl_context=context, shutdown_timeout=1.0).start()
+    gc.collect()
+    gc.freeze()
+    working = asyncio.create_task(controllers.run())
+    working.add_done_callback(lambda task: stop.set())
+    server.ready = True
+    await stop.wait()
+    store.end()
+    working.cancel()
+    await runner.cleanup()
+    store.close()
+
+
+def read_tokens(path: Path) -> dict[str, str]:
+    """User names by token, of a file as kube-apiserver's `--token-auth-file` takes."""
+    with path.open(newline="") as file:
+        return {row[0]: row[1] for row in csv.reader(file) if row}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,362 @@
+"""Custom kinds: what a CustomResourceDefinition's structural schema does to an object. Prune, fill in, check, run the rules.
+
+Messages are those of k8s.io/kube-openapi and k8s.io/apiextensions-apiserver.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+from functools import cache
+from typing import Any
+
+from spiko_local.apiserver import expressions as e
+from spiko_local.apiserver import schema as s
+from spiko_local.apiserver.schema import Node
+from spiko_local.apiserver.statuses import Cause, prohibited, required, show, unsupported_value, wrong
+
+MOST_CAUSES = 100
+_ROOT_FIELDS = ("apiVersion", "kind", "metadata")
+_FORMATS = {
+    "date-time": re.compile(r"^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$"),
+    "date": re.compile(r"^\d{4}-\d\d-\d\d$"),
+    "uuid": re.compile(r"^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$"),
+    "ipv4": re.compile(r"^(\d{1,3}\.){3}\d{1,3}$"),
+    "byte": re.compile(r"^[A-Za-z0-9+/]*={0,2}$"),
+}
+_METADATA = {
+    "allOf": [{"$ref": f"{s.REF}io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}],
+}
+
+
+def custom_node(document: dict[str, Any]) -> Node:
+    """The schema of a custom kind, with the metadata that every object has."""
+    built_in = s.read_data("openapi")["api/v1"]["components"]["schemas"]
+    properties = document.get("properties", {}) | {
+        "apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": _METADATA,
+    }  # fmt: skip
+    return Node(document | {"type": "object", "properties": properties}, built_in.__getitem__, custom=True)
+
+
+# ------------------------------------------------------------------ prune and fill in
+
+
+def prune(node: Node, value: Any, path: str, unknown: list[str]) -> Any:
+    """Without the fields that the schema does not have; their paths are added to `unknown`."""
+    if isinstance(value, dict) and node.kind in (s.STRUCT, s.MAP, s.ANY):
+        found = {}
+        for name, each in value.items():
+            child = node.fields.get(name) if node.kind == s.STRUCT else node.element
+            below = f"{path}.{name}" if path else name
+            if child is not None:
+                found[name] = prune(child, each, below, unknown)
+            elif node.document.get("x-kubernetes-preserve-unknown-fields") or _embedded(node, name):
+                found[name] = each
+            else:
+                unknown.append(below)
+        return found
+    if isinstance(value, list) and node.kind == s.LIST and node.element is not None:
+        return [prune(node.element, each, f"{path}[{i}]", unknown) for i, each in enumerate(value)]
+    return value
+
+
+def _embedded(node: Node, name: str) -> bool:
+    return bool(node.document.get("x-kubernetes-embedded-resource")) and name in _ROOT_FIELDS
+
+
+def fill_in(node: Node, value: Any) -> Any:
+    """With defaults; a null where none may be, and where there is a default, gives way to it."""
+    if isinstance(value, dict) and node.kind in (s.STRUCT, s.MAP):
+        found = dict(value)
+        if node.kind == s.STRUCT:
+            for name, child in node.fields.items():
+                if "default" in child.document and (
+                    name not in found or (found[name] is None and not child.document.get("nullable"))
+                ):
+                    found[name] = child.document["default"]
+        for name, each in found.items():
+            child_node = node.fields.get(name) if node.kind == s.STRUCT else node.element
+            if child_node is not None and name != "metadata":
+                found[name] = fill_in(child_node, each)
+        return {
+            name: each for name, each in found.items()
+            if each is not None or name not in node.fields or node.fields[name].document.get("nullable")
+            or "default" not in node.fields[name].document
+        }  # fmt: skip
+    if isinstance(value, list) and node.kind == s.LIST and node.element is not None:
+        return [fill_in(node.element, each) for each in value]
+    return value
+
+
+# ------------------------------------------------------------------ check
+
+
+def check(node: Node, value: Any, path: str = "") -> list[Cause]:
+    """Every fault of a value against its schema."""
+    found: list[Cause] = []
+    _check(node, value, path, found)
+    return found
+
+
+def _check(node: Node, value: Any, path: str, found: list[Cause]) -> None:
+    document = node.document
+    if value is None and document.get("nullable"):
+        return
+    if not _typed(node, value):
+        wanted = document.get("type", "")
+        found.append(wrong(path, _type(value), f"{path} in body must be of type {wanted}: {show(_type(value))}"))
+        return
+    if "enum" in document and value not in document["enum"]:
+        found.append(unsupported_value(path, value, document["enum"]))
+    if isinstance(value, str):
+        _check_text(document, value, path, found)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        _check_number(document, value, path, found)
+    elif isinstance(value, list):
+        _check_list(node, value, path, found)
+    elif isinstance(value, dict):
+        _check_map(node, value, path, found)
+    for branch in ("allOf", "anyOf", "oneOf", "not"):
+        if branch in document and not (branch != "not" and document.get("x-kubernetes-int-or-string")):
+            _check_branches(node, branch, value, path, found)
+
+
+def _typed(node: Node, value: Any) -> bool:
+    document = node.document
+    if document.get("x-kubernetes-int-or-string"):
+        return isinstance(value, str | int) and not isinstance(value, bool)
+    match document.get("type"):
+        case "object":
+            return isinstance(value, dict)
+        case "array":
+            return isinstance(value, list)
+        case "string":
+            return isinstance(value, str)
+        case "boolean":
+            return isinstance(value, bool)
+        case "integer":
+            return not isinstance(value, bool) and (
+                isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+            )
+        case "number":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+    return True
+
+
+def _type(value: Any) -> str:
+    names = {str: "string", bool: "boolean", dict: "object", list: "array", int: "integer", float: "number"}
+    return names.get(type(value), "null")
+
+
+def _check_text(document: Any, value: str, path: str, found: list[Cause]) -> None:
+    if "maxLength" in document and len(value) > document["maxLength"]:
+        found.append(Cause(path, "FieldValueTooLong", f"Too long: may not be more than {document['maxLength']} bytes"))
+    if "minLength" in document and len(value) < document["minLength"]:
+        found.append(wrong(path, value, f"{path} in body should be at least {document['minLength']} chars long"))
+    if "pattern" in document and not _pattern(document["pattern"]).search(value):
+        found.append(wrong(path, value, f"{path} in body should match '{document['pattern']}'"))
+    form = document.get("format")
+    if form in _FORMATS and not _FORMATS[form].match(value):
+        found.append(wrong(path, value, f"{path} in body must be of type {form}: {show(value)}"))
+
+
+@cache
+def _pattern(pattern: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\z|(?<!\\)\$$", r"\\Z", pattern))  # Go's $ is the very end
+
+
+def _check_number(document: Any, value: float, path: str, found: list[Cause]) -> None:
+    if "maximum" in document:
+        most, exclusive = document["maximum"], document.get("exclusiveMaximum")
+        if value > most or (exclusive and value == most):
+            found.append(
+                wrong(
+                    path,
+                    value,
+                    f"{path} in body should be less than {'' if exclusive else 'or equal to '}{_number(most)}",
+                )
+            )
+    if "minimum" in document:
+        least, exclusive = document["minimum"], document.get("exclusiveMinimum")
+        if value < least or (exclusive and value == least):
+            found.append(
+                wrong(
+                    path,
+                    value,
+                    f"{path} in body should be greater than {'' if exclusive else 'or equal to '}{_number(least)}",
+                )
+            )
+    if "multipleOf" in document and math.fmod(value, document["multipleOf"]):
+        found.append(wrong(path, value, f"{path} in body should be a multiple of {_number(document['multipleOf'])}"))
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else str(value)
+
+
+def _check_list(node: Node, value: list[Any], path: str, found: list[Cause]) -> None:
+    document = node.document
+    if "maxItems" in document and len(value) > document["maxItems"]:
+        found.append(
+            Cause(path, "FieldValueTooMany", f"Too many: {len(value)}: must have at most {document['maxItems']} items")
+        )
+    if "minItems" in document and len(value) < document["minItems"]:
+        found.append(wrong(path, len(value), f"{path} in body should have at least {document['minItems']} items"))
+    if document.get("uniqueItems") and any(each in value[:i] for i, each in enumerate(value)):
+        found.append(wrong(path, value, f"{path} in body shouldn't contain duplicates"))
+    if node.relation in (s.SET, s.KEYED):
+        seen: list[Any] = []
+        for i, item in enumerate(value):
+            key = (
+                {k: item[k] for k in node.keys if k in item}
+                if node.relation == s.KEYED and isinstance(item, dict)
+                else item
+            )
+            if key in seen:
+                found.append(Cause(f"{path}[{i}]", "FieldValueDuplicate", f"Duplicate value: {show(key)}"))
+            seen.append(key)
+    if node.element is not None:
+        for i, each in enumerate(value):
+            if len(found) >= MOST_CAUSES:
+                return
+            _check(node.element, each, f"{path}[{i}]", found)
+
+
+def _check_map(node: Node, value: dict[str, Any], path: str, found: list[Cause]) -> None:
+    document = node.document
+    for name in document.get("required", ()):
+        if name not in value:
+            found.append(required(f"{path}.{name}" if path else name))
+    if "maxProperties" in document and len(value) > document["maxProperties"]:
+        found.append(
+            Cause(
+                path,
+                "FieldValueTooMany",
+                f"Too many: {len(value)}: must have at most {document['maxProperties']} items",
+            )
+        )
+    if "minProperties" in document and len(value) < document["minProperties"]:
+        found.append(
+            wrong(path, len(value), f"{path} in body should have at least {document['minProperties']} properties")
+        )
+    for name, each in value.items():
+        if len(found) >= MOST_CAUSES:
+            return
+        if not path and name in _ROOT_FIELDS:
+            continue
+        child = node.fields.get(name) if node.kind == s.STRUCT else node.element
+        if child is not None:
+            _check(child, each, f"{path}.{name}" if path else name, found)
+
+
+def _check_branches(node: Node, branch: str, value: Any, path: str, found: list[Cause]) -> None:
+    def faults(document: Any) -> list[Cause]:
+        return check(Node(document, lambda name: {}, custom=True), value, path)
+
+    match branch:
+        case "allOf":
+            for each in node.document["allOf"]:
+                found.extend(faults(each))
+        case "anyOf":
+            if all(faults(each) for each in node.document["anyOf"]):
+                found.append(wrong(path, value, f"{path} in body must validate at least one schema (anyOf)"))
+        case "oneOf":
+            if sum(not faults(each) for each in node.document["oneOf"]) != 1:
+                found.append(wrong(path, value, f"{path} in body must validate one and only one schema (oneOf)"))
+        case "not":
+            if not faults(node.document["not"]):
+                found.append(wrong(path, value, f"{path} in body must not validate the schema (not)"))
+
+
+# ------------------------------------------------------------------ rules
+
+
+@cache
+def uses_old(rule: str) -> bool:
+    """Whether a rule is about a transition."""
+    return re.search(r"\boldSelf\b", rule) is not None
+
+
+def run_rules(node: Node, value: Any, old: Any, path: str = "") -> list[Cause]:
+    """Every rule that does not hold.
+
+    Args:
+        node: of the value.
+        value: new.
+        old: what stood at the same place before; None if nothing did, and then rules about transitions do not run.
+        path: of the value.
+    """
+    found: list[Cause] = []
+    _run(node, value, old, path, found)
+    return found
+
+
+def _run(node: Node, value: Any, old: Any, path: str, found: list[Cause]) -> None:
+    if not _has_rules(node):
+        return
+    for rule in node.document.get("x-kubernetes-validations", ()):
+        if uses_old(rule["rule"]) and old is None:
+            continue
+        cause = _broken(rule, node, value, old, path)
+        if cause is not None:
+            found.append(cause)
+    if isinstance(value, dict):
+        for name, each in value.items():
+            child = node.fields.get(name) if node.kind == s.STRUCT else node.element
+            if child is not None and (path or name not in _ROOT_FIELDS):
+                before = old.get(name) if isinstance(old, dict) else None
+                _run(child, each, before, f"{path}.{name}" if path else name, found)
+    elif isinstance(value, list) and node.element is not None:
+        matched = _match(node, old)
+        for i, each in enumerate(value):
+            _run(node.element, each, matched.get(_key(node, each)), f"{path}[{i}]", found)
+
+
+def _broken(rule: dict[str, Any], node: Node, value: Any, old: Any, path: str) -> Cause | None:
+    variables = {"self": value} | ({"oldSelf": old} if old is not None else {})
+    shown = show(value) if not isinstance(value, dict | list) else show(_type(value))
+    try:
+        if e.evaluate(rule["rule"], variables) is True:
+            return None
+    except e.RuleError as error:
+        return Cause(
+            path, "FieldValueInvalid", f"Invalid value: {shown}: rule evaluation error: {error}: {rule['rule']}"
+        )
+    message = rule.get("message") or f"failed rule: {rule['rule'].strip()}"
+    if "messageExpression" in rule:
+        with contextlib.suppress(e.RuleError):  # the message stays
+            message = str(e.evaluate(rule["messageExpression"], variables)) or message
+    where = path + rule["fieldPath"] if "fieldPath" in rule else path
+    match rule.get("reason"):
+        case "FieldValueForbidden":
+            return prohibited(where, message)
+        case "FieldValueRequired":
+            return required(where, message)
+        case "FieldValueDuplicate":
+            return Cause(where, "FieldValueDuplicate", f"Duplicate value: {shown}")
+    return Cause(where or "<nil>", "FieldValueInvalid", f"Invalid value: {shown}: {message}")
+
+
+def _has_rules(node: Node) -> bool:
+    """Whether a rule stands here or below; most of a schema has none."""
+    found = node.__dict__.get("_has_rules")
+    if found is None:
+        node.__dict__["_has_rules"] = False  # a schema that contains itself ends here
+        below = [*(node.fields.values() if node.kind == s.STRUCT else ()), *([node.element] if node.element else ())]
+        found = bool(node.document.get("x-kubernetes-validations")) or any(_has_rules(each) for each in below)
+        node.__dict__["_has_rules"] = found
+    return bool(found)
+
+
+def _key(node: Node, item: Any) -> str | None:
+    if node.relation == s.KEYED and isinstance(item, dict):
+        return show([item.get(key) for key in node.keys])
+    return show(item) if node.relation == s.SET else None
+
+
+def _match(node: Node, old: Any) -> dict[str | None, Any]:
+    """An old list's items by key; those of an atomic list match nothing."""
+    if not isinstance(old, list):
+        return {}
+    return {key: item for item in old if (key := _key(node, item)) is not None}

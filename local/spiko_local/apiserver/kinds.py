@@ -1,0 +1,446 @@
+"""What is particular to built-in kinds when they are written: what a create clears, what an update must not change, what the cluster
+adds, and which faults are refused. After the strategies and the validation of k8s.io/kubernetes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from spiko_local.apiserver.selectors import matches_selector
+from spiko_local.apiserver.statuses import Cause, prohibited, required, unsupported_value, wrong
+
+Body = dict[str, Any]
+SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+SERVICE = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
+LABEL_KEY = re.compile(r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
+LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")
+IN_SUBDOMAIN = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an"
+    " alphanumeric character (e.g. 'example.com', regex used for validation is"
+    " '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+IN_LABEL = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric"
+    " character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
+IN_SERVICE = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an"
+    " alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
+)
+IN_VALUE = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an"
+    " alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is"
+    " '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+)
+IN_KEY = (
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g."
+    " 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+)
+IMMUTABLE = "field is immutable"
+WITH_GENERATION = {
+    ("apps", "Deployment"), ("apps", "ReplicaSet"), ("policy", "PodDisruptionBudget"), ("", "Pod"),
+    ("apiextensions.k8s.io", "CustomResourceDefinition"),
+}  # fmt: skip
+KEEPS_STATUS = {("", "Node")}  # a create may bring one
+
+Path = tuple[str, ...]
+
+
+def reset_fields(group: str, kind: str, subresource: str, custom: bool) -> tuple[Path, ...]:
+    """Fields that an end point ignores, so that nobody owns them through it."""
+    if subresource == "status":
+        if custom:
+            return (("f:spec",), ("f:metadata",))
+        if kind == "Deployment":
+            return (("f:spec",), ("f:metadata", "f:labels"))
+        if kind == "Pod":
+            return (("f:spec",), ("f:metadata", "f:deletionTimestamp"), ("f:metadata", "f:ownerReferences"))
+        return (("f:spec",),)
+    return () if kind in ("Lease", "Event", "ConfigMap", "Secret") else (("f:status",),)
+
+
+# ------------------------------------------------------------------ create and update
+
+
+def prepare_create(group: str, kind: str, body: Body) -> Body:
+    """What a create clears and sets, before validation."""
+    if (group, kind) in WITH_GENERATION:
+        body["metadata"]["generation"] = 1
+    if "status" in body and (group, kind) not in KEEPS_STATUS:
+        body["status"] = {}
+    match (group, kind):
+        case ("", "Pod"):
+            body["status"] = {"phase": "Pending", "qosClass": qos_class(body["spec"])}
+            _admit_pod(body["spec"])
+        case ("", "Namespace"):
+            finalizers = body.setdefault("spec", {}).setdefault("finalizers", [])
+            if "kubernetes" not in finalizers:
+                finalizers.append("kubernetes")
+            body["status"] = {"phase": "Active"}
+        case ("", "Service"):
+            body["status"] = {"loadBalancer": {}}
+        case ("apps", "ReplicaSet"):
+            body["status"] = {"replicas": 0}
+        case ("policy", "PodDisruptionBudget"):
+            body["status"] = {"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0}
+        case ("", "Secret") if "stringData" in body:
+            _encode_strings(body)
+    return body
+
+
+def prepare_update(group: str, kind: str, body: Body, old: Body, subresource: str) -> Body:
+    """What an update keeps of the old object: its status, or all but it; the generation counts changes of what is wanted."""
+    metadata = body["metadata"]
+    if subresource == "status":
+        body = body | {key: old[key] for key in ("spec",) if key in old}
+        if kind == "Deployment":
+            body["metadata"] = _keep(metadata, old["metadata"], "labels")
+        if kind == "Pod":
+            body["metadata"] = _keep(
+                _keep(metadata, old["metadata"], "ownerReferences"), old["metadata"], "deletionTimestamp"
+            )
+            body["status"] = body.get("status", {}) | {k: v for k, v in old["status"].items() if k == "qosClass"}
+        return body
+    if kind == "Secret" and "stringData" in body:
+        _encode_strings(body)
+    if "status" in old:
+        body["status"] = old["status"]
+    if kind == "Namespace":
+        body["spec"] = old.get("spec", {})
+    if (group, kind) in WITH_GENERATION and _changed(kind, body, old):
+        body["metadata"] = metadata | {"generation": old["metadata"].get("generation", 0) + 1}
+    return body
+
+
+def _keep(new: Body, old: Body, name: str) -> Body:
+    found = {key: value for key, value in new.items() if key != name}
+    return found | ({name: old[name]} if name in old else {})
+
+
+def _changed(kind: str, body: Body, old: Body) -> bool:
+    if body.get("spec") != old.get("spec"):
+        return True
+    return kind == "Deployment" and body["metadata"].get("annotations") != old["metadata"].get("annotations")
+
+
+def _encode_strings(body: Body) -> None:
+    import base64
+
+    data = body.setdefault("data", {})
+    for key, value in body.pop("stringData").items():
+        data[key] = base64.b64encode(value.encode()).decode()
+
+
+def qos_class(spec: Body) -> str:
+    """A pod's quality of service.
+
+    >>> qos_class({"containers": [{"resources": {"limits": {"cpu": "1"}}}]})
+    'Burstable'
+    """
+    containers = [*spec.get("containers", ()), *spec.get("initContainers", ())]
+    requests = [c.get("resources", {}).get("requests", {}) for c in containers]
+    limits = [c.get("resources", {}).get("limits", {}) for c in containers]
+    named = {"cpu", "memory"}
+    if not any(named & each.keys() for each in [*requests, *limits]):
+        return "BestEffort"
+    if all(named <= limit.keys() and {k: v for k, v in request.items() if k in named} in ({}, {k: limit[k] for k in named})
+           for request, limit in zip(requests, limits, strict=True)):  # fmt: skip
+        return "Guaranteed"
+    return "Burstable"
+
+
+def _admit_pod(spec: Body) -> None:
+    """What the admission plugins of a cluster add: service account, priority, tolerations of a node that is lost."""
+    spec.setdefault("serviceAccountName", "default")
+    spec["serviceAccount"] = spec["serviceAccountName"]
+    spec.setdefault("priority", 0)
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    tolerations = spec.setdefault("tolerations", [])
+    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
+        if not any(t.get("key") in (key, None) and t.get("effect", "NoExecute") == "NoExecute" for t in tolerations):
+            tolerations.append({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300})
+
+
+# ------------------------------------------------------------------ faults
+
+
+def faults_of(group: str, kind: str, body: Body, old: Body | None) -> list[Cause]:
+    """Every fault of a built-in object.
+
+    Args:
+        group: of its kind.
+        kind: its name.
+        body: new.
+        old: what it replaces; None for a create.
+    """
+    known = _VALIDATE.get((group, kind))
+    return known(body, old) if known is not None else []
+
+
+def metadata_faults(kind: str, body: Body, plain_name: bool) -> list[Cause]:
+    """Faults of the metadata.
+
+    Args:
+        kind: Services and Namespaces have stricter names, RBAC kinds looser ones.
+        body: the object.
+        plain_name: whether any path segment will do for a name.
+    """
+    metadata = body["metadata"]
+    name = metadata.get("name", "")
+    found: list[Cause] = []
+    if not name:
+        return [required("metadata.name", "name or generateName is required")]
+    if plain_name:
+        if name in (".", "..") or "/" in name or "%" in name:
+            found.append(wrong("metadata.name", name, "may not be '.', '..' or contain '/' or '%'"))
+    elif kind == "Namespace" or kind == "Service":
+        found += _named(name, LABEL, IN_LABEL, 63)
+    else:
+        found += _named(name, SUBDOMAIN, IN_SUBDOMAIN, 253)
+    found += _label_faults(metadata.get("labels") or {}, "metadata.labels")
+    for key in metadata.get("annotations") or {}:
+        if not LABEL_KEY.match(key.lower()):
+            found.append(wrong("metadata.annotations", key, IN_KEY))
+    for i, owner in enumerate(metadata.get("ownerReferences") or ()):
+        for needed in ("apiVersion", "kind", "name", "uid"):
+            if not owner.get(needed):
+                found.append(
+                    wrong(f"metadata.ownerReferences[{i}].{needed}", owner.get(needed, ""), "must not be empty")
+                )
+    if sum(bool(owner.get("controller")) for owner in metadata.get("ownerReferences") or ()) > 1:
+        found.append(
+            wrong(
+                "metadata.ownerReferences",
+                metadata["ownerReferences"],
+                "Only one reference can have Controller set to true.",
+            )
+        )
+    return found
+
+
+def _named(name: str, pattern: re.Pattern[str], text: str, most: int) -> list[Cause]:
+    found = []
+    if len(name) > most:
+        found.append(wrong("metadata.name", name, f"must be no more than {most} bytes"))
+    if not pattern.match(name):
+        found.append(wrong("metadata.name", name, text))
+    return found
+
+
+def _label_faults(labels: Body, path: str) -> list[Cause]:
+    found = []
+    for key, value in labels.items():
+        if not LABEL_KEY.match(key):
+            found.append(wrong(path, key, IN_KEY))
+        if len(value) > 63:
+            found.append(wrong(path, value, "must be no more than 63 bytes"))
+        elif not LABEL_VALUE.match(value):
+            found.append(wrong(path, value, IN_VALUE))
+    return found
+
+
+def _not_negative(body: Body, path: str) -> list[Cause]:
+    value: Any = body
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    bad = isinstance(value, int) and value < 0
+    return [wrong(path, value, "must be greater than or equal to 0")] if bad else []
+
+
+def _template_faults(body: Body, old: Body | None) -> list[Cause]:
+    """What Deployments and ReplicaSets share."""
+    spec = body["spec"]
+    found = _not_negative(body, "spec.replicas")
+    selector, template = spec.get("selector"), spec.get("template", {})
+    labels = template.get("metadata", {}).get("labels") or {}
+    if selector is None:
+        found.append(required("spec.selector"))
+        found.append(
+            wrong("spec.template.metadata.labels", labels or None, "`selector` does not match template `labels`")
+        )
+    elif not selector.get("matchLabels") and not selector.get("matchExpressions"):
+        found.append(wrong("spec.selector", selector, "empty selector is invalid for deployment"))
+    elif not matches_selector(selector, labels):
+        found.append(
+            wrong("spec.template.metadata.labels", labels or None, "`selector` does not match template `labels`")
+        )
+    if old is not None and old["spec"].get("selector") != selector:
+        found.append(wrong("spec.selector", selector, IMMUTABLE))
+    found += _label_faults(labels, "spec.template.labels")
+    found += _pod_spec_faults(template.get("spec", {}), "spec.template.spec")
+    policy = template.get("spec", {}).get("restartPolicy", "Always")
+    if policy != "Always":
+        found.append(unsupported_value("spec.template.spec.restartPolicy", policy, ["Always"]))
+    return found
+
+
+def _pod_spec_faults(spec: Body, path: str) -> list[Cause]:
+    found: list[Cause] = []
+    containers = spec.get("containers") or []
+    if not containers:
+        found.append(required(f"{path}.containers"))
+    seen: set[str] = set()
+    for i, container in enumerate(containers):
+        where, name = f"{path}.containers[{i}]", container.get("name", "")
+        if not name:
+            found.append(required(f"{where}.name"))
+        elif not LABEL.match(name):
+            found.append(wrong(f"{where}.name", name, IN_LABEL))
+        elif name in seen:
+            found.append(Cause(f"{where}.name", "FieldValueDuplicate", f'Duplicate value: "{name}"'))
+        seen.add(name)
+        if not container.get("image", "").strip():
+            found.append(required(f"{where}.image"))
+        for j, port in enumerate(container.get("ports", ())):
+            number = port.get("containerPort", 0)
+            if not 0 < number < 65536:
+                found.append(
+                    required(f"{where}.ports[{j}].containerPort") if number == 0
+                    else wrong(f"{where}.ports[{j}].containerPort", number, "must be between 1 and 65535, inclusive")
+                )  # fmt: skip
+    if spec.get("restartPolicy", "Always") not in ("Always", "OnFailure", "Never"):
+        found.append(
+            unsupported_value(f"{path}.restartPolicy", spec["restartPolicy"], ["Always", "OnFailure", "Never"])
+        )
+    grace = spec.get("terminationGracePeriodSeconds", 0)
+    if grace < 0:
+        found.append(wrong(f"{path}.terminationGracePeriodSeconds", grace, "must be greater than or equal to 0"))
+    return found
+
+
+_MAY_CHANGE = ("activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "schedulingGates")
+
+
+def _pod_faults(body: Body, old: Body | None) -> list[Cause]:
+    found = _pod_spec_faults(body["spec"], "spec")
+    if old is None:
+        return found
+    if _fixed(body["spec"]) != _fixed(old["spec"]):
+        found.append(prohibited("spec", (
+            "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
+            "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
+            "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+        )))  # fmt: skip
+    return found
+
+
+def _fixed(spec: Body) -> Body:
+    found = {key: value for key, value in spec.items() if key not in _MAY_CHANGE}
+    for name in ("containers", "initContainers"):
+        if name in found:
+            found[name] = [{k: v for k, v in each.items() if k != "image"} for each in found[name]]
+    return found
+
+
+def _service_faults(body: Body, old: Body | None) -> list[Cause]:
+    spec = body["spec"]
+    found: list[Cause] = []
+    kind = spec.get("type", "ClusterIP")
+    if kind not in ("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"):
+        found.append(unsupported_value("spec.type", kind, ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]))
+    ports = spec.get("ports") or []
+    if not ports and spec.get("clusterIP") != "None" and kind != "ExternalName":
+        found.append(required("spec.ports"))
+    for i, port in enumerate(ports):
+        number = port.get("port", 0)
+        if not 0 < number < 65536:
+            found.append(wrong(f"spec.ports[{i}].port", number, "must be between 1 and 65535, inclusive"))
+        if len(ports) > 1 and not port.get("name"):
+            found.append(required(f"spec.ports[{i}].name"))
+    if (
+        old is not None
+        and kind != "ExternalName"
+        and old["spec"].get("clusterIP") not in ("", None, spec.get("clusterIP"))
+    ):
+        found.append(wrong("spec.clusterIPs[0]", spec.get("clusterIP"), "may not change once set"))
+    return found
+
+
+def _budget_faults(body: Body, old: Body | None) -> list[Cause]:
+    spec = body["spec"]
+    if "minAvailable" in spec and "maxUnavailable" in spec:
+        return [wrong("spec", {k: spec[k] for k in ("minAvailable", "maxUnavailable")},
+                      "minAvailable and maxUnavailable cannot be both set")]  # fmt: skip
+    return _not_negative(body, "spec.minAvailable") + _not_negative(body, "spec.maxUnavailable")
+
+
+def _data_faults(body: Body, old: Body | None) -> list[Cause]:
+    found = []
+    for field in ("data", "binaryData"):
+        for key in body.get(field) or {}:
+            if not re.match(r"^[-._a-zA-Z0-9]+$", key) or len(key) > 253:
+                found.append(wrong(f"{field}[{key}]", key, (
+                    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or"
+                    " 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+                )))  # fmt: skip
+    if old is not None and old.get("immutable"):
+        if not body.get("immutable"):
+            found.append(prohibited("immutable", "field is immutable when `immutable` is set"))
+        if body.get("data") != old.get("data"):
+            found.append(prohibited("data", "field is immutable when `immutable` is set"))
+    return found
+
+
+def _secret_faults(body: Body, old: Body | None) -> list[Cause]:
+    found = _data_faults(body, old)
+    if old is not None and body.get("type") != old.get("type"):
+        found.append(wrong("type", body.get("type"), IMMUTABLE))
+    return found
+
+
+def _lease_faults(body: Body, old: Body | None) -> list[Cause]:
+    seconds = body.get("spec", {}).get("leaseDurationSeconds")
+    return (
+        [wrong("spec.leaseDurationSeconds", seconds, "must be greater than 0")]
+        if seconds is not None and seconds <= 0
+        else []
+    )
+
+
+def _role_binding_faults(body: Body, old: Body | None) -> list[Cause]:
+    if old is not None and body.get("roleRef") != old.get("roleRef"):
+        return [wrong("roleRef", body.get("roleRef"), "cannot change roleRef")]
+    return []
+
+
+def _definition_faults(body: Body, old: Body | None) -> list[Cause]:
+    spec, found = body["spec"], []
+    name, wanted = (
+        body["metadata"].get("name", ""),
+        f"{spec.get('names', {}).get('plural', '')}.{spec.get('group', '')}",
+    )
+    if name != wanted:
+        found.append(wrong("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
+    if spec.get("scope") not in ("Cluster", "Namespaced"):
+        found.append(unsupported_value("spec.scope", spec.get("scope", ""), ["Cluster", "Namespaced"]))
+    versions = spec.get("versions") or []
+    if not versions:
+        found.append(required("spec.versions"))
+    if sum(bool(version.get("storage")) for version in versions) != 1:
+        found.append(wrong("spec.versions", "", "must have exactly one version marked as storage version"))
+    for i, version in enumerate(versions):
+        if not (version.get("schema") or {}).get("openAPIV3Schema"):
+            found.append(required(f"spec.versions[{i}].schema.openAPIV3Schema", "schemas are required"))
+    if not spec.get("names", {}).get("kind"):
+        found.append(required("spec.names.kind"))
+    if old is not None and old["spec"].get("scope") != spec.get("scope"):
+        found.append(wrong("spec.scope", spec.get("scope"), IMMUTABLE))
+    return found
+
+
+_VALIDATE: dict[tuple[str, str], Callable[[Body, Body | None], list[Cause]]] = {
+    ("apps", "Deployment"): _template_faults,
+    ("apps", "ReplicaSet"): _template_faults,
+    ("", "Pod"): _pod_faults,
+    ("", "Service"): _service_faults,
+    ("", "ConfigMap"): _data_faults,
+    ("", "Secret"): _secret_faults,
+    ("policy", "PodDisruptionBudget"): _budget_faults,
+    ("coordination.k8s.io", "Lease"): _lease_faults,
+    ("rbac.authorization.k8s.io", "RoleBinding"): _role_binding_faults,
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _role_binding_faults,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition_faults,
+}

@@ -1,0 +1,154 @@
+"""The three patches that are no apply: JSON patch (RFC 6902), merge patch (RFC 7386) and the strategic merge patch of built-in kinds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonpatch
+from jsonpointer import JsonPointerException
+
+from spiko_local.apiserver import schema as s
+from spiko_local.apiserver.schema import Node
+from spiko_local.apiserver.statuses import StatusError, bad_request
+
+MOST_OPERATIONS = 10_000
+DIRECTIVE, ORDER, DELETE_LIST, RETAIN = "$patch", "$setElementOrder/", "$deleteFromPrimitiveList/", "$retainKeys"
+
+
+def json_patch(body: dict[str, Any], patch: Any) -> Any:
+    """Apply a JSON patch.
+
+    Raises:
+        StatusError: 400, it is none; 422, it does not fit the object; 413, too many operations.
+    """
+    if not isinstance(patch, list) or not all(isinstance(each, dict) for each in patch):
+        raise bad_request("error decoding patch: a JSON patch is a list of operations")
+    if len(patch) > MOST_OPERATIONS:
+        raise StatusError(
+            413,
+            "RequestEntityTooLarge",
+            f"The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {len(patch)}",
+        )
+    try:
+        return jsonpatch.apply_patch(body, patch)
+    except (jsonpatch.JsonPatchTestFailed, jsonpatch.JsonPatchConflict, JsonPointerException) as error:
+        raise StatusError(
+            422, "Invalid", "the server rejected our request due to an error in our request", {}
+        ) from error
+    except (jsonpatch.JsonPatchException, TypeError, KeyError, ValueError) as error:
+        raise bad_request(f"error decoding patch: {error}") from error
+
+
+def merge_patch(body: Any, patch: Any) -> Any:
+    """Apply a merge patch.
+
+    >>> merge_patch({"a": {"b": 1, "c": 2}}, {"a": {"b": None}, "d": {"e": None}})
+    {'a': {'c': 2}, 'd': {}}
+    """
+    if not isinstance(patch, dict):
+        return patch
+    found = dict(body) if isinstance(body, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            found.pop(name, None)
+        else:
+            found[name] = merge_patch(found.get(name), value)
+    return found
+
+
+def strategic_patch(node: Node, body: dict[str, Any], patch: Any) -> dict[str, Any]:
+    """Apply a strategic merge patch: lists that have a merge key are merged item by item.
+
+    Raises:
+        StatusError: 400, the patch does not fit the schema.
+    """
+    if not isinstance(patch, dict):
+        raise bad_request("error decoding patch: a strategic merge patch is an object")
+    return _merge_map(node, body, patch)
+
+
+def _merge_map(node: Node, body: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    directive = patch.get(DIRECTIVE)
+    plain = {key: value for key, value in patch.items() if key != DIRECTIVE}
+    if directive == "replace":
+        return plain
+    if directive == "delete":
+        return {}
+    if directive not in (None, "merge"):
+        raise bad_request(f"Unknown patch type found: {directive}")
+    found = dict(body)
+    if RETAIN in plain:
+        keep = set(plain.pop(RETAIN))
+        found = {key: value for key, value in found.items() if key in keep}
+    orders = {key.removeprefix(ORDER): plain.pop(key) for key in list(plain) if key.startswith(ORDER)}
+    for key in [key for key in plain if key.startswith(DELETE_LIST)]:
+        name, gone = key.removeprefix(DELETE_LIST), plain.pop(key)
+        found[name] = [each for each in found.get(name, ()) if each not in gone]
+    for name, value in plain.items():
+        if value is None:
+            found.pop(name, None)
+            continue
+        child = node.field(name) or s.UNTYPED
+        found[name] = _merge_value(child, found.get(name), value, orders.pop(name, None))
+    for name, order in orders.items():
+        if isinstance(found.get(name), list):
+            found[name] = _sort(node.field(name) or s.UNTYPED, found[name], order, found[name])
+    return found
+
+
+def _merge_value(node: Node, old: Any, new: Any, order: list[Any] | None) -> Any:
+    if isinstance(new, dict):
+        replaced = "replace" in node.strategies and DIRECTIVE not in new
+        return _merge_map(node, old if isinstance(old, dict) and not replaced else {}, new)
+    if isinstance(new, list) and "merge" in node.strategies:
+        before = old if isinstance(old, list) else []
+        if node.merge_key is None:
+            merged = before + [each for each in new if each not in before]
+        else:
+            merged = _merge_items(node, before, new, node.merge_key)
+        return _sort(node, merged, order if order is not None else new, before)
+    return new
+
+
+def _merge_items(node: Node, old: list[Any], new: list[Any], key: str) -> list[Any]:
+    element = node.element or s.UNTYPED
+    found = list(old)
+    if any(isinstance(item, dict) and set(item) == {DIRECTIVE} and item[DIRECTIVE] == "replace" for item in new):
+        return [item for item in new if DIRECTIVE not in item]
+    for item in new:
+        if not isinstance(item, dict) or key not in item:
+            raise bad_request(f"map: {json.dumps(item)} does not contain declared merge key: {key}")
+        directive = item.get(DIRECTIVE)
+        at = next((i for i, each in enumerate(found) if each.get(key) == item[key]), None)
+        if directive == "delete":
+            found = [each for each in found if each.get(key) != item[key]]
+        elif at is None:
+            found.append(_merge_map(element, {}, item))
+        else:
+            found[at] = _merge_map(element, found[at], item)
+    return found
+
+
+def _sort(node: Node, items: list[Any], order: list[Any], before: list[Any]) -> list[Any]:
+    """By the patch's order; what only the server has keeps its place before whatever followed it."""
+    key = node.merge_key
+
+    def name(item: Any) -> str:
+        return json.dumps(item.get(key) if key is not None and isinstance(item, dict) else item)
+
+    wanted = {name(item): number for number, item in enumerate(order)}
+    patched = sorted((item for item in items if name(item) in wanted), key=lambda item: wanted[name(item)])
+    server = [item for item in items if name(item) not in wanted]
+    places = {name(item): number for number, item in enumerate(before)}
+    found: list[Any] = []
+    i = j = 0
+    while i < len(patched) and j < len(server):
+        mine, theirs = places.get(name(patched[i])), places.get(name(server[j]))
+        if mine is not None and theirs is not None and theirs < mine:
+            found.append(server[j])
+            j += 1
+        else:
+            found.append(patched[i])
+            i += 1
+    return [*found, *patched[i:], *server[j:]]

@@ -1,0 +1,134 @@
+"""Label and field selectors of a query."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from spiko_local.apiserver.statuses import bad_request
+
+Body = dict[str, Any]
+Test = Callable[[Body], bool]
+_KEY = r"(?:[A-Za-z0-9][-A-Za-z0-9_.]*/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
+_SET = re.compile(rf"^\s*({_KEY})\s+(in|notin)\s*\(([^()]*)\)\s*$")
+_EQUAL = re.compile(rf"^\s*({_KEY})\s*(==|=|!=)\s*([-A-Za-z0-9_.]*)\s*$")
+_MORE = re.compile(rf"^\s*({_KEY})\s*(<|>)\s*(-?\d+)\s*$")
+_EXISTS = re.compile(rf"^\s*(!?)\s*({_KEY})\s*$")
+FIELDS = {
+    ("", "pods"): {
+        "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
+        "status.phase", "status.podIP", "status.nominatedNodeName",
+    },
+    ("", "events"): {
+        "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
+        "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
+        "reportingComponent", "source", "type",
+    },
+    ("", "nodes"): {"spec.unschedulable"},
+    ("", "namespaces"): {"status.phase"},
+    ("", "secrets"): {"type"},
+    ("", "services"): {"spec.clusterIP", "spec.type"},
+    ("apps", "replicasets"): {"status.replicas"},
+}  # fmt: skip
+
+
+def label_selector(text: str) -> Test:
+    """A test of an object's labels.
+
+    Raises:
+        StatusError: 400, it cannot be read.
+
+    >>> test = label_selector("a=b,c notin (d,e),!f")
+    >>> test({"metadata": {"labels": {"a": "b"}}}), test({"metadata": {"labels": {"a": "b", "c": "d"}}})
+    (True, False)
+    """
+    tests = [_label_test(part, text) for part in _split(text)]
+
+    def matches(body: Body) -> bool:
+        labels = body["metadata"].get("labels") or {}
+        return all(test(labels) for test in tests)
+
+    return matches
+
+
+def _split(text: str) -> list[str]:
+    return [part for part in re.split(r",(?![^()]*\))", text) if part.strip()]
+
+
+def _label_test(part: str, text: str) -> Callable[[dict[str, str]], bool]:
+    if match := _SET.match(part):
+        key, operator, values = match[1], match[2], {value.strip() for value in match[3].split(",")}
+        if operator == "in":
+            return lambda labels: labels.get(key) in values
+        return lambda labels: labels.get(key) not in values
+    if match := _EQUAL.match(part):
+        key, operator, value = match[1], match[2], match[3]
+        if operator == "!=":
+            return lambda labels: labels.get(key) != value
+        return lambda labels: labels.get(key) == value
+    if match := _MORE.match(part):
+        key, operator, limit = match[1], match[2], int(match[3])
+        return lambda labels: key in labels and _beyond(labels[key], operator, limit)
+    if match := _EXISTS.match(part):
+        absent, key = bool(match[1]), match[2]
+        return lambda labels: (key not in labels) if absent else (key in labels)
+    raise bad_request(f'unable to parse requirement: {part.strip()!r} in the label selector "{text}"')
+
+
+def _beyond(value: str, operator: str, limit: int) -> bool:
+    try:
+        return int(value) > limit if operator == ">" else int(value) < limit
+    except ValueError:
+        return False
+
+
+def field_selector(kind: tuple[str, str], text: str, selectable: tuple[str, ...] = ()) -> Test:
+    """A test of an object's fields.
+
+    Args:
+        kind: group and plural.
+        text: `metadata.name=a,spec.nodeName!=b`.
+        selectable: paths that a custom kind allows.
+
+    Raises:
+        StatusError: 400, it cannot be read, or names a field that the kind does not select by.
+    """
+    tests = []
+    known = {"metadata.name", "metadata.namespace", *FIELDS.get(kind, ()), *selectable}
+    for part in (part for part in text.split(",") if part.strip()):
+        match = re.match(r"^\s*([^=!]+?)\s*(==|=|!=)\s*(.*?)\s*$", part)
+        if match is None:
+            raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
+        path, equal, value = match[1], match[2] != "!=", match[3]
+        if path not in known:
+            raise bad_request(f"field label not supported: {path}")
+        tests.append((tuple(path.split(".")), equal, value))
+    return lambda body: all((_at(body, path) == value) == equal for path, equal, value in tests)
+
+
+def _at(body: Body, path: tuple[str, ...]) -> str:
+    value: Any = body
+    if path == ("source",):
+        return str(body.get("source", {}).get("component") or body.get("reportingComponent") or "")
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    if value is None:
+        return "false" if path[-1] in ("unschedulable", "hostNetwork") else ("0" if path[-1] == "replicas" else "")
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def matches_selector(selector: Body | None, labels: dict[str, str]) -> bool:
+    """A LabelSelector of a spec: none matches nothing, an empty one everything."""
+    if selector is None:
+        return False
+    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
+        return False
+    for each in selector.get("matchExpressions") or ():
+        value, values = labels.get(each["key"]), each.get("values") or ()
+        good = {
+            "In": value in values, "NotIn": value not in values, "Exists": value is not None, "DoesNotExist": value is None,
+        }[each["operator"]]  # fmt: skip
+        if not good:
+            return False
+    return True

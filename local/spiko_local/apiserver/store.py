@@ -1,0 +1,234 @@
+"""The objects, their versions and their history: one counter for all, a watch that misses nothing, a file that survives `kill -9`.
+
+Everything is in memory as well as in SQLite. A write goes to SQLite first, in one transaction with the counter; the process may be killed
+at any moment after it (no fsync: the machine may not). Objects that are in here are never changed in place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+Body = dict[str, Any]
+Kind = tuple[str, str]  # group and plural
+ADDED, MODIFIED, DELETED, BOOKMARK = "ADDED", "MODIFIED", "DELETED", "BOOKMARK"
+HISTORY = 20_000  # events that a watch can go back; more than an architecture of 1,000 pods makes while it starts
+QUEUE = 50_000  # events that a watcher may be behind before it is told to list again
+
+
+class Entry:
+    """One object at one version."""
+
+    __slots__ = ("_raw", "body", "revision")
+
+    def __init__(self, body: Body, revision: int, raw: bytes | None = None) -> None:
+        self.body, self.revision, self._raw = body, revision, raw
+
+    @property
+    def raw(self) -> bytes:
+        """As JSON; encoded once however many read it."""
+        if self._raw is None:
+            self._raw = orjson.dumps(self.body)
+        return self._raw
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change."""
+
+    revision: int
+    kind: Kind
+    namespace: str
+    type: str
+    entry: Entry
+    before: Entry | None
+
+
+class Watcher:
+    """Events of one kind, in order; iterate, and close when done.
+
+    Args:
+        close: takes it off the store's list.
+    """
+
+    def __init__(self, close: Callable[[Watcher], None]) -> None:
+        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._close = close
+        self.behind = False
+
+    def put(self, event: Event) -> None:
+        """Called by the store."""
+        if self._queue.qsize() >= QUEUE:
+            self.behind = True
+            self._queue.put_nowait(None)
+        elif not self.behind:
+            self._queue.put_nowait(event)
+
+    def end(self) -> None:
+        """The kind is no longer served, or the server stops."""
+        self._queue.put_nowait(None)
+
+    async def next(self) -> Event | None:
+        """The next event; None at the end."""
+        return await self._queue.get()
+
+    def ready(self) -> Iterator[Event | None]:
+        """Events that wait already."""
+        while not self._queue.empty():
+            yield self._queue.get_nowait()
+
+    def close(self) -> None:
+        """No more events."""
+        self._close(self)
+
+
+class Store:
+    """All objects.
+
+    Args:
+        path: of the SQLite file; None keeps nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._db = sqlite3.connect(":memory:" if path is None else path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=OFF")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS objects (api TEXT, plural TEXT, namespace TEXT, name TEXT, revision INTEGER, body BLOB,"
+            " PRIMARY KEY (api, plural, namespace, name)) WITHOUT ROWID"
+        )
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS counter (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER)"
+        )
+        self._kinds: dict[Kind, dict[tuple[str, str], Entry]] = {}
+        self._watchers: dict[Kind, set[Watcher]] = {}
+        self._history: list[Event] = []
+        self.revision = self._load()
+        self.oldest = self.revision  # a watch can begin here or later
+        self.listeners: list[Callable[[Event], None]] = []
+
+    def _load(self) -> int:
+        for api, plural, namespace, name, revision, raw in self._db.execute("SELECT * FROM objects"):
+            self._kinds.setdefault((api, plural), {})[namespace, name] = Entry(orjson.loads(raw), revision, raw)
+        row = self._db.execute("SELECT revision FROM counter").fetchone()
+        return int(row[0]) if row else 1
+
+    def end(self) -> None:
+        """End all watches."""
+        for watchers in self._watchers.values():
+            for watcher in watchers:
+                watcher.end()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    # ------------------------------------------------------------------ reading
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Entry | None:
+        """One object."""
+        return self._kinds.get(kind, {}).get((namespace, name))
+
+    def entries(self, kind: Kind, namespace: str = "") -> list[Entry]:
+        """All of a kind, or of a namespace, in the order of their names."""
+        found = self._kinds.get(kind, {})
+        keys = sorted(found) if not namespace else sorted(key for key in found if key[0] == namespace)
+        return [found[key] for key in keys]
+
+    def each(self, kind: Kind) -> Iterable[Entry]:
+        """All of a kind in no order; must not be written while it is read."""
+        return self._kinds.get(kind, {}).values()
+
+    def kinds(self) -> list[Kind]:
+        """Kinds with objects."""
+        return [kind for kind, entries in self._kinds.items() if entries]
+
+    # ------------------------------------------------------------------ writing
+
+    def put(self, kind: Kind, namespace: str, name: str, body: Body) -> Entry:
+        """Create or replace; the body gets its resourceVersion here."""
+        revision = self.revision + 1
+        head = {name: body[name] for name in ("apiVersion", "kind") if name in body}
+        body = head | body | {"metadata": body["metadata"] | {"resourceVersion": str(revision)}}
+        entry = Entry(body, revision)
+        entries = self._kinds.setdefault(kind, {})
+        before = entries.get((namespace, name))
+        with self._transaction(revision):
+            self._db.execute(
+                "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)",
+                (*kind, namespace, name, revision, entry.raw),
+            )
+        entries[namespace, name] = entry
+        self._tell(Event(revision, kind, namespace, ADDED if before is None else MODIFIED, entry, before))
+        return entry
+
+    def remove(self, kind: Kind, namespace: str, name: str) -> Entry:
+        """Delete; the last state carries the version of its end."""
+        revision = self.revision + 1
+        before = self._kinds[kind][namespace, name]
+        with self._transaction(revision):
+            self._db.execute(
+                "DELETE FROM objects WHERE api = ? AND plural = ? AND namespace = ? AND name = ?",
+                (*kind, namespace, name),
+            )
+        del self._kinds[kind][namespace, name]
+        last = Entry(before.body | {"metadata": before.body["metadata"] | {"resourceVersion": str(revision)}}, revision)
+        self._tell(Event(revision, kind, namespace, DELETED, last, before))
+        return last
+
+    def _transaction(self, revision: int) -> _Transaction:
+        return _Transaction(self._db, revision)
+
+    def _tell(self, event: Event) -> None:
+        self.revision = event.revision
+        self._history.append(event)
+        if len(self._history) > HISTORY * 5 // 4:
+            del self._history[:-HISTORY]
+            self.oldest = self._history[0].revision - 1
+        for watcher in self._watchers.get(event.kind, ()):
+            watcher.put(event)
+        for listener in self.listeners:
+            listener(event)
+
+    # ------------------------------------------------------------------ watching
+
+    def watch(self, kind: Kind, after: int) -> Watcher | None:
+        """Events after a version, past and future; None if that is too long ago."""
+        if after < self.oldest:
+            return None
+        watchers = self._watchers.setdefault(kind, set())
+        watcher = Watcher(watchers.discard)
+        for event in self._history[bisect_right(self._history, after, key=lambda event: event.revision) :]:
+            if event.kind == kind:
+                watcher.put(event)
+        watchers.add(watcher)
+        return watcher
+
+    def end_watches(self, kind: Kind) -> None:
+        """The kind is gone."""
+        for watcher in self._watchers.get(kind, ()):
+            watcher.end()
+
+
+class _Transaction:
+    """The counter moves with what it counts."""
+
+    def __init__(self, db: sqlite3.Connection, revision: int) -> None:
+        self._db, self._revision = db, revision
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self._db.execute("INSERT OR REPLACE INTO counter VALUES (1, ?)", (self._revision,))
+            self._db.execute("COMMIT")
+        else:
+            self._db.execute("ROLLBACK")

@@ -1,0 +1,527 @@
+"""Create, read, update, patch and delete: what every write goes through, in Kubernetes' order, and nothing of HTTP.
+
+Read -> prune -> defaults -> what the kind keeps and clears -> owners of fields -> validation -> rules -> store. All of it is synchronous: on
+one event loop a request is atomic, and no lock is needed.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from spiko_local.apiserver import customs, kinds, managers, patches, statuses
+from spiko_local.apiserver.catalog import Catalog, Resource
+from spiko_local.apiserver.decode import decode
+from spiko_local.apiserver.defaults import set_defaults
+from spiko_local.apiserver.managers import Writer
+from spiko_local.apiserver.statuses import Cause, StatusError, bad_request
+from spiko_local.apiserver.store import Body, Entry, Store
+
+NAMESPACES = ("", "namespaces")
+SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
+MOST_UPDATES = 5  # a patch is tried again if the object has moved; here it cannot, but a hook may move it
+PLAIN_NAMES = {"rbac.authorization.k8s.io"}
+STRATEGIC, MERGE, JSON, APPLY = (
+    "application/strategic-merge-patch+json", "application/merge-patch+json", "application/json-patch+json",
+    "application/apply-patch+yaml",
+)  # fmt: skip
+NAMES_KEPT = (
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "namespace",
+    "name",
+)
+
+
+@dataclass
+class Options:
+    """What the query and the headers of a write say.
+
+    Args:
+        manager: who writes; the user agent's first word if the query names nobody.
+        dry_run: change nothing.
+        strict: of unknown fields: Ignore, Warn, Strict.
+        force: of an apply.
+        warnings: filled with what the answer should warn of.
+    """
+
+    manager: str = "unknown"
+    dry_run: bool = False
+    strict: str = "Warn"
+    force: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One object, or one of its subresources."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    subresource: str = ""
+
+
+class Verbs:
+    """Writes and single reads.
+
+    Args:
+        store: the objects.
+        catalog: the kinds.
+        now: RFC 3339 in seconds, UTC.
+        random_source: of names; None draws for real.
+    """
+
+    def __init__(
+        self, store: Store, catalog: Catalog, now: Callable[[], str], random_source: random.Random | None = None
+    ) -> None:
+        self.store, self.catalog, self.now = store, catalog, now
+        self._random = random_source or random.SystemRandom()
+
+    # ------------------------------------------------------------------ reading
+
+    def get(self, at: Target) -> Entry:
+        """One object.
+
+        Raises:
+            StatusError: 404.
+        """
+        entry = self.store.get(at.resource.key, at.namespace, at.name)
+        if entry is None:
+            raise statuses.not_found(at.resource.group, at.resource.plural, at.name)
+        return entry
+
+    # ------------------------------------------------------------------ create
+
+    def create(self, resource: Resource, namespace: str, body: Body, options: Options) -> Body:
+        """Create an object.
+
+        Raises:
+            StatusError: it is refused.
+        """
+        body = self._identify(resource, namespace, body)
+        metadata = body["metadata"]
+        if metadata.get("resourceVersion"):
+            raise bad_request("resourceVersion should not be set on objects to be created")
+        if not metadata.get("name") and metadata.get("generateName"):
+            metadata["name"] = metadata["generateName"][:58] + "".join(self._random.choices(SUFFIX, k=5))
+        at = Target(resource, namespace, metadata.get("name", ""))
+        body = self._read(resource, body, options)
+        return self._create(at, body, options, None)
+
+    def _create(self, at: Target, body: Body, options: Options, owners: list[managers.Manager] | None) -> Body:
+        resource = at.resource
+        self._check_namespace(resource, at.namespace)
+        metadata = {
+            k: v
+            for k, v in body["metadata"].items()
+            if k not in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+        }
+        metadata |= {
+            "uid": str(uuid.UUID(int=self._random.getrandbits(128), version=4)),
+            "creationTimestamp": self.now(),
+        }
+        metadata.pop("generation", None)
+        body = body | {"metadata": metadata}
+        if resource.custom is None:
+            body = kinds.prepare_create(resource.group, resource.kind, body)
+            self._allot(resource, body)
+        else:
+            metadata["generation"] = 1
+            if "status" in resource.subresources:
+                body.pop("status", None)
+        if owners is None:
+            body = managers.track_update(resource.node, None, body, self._writer(at, options))
+        else:
+            body = managers.write_managers(body, owners)
+        self._validate(at, body, None)
+        if self.store.get(resource.key, at.namespace, at.name) is not None:
+            raise statuses.already_exists(resource.group, resource.plural, at.name)
+        if options.dry_run:
+            return body
+        return self.store.put(resource.key, at.namespace, at.name, body).body
+
+    def _check_namespace(self, resource: Resource, namespace: str) -> None:
+        if not resource.namespaced:
+            return
+        found = self.store.get(NAMESPACES, "", namespace)
+        if found is None:
+            raise statuses.not_found("", "namespaces", namespace)
+        if found.body["metadata"].get("deletionTimestamp"):
+            error = statuses.forbidden(
+                resource.group,
+                resource.plural,
+                "",
+                f"unable to create new content in namespace {namespace} because it is being terminated",
+            )
+            error.details = (error.details or {}) | {
+                "causes": [
+                    {
+                        "reason": "NamespaceTerminating",
+                        "message": f"namespace {namespace} is being terminated",
+                        "field": "metadata.namespace",
+                    }
+                ]
+            }
+            raise error
+
+    def _allot(self, resource: Resource, body: Body) -> None:
+        """A Service's cluster address: names are what matters here, so any free one will do."""
+        if resource.key != ("", "services") or body["spec"].get("type") == "ExternalName":
+            return
+        spec = body["spec"]
+        if not spec.get("clusterIP"):
+            taken = {entry.body["spec"].get("clusterIP") for entry in self.store.each(resource.key)}
+            free = (f"10.96.{n >> 8}.{n & 255}" for n in iter(lambda: self._random.randrange(2, 65_000), 0))
+            spec["clusterIP"] = next(address for address in free if address not in taken)
+        spec.setdefault("clusterIPs", [spec["clusterIP"]])
+        spec.setdefault("ipFamilies", ["IPv4"])
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
+
+    # ------------------------------------------------------------------ update
+
+    def update(self, at: Target, body: Body, options: Options) -> tuple[Body, bool]:
+        """Replace an object, or its status; says whether it was created.
+
+        Raises:
+            StatusError: it is refused.
+        """
+        body = self._identify(at.resource, at.namespace, body)
+        if not body["metadata"].get("name"):
+            body["metadata"]["name"] = at.name
+        if body["metadata"]["name"] != at.name:
+            raise bad_request(
+                f"the name of the object ({body['metadata']['name']}) does not match the name on the URL ({at.name})"
+            )
+        old = self.get(at)
+        version = body["metadata"].get("resourceVersion")
+        if not version and (at.resource.custom is not None or at.resource.key in (("coordination.k8s.io", "leases"),)):
+            raise self._invalid(
+                at,
+                [
+                    statuses.Cause(
+                        "metadata.resourceVersion",
+                        "FieldValueInvalid",
+                        "Invalid value: 0: must be specified for an update",
+                    )
+                ],
+            )
+        self._check_version(at, old, version)
+        self._check_uid(at, old, body["metadata"].get("uid"))
+        return self._replace(at, old, self._read(at.resource, body, options), options, None), False
+
+    def _check_version(self, at: Target, old: Entry, version: str | None) -> None:
+        if version and version not in (str(old.revision), "0"):
+            raise statuses.conflict(at.resource.group, at.resource.plural, at.name)
+
+    def _check_uid(self, at: Target, old: Entry, uid: str | None) -> None:
+        real = old.body["metadata"].get("uid")
+        if uid and uid != real:
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {real}"
+            raise statuses.conflict(at.resource.group, at.resource.plural, at.name, why)
+
+    def _replace(
+        self, at: Target, old: Entry, body: Body, options: Options, owners: list[managers.Manager] | None
+    ) -> Body:
+        """What PUT and every patch end in; `body` has been read."""
+        resource, was = at.resource, old.body
+        kept = {key: was["metadata"][key] for key in NAMES_KEPT if key in was["metadata"]}
+        body = body | {"metadata": {k: v for k, v in body["metadata"].items() if k not in NAMES_KEPT} | kept}
+        body["metadata"].pop("selfLink", None)
+        if resource.custom is None:
+            body = kinds.prepare_update(resource.group, resource.kind, body, was, at.subresource)
+        else:
+            body = _prepare_custom(resource, body, was, at.subresource)
+        body["metadata"]["resourceVersion"] = was["metadata"]["resourceVersion"]
+        if owners is None:
+            body = managers.track_update(resource.node, was, body, self._writer(at, options))
+        else:
+            body = managers.write_managers(body, owners)
+        if body == was:
+            return was
+        self._validate(at, body, was)
+        if body["metadata"].get("deletionTimestamp"):
+            added = set(body["metadata"].get("finalizers") or ()) - set(was["metadata"].get("finalizers") or ())
+            if added:
+                text = f"no new finalizers can be added if the object is being deleted, found new finalizers {sorted(added)!r}"
+                raise self._invalid(at, [statuses.prohibited("metadata.finalizers", text)])
+        if options.dry_run:
+            return body
+        if _finished(resource, body):
+            self.store.put(resource.key, at.namespace, at.name, body)
+            return self.store.remove(resource.key, at.namespace, at.name).body
+        return self.store.put(resource.key, at.namespace, at.name, body).body
+
+    # ------------------------------------------------------------------ patch
+
+    def patch(self, at: Target, kind: str, patch: Any, options: Options) -> tuple[Body, bool]:
+        """Patch an object; says whether an apply created it.
+
+        Args:
+            at: which.
+            kind: the patch's media type.
+            patch: read from JSON or YAML.
+            options: of the request.
+
+        Raises:
+            StatusError: it is refused.
+        """
+        if kind == APPLY:
+            return self._apply(at, patch, options)
+        old = self.get(at)
+        if kind == JSON:
+            body = patches.json_patch(old.body, patch)
+        elif kind == MERGE:
+            body = patches.merge_patch(old.body, patch)
+        elif at.resource.custom is None:
+            body = patches.strategic_patch(at.resource.node, old.body, patch)
+        else:
+            raise statuses.unsupported(kind, [JSON, MERGE, APPLY])
+        body = self._identify(at.resource, at.namespace, body)
+        if body["metadata"].get("name") != at.name:
+            raise bad_request(
+                f"the name of the object ({body['metadata'].get('name', '')}) does not match the name on the URL ({at.name})"
+            )
+        self._check_version(at, old, body["metadata"].get("resourceVersion"))
+        self._check_uid(at, old, body["metadata"].get("uid"))
+        return self._replace(at, old, self._read(at.resource, body, options), options, None), False
+
+    def _apply(self, at: Target, config: Any, options: Options) -> tuple[Body, bool]:
+        resource = at.resource
+        if not isinstance(config, dict):
+            raise bad_request("error decoding YAML: an apply configuration is an object")
+        config = self._identify(resource, at.namespace, config)
+        if config["metadata"].get("managedFields") is not None:
+            raise bad_request("metadata.managedFields must be nil")
+        if config["metadata"].setdefault("name", at.name) != at.name:
+            raise bad_request(
+                f"the name of the object ({config['metadata']['name']}) does not match the name on the URL ({at.name})"
+            )
+        old = self.store.get(resource.key, at.namespace, at.name)
+        if old is None and at.subresource:
+            raise statuses.not_found(resource.group, resource.plural, at.name)
+        if old is not None:
+            self._check_version(at, old, config["metadata"].get("resourceVersion"))
+            self._check_uid(at, old, config["metadata"].get("uid"))
+        elif config["metadata"].get("uid"):
+            raise statuses.conflict(resource.group, resource.plural, at.name, "uid mismatch: the provided object specified uid"
+                                    f" {config['metadata']['uid']}, and no existing object was found")  # fmt: skip
+        self._read(
+            resource, config, options
+        )  # wrong types and unknown fields are the configuration's, not the merged object's
+        config = {key: value for key, value in config.items() if value is not None}
+        live = old.body if old is not None else {}
+        writer = self._writer(at, options)
+        merged, owners = managers.apply(resource.node, live, config, writer, options.force)
+        body = self._read(resource, merged, Options(strict="Ignore"))
+        if old is not None:
+            return self._replace(at, old, body, options, owners), False
+        return self._create(at, body, options, owners), True
+
+    # ------------------------------------------------------------------ delete
+
+    def delete(self, at: Target, wanted: Mapping[str, Any], options: Options) -> tuple[Body, bool]:
+        """Delete an object; says whether it is gone already.
+
+        Args:
+            at: which.
+            wanted: DeleteOptions.
+            options: of the request.
+
+        Raises:
+            StatusError: it is not there, or a precondition does not hold.
+        """
+        resource, entry = at.resource, self.get(at)
+        conditions = wanted.get("preconditions") or {}
+        self._check_uid(at, entry, conditions.get("uid"))
+        if conditions.get("resourceVersion") and conditions["resourceVersion"] != str(entry.revision):
+            why = (f"Precondition failed: ResourceVersion in precondition: {conditions['resourceVersion']}, ResourceVersion in object meta:"
+                   f" {entry.revision}")  # fmt: skip
+            raise statuses.conflict(resource.group, resource.plural, at.name, why)
+        body = entry.body
+        grace = _grace(resource, body, wanted)
+        finalizers = _finalizers(body, wanted)
+        gone = (
+            grace == 0
+            and not finalizers
+            and not (resource.key == NAMESPACES and body.get("spec", {}).get("finalizers"))
+        )
+        if gone:
+            return (body if options.dry_run else self.store.remove(resource.key, at.namespace, at.name).body), True
+        metadata = dict(body["metadata"])
+        if (
+            "deletionTimestamp" in metadata
+            and metadata.get("deletionGracePeriodSeconds", 0) <= grace
+            and finalizers == metadata.get("finalizers", [])
+        ):
+            return body, False
+        began = metadata.get("deletionTimestamp")
+        if began is None or grace < metadata.get("deletionGracePeriodSeconds", 0):
+            metadata["deletionTimestamp"] = later(self.now(), grace)
+            metadata["deletionGracePeriodSeconds"] = grace
+            if began is None and "generation" in metadata:
+                metadata["generation"] += 1
+        if finalizers:
+            metadata["finalizers"] = finalizers
+        else:
+            metadata.pop("finalizers", None)
+        body = body | {"metadata": metadata}
+        if resource.key == NAMESPACES:
+            body["status"] = body.get("status", {}) | {"phase": "Terminating"}
+        if options.dry_run:
+            return body, False
+        return self.store.put(resource.key, at.namespace, at.name, body).body, False
+
+    # ------------------------------------------------------------------ shared
+
+    def _writer(self, at: Target, options: Options) -> Writer:
+        resource = at.resource
+        reset = kinds.reset_fields(resource.group, resource.kind, at.subresource, resource.custom is not None)
+        if resource.custom is not None and not at.subresource and "status" not in resource.subresources:
+            reset = ()
+        return Writer(options.manager, resource.api_version, at.subresource, self.now(), reset)
+
+    def _identify(self, resource: Resource, namespace: str, body: Any) -> Body:
+        """Check apiVersion, kind and namespace against the path, and fill them in."""
+        if not isinstance(body, dict):
+            raise bad_request(
+                f"couldn't get version/kind; json parse error: json: cannot unmarshal {_type(body)} into an object"
+            )
+        version, kind = body.get("apiVersion") or resource.api_version, body.get("kind") or resource.kind
+        if kind != resource.kind:
+            raise bad_request(f'{kind} in version "{version.split("/")[-1]}" cannot be handled as a {resource.kind}')
+        if version != resource.api_version:
+            raise bad_request(
+                f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})"
+            )
+        metadata = body.get("metadata") or {}
+        if not isinstance(metadata, dict):
+            raise bad_request(f"{kind} in version \"{resource.version}\" cannot be handled as a {kind}: json: cannot unmarshal {_type(metadata)}"
+                              " into Go struct field .metadata of type v1.ObjectMeta")  # fmt: skip
+        metadata = dict(metadata)
+        if resource.namespaced:
+            if metadata.get("namespace") not in (None, "", namespace):
+                raise bad_request(
+                    "the namespace of the provided object does not match the namespace sent on the request"
+                )
+            metadata["namespace"] = namespace
+        else:
+            metadata.pop("namespace", None)
+        return body | {"apiVersion": version, "kind": kind, "metadata": metadata}
+
+    def _read(self, resource: Resource, body: Body, options: Options) -> Body:
+        """From what a client sent to what is stored: types, unknown fields, empty fields, defaults."""
+        if resource.custom is None:
+            whole, unknown = decode(resource.node, body, resource.kind)
+            self._unknown(resource, unknown, options)
+            set_defaults(resource.group, resource.kind, whole)
+            return whole
+        node = resource.node
+        metadata, bad = decode(node.fields["metadata"], body["metadata"], resource.kind)
+        unknown = [f"metadata.{name}" for name in bad]
+        rest = {key: value for key, value in body.items() if key != "metadata"}
+        found: Body = customs.prune(node, rest, "", unknown)
+        self._unknown(resource, unknown, options)
+        found = customs.fill_in(node, found)
+        return found | {"metadata": metadata}
+
+    def _unknown(self, resource: Resource, unknown: list[str], options: Options) -> None:
+        texts = [f'unknown field "{name}"' for name in unknown]
+        if texts and options.strict == "Strict":
+            what = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+            raise bad_request(f"{what if resource.custom is None else ''}strict decoding error: {', '.join(texts)}")
+        if options.strict == "Warn":
+            options.warnings.extend(texts)
+
+    def _validate(self, at: Target, body: Body, old: Body | None) -> None:
+        resource = at.resource
+        found = kinds.metadata_faults(resource.kind, body, resource.group in PLAIN_NAMES)
+        if resource.custom is None:
+            found += kinds.faults_of(resource.group, resource.kind, body, old) if not at.subresource else []
+        else:
+            found += customs.check(resource.node, body)
+            if not found:
+                found += customs.run_rules(resource.node, body, old)
+        if found:
+            raise self._invalid(at, found)
+
+    def _invalid(self, at: Target, causes: list[Cause]) -> StatusError:
+        return statuses.invalid(at.resource.group, at.resource.kind, at.name, causes)
+
+
+def _prepare_custom(resource: Resource, body: Body, old: Body, subresource: str) -> Body:
+    if subresource == "status":
+        found = dict(old)
+        found.pop("status", None)
+        if "status" in body:
+            found["status"] = body["status"]
+        metadata = dict(old["metadata"])
+        if "managedFields" in body["metadata"]:
+            metadata["managedFields"] = body["metadata"]["managedFields"]
+        return found | {"metadata": metadata}
+    if "status" in resource.subresources:
+        body = {key: value for key, value in body.items() if key != "status"} | (
+            {"status": old["status"]} if "status" in old else {}
+        )
+    ignored = ("metadata", "status") if "status" in resource.subresources else ("metadata",)
+    if {k: v for k, v in body.items() if k not in ignored} != {k: v for k, v in old.items() if k not in ignored}:
+        body["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+    return body
+
+
+def _finished(resource: Resource, body: Body) -> bool:
+    """Whether this update has removed the last thing that kept a deleted object."""
+    metadata = body["metadata"]
+    if not metadata.get("deletionTimestamp") or metadata.get("finalizers"):
+        return False
+    if resource.key == NAMESPACES:
+        return not body.get("spec", {}).get("finalizers")
+    return bool(metadata.get("deletionGracePeriodSeconds", 0) == 0)
+
+
+def _grace(resource: Resource, body: Body, wanted: Mapping[str, Any]) -> int:
+    """How many seconds an object has; only pods have any."""
+    if resource.key != ("", "pods"):
+        return 0
+    grace = wanted.get("gracePeriodSeconds")
+    if grace is None:
+        grace = body["spec"].get("terminationGracePeriodSeconds", 30)
+    grace = 1 if grace < 0 else int(grace)
+    if not body["spec"].get("nodeName") or body.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+        return 0
+    return grace
+
+
+def _finalizers(body: Body, wanted: Mapping[str, Any]) -> list[str]:
+    """An object's finalizers with what the propagation policy adds and removes."""
+    found = list(body["metadata"].get("finalizers") or ())
+    policy = wanted.get("propagationPolicy")
+    if wanted.get("orphanDependents") is not None and policy is None:
+        policy = "Orphan" if wanted["orphanDependents"] else "Background"
+    chosen = {"Orphan": "orphan", "Foreground": "foregroundDeletion"}.get(policy or "")
+    if policy is not None:
+        found = [name for name in found if name not in ("orphan", "foregroundDeletion") or name == chosen]
+    if chosen and chosen not in found:
+        found.append(chosen)
+    return found
+
+
+def later(now: str, seconds: int) -> str:
+    """A moment so many seconds after another.
+
+    >>> later("2026-01-01T00:00:59Z", 2)
+    '2026-01-01T00:01:01Z'
+    """
+    moment = datetime.fromisoformat(now) + timedelta(seconds=seconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _type(value: Any) -> str:
+    return {str: "string", bool: "bool", list: "array", type(None): "null"}.get(type(value), "number")

@@ -1,0 +1,172 @@
+"""The life of nodes: one that is silent is Unknown, tainted, and its pods are deleted when their patience is over; pods of a node that is no
+more are deleted at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from spiko_local.apiserver.store import DELETED, Body, Event
+from spiko_local.apiserver.tables import read_time
+from spiko_local.controllers.placing import tolerates
+from spiko_local.controllers.work import LEASES, NODES, PODS, Key, Work, condition_of
+
+MANAGER = "kube-controller-manager"
+COMPONENT = "node-controller"
+SILENT_S = 50.0
+NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
+UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
+OURS = (NOT_READY, UNREACHABLE, UNSCHEDULABLE)
+LEASE_NAMESPACE = "kube-node-lease"
+
+
+class NodeLife:
+    """The controller of nodes. A key is `("node", name)` or `("pod", namespace, name)`."""
+
+    watches = (NODES, LEASES, PODS)
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._began = work.now()  # a restarted API server has heard nobody for a while
+
+    def keys(self, event: Event) -> Iterable[Key]:
+        """A node, by itself or by its lease; a pod on a node that ails."""
+        body = event.entry.body
+        name = body["metadata"]["name"]
+        if event.kind == LEASES:
+            return [("node", name)] if event.namespace == LEASE_NAMESPACE else ()
+        if event.kind == PODS:
+            node = body["spec"].get("nodeName")
+            if event.type == DELETED or not node:
+                return ()
+            known = self._work.body(NODES, "", node)
+            ails = known is None or known.get("spec", {}).get("taints")
+            return [("pod", event.namespace, name)] if ails else ()
+        pods = [
+            ("pod", pod["metadata"]["namespace"], pod["metadata"]["name"])
+            for pod in self._work.bodies(PODS) if pod["spec"].get("nodeName") == name
+        ] if event.type == DELETED or _taints(event.before.body if event.before else None) != _taints(body) else []  # fmt: skip
+        return [("node", name), *pods]
+
+    def sync(self, key: Key) -> None:
+        """See to one node or pod."""
+        if key[0] == "node":
+            self._node(key)
+        else:
+            self._pod(key)
+
+    # ------------------------------------------------------------------ nodes
+
+    def _node(self, key: Key) -> None:
+        node = self._work.body(NODES, "", key[1])
+        if node is None:
+            return
+        left = SILENT_S - (self._work.now() - self._heard(node)).total_seconds()
+        if left > 0:
+            self._work.later(left + 0.1, self, key)
+        else:
+            node = self._mark_silent(node)
+        self._taint(node)
+
+    def _heard(self, node: Body) -> datetime:
+        """When a node was last heard of."""
+        times = [self._began, read_time(node["metadata"]["creationTimestamp"])]
+        lease = self._work.body(LEASES, LEASE_NAMESPACE, node["metadata"]["name"])
+        if lease is not None and lease.get("spec", {}).get("renewTime"):
+            times.append(read_time(lease["spec"]["renewTime"]))
+        ready = condition_of(node, "Ready")
+        if ready.get("lastHeartbeatTime") and ready["status"] != "Unknown":
+            times.append(read_time(ready["lastHeartbeatTime"]))
+        return max(times)
+
+    def _mark_silent(self, node: Body) -> Body:
+        now, conditions = self._work.verbs.now(), []
+        for old in node.get("status", {}).get("conditions") or [{"type": "Ready", "status": ""}]:
+            if old["status"] == "Unknown":
+                conditions.append(old)
+                continue
+            conditions.append(old | {
+                "status": "Unknown", "reason": "NodeStatusUnknown", "message": "Kubelet stopped posting node status.",
+                "lastTransitionTime": now, "lastHeartbeatTime": old.get("lastHeartbeatTime", now),
+            })  # fmt: skip
+        if conditions != node.get("status", {}).get("conditions"):
+            name = node["metadata"]["name"]
+            node = self._work.update(
+                NODES, node | {"status": node.get("status", {}) | {"conditions": conditions}}, MANAGER, "status"
+            )
+            self._work.say(node, "Normal", "NodeNotReady", f"Node {name} status is now: NodeNotReady", COMPONENT)
+            for pod in self._work.bodies(PODS):
+                if pod["spec"].get("nodeName") == name:
+                    self._not_ready(pod)
+        return node
+
+    def _not_ready(self, pod: Body) -> None:
+        conditions = list(pod.get("status", {}).get("conditions") or ())
+        changed = [c | {"status": "False", "lastTransitionTime": self._work.verbs.now()} if c["type"] == "Ready" and c["status"] == "True"
+                   else c for c in conditions]  # fmt: skip
+        self._work.write_status(PODS, pod, pod.get("status", {}) | {"conditions": changed}, MANAGER)
+
+    def _taint(self, node: Body) -> None:
+        """Taints follow the condition and `unschedulable`; others are left alone."""
+        ready = condition_of(node, "Ready").get("status")
+        wanted = []
+        if ready != "True":
+            name = UNREACHABLE if ready == "Unknown" else NOT_READY
+            wanted = [(name, "NoSchedule"), (name, "NoExecute")]
+        if node.get("spec", {}).get("unschedulable"):
+            wanted.append((UNSCHEDULABLE, "NoSchedule"))
+        before = node.get("spec", {}).get("taints") or []
+        kept = [t for t in before if t["key"] not in OURS or (t["key"], t["effect"]) in wanted]
+        have = {(t["key"], t["effect"]) for t in kept}
+        for key, effect in wanted:
+            if (key, effect) not in have:
+                kept.append({"key": key, "effect": effect, "timeAdded": self._work.verbs.now()})
+        if kept != before:
+            spec = {k: v for k, v in node.get("spec", {}).items() if k != "taints"} | ({"taints": kept} if kept else {})
+            self._work.update(NODES, node | {"spec": spec}, MANAGER)
+
+    # ------------------------------------------------------------------ pods
+
+    def _pod(self, key: Key) -> None:
+        """Delete a pod whose node is gone or which has put up with its node's taints for long enough."""
+        pod = self._work.body(PODS, key[1], key[2])
+        if pod is None:
+            return
+        node = self._work.body(NODES, "", pod["spec"].get("nodeName", ""))
+        if node is None:
+            self._work.delete(PODS, pod, gracePeriodSeconds=0)
+            return
+        if pod["metadata"].get("deletionTimestamp"):
+            return
+        wait = patience(pod, node, self._work.now())
+        if wait is None:
+            return
+        if wait > 0:
+            self._work.later(wait + 0.05, self, key)
+            return
+        message = f"Marking for deletion Pod {key[1]}/{key[2]}"
+        self._work.say(pod, "Normal", "TaintManagerEviction", message, "taint-eviction-controller")
+        self._work.delete(PODS, pod)
+
+
+def patience(pod: Body, node: Body, now: datetime) -> float | None:
+    """Seconds until a pod must leave a node for its NoExecute taints; None if it need not."""
+    found: float | None = None
+    tolerations = pod["spec"].get("tolerations") or []
+    for taint in node.get("spec", {}).get("taints") or ():
+        if taint["effect"] != "NoExecute":
+            continue
+        fitting = [t for t in tolerations if tolerates([t], taint)]
+        if not fitting:
+            return 0.0
+        limits = [t["tolerationSeconds"] for t in fitting if "tolerationSeconds" in t]
+        if len(limits) == len(fitting):
+            since = read_time(taint["timeAdded"]) if "timeAdded" in taint else now
+            left = (since + timedelta(seconds=max(0, min(limits))) - now).total_seconds()
+            found = left if found is None else min(found, left)
+    return found
+
+
+def _taints(node: Body | None) -> list[Body]:
+    return list((node or {}).get("spec", {}).get("taints") or ()) if node else []

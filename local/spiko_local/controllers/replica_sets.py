@@ -1,0 +1,180 @@
+"""ReplicaSets: as many pods as are wanted. `choose` is which go first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from spiko_local.apiserver.selectors import matches_selector
+from spiko_local.apiserver.statuses import StatusError
+from spiko_local.apiserver.store import Body, Event
+from spiko_local.apiserver.tables import read_time
+from spiko_local.controllers.work import (
+    PODS,
+    REPLICA_SETS,
+    Key,
+    Work,
+    condition_of,
+    controlled_by,
+    owner_of,
+    set_condition,
+)
+
+MANAGER = "kube-controller-manager"
+COMPONENT = "replicaset-controller"
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+BURST = 500
+
+
+class ReplicaSets:
+    """The controller of ReplicaSets."""
+
+    watches = (REPLICA_SETS, PODS)
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def keys(self, event: Event) -> Iterable[Key]:
+        """A set; or a pod's, now and before."""
+        body = event.entry.body
+        if event.kind == REPLICA_SETS:
+            return [(event.namespace, body["metadata"]["name"])]
+        owner = owner_of(body)
+        if owner is not None:
+            return [(event.namespace, owner["name"])] if owner["kind"] == "ReplicaSet" else ()
+        return [
+            (event.namespace, each["metadata"]["name"]) for each in self._work.bodies(REPLICA_SETS, event.namespace)
+            if matches_selector(each["spec"]["selector"], body["metadata"].get("labels") or {})
+        ]  # fmt: skip
+
+    def sync(self, key: Key) -> None:
+        """Make or delete pods, then say how many there are."""
+        owner = self._work.body(REPLICA_SETS, key[0], key[1])
+        if owner is None:
+            return
+        pods = self._claim(owner)
+        active = [pod for pod in pods if is_active(pod)]
+        failure: StatusError | None = None
+        if not owner["metadata"].get("deletionTimestamp"):
+            failure = self._manage(owner, active)
+        active = [pod for pod in self._claim(owner) if is_active(pod)]
+        self._report(key, owner, active, failure)
+
+    def _claim(self, owner: Body) -> list[Body]:
+        """The set's pods; those that match and belong to nobody are adopted."""
+        found = []
+        for pod in self._work.bodies(PODS, owner["metadata"]["namespace"]):
+            if controlled_by(pod, owner):
+                found.append(pod)
+            elif (
+                owner_of(pod) is None and is_active(pod) and not owner["metadata"].get("deletionTimestamp")
+                and matches_selector(owner["spec"]["selector"], pod["metadata"].get("labels") or {})
+            ):  # fmt: skip
+                references = [*(pod["metadata"].get("ownerReferences") or ()), reference_to(owner)]
+                found.append(
+                    self._work.update(
+                        PODS, pod | {"metadata": pod["metadata"] | {"ownerReferences": references}}, MANAGER
+                    )
+                )
+        return found
+
+    def _manage(self, owner: Body, active: Sequence[Body]) -> StatusError | None:
+        missing = owner["spec"].get("replicas", 1) - len(active)
+        for _ in range(min(missing, BURST)):
+            try:
+                made = self._work.create(PODS, owner["metadata"]["namespace"], pod_of(owner), MANAGER)
+            except StatusError as error:
+                self._work.say(owner, "Warning", "FailedCreate", f"Error creating: {error}", COMPONENT)
+                return error
+            self._work.say(owner, "Normal", "SuccessfulCreate", f"Created pod: {made['metadata']['name']}", COMPONENT)
+        if missing < 0:
+            for pod in choose(active, min(-missing, BURST), self._crowd(active)):
+                self._work.delete(PODS, pod)
+                self._work.say(
+                    owner, "Normal", "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}", COMPONENT
+                )
+        return None
+
+    def _crowd(self, active: Sequence[Body]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for pod in active:
+            node = pod["spec"].get("nodeName", "")
+            found[node] = found.get(node, 0) + 1
+        return found
+
+    def _report(self, key: Key, owner: Body, active: Sequence[Body], failure: StatusError | None) -> None:
+        template = owner["spec"]["template"]["metadata"].get("labels") or {}
+        least = owner["spec"].get("minReadySeconds", 0)
+        now = self._work.now()
+        ready = [pod for pod in active if condition_of(pod, "Ready").get("status") == "True"]
+        available, wait = [], None
+        for pod in ready:
+            since = condition_of(pod, "Ready").get("lastTransitionTime")
+            left = (read_time(since) + timedelta(seconds=least) - now).total_seconds() if least and since else 0
+            if left <= 0:
+                available.append(pod)
+            else:
+                wait = left if wait is None else min(wait, left)
+        if wait is not None:
+            self._work.later(wait + 0.01, self, key)
+        current = self._work.body(REPLICA_SETS, *key)
+        if current is None:
+            return
+        status: dict[str, Any] = {"replicas": len(active)}
+        counts = {
+            "fullyLabeledReplicas": sum(template.items() <= (pod["metadata"].get("labels") or {}).items() for pod in active),
+            "readyReplicas": len(ready), "availableReplicas": len(available),
+        }  # fmt: skip
+        status |= {name: count for name, count in counts.items() if count}
+        status["observedGeneration"] = current["metadata"].get("generation", 1)
+        conditions = [c for c in current.get("status", {}).get("conditions") or () if c["type"] != "ReplicaFailure"]
+        if failure is not None:
+            wanted = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": str(failure)}
+            before = current.get("status", {}).get("conditions") or []
+            conditions = [
+                {k: v for k, v in c.items() if k != "lastUpdateTime"}
+                for c in set_condition(before, wanted, self._work.verbs.now())
+            ]
+        if conditions:
+            status["conditions"] = conditions
+        self._work.write_status(REPLICA_SETS, current, status, MANAGER)
+
+
+def reference_to(owner: Body) -> Body:
+    """An owner reference of a controller."""
+    return {
+        "apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"],
+        "controller": True, "blockOwnerDeletion": True,
+    }  # fmt: skip
+
+
+def pod_of(owner: Body) -> Body:
+    """A new pod of a set."""
+    template = owner["spec"]["template"]
+    metadata: Body = {"generateName": f"{owner['metadata']['name']}-", "ownerReferences": [reference_to(owner)]}
+    for name in ("labels", "annotations", "finalizers"):
+        if template["metadata"].get(name):
+            metadata[name] = template["metadata"][name]
+    return {"metadata": metadata, "spec": template["spec"]}
+
+
+def is_active(pod: Body) -> bool:
+    """Whether a pod counts: it has not ended and is not being deleted."""
+    return pod.get("status", {}).get("phase") not in ("Succeeded", "Failed") and not pod["metadata"].get(
+        "deletionTimestamp"
+    )
+
+
+def choose(pods: Sequence[Body], count: int, crowd: dict[str, int]) -> list[Body]:
+    """Pods to delete: those without a node first, then not ready ones, cheap ones, from crowded nodes, young ones."""
+
+    def rank(pod: Body) -> tuple[Any, ...]:
+        ready = condition_of(pod, "Ready")
+        phase = {"Pending": 0, "Unknown": 1, "Running": 2}.get(pod.get("status", {}).get("phase", ""), 0)
+        cost = int((pod["metadata"].get("annotations") or {}).get(DELETION_COST, 0))
+        node = pod["spec"].get("nodeName", "")
+        young = [-ord(c) for c in ready.get("lastTransitionTime", "") + pod["metadata"]["creationTimestamp"]]
+        return (bool(node), phase, ready.get("status") == "True", cost, -crowd.get(node, 0), young)
+
+    return sorted(pods, key=rank)[:count]

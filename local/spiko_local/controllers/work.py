@@ -1,0 +1,232 @@
+"""What controllers share: a queue that holds each key once, timers, events about objects, and writes that put up with a conflict.
+
+A controller is a class with `watches` (the kinds it hears of), `keys(event)` and `sync(key)`. A sync looks at the store as it is now and
+does what is missing; it is synchronous, so that nothing changes under it, and it runs again when anything it depends on changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from spiko_local.apiserver.catalog import Resource
+from spiko_local.apiserver.statuses import StatusError
+from spiko_local.apiserver.store import Body, Event, Kind, Store
+from spiko_local.apiserver.verbs import Options, Target, Verbs
+
+BATCH = 20  # syncs before requests get their turn
+AGAIN_S = 1.0
+MOST_SAID = 5000
+PODS, NODES, NAMESPACES, EVENTS = ("", "pods"), ("", "nodes"), ("", "namespaces"), ("", "events")
+DEPLOYMENTS, REPLICA_SETS = ("apps", "deployments"), ("apps", "replicasets")
+BUDGETS, LEASES = ("policy", "poddisruptionbudgets"), ("coordination.k8s.io", "leases")
+DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
+log = logging.getLogger("spiko.controllers")
+
+Key = tuple[str, ...]
+
+
+class Controller(Protocol):
+    """One controller."""
+
+    @property
+    def watches(self) -> tuple[Kind, ...]:
+        """Kinds that it hears of; empty for all."""
+        ...
+
+    def keys(self, event: Event) -> Iterable[Key]:
+        """What a change concerns."""
+        ...
+
+    def sync(self, key: Key) -> None:
+        """Make it as it should be."""
+        ...
+
+
+class Work:
+    """The queue and what a sync may do.
+
+    Args:
+        verbs: to write.
+    """
+
+    def __init__(self, verbs: Verbs) -> None:
+        self.verbs = verbs
+        self.store: Store = verbs.store
+        self._controllers: list[Controller] = []
+        self._queue: deque[tuple[Controller, Key]] = deque()
+        self._queued: set[tuple[int, Key]] = set()
+        self._timers: dict[tuple[int, Key], asyncio.TimerHandle] = {}
+        self._wake = asyncio.Event()
+        self._said: dict[tuple[str, str, str, str], str] = {}  # names of events by what they say
+
+    def add(self, controller: Controller) -> None:
+        """Let a controller take part; it hears of all that is there already."""
+        self._controllers.append(controller)
+
+    def start(self) -> None:
+        """Queue everything there is, then listen."""
+        for kind in self.store.kinds():
+            for entry in self.store.entries(kind):
+                self._hear(
+                    Event(entry.revision, kind, entry.body["metadata"].get("namespace", ""), "ADDED", entry, None)
+                )
+        self.store.listeners.append(self._hear)
+
+    def _hear(self, event: Event) -> None:
+        for controller in self._controllers:
+            if not controller.watches or event.kind in controller.watches:
+                for key in controller.keys(event):
+                    self.put(controller, key)
+
+    def put(self, controller: Controller, key: Key) -> None:
+        """Sync this soon."""
+        marker = (id(controller), key)
+        if marker not in self._queued:
+            self._queued.add(marker)
+            self._queue.append((controller, key))
+            self._wake.set()
+
+    def later(self, seconds: float, controller: Controller, key: Key) -> None:
+        """Sync this after a while; an earlier timer stays."""
+        marker = (id(controller), key)
+        loop = asyncio.get_running_loop()
+        known = self._timers.get(marker)
+        if known is not None and known.when() <= loop.time() + seconds:
+            return
+        if known is not None:
+            known.cancel()
+        self._timers[marker] = loop.call_later(max(0.0, seconds), self._ring, marker, controller, key)
+
+    def _ring(self, marker: tuple[int, Key], controller: Controller, key: Key) -> None:
+        self._timers.pop(marker, None)
+        self.put(controller, key)
+
+    async def run(self) -> None:
+        """Sync until cancelled."""
+        while True:
+            for _ in range(BATCH):
+                if not self._queue:
+                    self._wake.clear()
+                    break
+                controller, key = self._queue.popleft()
+                self._queued.discard((id(controller), key))
+                self._sync(controller, key)
+            if self._queue:
+                await asyncio.sleep(0)
+            else:
+                await self._wake.wait()
+
+    def _sync(self, controller: Controller, key: Key) -> None:
+        try:
+            controller.sync(key)
+        except StatusError as error:
+            if error.code not in (404, 409):
+                log.warning("%s %s: %s", type(controller).__name__, "/".join(key), error)
+            self.later(AGAIN_S, controller, key)
+        except Exception:
+            log.exception("%s %s", type(controller).__name__, "/".join(key))
+            self.later(AGAIN_S, controller, key)
+
+    # ------------------------------------------------------------------ reading
+
+    def body(self, kind: Kind, namespace: str, name: str) -> Body | None:
+        """One object."""
+        entry = self.store.get(kind, namespace, name)
+        return entry.body if entry is not None else None
+
+    def bodies(self, kind: Kind, namespace: str = "") -> list[Body]:
+        """All objects of a kind."""
+        return [entry.body for entry in self.store.entries(kind, namespace)]
+
+    def now(self) -> datetime:
+        """The time, UTC."""
+        return datetime.now(UTC)
+
+    # ------------------------------------------------------------------ writing
+
+    def resource(self, kind: Kind) -> Resource:
+        """The resource of a kind that is served."""
+        found = self.verbs.catalog.stored(kind)
+        assert found is not None, kind
+        return found
+
+    def create(self, kind: Kind, namespace: str, body: Body, manager: str) -> Body:
+        """Create an object."""
+        return self.verbs.create(self.resource(kind), namespace, body, Options(manager=manager, strict="Ignore"))
+
+    def update(self, kind: Kind, body: Body, manager: str, subresource: str = "") -> Body:
+        """Replace an object as it was read."""
+        metadata = body["metadata"]
+        at = Target(self.resource(kind), metadata.get("namespace", ""), metadata["name"], subresource)
+        return self.verbs.update(at, body, Options(manager=manager, strict="Ignore"))[0]
+
+    def write_status(self, kind: Kind, body: Body, status: Body, manager: str) -> None:
+        """Replace an object's status if it differs."""
+        if body.get("status") != status:
+            self.update(kind, body | {"status": status}, manager, "status")
+
+    def delete(self, kind: Kind, body: Body, **wanted: Any) -> None:
+        """Delete this very object."""
+        metadata = body["metadata"]
+        at = Target(self.resource(kind), metadata.get("namespace", ""), metadata["name"])
+        self.verbs.delete(at, {"preconditions": {"uid": metadata["uid"]}, **wanted}, Options())
+
+    def say(self, about: Body, kind: str, reason: str, message: str, component: str) -> None:
+        """Write an event about an object; the same again counts up."""
+        metadata = about["metadata"]
+        namespace = metadata.get("namespace") or "default"
+        now = self.verbs.now()
+        involved = {
+            "kind": about["kind"], "apiVersion": about["apiVersion"], "name": metadata["name"], "uid": metadata.get("uid", ""),
+            "resourceVersion": metadata.get("resourceVersion", ""),
+        } | ({"namespace": metadata["namespace"]} if metadata.get("namespace") else {})  # fmt: skip
+        known = self._said.get((involved["uid"], reason, message, component))
+        body = self.body(EVENTS, namespace, known) if known is not None else None
+        if body is not None:
+            self.update(EVENTS, body | {"count": body.get("count", 1) + 1, "lastTimestamp": now}, component)
+            return
+        event = {
+            "metadata": {"name": f"{metadata['name']}.{self.store.revision:016x}"}, "involvedObject": involved, "type": kind, "reason": reason,
+            "message": message, "source": {"component": component}, "firstTimestamp": now, "lastTimestamp": now, "count": 1,
+            "reportingComponent": component,
+        }  # fmt: skip
+        try:
+            made = self.create(EVENTS, namespace, event, component)
+            self._said[involved["uid"], reason, message, component] = made["metadata"]["name"]
+            while len(self._said) > MOST_SAID:
+                del self._said[next(iter(self._said))]
+        except StatusError as error:
+            log.debug("event about %s: %s", metadata["name"], error)  # its namespace is going
+
+
+def owner_of(body: Body) -> Body | None:
+    """An object's controller."""
+    return next((o for o in body["metadata"].get("ownerReferences") or () if o.get("controller")), None)
+
+
+def controlled_by(body: Body, owner: Body) -> bool:
+    """Whether an object's controller is this one."""
+    reference = owner_of(body)
+    return reference is not None and reference["uid"] == owner["metadata"]["uid"]
+
+
+def condition_of(body: Body, name: str) -> Body:
+    """One condition; empty if there is none."""
+    return next((c for c in body.get("status", {}).get("conditions") or () if c["type"] == name), {})
+
+
+def set_condition(conditions: list[Body], new: Body, now: str) -> list[Body]:
+    """Conditions with one replaced; its times stay while it says the same."""
+    old = next((c for c in conditions if c["type"] == new["type"]), None)
+    if old is not None and all(old.get(key) == new.get(key) for key in ("status", "reason", "message")):
+        return conditions
+    times = {
+        "lastUpdateTime": now,
+        "lastTransitionTime": old["lastTransitionTime"] if old and old["status"] == new["status"] else now,
+    }
+    return [*(c for c in conditions if c["type"] != new["type"]), times | new]
