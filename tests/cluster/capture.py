@@ -22,7 +22,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from local_cluster import ROOT, local_cluster
+from local_cluster import REAL, ROOT, local_cluster
 
 DATA = ROOT / "local" / "spiko_local" / "apiserver" / "data"
 SERVED = {
@@ -39,7 +39,14 @@ SERVED = {
         "localsubjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews",
     },
 }  # fmt: skip
-LEFT_OUT = {"serviceaccounts/token", "pods/resize", "pods/ephemeralcontainers", "services/proxy", "nodes/proxy", "pods/attach"}
+LEFT_OUT = {
+    "serviceaccounts/token",
+    "pods/resize",
+    "pods/ephemeralcontainers",
+    "services/proxy",
+    "nodes/proxy",
+    "pods/attach",
+}
 GO_PACKAGES = {
     "io.k8s.api.core.v1": "k8s.io/api/core/v1",
     "io.k8s.api.apps.v1": "k8s.io/api/apps/v1",
@@ -52,7 +59,16 @@ GO_PACKAGES = {
     "io.k8s.apimachinery.pkg.apis.meta.v1": "k8s.io/apimachinery/pkg/apis/meta/v1",
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1": "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1",
 }
-NO_STRUCTS = {"Time", "MicroTime", "JSON", "FieldsV1", "Duration", "ObjectMeta", "ListMeta", "TypeMeta"}  # these write themselves
+NO_STRUCTS = {
+    "Time",
+    "MicroTime",
+    "JSON",
+    "FieldsV1",
+    "Duration",
+    "ObjectMeta",
+    "ListMeta",
+    "TypeMeta",
+}  # these write themselves
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 STRUCT = re.compile(r"^type (\w+) struct \{$(.*?)^\}$", re.MULTILINE | re.DOTALL)
@@ -62,7 +78,7 @@ FIELD = re.compile(r'^\t(?:(\w+)\s+)?(\*?[\w.\[\]*{}]+)\s+`[^`]*json:"([^"]*)"',
 def main() -> None:
     """Write all files."""
     DATA.mkdir(exist_ok=True)
-    with local_cluster("--without-operator") as cluster:
+    with local_cluster("--without-operator", control_plane=REAL) as cluster:
 
         def ask(path: str) -> Any:
             return json.loads(cluster.kubectl("get", "--raw", path).stdout)
@@ -154,8 +170,8 @@ def ask_for(cluster: Any, path: str, accept: str) -> Any:
     entry = document["clusters"][0]["cluster"]
     context = ssl.create_default_context(cadata=base64.b64decode(entry["certificate-authority-data"]).decode())
     headers = {"Accept": accept, "Authorization": f"Bearer {document['users'][0]['user']['token']}"}
-    request = urllib.request.Request(f"{entry['server']}/{path}", headers=headers)  # noqa: S310
-    with urllib.request.urlopen(request, context=context, timeout=10) as reply:  # noqa: S310
+    request = urllib.request.Request(f"{entry['server']}/{path}", headers=headers)
+    with urllib.request.urlopen(request, context=context, timeout=10) as reply:
         return json.load(reply)
 
 
@@ -203,7 +219,9 @@ def discover(cluster: Any, path: str) -> list[Any]:
 def module(name: str) -> Path:
     """The folder of a Go module, of the version that the server was built from."""
     here = ROOT / "tests" / "cluster" / "kubernetes"
-    done = subprocess.run(["go", "list", "-m", "-f", "{{.Dir}}", name], cwd=here, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["go", "list", "-m", "-f", "{{.Dir}}", name], cwd=here, capture_output=True, text=True, check=True
+    )
     return Path(done.stdout.strip())
 
 
@@ -265,7 +283,15 @@ def write_descriptors() -> None:
         names = [f"{package}/generated.proto" for package in GO_PACKAGES.values()]
         out = tree / "descriptors"
         subprocess.run(
-            [sys.executable, "-m", "grpc_tools.protoc", f"-I{tree}", f"--descriptor_set_out={out}", "--include_imports", *names],
+            [
+                sys.executable,
+                "-m",
+                "grpc_tools.protoc",
+                f"-I{tree}",
+                f"--descriptor_set_out={out}",
+                "--include_imports",
+                *names,
+            ],
             check=True,
         )
         write_bytes("protobuf.gz", out.read_bytes())

@@ -23,6 +23,16 @@ _running: list[Cluster] = []
 Object = dict[str, Any]
 
 
+REAL, OWN = "real", "own"
+
+
+def which_control_plane() -> str:
+    """What the tests run on: our own API server, or with SPIKO_TEST_CONTROL_PLANE=real the one of Kubernetes."""
+    found = os.environ.get("SPIKO_TEST_CONTROL_PLANE", OWN)
+    assert found in (OWN, REAL), f"SPIKO_TEST_CONTROL_PLANE={found}: own or real"
+    return found
+
+
 def need_binaries() -> Path:
     """The folder of binaries; fails, never skips, if one is missing."""
     folder = binaries()
@@ -34,15 +44,20 @@ def need_binaries() -> Path:
 class Cluster:
     """One running local cluster."""
 
-    def __init__(self, home: Path, bin_folder: Path, *arguments: str) -> None:
-        self.home, self.bin, self._arguments = home, bin_folder, arguments
+    def __init__(self, home: Path, *arguments: str, control_plane: str = "") -> None:
+        self.home = home
+        self.real = (control_plane or which_control_plane()) == REAL
+        self.arguments = (*(("--control-plane", str(need_binaries())) if self.real else ()), *arguments)
+        # our own server is for machines without Go, and so is the kubectl from the package index
+        folder = need_binaries() if self.real else Path(sys.executable).parent
+        self.kubectl_path = str(folder / "kubectl")
         self.environ = os.environ | {"SPIKO_HOME": str(home), "KUBECONFIG": str(home / "kubeconfig"), "NO_COLOR": "1"}
 
     # ------------------------------------------------------------ programs
 
     def up(self) -> None:
         """`spiko up`, with the arguments of this cluster."""
-        self.spiko("up", "--control-plane", str(self.bin), *self._arguments)
+        self.spiko("up", *self.arguments)
 
     def spiko(self, *arguments: str, check: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run `spiko`."""
@@ -52,7 +67,7 @@ class Cluster:
         self, *arguments: str, check: bool = True, stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run the real kubectl."""
-        return self._run([str(self.bin / "kubectl"), *arguments], check, stdin)
+        return self._run([self.kubectl_path, *arguments], check, stdin)
 
     def _run(self, command: list[str], check: bool, stdin: str | None) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -167,19 +182,20 @@ class Cluster:
 
 
 @contextmanager
-def local_cluster(*arguments: str) -> Iterator[Cluster]:
+def local_cluster(*arguments: str, control_plane: str = "") -> Iterator[Cluster]:
     """Up, and down at the end.
 
     A machine can have one local cluster at a time: while an inner one runs, the outer one rests and keeps its data.
 
     Args:
         arguments: for `spiko up`.
+        control_plane: `own` or `real`; by default what the tests run on.
     """
     outer = _running[-1] if _running else None
     if outer is not None:
         outer.spiko("down", "--keep")
     # short: Unix socket paths are limited to 107 characters
-    cluster = Cluster(Path(tempfile.mkdtemp(prefix="spk")), need_binaries(), *arguments)
+    cluster = Cluster(Path(tempfile.mkdtemp(prefix="spk")), *arguments, control_plane=control_plane)
     _running.append(cluster)
     try:
         cluster.up()

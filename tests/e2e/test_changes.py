@@ -156,7 +156,7 @@ def test_what_is_deleted_or_edited_behind_the_operators_back_comes_back(cluster:
     cluster.until_settled("shop", namespace)
 
     assert cluster.get("deployment", "shop-web-1-0-0-z1", namespace)["spec"]["replicas"] == 1
-    assert len(cluster.items("pods", namespace, "spiko.dev/tier=web")) == 3
+    cluster.until("3 pods", lambda: len(cluster.items("pods", namespace, "spiko.dev/tier=web")) == 3)
 
 
 def test_deleting_leaves_nothing_and_applying_again_at_once_works(cluster: Cluster, namespace: str) -> None:

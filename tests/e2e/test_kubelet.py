@@ -38,7 +38,7 @@ def test_logs_exec_and_port_forward(cluster: Cluster, namespace: str) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [str(cluster.bin / "kubectl"), "port-forward", "-n", namespace, f"pod/{name}", f"{port}:8080"]
+    command = [cluster.kubectl_path, "port-forward", "-n", namespace, f"pod/{name}", f"{port}:8080"]
     forward = subprocess.Popen(command, env=cluster.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         assert forward.stdout is not None

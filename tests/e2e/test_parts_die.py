@@ -36,8 +36,8 @@ def test_the_api_server_and_etcd_restarted(cluster: Cluster, namespace: str) -> 
     cluster.apply(shop(), namespace)
     cluster.until_settled("shop", namespace)
     before = cluster.pod_pids(namespace)
-    cluster.kill("kube-apiserver")
-    cluster.kill("etcd")
+    for part in ("kube-apiserver", "etcd") if cluster.real else ("apiserver",):
+        cluster.kill(part)
     cluster.until("the API server", lambda: cluster.kubectl("get", "ns", check=False).returncode == 0, 60)
     cluster.kubectl("scale", "arch", "shop", "-n", namespace, "--replicas=200")
     cluster.until(
@@ -106,7 +106,7 @@ def test_nobody_outlives_the_supervisor(cluster: Cluster) -> None:
     cluster.up()
     cluster.apply(shop())
     cluster.until_settled("shop")
-    again = cluster.spiko("up", "--control-plane", str(cluster.bin), check=False)
+    again = cluster.spiko("up", *cluster.arguments, check=False)
     assert again.returncode == 1
     assert "up already" in again.stderr
     assert "stopped" in cluster.spiko("down").stdout

@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_cluster import ROOT, Cluster, local_cluster, need_binaries
+from local_cluster import REAL, ROOT, Cluster, local_cluster, which_control_plane
+
+from spiko_local.parts import BINARIES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
-PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "operator")
+REAL_PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "operator")
+PARTS = REAL_PARTS if which_control_plane() == REAL else ("apiserver", "kubelet", "operator")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +49,7 @@ def is_well(cluster: Cluster) -> bool:
 
 
 def test_status_and_nodes(own: Cluster) -> None:
-    """Six parts, three nodes in three zones, the same to kubectl as to `spiko status`."""
+    """Every part, three nodes in three zones, the same to kubectl as to `spiko status`."""
     state = status(own)
     nodes = {n["metadata"]["name"]: n["metadata"]["labels"]["topology.kubernetes.io/zone"] for n in own.items("nodes")}
 
@@ -85,7 +88,7 @@ def test_a_killed_part_comes_back(own: Cluster, part: str) -> None:
 
 
 def test_all_killed_at_once(own: Cluster) -> None:
-    """Kill -9 of all six in one moment: all well again, nothing lost."""
+    """Kill -9 of all parts in one moment: all well again, nothing lost."""
     before = restarts(own)
     own.kubectl("create", "configmap", "survivor")
     for part in status(own)["parts"]:
@@ -108,7 +111,7 @@ def test_down_keeps_data_when_asked_and_nothing_otherwise(own: Cluster) -> None:
         == json.loads((own.home / "kubeconfig").read_text())["clusters"][0]["cluster"]["server"]
     )
 
-    assert "stopped 6 parts" in own.spiko("down").stdout
+    assert f"stopped {len(PARTS)} parts" in own.spiko("down").stdout
     assert not own.home.exists()
     assert own.processes() == []
     assert "nothing was up" in own.spiko("down").stdout
@@ -118,8 +121,8 @@ def test_down_keeps_data_when_asked_and_nothing_otherwise(own: Cluster) -> None:
 def test_a_second_up_elsewhere_is_refused_before_it_starts_anything(own: Cluster, tmp_path: Path) -> None:
     """One cluster a machine: the message names the address and the way out."""
     home = tmp_path / "h"
-    other = Cluster(home, own.bin)
-    done = other.spiko("up", "--control-plane", str(own.bin), check=False)
+    other = Cluster(home)
+    done = other.spiko("up", *own.arguments, check=False)
 
     assert done.returncode == 1
     assert "127.64.0.1:10250 is taken" in done.stderr
@@ -130,32 +133,31 @@ def test_a_second_up_elsewhere_is_refused_before_it_starts_anything(own: Cluster
 def apart(own: Cluster, tmp_path: Path) -> Iterator[Cluster]:
     """A home for an `up` that fails, while the module's cluster rests."""
     own.spiko("down", "--keep")
-    cluster = Cluster(tmp_path / "h", need_binaries())
+    cluster = Cluster(tmp_path / "h")
     yield cluster
     cluster.spiko("down", check=False)
     own.up()
 
 
 def test_a_part_that_fails_at_start_takes_all_down(apart: Cluster, tmp_path: Path) -> None:
-    """Given a scheduler that ends at once, then `up` fails with the end of its log, and nothing runs."""
+    """Given an etcd that ends at once, then `up` fails with the end of its log, and nothing runs."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in PARTS[:3]:
-        (folder / name).symlink_to(apart.bin / name)
-    (folder / "kube-scheduler").write_text("#!/bin/sh\necho no such luck\nexit 3\n")
-    (folder / "kube-scheduler").chmod(0o755)
+    for name in BINARIES:
+        (folder / name).write_text("#!/bin/sh\necho no such luck\nexit 3\n")
+        (folder / name).chmod(0o755)
     done = apart.spiko("up", "--control-plane", str(folder), check=False)
 
     assert done.returncode == 1
-    assert "kube-scheduler does not start: ended with exit code 3; the end of its log:\nno such luck" in done.stderr
+    assert "etcd does not start: ended with exit code 3; the end of its log:\nno such luck" in done.stderr
     assert apart.processes() == []
     assert apart.spiko("status", check=False).returncode == 3
 
 
-@pytest.mark.parametrize("after_s", [0.3, 1.0, 2.0])
+@pytest.mark.parametrize("after_s", [0.2, 0.6, 1.0])
 def test_an_interrupted_up_leaves_nothing(apart: Cluster, after_s: float) -> None:
     """Ctrl-C at any moment: no process is left, and a new `up` works."""
-    command = [sys.executable, "-m", "spiko_cli", "up", "--control-plane", str(apart.bin)]
+    command = [sys.executable, "-m", "spiko_cli", "up", *apart.arguments]
     process = subprocess.Popen(
         command, env=apart.environ, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -172,7 +174,7 @@ def test_a_killed_supervisor_is_cleaned_up_after(apart: Cluster) -> None:
     apart.kubectl("create", "configmap", "lost")
     os.kill(status(apart)["pid"], signal.SIGKILL)
     apart.until("no process", lambda: not apart.processes(), 10)
-    again = apart.spiko("up", "--control-plane", str(apart.bin))
+    again = apart.spiko("up", *apart.arguments)
 
     assert "was killed; its remains are removed" in again.stdout
     assert not apart.get("configmap", "lost")

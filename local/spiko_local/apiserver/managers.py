@@ -87,6 +87,13 @@ def write_managers(body: dict[str, Any], managers: list[Manager]) -> dict[str, A
     return body | {"metadata": metadata}
 
 
+def timeless(body: dict[str, Any]) -> dict[str, Any]:
+    """An object without the times of its entries."""
+    metadata = body["metadata"]
+    entries = [{k: v for k, v in entry.items() if k != "time"} for entry in metadata.get("managedFields") or ()]
+    return body | {"metadata": metadata | {"managedFields": entries}}
+
+
 @dataclass(frozen=True)
 class Writer:
     """Who writes: the manager's name, the object's version, the subresource, and now (RFC 3339)."""

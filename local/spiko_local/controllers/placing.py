@@ -119,7 +119,7 @@ def _matches(each: Body, labels: Mapping[str, str]) -> bool:
 
 def _resources(pod: Body, room: Room) -> str:
     allocatable = room.node.get("status", {}).get("allocatable") or {}
-    if "pods" in allocatable and len(room.pods) + 1 > int(allocatable["pods"]):
+    if "pods" in allocatable and len(room.pods) + 1 > parse_quantity(allocatable["pods"]):
         return "Too many pods"
     wanted = _requests(pod)
     for name, amount in wanted.items():
