@@ -36,7 +36,9 @@ STOP_S = 45.0  # longer than the supervisor gives all its parts together
 Say = Callable[[str], None]
 
 
-def up(home: Home, binaries: Path | None, nodes: Path | None, operator: bool, timeout_s: float, say: Say) -> dict[str, Any]:
+def up(
+    home: Home, binaries: Path | None, nodes: Path | None, operator: bool, timeout_s: float, say: Say
+) -> dict[str, Any]:
     """Bring a cluster up and wait until it is ready.
 
     Args:

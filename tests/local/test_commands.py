@@ -18,15 +18,6 @@ def spiko(home: Path, *arguments: str) -> Result:
     return CliRunner().invoke(group, arguments, env={"SPIKO_HOME": str(home)})
 
 
-def test_up_without_a_control_plane_says_what_to_do(tmp_path: Path) -> None:
-    """The embedded one comes later; the message has the two commands to type."""
-    done = spiko(tmp_path, "up")
-
-    assert done.exit_code == 1
-    assert "comes with a later release" in str(done.exception)
-    assert "spiko up --control-plane" in str(done.exception)
-
-
 def test_up_names_the_missing_binaries(tmp_path: Path) -> None:
     """Which ones, and how to have them."""
     (tmp_path / "etcd").write_text("")

@@ -251,7 +251,9 @@ def _custom_paths(r: Resource, kind: dict[str, str], templates: dict[str, Any]) 
         text = text.replace(old, new)
     found: dict[str, Any] = orjson.loads(text)
     for item in found.values():  # clients learn from this that a strategic merge patch is not to be had
-        item.get("patch", {}).get("requestBody", {}).get("content", {}).pop("application/strategic-merge-patch+json", None)
+        item.get("patch", {}).get("requestBody", {}).get("content", {}).pop(
+            "application/strategic-merge-patch+json", None
+        )
     if not r.namespaced:
         found = {
             path.replace("/namespaces/{namespace}", ""): item for path, item in found.items() if "{namespace}" in path
