@@ -169,7 +169,7 @@ class _Client(asyncio.Protocol):
                 self._kubelet.write_eof()
             else:
                 self._kubelet.close()
-        return True
+        return False
 
     def connection_lost(self, error: Exception | None) -> None:
         self._kubelet.close()
