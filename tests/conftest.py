@@ -1,4 +1,4 @@
-"""Shared by all tests: end-to-end tests run when asked for with `-m e2e`; helper modules beside tests can be imported."""
+"""Shared by all tests: end-to-end and differential tests run when asked for with `-m`; helper modules beside tests can be imported."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-for folder in ("cluster", "serving", "registry", "operating", "e2e"):
+for folder in ("cluster", "serving", "registry", "operating", "e2e", "differential"):
     sys.path.insert(0, str(Path(__file__).parent / folder))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what needs a cluster unless the mark was asked for."""
-    if "e2e" in (config.getoption("-m") or ""):
-        return
-    chosen = [item for item in items if item.get_closest_marker("e2e") is None]
-    left = [item for item in items if item.get_closest_marker("e2e") is not None]
-    items[:] = chosen
+    """Deselect what needs a cluster, or both API servers, unless its mark was asked for."""
+    asked = config.getoption("-m") or ""
+    dear = [mark for mark in ("e2e", "differential") if mark not in asked]
+    left = [item for item in items if any(item.get_closest_marker(mark) for mark in dear)]
+    items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=left)

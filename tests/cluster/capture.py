@@ -232,7 +232,8 @@ def folder(package: str) -> Path:
 
 
 def read_omitted() -> dict[str, dict[str, list[str]]]:
-    """By schema: the fields that Go leaves out of its JSON when they are empty, and the structs that it writes even then (`{}`).
+    """By schema: the fields that Go leaves out of its JSON when they are empty, the structs that it writes even then (`{}`), and the
+    metadata, lists and maps that an object of no content has already.
 
     A pointer is left out when it is nil only, so that a zero behind it stays; `omitempty` leaves no struct out, `omitzero` does.
     """
@@ -245,9 +246,10 @@ def read_omitted() -> dict[str, dict[str, list[str]]]:
                 structs[f"{prefix}.{struct[1]}"] = [(match[2], match[3]) for match in FIELD.finditer(struct[2])]
     named = {name.rsplit(".", 1)[1] for name in structs}
 
-    def read(name: str) -> tuple[list[str], list[str]]:
+    def read(name: str) -> tuple[list[str], list[str], list[str]]:
         omitted: list[str] = []
         present: list[str] = []
+        bare: list[str] = []
         for kind, tag in structs.get(name, ()):
             json_name, *options = tag.split(",")
             short = kind.rsplit(".", 1)[-1]
@@ -255,18 +257,24 @@ def read_omitted() -> dict[str, dict[str, list[str]]]:
                 inner = read(f"{name.rsplit('.', 1)[0]}.{short}")
                 omitted += inner[0]
                 present += inner[1]
+                bare += inner[2]
             elif kind.startswith("*"):
                 continue
+            elif short == "ObjectMeta" or (
+                kind.startswith(("[", "map[")) and not {"omitempty", "omitzero"} & set(options)
+            ):
+                bare.append(json_name)
             elif kind[0] not in "[m" and short in named and short not in NO_STRUCTS and "omitzero" not in options:
                 present.append(json_name)
             elif "omitempty" in options or "omitzero" in options:
                 omitted.append(json_name)
-        return sorted(omitted), sorted(present)
+        return sorted(omitted), sorted(present), sorted(bare)
 
     found = {name: read(name) for name in sorted(structs)}
     return {
-        "omitted": {name: omitted for name, (omitted, _) in found.items() if omitted},
-        "present": {name: present for name, (_, present) in found.items() if present},
+        "omitted": {name: omitted for name, (omitted, _, _) in found.items() if omitted},
+        "present": {name: present for name, (_, present, _) in found.items() if present},
+        "bare": {name: bare for name, (_, _, bare) in found.items() if bare},
     }
 
 

@@ -66,7 +66,7 @@ def _embedded(node: Node, name: str) -> bool:
 
 
 def fill_in(node: Node, value: Any) -> Any:
-    """With defaults; a null where none may be, and where there is a default, gives way to it."""
+    """With defaults; a null where none may be gives way to its default."""
     if isinstance(value, dict) and node.kind in (s.STRUCT, s.MAP):
         found = dict(value)
         if node.kind == s.STRUCT:
@@ -79,13 +79,24 @@ def fill_in(node: Node, value: Any) -> Any:
             child_node = node.fields.get(name) if node.kind == s.STRUCT else node.element
             if child_node is not None and name != "metadata":
                 found[name] = fill_in(child_node, each)
-        return {
-            name: each for name, each in found.items()
-            if each is not None or name not in node.fields or node.fields[name].document.get("nullable")
-            or "default" not in node.fields[name].document
-        }  # fmt: skip
+        return found
     if isinstance(value, list) and node.kind == s.LIST and node.element is not None:
         return [fill_in(node.element, each) for each in value]
+    return value
+
+
+def drop_nulls(node: Node, value: Any) -> Any:
+    """Without the nulls of fields that may have none."""
+    if isinstance(value, dict) and node.kind in (s.STRUCT, s.MAP):
+        found = {}
+        for name, each in value.items():
+            child = node.fields.get(name) if node.kind == s.STRUCT else node.element
+            if each is None and name in node.fields and not node.fields[name].document.get("nullable"):
+                continue
+            found[name] = drop_nulls(child, each) if child is not None and name != "metadata" else each
+        return found
+    if isinstance(value, list) and node.kind == s.LIST and node.element is not None:
+        return [drop_nulls(node.element, each) for each in value]
     return value
 
 
@@ -105,7 +116,13 @@ def _check(node: Node, value: Any, path: str, found: list[Cause]) -> None:
         return
     if not _typed(node, value):
         wanted = document.get("type", "")
-        found.append(wrong(path, _type(value), f"{path} in body must be of type {wanted}: {show(_type(value))}"))
+        wanted = "integer,string" if document.get("x-kubernetes-int-or-string") else wanted
+        was = show(_type(value))
+        found.append(
+            Cause(
+                path, "FieldValueTypeInvalid", f"Invalid value: {was}: {path} in body must be of type {wanted}: {was}"
+            )
+        )
         return
     if "enum" in document and value not in document["enum"]:
         found.append(unsupported_value(path, value, document["enum"]))
@@ -278,6 +295,27 @@ def uses_old(rule: str) -> bool:
     return re.search(r"\boldSelf\b", rule) is not None
 
 
+BLOCKING = {
+    "FieldValueNotSupported",
+    "FieldValueRequired",
+    "FieldValueTooLong",
+    "FieldValueTooMany",
+    "FieldValueTypeInvalid",
+}
+UNCHECKED = Cause(
+    "<nil>", "FieldValueInvalid",
+    "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete"
+    " validation",
+)  # fmt: skip
+
+
+def rules_after_faults(node: Node, value: Any, old: Any, faults: list[Cause]) -> list[Cause]:
+    """What the rules add to the faults of the schema: they need a value that has the right types."""
+    if any(cause.reason in BLOCKING for cause in faults):
+        return [UNCHECKED] if _has_rules(node) else []
+    return run_rules(node, value, old)
+
+
 def run_rules(node: Node, value: Any, old: Any, path: str = "") -> list[Cause]:
     """Every rule that does not hold.
 
@@ -315,14 +353,12 @@ def _run(node: Node, value: Any, old: Any, path: str, found: list[Cause]) -> Non
 
 def _broken(rule: dict[str, Any], node: Node, value: Any, old: Any, path: str) -> Cause | None:
     variables = {"self": value} | ({"oldSelf": old} if old is not None else {})
-    shown = show(value) if not isinstance(value, dict | list) else show(_type(value))
+    shown = "" if isinstance(value, dict | list) else f"{show(value)}: "  # an object is too much to show
     try:
         if e.evaluate(rule["rule"], variables) is True:
             return None
     except e.RuleError as error:
-        return Cause(
-            path, "FieldValueInvalid", f"Invalid value: {shown}: rule evaluation error: {error}: {rule['rule']}"
-        )
+        return Cause(path, "FieldValueInvalid", f"Invalid value: {shown}rule evaluation error: {error}: {rule['rule']}")
     message = rule.get("message") or f"failed rule: {rule['rule'].strip()}"
     if "messageExpression" in rule:
         with contextlib.suppress(e.RuleError):  # the message stays
@@ -334,8 +370,8 @@ def _broken(rule: dict[str, Any], node: Node, value: Any, old: Any, path: str) -
         case "FieldValueRequired":
             return required(where, message)
         case "FieldValueDuplicate":
-            return Cause(where, "FieldValueDuplicate", f"Duplicate value: {shown}")
-    return Cause(where or "<nil>", "FieldValueInvalid", f"Invalid value: {shown}: {message}")
+            return Cause(where, "FieldValueDuplicate", f"Duplicate value: {show(value)}")
+    return Cause(where or "<nil>", "FieldValueInvalid", f"Invalid value: {shown}{message}")
 
 
 def _has_rules(node: Node) -> bool:

@@ -38,11 +38,13 @@ def decode(node: Node, value: dict[str, Any], kind: str) -> tuple[dict[str, Any]
         found = reader.read(node, value, "")
     except _WrongType as error:
         raise _unreadable(kind, error) from None
+    except StatusError as error:  # a quantity that is none
+        raise _unreadable(kind, error) from None
     assert isinstance(found, dict)
     return found, reader.unknown
 
 
-def _unreadable(kind: str, error: _WrongType) -> StatusError:
+def _unreadable(kind: str, error: Exception) -> StatusError:
     return bad_request(f'{kind} in version "v1" cannot be handled as a {kind}: {error}')
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from typing import Any
@@ -163,6 +164,10 @@ def _node(body: Body) -> None:
 
 def _secret(body: Body) -> None:
     body.setdefault("type", "Opaque")
+    if "stringData" in body:
+        data = body.setdefault("data", {})
+        for key, value in body.pop("stringData").items():
+            data[key] = base64.b64encode(value.encode()).decode()
 
 
 def _binding(body: Body) -> None:

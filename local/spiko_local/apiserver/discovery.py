@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from typing import Any
 
@@ -42,7 +43,7 @@ def _aggregate(r: Resource) -> dict[str, Any]:
     kind = {"group": r.group, "version": r.version if r.custom is not None else "", "kind": r.kind}
     found: dict[str, Any] = {
         "resource": r.plural, "responseKind": kind, "scope": "Namespaced" if r.namespaced else "Cluster",
-        "singularResource": r.singular, "verbs": sorted(r.verbs),
+        "singularResource": r.singular, "verbs": list(r.verbs),
     }  # fmt: skip
     if r.short_names:
         found["shortNames"] = list(r.short_names)
@@ -117,15 +118,18 @@ def resource_list(catalog: Catalog, group_name: str, version: str) -> dict[str, 
     resources = dict(_versions(catalog, group_name)).get(version)
     if resources is None:
         return None
+    stored = {r.key: r.version for r in catalog if r.custom is not None and r.custom.get("storage")}
     found = []
     for r in resources:
         entry: dict[str, Any] = {
-            "name": r.plural, "singularName": r.singular, "namespaced": r.namespaced, "kind": r.kind, "verbs": sorted(r.verbs),
+            "name": r.plural, "singularName": r.singular, "namespaced": r.namespaced, "kind": r.kind, "verbs": list(r.verbs),
         }  # fmt: skip
         if r.short_names:
             entry["shortNames"] = list(r.short_names)
         if r.categories:
             entry["categories"] = list(r.categories)
+        if "list" in r.verbs:
+            entry["storageVersionHash"] = storage_hash(r.group, stored.get(r.key, r.version), r.kind)
         found.append(entry)
         for name, s in r.subresources.items():
             kind = s.get("responseKind") or {
@@ -145,6 +149,12 @@ def resource_list(catalog: Catalog, group_name: str, version: str) -> dict[str, 
             found.append(entry)
     api_version = f"{group_name}/{version}" if group_name else version
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version, "resources": found}
+
+
+def storage_hash(group: str, version: str, kind: str) -> str:
+    """What changes when objects are stored in another version."""
+    text = f"{group}/{version}/{kind}" if group else f"{version}/{kind}"
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
 
 
 # ------------------------------------------------------------------ OpenAPI

@@ -72,6 +72,8 @@ def evaluate(rule: str, variables: dict[str, Any]) -> Any:
         context.add_function(name, function)
     try:
         return compile_rule(rule).execute(context)
+    except KeyError as error:
+        raise RuleError(f"no such key: {error.args[0]}") from error
     except (
         RuntimeError,
         TypeError,

@@ -87,6 +87,9 @@ def write_scale(verbs: Verbs, at: Target, kind: str | None, sent: Any, options: 
     if not isinstance(replicas, int) or isinstance(replicas, bool):
         raise bad_request("json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas of type int32")
     if replicas < 0:
+        if at.resource.custom is not None:
+            cause = wrong(".spec.replicas", replicas, "should be a non-negative integer")
+            raise statuses.invalid(at.resource.group, at.resource.kind, at.name, [cause])
         cause = wrong("spec.replicas", replicas, "must be greater than or equal to 0")
         raise statuses.invalid("autoscaling", "Scale", at.name, [cause])
     change: Body = {}
@@ -95,7 +98,7 @@ def write_scale(verbs: Verbs, at: Target, kind: str | None, sent: Any, options: 
     for name in parents:
         below = below.setdefault(name, {})
     below[last] = replicas
-    body, _ = verbs.patch(Target(at.resource, at.namespace, at.name), MERGE, change, options)
+    body, _ = verbs.patch(at, MERGE, change, options)
     return scale_of(at, body)
 
 

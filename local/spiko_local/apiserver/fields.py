@@ -21,42 +21,54 @@ NOTHING: Fields = frozenset()
 def field_set(node: Node, value: Any) -> Fields:
     """Every field that a value has."""
     found: set[Path] = set()
-    _collect(node, value, (), found, None)
+    _collect(node, value, (), found)
     return frozenset(found)
 
 
-def leaves(node: Node, value: Any) -> dict[Path, Any]:
-    """Every field that a value has, with what is compared to see a change: a leaf's value, None for an item or an empty map."""
-    values: dict[Path, Any] = {}
-    _collect(node, value, (), set(), values)
-    return values
+def places(node: Node, value: Any) -> dict[Path, Any]:
+    """Every place of a value, those of whole maps, structs and items too, with what is compared to see a change: a leaf's value, else None."""
+    found: dict[Path, Any] = {}
+    _visit(node, value, (), found)
+    return found
 
 
-def _collect(node: Node, value: Any, path: Path, found: set[Path], values: dict[Path, Any] | None) -> None:
+def _visit(node: Node, value: Any, path: Path, found: dict[Path, Any]) -> None:
+    if isinstance(value, dict) and not (node.kind != s.LIST and node.relation == s.ATOMIC):
+        found[path] = None
+        for name, each in value.items():
+            _visit(node.field(name) or s.UNTYPED, each, (*path, f"f:{name}"), found)
+    elif isinstance(value, list) and node.kind == s.LIST and node.relation in (s.SET, s.KEYED):
+        found[path] = None
+        element = node.element or s.UNTYPED
+        for item in value:
+            below = (*path, element_of(node, item))
+            if node.relation == s.KEYED:
+                _visit(element, item, below, found)
+            else:
+                found[below] = None
+    else:
+        found[path] = value
+
+
+def _collect(node: Node, value: Any, path: Path, found: set[Path]) -> None:
     if isinstance(value, dict) and not (node.kind != s.LIST and node.relation == s.ATOMIC):
         structural = node.kind == s.STRUCT
         for name, each in value.items():
             child = node.field(name) or s.UNTYPED
             below = (*path, f"f:{name}")
-            _collect(child, each, below, found, values)
+            _collect(child, each, below, found)
             if each is None or each == {} or not (structural and name in node.fields):
                 found.add(below)
-                if values is not None:
-                    values.setdefault(below, None)
         return
     if isinstance(value, list) and node.kind == s.LIST and node.relation in (s.SET, s.KEYED):
         element = node.element or s.UNTYPED
         for item in value:
             below = (*path, element_of(node, item))
             if node.relation == s.KEYED:
-                _collect(element, item, below, found, values)
+                _collect(element, item, below, found)
             found.add(below)
-            if values is not None:
-                values.setdefault(below, None)
         return
     found.add(path)
-    if values is not None:
-        values[path] = value
 
 
 def element_of(node: Node, item: Any) -> str:
@@ -77,6 +89,47 @@ def element_of(node: Node, item: Any) -> str:
 
 def _dump(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def find_fault(node: Node, value: Any, path: Path = ()) -> str:
+    """Why a configuration cannot be applied: an unknown field, an item without its key, an item twice. Empty if it can."""
+    if isinstance(value, dict) and node.kind == s.STRUCT and node.relation != s.ATOMIC:
+        for name, each in value.items():
+            child = node.field(name)
+            below = (*path, f"f:{name}")
+            if child is None:
+                return f"{spell(below)}: field not declared in schema"
+            if fault := find_fault(child, each, below):
+                return fault
+    elif isinstance(value, dict) and node.kind == s.MAP and node.element is not None:
+        for name, each in value.items():
+            if fault := find_fault(node.element, each, (*path, f"f:{name}")):
+                return fault
+    elif isinstance(value, list) and node.kind == s.LIST and node.element is not None:
+        return _find_list_fault(node, value, path)
+    return ""
+
+
+def _find_list_fault(node: Node, value: list[Any], path: Path) -> str:
+    seen: set[str] = set()
+    assert node.element is not None
+    for i, item in enumerate(value):
+        below = (*path, f"i:{i}")
+        if node.relation in (s.SET, s.KEYED):
+            element = element_of(node, item)
+            if node.relation == s.KEYED and element == "k:{}":
+                return (
+                    f"{spell(path)}: element {i}: associative list with keys has an element that omits all key fields "
+                    + " ".join(f"{_dump(key)}" for key in node.keys)
+                    + " (and doesn't have default values for any key fields)"
+                )
+            if element in seen:
+                return f"{spell(path)}: duplicate entries for key {spell((element,))}"
+            seen.add(element)
+            below = (*path, element)
+        if fault := find_fault(node.element, item, below):
+            return fault
+    return ""
 
 
 # ------------------------------------------------------------------ FieldsV1
@@ -142,12 +195,26 @@ def under(fields: Fields, prefixes: Iterable[Path]) -> Fields:
     return frozenset(path for path in fields if any(path[: len(prefix)] == prefix for prefix in wanted))
 
 
-def closed(fields: Fields) -> set[Path]:
-    """With every field on the way to one: what holds an owned field is owned as far as removal goes."""
+def closed(node: Node, fields: Fields) -> set[Path]:
+    """With every named field of a struct on the way to one: what holds an owned field is owned as far as removal goes.
+
+    Items of lists and keys of maps are not: whoever owns only something inside an item cannot keep the item.
+    """
     found = set(fields)
+    nodes: dict[Path, Node] = {(): node}
     for path in fields:
         for length in range(1, len(path)):
-            found.add(path[:length])
+            prefix = path[:length]
+            if prefix in nodes:
+                continue
+            above, element = nodes[path[: length - 1]], prefix[-1]
+            name = element.removeprefix("f:")
+            if element.startswith("f:") and above.kind == s.STRUCT and name in above.fields:
+                found.add(prefix)
+                nodes[prefix] = above.fields[name]
+            else:
+                below = above.field(name) if element.startswith("f:") else above.element
+                nodes[prefix] = below or s.UNTYPED
     return found
 
 
@@ -156,9 +223,9 @@ def closed(fields: Fields) -> set[Path]:
 
 def changed(node: Node, old: Any, new: Any) -> tuple[Fields, Fields]:
     """Fields that were added or modified, and fields that were removed."""
-    before, after = leaves(node, old), leaves(node, new)
+    before, after = places(node, old), places(node, new)
     touched = frozenset(path for path, value in after.items() if path not in before or not _same(before[path], value))
-    return touched, frozenset(before.keys() - after.keys())
+    return touched - {()}, frozenset(before.keys() - after.keys())
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -225,8 +292,7 @@ def remove(node: Node, value: Any, paths: set[Path], at: Path = ()) -> Any:
             if below in paths:
                 continue
             left = remove(node.field(name) or s.UNTYPED, each, paths, below)
-            if left or left == each:  # what was emptied goes, what was empty stays
-                found[name] = left
+            found[name] = left if left or left == each else None  # what was emptied is null: there, and nothing in it
         return found
     if isinstance(value, list) and node.kind == s.LIST and node.relation in (s.SET, s.KEYED):
         element = node.element or s.UNTYPED

@@ -86,8 +86,6 @@ def prepare_create(group: str, kind: str, body: Body) -> Body:
             body["status"] = {"replicas": 0}
         case ("policy", "PodDisruptionBudget"):
             body["status"] = {"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0}
-        case ("", "Secret") if "stringData" in body:
-            _encode_strings(body)
     return body
 
 
@@ -104,8 +102,6 @@ def prepare_update(group: str, kind: str, body: Body, old: Body, subresource: st
             )
             body["status"] = body.get("status", {}) | {k: v for k, v in old["status"].items() if k == "qosClass"}
         return body
-    if kind == "Secret" and "stringData" in body:
-        _encode_strings(body)
     if "status" in old:
         body["status"] = old["status"]
     if kind == "Namespace":
@@ -124,14 +120,6 @@ def _changed(kind: str, body: Body, old: Body) -> bool:
     if body.get("spec") != old.get("spec"):
         return True
     return kind == "Deployment" and body["metadata"].get("annotations") != old["metadata"].get("annotations")
-
-
-def _encode_strings(body: Body) -> None:
-    import base64
-
-    data = body.setdefault("data", {})
-    for key, value in body.pop("stringData").items():
-        data[key] = base64.b64encode(value.encode()).decode()
 
 
 def qos_class(spec: Body) -> str:
@@ -210,6 +198,10 @@ def metadata_faults(kind: str, body: Body, plain_name: bool) -> list[Cause]:
                 found.append(
                     wrong(f"metadata.ownerReferences[{i}].{needed}", owner.get(needed, ""), "must not be empty")
                 )
+    for i, finalizer in enumerate(metadata.get("finalizers") or ()):
+        if "/" not in finalizer and finalizer not in ("orphan", "foregroundDeletion", "kubernetes"):
+            text = "name is neither a standard finalizer name nor is it fully qualified"
+            found.append(wrong(f"metadata.finalizers[{i}]", finalizer, text))
     if sum(bool(owner.get("controller")) for owner in metadata.get("ownerReferences") or ()) > 1:
         found.append(
             wrong(
@@ -224,7 +216,7 @@ def metadata_faults(kind: str, body: Body, plain_name: bool) -> list[Cause]:
 def _named(name: str, pattern: re.Pattern[str], text: str, most: int) -> list[Cause]:
     found = []
     if len(name) > most:
-        found.append(wrong("metadata.name", name, f"must be no more than {most} bytes"))
+        found.append(wrong("metadata.name", name, f"must be no more than {most} characters"))
     if not pattern.match(name):
         found.append(wrong("metadata.name", name, text))
     return found
@@ -311,6 +303,24 @@ def _pod_spec_faults(spec: Body, path: str) -> list[Cause]:
     return found
 
 
+def warnings_of(kind: str, body: Body) -> list[str]:
+    """What is allowed and probably a mistake."""
+    path, spec = (
+        ("spec", body.get("spec", {}))
+        if kind == "Pod"
+        else ("spec.template.spec", body.get("spec", {}).get("template", {}).get("spec", {}))
+    )
+    seen: dict[tuple[int, str], str] = {}
+    found = []
+    for i, container in enumerate(spec.get("containers", ()) if kind in ("Pod", "Deployment", "ReplicaSet") else ()):
+        for j, port in enumerate(container.get("ports", ())):
+            where, key = f"{path}.containers[{i}].ports[{j}]", (port["containerPort"], port["protocol"])
+            if key in seen:
+                found.append(f"{where}: duplicate port definition with {seen[key]}")
+            seen.setdefault(key, where)
+    return found
+
+
 _MAY_CHANGE = ("activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "schedulingGates")
 
 
@@ -348,6 +358,9 @@ def _service_faults(body: Body, old: Body | None) -> list[Cause]:
         number = port.get("port", 0)
         if not 0 < number < 65536:
             found.append(wrong(f"spec.ports[{i}].port", number, "must be between 1 and 65535, inclusive"))
+        target = port.get("targetPort", number)
+        if isinstance(target, int) and not 0 < target < 65536:
+            found.append(wrong(f"spec.ports[{i}].targetPort", target, "must be between 1 and 65535, inclusive"))
         if len(ports) > 1 and not port.get("name"):
             found.append(required(f"spec.ports[{i}].name"))
     if (

@@ -109,15 +109,23 @@ def track_update(node: Node, live: dict[str, Any] | None, new: dict[str, Any], w
     """The object with the entries after a create, an update or a patch."""
     given = new.get("metadata", {}).get("managedFields")
     base = _base(live, new, given, writer)
-    touched, removed = f.changed(node, _untracked(live) if live else {}, _untracked(new))
+    if live is not None and not base:
+        return write_managers(new, [])  # whose owners were never known, or forgotten: the next apply begins to track
+    before = _untracked(live) if live is not None else _nothing(node)
+    touched, removed = f.changed(node, before, _untracked(new))
     touched, removed = _tracked(touched, writer), _tracked(removed, writer)
     own = Manager(writer.name, UPDATE, writer.version, writer.subresource, writer.now, touched)
     found = [_keep(manager, touched | removed) for manager in base]
     if touched:
-        before = next((manager.fields for manager in found if manager.identity == own.identity), f.NOTHING)
+        own_before = next((manager.fields for manager in found if manager.identity == own.identity), f.NOTHING)
         found = [manager for manager in found if manager.identity != own.identity]
-        found.append(replace(own, fields=touched | before))
+        found.append(replace(own, fields=touched | own_before))
     return write_managers(new, _cap(found))
+
+
+def _nothing(node: Node) -> dict[str, Any]:
+    """What an object is before it is created: of a built-in kind the structs that are always there."""
+    return {} if node.custom else node.nothing | {"metadata": {}}
 
 
 def _base(live: dict[str, Any] | None, new: dict[str, Any], given: Any, writer: Writer) -> list[Manager]:
@@ -194,8 +202,8 @@ def apply(
     others = [m for m in managers if m.identity != own.identity]
     merged = f.merge(node, base, config)
     if last is not None:
-        held = f.closed(wanted).union(*(f.closed(manager.fields) for manager in others))
-        merged = f.remove(node, merged, f.closed(last.fields) - held - _STRIPPED)
+        held = f.closed(node, wanted).union(*(f.closed(node, manager.fields) for manager in others))
+        merged = f.remove(node, merged, f.closed(node, last.fields) - held - _STRIPPED)
     touched, removed = f.changed(node, base, merged)
     touched, removed = touched - _STRIPPED, removed - _STRIPPED
     hurt = [(manager, manager.fields & touched) for manager in others]

@@ -16,6 +16,21 @@ MOST_OPERATIONS = 10_000
 DIRECTIVE, ORDER, DELETE_LIST, RETAIN = "$patch", "$setElementOrder/", "$deleteFromPrimitiveList/", "$retainKeys"
 
 
+NOT_A_MAP = "error decoding patch: json: cannot unmarshal {} into Go value of type map[string]interface {{}}"
+
+
+def go_type(value: Any) -> str:
+    """A JSON value's type as Go's messages name it."""
+    return {dict: "object", list: "array", str: "string", bool: "bool", type(None): "null"}.get(type(value), "number")
+
+
+def go_map(value: Any) -> str:
+    """A map as Go prints it."""
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{key}:{go_map(each)}" for key, each in sorted(value.items())) + "]"
+    return str(value)
+
+
 def json_patch(body: dict[str, Any], patch: Any) -> Any:
     """Apply a JSON patch.
 
@@ -23,7 +38,9 @@ def json_patch(body: dict[str, Any], patch: Any) -> Any:
         StatusError: 400, it is none; 422, it does not fit the object; 413, too many operations.
     """
     if not isinstance(patch, list) or not all(isinstance(each, dict) for each in patch):
-        raise bad_request("error decoding patch: a JSON patch is a list of operations")
+        raise bad_request(
+            f"error decoding patch: json: cannot unmarshal {go_type(patch)} into Go value of type []handlers.jsonPatchOp"
+        )
     if len(patch) > MOST_OPERATIONS:
         raise StatusError(
             413,
@@ -64,7 +81,7 @@ def strategic_patch(node: Node, body: dict[str, Any], patch: Any) -> dict[str, A
         StatusError: 400, the patch does not fit the schema.
     """
     if not isinstance(patch, dict):
-        raise bad_request("error decoding patch: a strategic merge patch is an object")
+        raise bad_request(NOT_A_MAP.format(go_type(patch)))
     return _merge_map(node, body, patch)
 
 
@@ -118,7 +135,7 @@ def _merge_items(node: Node, old: list[Any], new: list[Any], key: str) -> list[A
         return [item for item in new if DIRECTIVE not in item]
     for item in new:
         if not isinstance(item, dict) or key not in item:
-            raise bad_request(f"map: {json.dumps(item)} does not contain declared merge key: {key}")
+            raise StatusError(500, "", f"map: {go_map(item)} does not contain declared merge key: {key}")
         directive = item.get(DIRECTIVE)
         at = next((i for i, each in enumerate(found) if each.get(key) == item[key]), None)
         if directive == "delete":

@@ -122,6 +122,13 @@ class Node:
         """Structs that are written even when nothing is in them."""
         return frozenset(read_data("omitted")["present"].get(self.name, ()))
 
+    @cached_property
+    def nothing(self) -> dict[str, Any]:
+        """What an object of this schema has when nothing is set: what is there already is nobody's when it is filled."""
+        bare = read_data("omitted")["bare"].get(self.name, ())
+        found: dict[str, Any] = {name: self.fields[name].nothing for name in self.present if name in self.fields}
+        return found | {name: {} if name == "metadata" else None for name in bare}
+
     def field(self, name: str) -> Node | None:
         """The node of a field or of a map's value; None if it is unknown here."""
         if self.kind == STRUCT and name in self.fields:

@@ -102,7 +102,11 @@ def field_selector(kind: tuple[str, str], text: str, selectable: tuple[str, ...]
             raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
         path, equal, value = match[1], match[2] != "!=", match[3]
         if path not in known:
-            raise bad_request(f"field label not supported: {path}")
+            raise bad_request(
+                f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+                if kind not in FIELDS
+                else f"field label not supported: {path}"
+            )
         tests.append((tuple(path.split(".")), equal, value))
     return lambda body: all((_at(body, path) == value) == equal for path, equal, value in tests)
 

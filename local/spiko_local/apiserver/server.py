@@ -14,7 +14,7 @@ import orjson
 import yaml
 from aiohttp import web
 
-from spiko_local.apiserver import asked, discovery, extras, statuses, tables, watching
+from spiko_local.apiserver import asked, discovery, extras, statuses, tables, verbs, watching
 from spiko_local.apiserver.asked import DISCOVERY, JSON, PARTIAL, TABLE, YAML, Form, Place, flag
 from spiko_local.apiserver.catalog import Catalog, Resource
 from spiko_local.apiserver.schema import read_data
@@ -24,6 +24,11 @@ from spiko_local.apiserver.store import Body, Entry, Store
 from spiko_local.apiserver.tunnel import Kubelets
 from spiko_local.apiserver.verbs import Options, Target, Verbs
 
+MEDIA = (
+    "application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch,"
+    " application/vnd.kubernetes.protobuf;stream=watch"
+)
+PATCHES = {verbs.JSON, verbs.MERGE, verbs.STRATEGIC, verbs.APPLY}
 LARGEST_BODY = 3 << 20
 SNAPSHOTS = 32  # lists that are read in pieces at one time
 SHORTEST_WATCH_S, LONGEST_WATCH_S = 1800, 3600
@@ -45,14 +50,14 @@ class ApiServer:
 
     Args:
         store: the objects.
-        verbs: what may be done with them.
+        actions: what may be done with them.
         kubelets: for logs, exec and port-forward.
         tokens: user names by token.
     """
 
-    def __init__(self, store: Store, verbs: Verbs, kubelets: Kubelets, tokens: dict[str, str]) -> None:
-        self._store, self._verbs, self._kubelets = store, verbs, kubelets
-        self._catalog: Catalog = verbs.catalog
+    def __init__(self, store: Store, actions: Verbs, kubelets: Kubelets, tokens: dict[str, str]) -> None:
+        self._store, self._verbs, self._kubelets = store, actions, kubelets
+        self._catalog: Catalog = actions.catalog
         self._tokens = tokens
         self._openapi = discovery.OpenApi(self._catalog)
         self._snapshots: dict[str, list[Entry]] = {}
@@ -96,6 +101,8 @@ class ApiServer:
         place = asked.parse_path(path)
         resource = self._catalog.find(place.group, place.version, place.plural) if place else None
         if place is None or resource is None or (resource.namespaced and not place.namespace and place.name):
+            if place is not None and (not place.group or any(r.group == place.group for r in self._catalog)):
+                raise statuses.no_path()
             return web.Response(text="404 page not found\n", status=404, content_type="text/plain")
         if resource.kind in REVIEWS and request.method == "POST":
             body = asked.read_body(await request.read(), request.headers.get("Content-Type", ""))
@@ -170,7 +177,7 @@ class ApiServer:
             case _:
                 return None
         if found is None:
-            raise statuses.no_path()
+            return web.Response(text="404 page not found\n", status=404)
         return _json(found)
 
     # ------------------------------------------------------------------ resources
@@ -190,7 +197,9 @@ class ApiServer:
             case "POST", False:
                 _require(resource, "create")
                 if resource.namespaced and not place.namespace:
-                    raise statuses.not_allowed("create", resource.group, resource.plural)
+                    raise StatusError(
+                        405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {}
+                    )
                 options, body = await self._read(request)
                 if resource.plural == "bindings":
                     name = body.get("metadata", {}).get("name", "") if isinstance(body, dict) else ""
@@ -217,10 +226,8 @@ class ApiServer:
         if kind == "application/apply-patch+yaml" and "fieldManager" not in request.query:
             cause = statuses.required("fieldManager", "is required for apply patch")
             raise statuses.invalid("meta.k8s.io", "PatchOptions", "", [cause])
-        if kind == "application/apply-patch+cbor" or not kind.endswith(("+json", "+yaml")):
-            raise statuses.unsupported(
-                kind, ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"]
-            )
+        if kind not in PATCHES:
+            raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
         if "force" in request.query and kind != "application/apply-patch+yaml":
             raise statuses.invalid(
                 "meta.k8s.io",
@@ -234,7 +241,7 @@ class ApiServer:
     async def _delete(self, request: web.Request, at: Target) -> web.Response:
         options, wanted = await self._read_delete(request)
         body, gone = self._verbs.delete(at, wanted, options)
-        if not gone or at.resource.key == extras.PODS or options.dry_run:
+        if not gone or at.resource.key == extras.PODS:
             return self._object(request, at.resource, body, 200, options)
         resource = at.resource
         details = {
@@ -264,11 +271,13 @@ class ApiServer:
         name = place.subresource
         at = Target(resource, place.namespace, place.name, name)
         if name not in resource.subresources or not place.name:
-            raise statuses.no_path()
+            raise statuses.not_found(*resource.key, place.name) if resource.custom is not None else statuses.no_path()
         if name == "log" or name in TUNNELS:
             pod = self._verbs.get(at).body
             query = {key: request.query.getall(key) for key in request.query}
             if name == "log":
+                if not pod["spec"].get("nodeName"):
+                    return web.Response(status=204)
                 return await self._kubelets.logs(request, pod, query)
             return await self._kubelets.upgrade(request, TUNNELS[name], pod, query)
         if request.method == "GET" and name in ("status", "scale"):
@@ -381,7 +390,7 @@ class ApiServer:
             token, _, at = base64.urlsafe_b64decode(text).decode().partition("/")
             number = int(at)
         except (ValueError, UnicodeDecodeError) as error:
-            raise bad_request(f"continue key is not valid: {error}") from error
+            raise bad_request(f"invalid continue token: continue key is not valid: {error}") from error
         entries = self._snapshots.get(token)
         if entries is None:
             raise statuses.expired("The provided continue parameter is too old to display a consistent list result. You must start a new list"
@@ -400,6 +409,7 @@ class ApiServer:
             return _answer(form, kind | {"metadata": metadata, "items": items})
         kind_name = f"{resource.kind}List"
         if resource.custom is not None:
+            metadata = {"continue": ""} | metadata
             items_raw = b",".join(entry.raw for entry in entries)
         else:
             items_raw = b",".join(_item(resource, entry) for entry in entries)
@@ -435,8 +445,7 @@ class ApiServer:
     def _form(self, request: web.Request) -> Form:
         forms = asked.accepted(request.headers.get("Accept", ""))
         if not forms:
-            text = "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf"
-            raise StatusError(406, "NotAcceptable", text)
+            raise StatusError(406, "NotAcceptable", f"406: Not Acceptable\n\nAvailable representations: {MEDIA}", {})
         return forms[0]
 
     def _object(
@@ -471,9 +480,8 @@ class ApiServer:
         query = request.query
         dry = query.getall("dryRun", [])
         if any(each != "All" for each in dry):
-            raise statuses.invalid(
-                "meta.k8s.io", "PatchOptions", "", [statuses.unsupported_value("dryRun", dry, ["All"])]
-            )
+            kind = {"POST": "CreateOptions", "PUT": "UpdateOptions"}.get(request.method, "PatchOptions")
+            raise statuses.invalid("meta.k8s.io", kind, "", [statuses.unsupported_value("dryRun", dry, ["All"])])
         strict = query.get("fieldValidation") or "Warn"
         if strict not in ("Ignore", "Warn", "Strict"):
             raise statuses.invalid("meta.k8s.io", "CreateOptions", "", [
@@ -497,7 +505,7 @@ class ApiServer:
             wanted["propagationPolicy"] = query["propagationPolicy"]
         if wanted.get("propagationPolicy") not in (None, "Orphan", "Background", "Foreground"):
             raise statuses.invalid("meta.k8s.io", "DeleteOptions", "", [
-                statuses.unsupported_value("propagationPolicy", wanted["propagationPolicy"], ["Foreground", "Background", "Orphan"])])  # fmt: skip
+                statuses.unsupported_value("propagationPolicy", wanted["propagationPolicy"], ["Foreground", "Background", "Orphan", "nil"])])  # fmt: skip
         grace = wanted.get("gracePeriodSeconds")
         if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
             raise bad_request(
@@ -527,9 +535,7 @@ def _number(text: str | None, name: str) -> int | None:
     try:
         return int(text)
     except ValueError as error:
-        raise bad_request(
-            f'Invalid value for query parameter {name}: strconv.ParseInt: parsing "{text}": invalid syntax'
-        ) from error
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
 
 
 def _now() -> datetime:

@@ -131,12 +131,6 @@ def forbidden(group: str, plural: str, name: str, why: str) -> StatusError:
     )
 
 
-def not_allowed(verb: str, group: str, plural: str) -> StatusError:
-    """405."""
-    message = f'{verb} is not supported on resources of kind "{named(group, plural)}"'
-    return StatusError(405, "MethodNotAllowed", message, _details(group, plural))
-
-
 def unsupported(content: str, accepted: Iterable[str]) -> StatusError:
     """415."""
     message = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"

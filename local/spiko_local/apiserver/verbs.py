@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from spiko_local.apiserver import customs, kinds, managers, patches, statuses
+from spiko_local.apiserver import customs, fields, kinds, managers, patches, statuses
 from spiko_local.apiserver.catalog import Catalog, Resource
 from spiko_local.apiserver.decode import decode
 from spiko_local.apiserver.defaults import set_defaults
@@ -21,7 +21,7 @@ from spiko_local.apiserver.managers import Writer
 from spiko_local.apiserver.statuses import Cause, StatusError, bad_request
 from spiko_local.apiserver.store import Body, Entry, Store
 
-NAMESPACES = ("", "namespaces")
+NAMESPACES, PODS = ("", "namespaces"), ("", "pods")
 SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 MOST_UPDATES = 5  # a patch is tried again if the object has moved; here it cannot, but a hook may move it
 PLAIN_NAMES = {"rbac.authorization.k8s.io"}
@@ -109,7 +109,7 @@ class Verbs:
         body = self._identify(resource, namespace, body)
         metadata = body["metadata"]
         if metadata.get("resourceVersion"):
-            raise bad_request("resourceVersion should not be set on objects to be created")
+            raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = metadata["generateName"][:58] + "".join(self._random.choices(SUFFIX, k=5))
         at = Target(resource, namespace, metadata.get("name", ""))
@@ -130,18 +130,19 @@ class Verbs:
         }
         metadata.pop("generation", None)
         body = body | {"metadata": metadata}
-        if resource.custom is None:
-            body = kinds.prepare_create(resource.group, resource.kind, body)
-            self._allot(resource, body)
-        else:
-            metadata["generation"] = 1
-            if "status" in resource.subresources:
-                body.pop("status", None)
+        # before admission and the strategy: what they add is nobody's
         if owners is None:
             body = managers.track_update(resource.node, None, body, self._writer(at, options))
         else:
             body = managers.write_managers(body, owners)
-        self._validate(at, body, None)
+        if resource.custom is None:
+            body = kinds.prepare_create(resource.group, resource.kind, body)
+            self._allot(resource, body)
+        else:
+            body["metadata"]["generation"] = 1
+            if "status" in resource.subresources:
+                body.pop("status", None)
+        self._validate(at, body, None, options)
         if self.store.get(resource.key, at.namespace, at.name) is not None:
             raise statuses.already_exists(resource.group, resource.plural, at.name)
         if options.dry_run:
@@ -203,16 +204,10 @@ class Verbs:
         old = self.get(at)
         version = body["metadata"].get("resourceVersion")
         if not version and (at.resource.custom is not None or at.resource.key in (("coordination.k8s.io", "leases"),)):
-            raise self._invalid(
-                at,
-                [
-                    statuses.Cause(
-                        "metadata.resourceVersion",
-                        "FieldValueInvalid",
-                        "Invalid value: 0: must be specified for an update",
-                    )
-                ],
+            cause = Cause(
+                "metadata.resourceVersion", "FieldValueInvalid", "Invalid value: 0: must be specified for an update"
             )
+            raise statuses.invalid(at.resource.group, at.resource.plural, at.name, [cause])
         self._check_version(at, old, version)
         self._check_uid(at, old, body["metadata"].get("uid"))
         return self._replace(at, old, self._read(at.resource, body, options), options, None), False
@@ -224,7 +219,11 @@ class Verbs:
     def _check_uid(self, at: Target, old: Entry, uid: str | None) -> None:
         real = old.body["metadata"].get("uid")
         if uid and uid != real:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {real}"
+            key = f"/registry/{'/'.join(part for part in (at.resource.plural, at.namespace, at.name) if part)}"
+            why = (
+                f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed:"
+                f" UID in precondition: {uid}, UID in object meta: {real}"
+            )
             raise statuses.conflict(at.resource.group, at.resource.plural, at.name, why)
 
     def _replace(
@@ -246,11 +245,11 @@ class Verbs:
             body = managers.write_managers(body, owners)
         if body == was or managers.timeless(body) == managers.timeless(was):
             return was  # an update that changes nothing moves nothing
-        self._validate(at, body, was)
+        self._validate(at, body, was, options)
         if body["metadata"].get("deletionTimestamp"):
             added = set(body["metadata"].get("finalizers") or ()) - set(was["metadata"].get("finalizers") or ())
             if added:
-                text = f"no new finalizers can be added if the object is being deleted, found new finalizers {sorted(added)!r}"
+                text = f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{', '.join(map(statuses.show, sorted(added)))}}}"
                 raise self._invalid(at, [statuses.prohibited("metadata.finalizers", text)])
         if options.dry_run:
             return body
@@ -279,6 +278,8 @@ class Verbs:
         if kind == JSON:
             body = patches.json_patch(old.body, patch)
         elif kind == MERGE:
+            if not isinstance(patch, dict):
+                raise bad_request(patches.NOT_A_MAP.format(patches.go_type(patch)))
             body = patches.merge_patch(old.body, patch)
         elif at.resource.custom is None:
             body = patches.strategic_patch(at.resource.node, old.body, patch)
@@ -297,6 +298,7 @@ class Verbs:
         resource = at.resource
         if not isinstance(config, dict):
             raise bad_request("error decoding YAML: an apply configuration is an object")
+        given = (config.get("metadata") or {}).get("namespace", "") if isinstance(config.get("metadata"), dict) else ""
         config = self._identify(resource, at.namespace, config)
         if config["metadata"].get("managedFields") is not None:
             raise bad_request("metadata.managedFields must be nil")
@@ -313,14 +315,16 @@ class Verbs:
         elif config["metadata"].get("uid"):
             raise statuses.conflict(resource.group, resource.plural, at.name, "uid mismatch: the provided object specified uid"
                                     f" {config['metadata']['uid']}, and no existing object was found")  # fmt: skip
-        self._read(
-            resource, config, options
-        )  # wrong types and unknown fields are the configuration's, not the merged object's
+        fault = fields.find_fault(resource.node, config)
+        if fault:
+            what = f"{given}/{at.name}; {resource.api_version}, Kind={resource.kind}"
+            raise StatusError(500, "", f"failed to create typed patch object ({what}): {fault}")
+        self._read(resource, config, options)  # wrong types are the configuration's, not the merged object's
         config = {key: value for key, value in config.items() if value is not None}
         live = old.body if old is not None else {}
         writer = self._writer(at, options)
         merged, owners = managers.apply(resource.node, live, config, writer, options.force)
-        body = self._read(resource, merged, Options(strict="Ignore"))
+        body = self._read(resource, merged, Options(strict="Ignore"), merged=True)
         if old is not None:
             return self._replace(at, old, body, options, owners), False
         return self._create(at, body, options, owners), True
@@ -340,7 +344,11 @@ class Verbs:
         """
         resource, entry = at.resource, self.get(at)
         conditions = wanted.get("preconditions") or {}
-        self._check_uid(at, entry, conditions.get("uid"))
+        uid = entry.body["metadata"]["uid"]
+        if conditions.get("uid") not in (None, uid):
+            why = (f"the UID in the precondition ({conditions['uid']}) does not match the UID in record ({uid}). The object might have been"
+                   " deleted and then recreated")  # fmt: skip
+            raise statuses.conflict("", resource.kind, at.name, why)
         if conditions.get("resourceVersion") and conditions["resourceVersion"] != str(entry.revision):
             why = (f"Precondition failed: ResourceVersion in precondition: {conditions['resourceVersion']}, ResourceVersion in object meta:"
                    f" {entry.revision}")  # fmt: skip
@@ -353,6 +361,12 @@ class Verbs:
             and not finalizers
             and not (resource.key == NAMESPACES and body.get("spec", {}).get("finalizers"))
         )
+        if gone and resource.key == PODS:
+            metadata = body["metadata"] | {"deletionTimestamp": self.now(), "deletionGracePeriodSeconds": 0}
+            metadata["generation"] = metadata.get("generation", 0) + ("deletionTimestamp" not in body["metadata"])
+            if not options.dry_run:
+                self.store.remove(resource.key, at.namespace, at.name)
+            return body | {"metadata": metadata}, True
         if gone:
             return (body if options.dry_run else self.store.remove(resource.key, at.namespace, at.name).body), True
         metadata = dict(body["metadata"])
@@ -386,7 +400,8 @@ class Verbs:
         reset = kinds.reset_fields(resource.group, resource.kind, at.subresource, resource.custom is not None)
         if resource.custom is not None and not at.subresource and "status" not in resource.subresources:
             reset = ()
-        return Writer(options.manager, resource.api_version, at.subresource, self.now(), reset)
+        now = "" if at.subresource == "scale" else self.now()  # an entry of a scale carries no time
+        return Writer(options.manager, resource.api_version, at.subresource, now, reset)
 
     def _identify(self, resource: Resource, namespace: str, body: Any) -> Body:
         """Check apiVersion, kind and namespace against the path, and fill them in."""
@@ -401,7 +416,7 @@ class Verbs:
             raise bad_request(
                 f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})"
             )
-        metadata = body.get("metadata") or {}
+        metadata = body["metadata"] if body.get("metadata") is not None else {}
         if not isinstance(metadata, dict):
             raise bad_request(f"{kind} in version \"{resource.version}\" cannot be handled as a {kind}: json: cannot unmarshal {_type(metadata)}"
                               " into Go struct field .metadata of type v1.ObjectMeta")  # fmt: skip
@@ -416,7 +431,7 @@ class Verbs:
             metadata.pop("namespace", None)
         return body | {"apiVersion": version, "kind": kind, "metadata": metadata}
 
-    def _read(self, resource: Resource, body: Body, options: Options) -> Body:
+    def _read(self, resource: Resource, body: Body, options: Options, merged: bool = False) -> Body:
         """From what a client sent to what is stored: types, unknown fields, empty fields, defaults."""
         if resource.custom is None:
             whole, unknown = decode(resource.node, body, resource.kind)
@@ -430,27 +445,31 @@ class Verbs:
         found: Body = customs.prune(node, rest, "", unknown)
         self._unknown(resource, unknown, options)
         found = customs.fill_in(node, found)
+        if not merged:  # what an apply has emptied is null, and refused: as Kubernetes does
+            found = customs.drop_nulls(node, found)
         return found | {"metadata": metadata}
 
     def _unknown(self, resource: Resource, unknown: list[str], options: Options) -> None:
         texts = [f'unknown field "{name}"' for name in unknown]
         if texts and options.strict == "Strict":
             what = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
-            raise bad_request(f"{what if resource.custom is None else ''}strict decoding error: {', '.join(texts)}")
+            raise bad_request(f"{what}strict decoding error: {', '.join(texts)}")
         if options.strict == "Warn":
             options.warnings.extend(texts)
 
-    def _validate(self, at: Target, body: Body, old: Body | None) -> None:
+    def _validate(self, at: Target, body: Body, old: Body | None, options: Options) -> None:
         resource = at.resource
         found = kinds.metadata_faults(resource.kind, body, resource.group in PLAIN_NAMES)
         if resource.custom is None:
             found += kinds.faults_of(resource.group, resource.kind, body, old) if not at.subresource else []
         else:
             found += customs.check(resource.node, body)
-            if not found:
-                found += customs.run_rules(resource.node, body, old)
+            found += customs.rules_after_faults(resource.node, body, old, found)
         if found:
             raise self._invalid(at, found)
+        changed = old is None or old.get("spec") != body.get("spec")
+        if resource.custom is None and options.strict != "Ignore" and changed:
+            options.warnings.extend(kinds.warnings_of(resource.kind, body))
 
     def _invalid(self, at: Target, causes: list[Cause]) -> StatusError:
         return statuses.invalid(at.resource.group, at.resource.kind, at.name, causes)

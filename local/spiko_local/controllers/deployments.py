@@ -160,9 +160,8 @@ class Deployments:
         if current is None or (current["metadata"].get("annotations") or {}).get(REVISION) == str(revision):
             return
         annotations = (current["metadata"].get("annotations") or {}) | {REVISION: str(revision)}
-        self._work.update(
-            DEPLOYMENTS, current | {"metadata": current["metadata"] | {"annotations": annotations}}, MANAGER
-        )
+        changed = current | {"metadata": current["metadata"] | {"annotations": annotations}}
+        self._work.update(DEPLOYMENTS, changed, MANAGER, "status")  # through the status: the generation stays
 
     # ------------------------------------------------------------------ strategies
 
@@ -264,6 +263,7 @@ class Deployments:
         }  # fmt: skip
         status: dict[str, Any] = {"observedGeneration": body["metadata"].get("generation", 1)}
         status |= {name: count for name, count in counts.items() if count}
+        status["terminatingReplicas"] = sum(_count(each, "terminatingReplicas") for each in sets)
         if "collisionCount" in before:
             status["collisionCount"] = before["collisionCount"]
         now = self._work.verbs.now()

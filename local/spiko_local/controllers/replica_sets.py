@@ -127,6 +127,11 @@ class ReplicaSets:
             "readyReplicas": len(ready), "availableReplicas": len(available),
         }  # fmt: skip
         status |= {name: count for name, count in counts.items() if count}
+        status["terminatingReplicas"] = sum(
+            bool(pod["metadata"].get("deletionTimestamp"))
+            and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+            for pod in self._claim(current)
+        )
         status["observedGeneration"] = current["metadata"].get("generation", 1)
         conditions = [c for c in current.get("status", {}).get("conditions") or () if c["type"] != "ReplicaFailure"]
         if failure is not None:

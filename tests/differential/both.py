@@ -1,0 +1,166 @@
+"""Two API servers side by side, the same requests to both, and what makes their answers comparable."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import re
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from local_cluster import REAL, local_cluster
+
+from spiko_local.pki import make_pki
+from spiko_local.ports import build_candidates, is_free
+
+TOKEN = "differential-token"  # of a server that lives for one test run, on loopback
+START_S = 20.0
+_UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
+
+
+@dataclass
+class Answer:
+    """Status and body; lines of a watch are a list."""
+
+    status: int
+    body: Any
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Server:
+    """One API server."""
+
+    def __init__(self, name: str, url: str, token: str, authority: str) -> None:
+        self.name, self._token = name, token
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        self._host, self._port = parts.hostname, parts.port
+        self._context = ssl.create_default_context(cadata=authority)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        content: str = "application/json",
+        accept: str = "application/json",
+    ) -> Answer:
+        """One request, whole answer."""
+        connection = http.client.HTTPSConnection(self._host, self._port, context=self._context, timeout=20)
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {self._token}", "Accept": accept, "User-Agent": "differential/1"}
+        if data is not None:
+            headers["Content-Type"] = content
+        try:
+            connection.request(method, path, data, headers)
+            reply = connection.getresponse()
+            text = reply.read()
+        finally:
+            connection.close()
+        if "watch=" in path:
+            return Answer(reply.status, [json.loads(line) for line in text.splitlines() if line.strip()])
+        try:
+            return Answer(reply.status, json.loads(text) if text else None, dict(reply.getheaders()))
+        except ValueError:
+            return Answer(reply.status, text.decode(), dict(reply.getheaders()))
+
+
+@dataclass
+class Both:
+    """Kubernetes' server and ours."""
+
+    real: Server
+    own: Server
+
+
+@contextmanager
+def both_servers() -> Iterator[Both]:
+    """Start both; ours without kubelet and operator, the real one with no operator."""
+    with local_cluster("--without-operator", control_plane=REAL) as cluster, own_server() as own:
+        document = json.loads((cluster.home / "kubeconfig").read_text())
+        entry = document["clusters"][0]["cluster"]
+        authority = base64.b64decode(entry["certificate-authority-data"]).decode()
+        real = Server("real", entry["server"], document["users"][0]["user"]["token"], authority)
+        yield Both(real, own)
+
+
+@contextmanager
+def own_server() -> Iterator[Server]:
+    """Our API server alone, on a free port."""
+    import random
+
+    with tempfile.TemporaryDirectory(prefix="spk") as folder:
+        home = Path(folder)
+        (home / "pki").mkdir()
+        make_pki(home / "pki")
+        (home / "pki" / "tokens.csv").write_text(f'{TOKEN},spiko-admin,spiko-admin,"system:masters"\n')
+        port = next(p for p in build_candidates("", random.Random()) if is_free("127.0.0.1", p))
+        command = [
+            sys.executable,
+            "-m",
+            "spiko_local.apiserver",
+            "--port",
+            str(port),
+            "--data",
+            str(home / "objects.db"),
+        ]
+        log = (home / "log").open("wb")
+        process = subprocess.Popen([*command, "--pki", str(home / "pki")], stdout=log, stderr=log)
+        server = Server("own", f"https://127.0.0.1:{port}", TOKEN, (home / "pki" / "ca.crt").read_text())
+        try:
+            end = time.monotonic() + START_S
+            while True:
+                try:
+                    if server.ask("GET", "/readyz").status == 200:
+                        break
+                except OSError:
+                    assert process.poll() is None, (home / "log").read_text()
+                    assert time.monotonic() < end, "our API server does not start"
+                    time.sleep(0.05)
+            yield server
+            assert "Traceback" not in (home / "log").read_text(), (home / "log").read_text()[-4000:]
+        finally:
+            process.terminate()
+            process.wait(10)
+            log.close()
+
+
+class Plain:
+    """Makes answers of one server comparable: what may differ by nature gets a name by the order of its appearance."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, dict[str, str]] = {}
+
+    def name(self, kind: str, value: str) -> str:
+        """The same value, the same name."""
+        known = self._names.setdefault(kind, {})
+        return known.setdefault(value, f"<{kind} {len(known)}>")
+
+    def __call__(self, value: Any, key: str = "") -> Any:
+        """The value with names."""
+        if isinstance(value, dict):
+            return {each: self(value[each], each) for each in sorted(value)}
+        if key == "managedFields" and isinstance(value, list):  # controllers write when they come to it
+            value = [each for each in value if each.get("manager") != "kube-controller-manager"]
+        if isinstance(value, list):
+            return [self(each, key) for each in value]
+        if not isinstance(value, str):
+            return value
+        if key == "uid" and value:
+            return self.name("uid", value)
+        if key == "resourceVersion" and value:
+            return "<version>"
+        if _TIME.match(value):
+            return "<time>"
+        return _UID.sub(lambda match: self.name("uid", match[0]), value)

@@ -1,0 +1,327 @@
+"""What is asked of both servers: scenarios, each a list of calls in order. `{ns}` is a namespace of the scenario's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+MERGE, JSON, STRATEGIC, APPLY = (
+    "application/merge-patch+json", "application/json-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml",
+)  # fmt: skip
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+CM, DEPLOY, SVC = (
+    "/api/v1/namespaces/{ns}/configmaps",
+    "/apis/apps/v1/namespaces/{ns}/deployments",
+    "/api/v1/namespaces/{ns}/services",
+)
+POD, PDB = "/api/v1/namespaces/{ns}/pods", "/apis/policy/v1/namespaces/{ns}/poddisruptionbudgets"
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+THING = "/apis/diff.example.dev/v1/namespaces/{ns}/things"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request."""
+
+    method: str
+    path: str
+    body: Any = None
+    content: str = "application/json"
+    accept: str = "application/json"
+
+
+def get(path: str, accept: str = "application/json") -> Call:
+    """GET."""
+    return Call("GET", path, accept=accept)
+
+
+def post(path: str, body: Any) -> Call:
+    """POST."""
+    return Call("POST", path, body)
+
+
+def put(path: str, body: Any) -> Call:
+    """PUT."""
+    return Call("PUT", path, body)
+
+
+def delete(path: str, body: Any = None) -> Call:
+    """DELETE."""
+    return Call("DELETE", path, body)
+
+
+def patch(path: str, body: Any, content: str = MERGE) -> Call:
+    """PATCH."""
+    return Call("PATCH", path, body, content)
+
+
+def apply(path: str, body: Any, manager: str = "one", **query: str) -> Call:
+    """Server-side apply."""
+    more = "".join(f"&{key}={value}" for key, value in query.items())
+    return Call("PATCH", f"{path}?fieldManager={manager}{more}", body, APPLY)
+
+
+def config_map(name: str = "a", **data: Any) -> dict[str, Any]:
+    """A ConfigMap."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def deployment(name: str = "a", **spec: Any) -> dict[str, Any]:
+    """A Deployment whose pods nobody schedules."""
+    template = {
+        "metadata": {"labels": {"app": name}},
+        "spec": {"schedulerName": "nobody", "containers": [{"name": "c", "image": "example/x:1"}]},
+    }
+    whole = {"replicas": 0, "selector": {"matchLabels": {"app": name}}, "template": template} | spec
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": whole}
+
+
+def pod(name: str = "a", labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+    """A pod that nobody schedules."""
+    whole = {
+        "schedulerName": "nobody",
+        "automountServiceAccountToken": False,
+        "containers": [{"name": "c", "image": "example/x"}],
+    } | spec
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": labels or {"app": name}},
+        "spec": whole,
+    }
+
+
+def containers(*each: dict[str, Any]) -> dict[str, Any]:
+    """An apply configuration of a Deployment with these containers and nothing else."""
+    return {
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"},
+        "spec": {"selector": {"matchLabels": {"app": "a"}},
+                 "template": {"metadata": {"labels": {"app": "a"}}, "spec": {"schedulerName": "nobody", "containers": list(each)}},
+                 "replicas": 0},
+    }  # fmt: skip
+
+
+def one(name: str, **more: Any) -> dict[str, Any]:
+    """A container."""
+    return {"name": name, "image": f"example/{name}:1"} | more
+
+
+DEFINITION: dict[str, Any] = {
+    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "things.diff.example.dev"},
+    "spec": {
+        "group": "diff.example.dev", "scope": "Namespaced",
+        "names": {"plural": "things", "singular": "thing", "kind": "Thing", "shortNames": ["th"], "categories": ["all"]},
+        "versions": [{
+            "name": "v1", "served": True, "storage": True,
+            "subresources": {"status": {}, "scale": {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}},
+            "additionalPrinterColumns": [
+                {"name": "Size", "type": "integer", "jsonPath": ".spec.size"},
+                {"name": "Good", "type": "string", "jsonPath": ".status.conditions[?(@.type=='Good')].status"},
+                {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+            ],
+            "schema": {"openAPIV3Schema": {
+                "type": "object", "required": ["spec"],
+                "properties": {
+                    "spec": {
+                        "type": "object", "required": ["size"],
+                        "properties": {
+                            "size": {"type": "integer", "minimum": 1, "maximum": 10},
+                            "replicas": {"type": "integer", "default": 1},
+                            "word": {"type": "string", "maxLength": 5, "pattern": "^[a-z]+$", "default": "hello"},
+                            "mode": {"type": "string", "enum": ["on", "off"]},
+                            "flag": {"type": "boolean"},
+                            "ratio": {"type": "number", "exclusiveMinimum": True, "minimum": 0},
+                            "port": {"x-kubernetes-int-or-string": True},
+                            "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+                            "maybe": {"type": "string", "nullable": True},
+                            "tags": {"type": "array", "maxItems": 3, "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+                            "plain": {"type": "array", "minItems": 1, "items": {"type": "integer"}},
+                            "parts": {
+                                "type": "array", "maxItems": 5, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
+                                "items": {
+                                    "type": "object", "required": ["name"],
+                                    "properties": {"name": {"type": "string", "maxLength": 10}, "value": {"type": "integer"},
+                                                   "kind": {"type": "string", "default": "plain"}},
+                                    "x-kubernetes-validations": [
+                                        {"rule": "!has(oldSelf.value) || self.value >= oldSelf.value", "message": "value must not fall"}],
+                                },
+                            },
+                            "labels": {"type": "object", "maxProperties": 2, "additionalProperties": {"type": "string"}},
+                        },
+                        "x-kubernetes-validations": [
+                            {"rule": "self.size <= 9 || self.word != 'nine'", "message": "nine is not enough"},
+                            {"rule": "!has(self.mode) || !has(oldSelf.mode) || self.mode == oldSelf.mode", "message": "mode is fixed"},
+                            {"rule": "!has(self.flag) || self.flag", "messageExpression": "self.flag ? 'never' : 'flag is down'"},
+                        ],
+                    },
+                    "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+                },
+            }},
+        }],
+    },
+}  # fmt: skip
+
+
+def thing(name: str = "t", **spec: Any) -> dict[str, Any]:
+    """An object of the definition above."""
+    return {
+        "apiVersion": "diff.example.dev/v1",
+        "kind": "Thing",
+        "metadata": {"name": name},
+        "spec": {"size": 1} | spec,
+    }
+
+
+SCENARIOS: dict[str, list[Call]] = {
+    "create, read, update, delete": [
+        post(CM, config_map(x="1")), post(CM, config_map(x="2")), get(f"{CM}/a"), get(f"{CM}/nope"),
+        put(f"{CM}/a", config_map(x="3")), put(f"{CM}/a", config_map(x="3")), put(f"{CM}/b", config_map("c")), put(f"{CM}/b", config_map("b")),
+        put(f"{CM}/a", config_map(x="4") | {"metadata": {"name": "a", "resourceVersion": "1"}}),
+        put(f"{CM}/a", config_map(x="4") | {"metadata": {"name": "a", "uid": "x"}}),
+        delete(f"{CM}/a", {"preconditions": {"uid": "x"}}), delete(f"{CM}/a"), delete(f"{CM}/a"),
+    ],
+    "bad bodies": [
+        post(CM, []), post(CM, "x"), post(CM, 3), post(CM, None), post(CM, {}), post(CM, {"metadata": {}}), post(CM, {"metadata": []}),
+        Call("POST", CM, b"{"), Call("POST", CM, b"x: y: z", "application/yaml"), Call("POST", CM, b"{}", "text/html"),
+        post(CM, config_map() | {"kind": "Secret"}), post(CM, config_map() | {"apiVersion": "v2"}),
+        post(CM, config_map() | {"metadata": {"name": "a", "namespace": "other"}}),
+        post(CM, config_map() | {"metadata": {"name": "A_b"}}), post(CM, config_map() | {"metadata": {"name": "a" * 254}}),
+        post(CM, config_map() | {"metadata": {"name": "a", "labels": {"-x": "y", "ok": "no good"}}}),
+        post(CM, config_map() | {"metadata": {"name": "a", "resourceVersion": "3"}}),
+        post(CM, config_map() | {"data": {"a/b": "x"}}), post(CM, config_map() | {"data": {"a": 1}}), post(CM, config_map() | {"data": []}),
+        post(f"{CM}?fieldValidation=Strict", config_map() | {"dota": {}, "metadata": {"name": "a", "lobels": {}}}),
+        post(f"{CM}?fieldValidation=Maybe", config_map()), post(f"{CM}?dryRun=Some", config_map()),
+        post("/api/v1/namespaces/nowhere/configmaps", config_map()), post("/api/v1/configmaps", config_map()),
+        get("/api/v1/namespaces/{ns}/nothings"), get("/apis/no.such/v1/x"), get("/api/v2/x"),
+    ],
+    "dry run": [post(f"{CM}?dryRun=All", config_map(x="1")), get(f"{CM}/a"), post(CM, config_map()), delete(f"{CM}/a?dryRun=All"), get(f"{CM}/a")],
+    "the four patches": [
+        post(CM, config_map(x="1", y="2")), patch(f"{CM}/a", {"data": {"x": None, "z": "3"}}), patch(f"{CM}/a", {"data": {"x": None}}),
+        patch(f"{CM}/a", [{"op": "replace", "path": "/data/z", "value": "4"}], JSON),
+        patch(f"{CM}/a", [{"op": "test", "path": "/data/z", "value": "5"}], JSON),
+        patch(f"{CM}/a", [{"op": "remove", "path": "/data/none"}], JSON), patch(f"{CM}/a", {"op": "remove"}, JSON),
+        patch(f"{CM}/a", {"data": {"w": "1"}}, STRATEGIC), patch(f"{CM}/a", [], MERGE), patch(f"{CM}/a", "x", MERGE),
+        patch(f"{CM}/a", {"metadata": {"name": "b"}}), patch(f"{CM}/a", {}, "application/what+json"), patch(f"{CM}/none", {}),
+        patch(f"{CM}/a?force=true", {}), patch(f"{CM}/a", {"data": {"x": "y"}}, APPLY), patch(f"{CM}/a", {"metadata": {"labels": {"a": "b"}}}),
+        patch(f"{CM}/a", {"metadata": {"labels": None}}), patch(f"{CM}/a", {"metadata": {"resourceVersion": "1"}}),
+    ],
+    "a deployment's defaults and faults": [
+        post(DEPLOY, deployment()), get(f"{DEPLOY}/a"), post(DEPLOY, {"metadata": {"name": "b"}}), post(DEPLOY, {"metadata": {"name": "b"}, "spec": {}}),
+        post(DEPLOY, deployment("b", selector={"matchLabels": {"app": "other"}})), post(DEPLOY, deployment("b", replicas=-1)),
+        post(DEPLOY, deployment("b", replicas="3")), post(DEPLOY, deployment("b", template={"metadata": {"labels": {"app": "b"}}, "spec": {}})),
+        post(DEPLOY, deployment("b", template={"metadata": {"labels": {"app": "b"}}, "spec": {"containers": [{"name": "X"}]}})),
+        patch(f"{DEPLOY}/a", {"spec": {"selector": {"matchLabels": {"b": "c"}}}}), patch(f"{DEPLOY}/a", {"spec": {"paused": True}}),
+        patch(f"{DEPLOY}/a/status", {"status": {"replicas": 5}, "spec": {"paused": False}}),
+    ],
+    "strategic merge of containers": [
+        post(DEPLOY, deployment(template={"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [
+            one("x", env=[{"name": "A", "value": "1"}, {"name": "B", "value": "2"}], ports=[{"containerPort": 80}]), one("y")]}})),
+        patch(f"{DEPLOY}/a", {"spec": {"template": {"spec": {"containers": [{"name": "x", "image": "new"}]}}}}, STRATEGIC),
+        patch(f"{DEPLOY}/a", {"spec": {"template": {"spec": {"containers": [{"name": "y", "$patch": "delete"}]}}}}, STRATEGIC),
+        patch(f"{DEPLOY}/a", {"spec": {"template": {"spec": {"$setElementOrder/containers": [{"name": "z"}, {"name": "x"}], "containers": [
+            one("z"), {"name": "x", "env": [{"name": "B", "value": "3"}, {"name": "A", "$patch": "delete"}]}]}}}}, STRATEGIC),
+        patch(f"{DEPLOY}/a", {"spec": {"template": {"spec": {"containers": [{"image": "nameless"}]}}}}, STRATEGIC),
+        patch(f"{DEPLOY}/a", {"spec": {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}}, STRATEGIC),
+        patch(f"{DEPLOY}/a", {"metadata": {"finalizers": ["x.y/z"]}}, STRATEGIC),
+        patch(f"{DEPLOY}/a", {"metadata": {"$deleteFromPrimitiveList/finalizers": ["x.y/z"]}}, STRATEGIC),
+    ],
+    "apply: owners and conflicts": [
+        apply(f"{CM}/a", config_map(x="1", y="1")), apply(f"{CM}/a", config_map(x="1", y="1")), apply(f"{CM}/a", config_map(x="2"), "two"),
+        apply(f"{CM}/a", config_map(x="2", y="2"), "two"),
+        apply(f"{CM}/a", config_map(x="1"), "two"), apply(f"{CM}/a", config_map(y="1")), apply(f"{CM}/a", config_map(y="5"), "two", force="true"),
+        apply(f"{CM}/a", config_map()), apply(f"{CM}/a", config_map(), "two"), patch(f"{CM}/a?fieldManager=three", {"data": {"q": "1"}}),
+        apply(f"{CM}/a", config_map(q="2")), apply(f"{CM}/a", config_map(q="2"), force="true"), put(f"{CM}/a?fieldManager=four", config_map(q="9")),
+        apply(f"{CM}/a", config_map() | {"metadata": {"name": "a", "managedFields": []}}), apply(f"{CM}/b", config_map()),
+        patch(f"{CM}/a", {"metadata": {"managedFields": [{}]}}), apply(f"{CM}/a", config_map(q="1")),
+        apply(f"{CM}/new", config_map("new") | {"metadata": {"name": "new", "resourceVersion": "1"}}),
+    ],
+    "apply: lists of maps": [
+        apply(f"{DEPLOY}/a", containers(one("x", ports=[{"containerPort": 80}]), one("y"))), apply(f"{DEPLOY}/a", containers(one("y"), one("x")), "two"),
+        apply(f"{DEPLOY}/a", containers(one("x"))), apply(f"{DEPLOY}/a", containers(one("z"), one("x", env=[{"name": "A", "value": "1"}])), "two"),
+        apply(f"{DEPLOY}/a", containers(one("x", env=[{"name": "A", "value": "2"}]))), apply(f"{DEPLOY}/a", containers(one("z")), "two"),
+        apply(f"{DEPLOY}/a", containers(one("x", resources={"limits": {"cpu": "0.5", "memory": "1024Ki"}}))),
+        apply(f"{DEPLOY}/a", {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": {"nothing": 1}}),
+        apply(f"{DEPLOY}/a", containers(one("x"), one("x"))), apply(f"{DEPLOY}/a", containers({"image": "nameless"})), get(f"{DEPLOY}/a"),
+    ],
+    "finalizers and propagation": [
+        post(CM, config_map() | {"metadata": {"name": "a", "finalizers": ["x.y/z"]}}), delete(f"{CM}/a"), delete(f"{CM}/a"),
+        patch(f"{CM}/a", {"metadata": {"finalizers": ["x.y/z", "x.y/w"]}}), patch(f"{CM}/a", {"metadata": {"finalizers": None}}), get(f"{CM}/a"),
+        post(CM, config_map("b")), delete(f"{CM}/b", {"propagationPolicy": "What"}), delete(f"{CM}/b", {"propagationPolicy": "Background"}),
+        post(CM, config_map("c") | {"metadata": {"name": "c", "finalizers": ["bad"]}}),
+    ],
+    "lists and selectors": [
+        *(post(CM, config_map(name) | {"metadata": {"name": name, "labels": {"n": name, "all": "yes"}}}) for name in "abc"),
+        get(f"{CM}?labelSelector=n%3Da"), get(f"{CM}?labelSelector=n+in+(a,b),all"), get(f"{CM}?labelSelector=n+notin+(a),%21zzz,all"),
+        get(f"{CM}?labelSelector=%3D%3D"), get(f"{CM}?fieldSelector=metadata.name%3Db"), get(f"{CM}?fieldSelector=data.x%3Db"),
+        get(f"{CM}?fieldSelector=metadata.name%21%3Db&labelSelector=all"), get(f"{CM}?continue=nonsense"), get(f"{CM}?limit=x"),
+        get(f"{CM}?labelSelector=all", TABLE), get(f"{CM}/a", TABLE), get(f"{CM}/a", PARTIAL), get(CM, "application/xml"),
+        Call("DELETE", f"{CM}?labelSelector=n+in+(a,b)"), get(f"{CM}?labelSelector=all"),
+    ],
+    "services": [
+        post(SVC, {"metadata": {"name": "a"}, "spec": {"clusterIP": "None", "ports": [{"port": 80}], "selector": {"a": "b"}}}),
+        post(SVC, {"metadata": {"name": "b"}, "spec": {}}), post(SVC, {"metadata": {"name": "b"}, "spec": {"ports": [{"port": 0}]}}),
+        post(SVC, {"metadata": {"name": "B"}, "spec": {"ports": [{"port": 1}]}}),
+        post(SVC, {"metadata": {"name": "c"}, "spec": {"ports": [{"port": 1}, {"port": 2}]}}), get(SVC, TABLE),
+    ],
+    "pods": [
+        post(POD, pod()), get(f"{POD}/a"), get(f"{POD}/a", TABLE), patch(f"{POD}/a", {"spec": {"nodeName": "x"}}),
+        patch(f"{POD}/a", {"spec": {"containers": [{"name": "c", "image": "new"}]}}, STRATEGIC),
+        patch(f"{POD}/a/status", {"status": {"phase": "Running"}}), post(POD, pod("b", containers=[])),
+        post(POD, pod("b", containers=[{"name": "c", "image": "x", "resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "2x"}}}])),
+        post(POD, pod("d", containers=[{"name": "c", "image": "x", "livenessProbe": {"httpGet": {"port": 80}}}],
+                      volumes=[{"name": "v", "configMap": {"name": "q"}}, {"name": "e"}])),
+        get(f"{POD}?fieldSelector=status.phase%3DRunning"), delete(f"{POD}/a"), get(f"{POD}/a"), get(f"{POD}/d/log"),
+    ],
+    "budgets and evictions": [
+        post(PDB, {"metadata": {"name": "a"}, "spec": {"maxUnavailable": 1, "minAvailable": 1}}),
+        post(PDB, {"metadata": {"name": "a"}, "spec": {"maxUnavailable": -1}}), post(POD, pod("p")),
+        post(f"{POD}/p/eviction", {"metadata": {"name": "p"}}), post(f"{POD}/p/eviction", {"metadata": {"name": "p"}}),
+    ],
+    "custom kinds: values": [
+        post(THING, thing()), get(f"{THING}/t"), post(THING, thing("u", size=0)), post(THING, thing("u", size=11)), post(THING, thing("u", size="1")),
+        post(THING, thing("u", size=1.5)), post(THING, thing("u", word="toolong")), post(THING, thing("u", word="UP")), post(THING, thing("u", word="")),
+        post(THING, thing("u", mode="maybe")), post(THING, thing("u", flag="x")), post(THING, thing("u", flag=False)), post(THING, thing("u", ratio=0)),
+        post(THING, thing("u", port=[])), post(THING, thing("u", tags=["a", "a"])), post(THING, thing("u", tags=["a", "b", "c", "d"])),
+        post(THING, thing("u", plain=[])), post(THING, thing("u", plain=["x"])), post(THING, thing("u", labels={"a": "b", "c": "d", "e": "f"})),
+        post(THING, thing("u", parts=[{"name": "a"}, {"name": "a"}])), post(THING, thing("u", parts=[{}])), post(THING, thing("u", parts="x")),
+        post(THING, thing("u", size=10, word="nine")), post(THING, thing("u", size=0, word="UP", mode="maybe", parts=[{}])),
+        post(THING, {"apiVersion": "diff.example.dev/v1", "kind": "Thing", "metadata": {"name": "u"}}),
+        post(THING, {"apiVersion": "diff.example.dev/v1", "kind": "Thing", "metadata": {"name": "u"}, "spec": None}),
+        post(THING, {"apiVersion": "diff.example.dev/v1", "kind": "Thing", "metadata": {"name": "u"}, "spec": 3}),
+        post(f"{THING}?fieldValidation=Strict", thing("u", bogus=1, parts=[{"name": "a", "more": 2}])), post(THING, thing("u", bogus=1)),
+        post(THING, thing("v", free={"a": {"b": None}}, maybe=None, port="x", ratio=0.5, word=None)), post(THING, thing("W")),
+    ],
+    "custom kinds: changes": [
+        post(THING, thing(mode="on", parts=[{"name": "a", "value": 3}])), patch(f"{THING}/t", {"spec": {"mode": "off"}}),
+        patch(f"{THING}/t", {"spec": {"parts": [{"name": "a", "value": 2}]}}), patch(f"{THING}/t", {"spec": {"parts": [{"name": "a", "value": 4}]}}),
+        patch(f"{THING}/t", {"spec": {"size": None}}), patch(f"{THING}/t", {"spec": {"replicas": None}}), patch(f"{THING}/t", {"spec": {}}, STRATEGIC),
+        patch(f"{THING}/t/status", {"status": {"replicas": 2, "conditions": [{"type": "Good", "status": "True"}]}, "spec": {"size": 9}}),
+        put(f"{THING}/t", thing()), get(f"{THING}/t"), get(THING, TABLE), get(THING), get(f"{THING}/t/scale"), patch(f"{THING}/t/scale", {"spec": {"replicas": 4}}),
+        put(f"{THING}/t/scale", {"metadata": {"name": "t"}, "spec": {"replicas": -1}}), get(f"{THING}/t/nothing"),
+        apply(f"{THING}/s", thing("s", tags=["a", "b"], parts=[{"name": "x", "value": 1}], free={"p": 1})),
+        apply(f"{THING}/s", thing("s", tags=["b", "c"], parts=[{"name": "y"}]), "two"),
+        apply(f"{THING}/s", thing("s", tags=["b"], free={"q": [1]})), apply(f"{THING}/s", thing("s"), "two"), apply(f"{THING}/s", thing("s", size=2), "two"),
+        apply(f"{THING}/s/status", {"apiVersion": "diff.example.dev/v1", "kind": "Thing", "metadata": {"name": "s"}, "status": {"x": 1}}, "three"),
+        apply(f"{THING}/s", thing("s", bogus=1)), get(f"{THING}/s"),
+    ],
+    "access and discovery": [
+        post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}}),
+        get("/apis/diff.example.dev"), get("/apis/diff.example.dev/v1"), get("/apis/no.such"), get("/apis/apps"), get("/apis/policy/v1"), get("/version"),
+        get("/apis/coordination.k8s.io/v1"), get("/api"),
+    ],
+    "rbac, leases, secrets, accounts": [
+        post("/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/roles", {"metadata": {"name": "a:b"}, "rules": [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]}),
+        post("/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings", {
+            "metadata": {"name": "a"}, "roleRef": {"kind": "Role", "name": "a:b", "apiGroup": "rbac.authorization.k8s.io"},
+            "subjects": [{"kind": "User", "name": "u"}, {"kind": "ServiceAccount", "name": "s", "namespace": "d"}]}),
+        patch("/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings/a", {"roleRef": {"name": "other"}}),
+        get("/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings", TABLE),
+        post("/apis/coordination.k8s.io/v1/namespaces/{ns}/leases", {"metadata": {"name": "l"}, "spec": {"holderIdentity": "me", "leaseDurationSeconds": 0}}),
+        post("/apis/coordination.k8s.io/v1/namespaces/{ns}/leases", {"metadata": {"name": "l"}, "spec": {"holderIdentity": "me", "leaseDurationSeconds": 5}}),
+        put("/apis/coordination.k8s.io/v1/namespaces/{ns}/leases/l", {"metadata": {"name": "l"}, "spec": {}}),
+        post("/api/v1/namespaces/{ns}/secrets", {"metadata": {"name": "s"}, "stringData": {"a": "b"}}),
+        patch("/api/v1/namespaces/{ns}/secrets/s", {"type": "Other"}), get("/api/v1/namespaces/{ns}/secrets", TABLE),
+        post("/api/v1/namespaces/{ns}/serviceaccounts", {"metadata": {"name": "s"}}),
+    ],
+}  # fmt: skip

@@ -1,0 +1,159 @@
+"""Our API server answers as Kubernetes' does, field by field.
+
+Both get the same calls; answers are compared after what differs by nature (UIDs, versions, times) has been given names. What may differ is in
+`allowed.py`, each with its reason; anything else fails.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from allowed import may_differ
+from both import Answer, Both, Plain, Server, both_servers
+from calls import CM, CRD, DEFINITION, SCENARIOS, SVC, THING, Call, get
+from generated import generate
+
+WATCHED = (CM, SVC, THING)
+SEEDS = [int(each) for each in os.environ.get("SPIKO_TEST_SEEDS", "1 2 3 4 5 6 7 8").split()]
+pytestmark = [pytest.mark.differential, pytest.mark.timeout(180)]
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def both() -> Iterator[Both]:
+    """Kubernetes' API server and ours, with the custom kind of the scenarios."""
+    with both_servers() as made:
+        define(made)
+        yield made
+
+
+@pytest.fixture
+def namespace(both: Both) -> str:
+    """A namespace of the test's own on both."""
+    name = f"d-{next(_numbers)}"
+    for server in (both.real, both.own):
+        assert server.ask("POST", "/api/v1/namespaces", {"metadata": {"name": name}}).status == 201
+    return name
+
+
+def define(both: Both) -> None:
+    """Create the definition and wait until it is served."""
+    for server in (both.real, both.own):
+        made = server.ask("POST", CRD, DEFINITION)
+        assert made.status == 201, made.body["message"]
+        path = "/apis/diff.example.dev/v1/things"
+        while server.ask("GET", path).status != 200 or "diff.example.dev" not in json.dumps(
+            server.ask("GET", "/apis").body
+        ):
+            pass
+
+
+def run(both: Both, namespace: str, calls: list[Call]) -> list[str]:
+    """Every difference of a scenario, in words."""
+    real, own, found = Plain(), Plain(), []
+    marks = [{path: server.ask("GET", path.replace("{ns}", namespace)).body["metadata"]["resourceVersion"] for path in WATCHED}
+             for server in (both.real, both.own)]  # fmt: skip
+    for number, call in enumerate(calls):
+        path = call.path.replace("{ns}", namespace)
+        answers = [
+            server.ask(call.method, path, call.body, call.content, call.accept) for server in (both.real, both.own)
+        ]
+        differences = list(compare(real, own, *answers))
+        left = [each for each in differences if not may_differ(call, each)]
+        found += [
+            f"{number} {call.method} {call.path} {json.dumps(call.body, default=repr)[:150]}\n     {each}"
+            for each in left
+        ]
+    return found + watched(both, namespace, marks, real, own)
+
+
+def watched(both: Both, namespace: str, marks: list[dict[str, str]], real: Plain, own: Plain) -> list[str]:
+    """Differences of what watches tell that begin before the scenario; all of them wait at the same time."""
+    wanted = [(path, selector) for path in WATCHED for selector in ("", "&labelSelector=n%3Da")]
+    found = []
+    with ThreadPoolExecutor(2 * len(wanted)) as pool:
+        pairs = [
+            [pool.submit(history, server, f"{path.replace('{ns}', namespace)}?watch=true{selector}", mark[path])
+             for server, mark in zip((both.real, both.own), marks, strict=True)]
+            for path, selector in wanted
+        ]  # fmt: skip
+        for (path, selector), (theirs, ours) in zip(wanted, pairs, strict=True):
+            differences = walk("", real(theirs.result()), own(ours.result()))
+            found += [f"watch {path}{selector}\n     {each}" for each in differences if not may_differ(get(path), each)]
+    return found
+
+
+def history(server: Server, path: str, after: str) -> list[Any]:
+    """What a watch from a version on tells, until it ends by itself."""
+    answer = server.ask("GET", f"{path}&resourceVersion={after}&timeoutSeconds=1")
+    assert answer.status == 200
+    # Kubernetes puts the cluster's authority into every namespace, for tokens that are mounted; ours mounts none
+    return [event for event in answer.body if event["object"]["metadata"].get("name") != "kube-root-ca.crt"]
+
+
+def compare(real: Plain, own: Plain, theirs: Answer, ours: Answer) -> list[str]:
+    """Differences of two answers, each with its path and both values."""
+    found = [f"status: {theirs.status} != {ours.status}"] if theirs.status != ours.status else []
+    found += [
+        f"warning: {w(theirs)} != {w(ours)}" for w in [lambda a: a.headers.get("Warning")] if w(theirs) != w(ours)
+    ]
+    return found + list(walk("", unordered(real(theirs.body)), unordered(own(ours.body))))
+
+
+def unordered(body: Any) -> Any:
+    """A refusal with several causes names them in the random order of a Go map: they are sorted, and the message made of them left out."""
+    details = body.get("details") if isinstance(body, dict) else None
+    causes = details.get("causes", []) if isinstance(details, dict) else []
+    if len(causes) < 2:
+        return body
+    ordered = (details or {}) | {"causes": sorted(causes, key=lambda cause: json.dumps(cause, sort_keys=True))}
+    return {key: value for key, value in body.items() if key != "message"} | {"details": ordered}
+
+
+def walk(path: str, theirs: Any, ours: Any) -> list[str]:
+    """Differences below a path."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        found = []
+        for key in sorted(theirs.keys() | ours.keys()):
+            below = f"{path}.{key}"
+            if key not in ours:
+                found.append(f"{below}: {json.dumps(theirs[key])[:300]} != (absent)")
+            elif key not in theirs:
+                found.append(f"{below}: (absent) != {json.dumps(ours[key])[:300]}")
+            else:
+                found += walk(below, theirs[key], ours[key])
+        return found
+    if isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
+        return [
+            each
+            for i, (one, other) in enumerate(zip(theirs, ours, strict=True))
+            for each in walk(f"{path}[{i}]", one, other)
+        ]
+    return (
+        []
+        if theirs == ours and type(theirs) is type(ours)
+        else [f"{path}: {json.dumps(theirs)[:600]} != {json.dumps(ours)[:600]}"]
+    )
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_same_answers(both: Both, namespace: str, name: str) -> None:
+    """The same calls, the same answers."""
+    found = run(both, namespace, SCENARIOS[name])
+    assert not found, "\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_same_answers_to_generated_calls(both: Both, namespace: str, seed: int) -> None:
+    """Random creates, applies by several managers, patches and deletes of the same few objects."""
+    found = run(both, namespace, generate(random.Random(seed)))
+    assert not found, "\n" + "\n".join(found)
