@@ -358,7 +358,8 @@ def _broken(rule: dict[str, Any], node: Node, value: Any, old: Any, path: str) -
         if e.evaluate(rule["rule"], variables) is True:
             return None
     except e.RuleError as error:
-        return Cause(path, "FieldValueInvalid", f"Invalid value: {shown}rule evaluation error: {error}: {rule['rule']}")
+        text = f"{error} evaluating rule: {rule.get('message') or rule['rule']}"
+        return Cause(path, "FieldValueInvalid", f"Invalid value: {show(_type(value))}: {text}")
     message = rule.get("message") or f"failed rule: {rule['rule'].strip()}"
     if "messageExpression" in rule:
         with contextlib.suppress(e.RuleError):  # the message stays

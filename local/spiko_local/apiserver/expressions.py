@@ -78,7 +78,6 @@ def evaluate(rule: str, variables: dict[str, Any]) -> Any:
         RuntimeError,
         TypeError,
         ValueError,
-        KeyError,
         IndexError,
         ZeroDivisionError,
         OverflowError,

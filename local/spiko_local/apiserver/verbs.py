@@ -254,8 +254,8 @@ class Verbs:
         if options.dry_run:
             return body
         if _finished(resource, body):
-            self.store.put(resource.key, at.namespace, at.name, body)
-            return self.store.remove(resource.key, at.namespace, at.name).body
+            self.store.remove(resource.key, at.namespace, at.name)  # as it was: nobody is told of the last change alone
+            return body
         return self.store.put(resource.key, at.namespace, at.name, body).body
 
     # ------------------------------------------------------------------ patch
