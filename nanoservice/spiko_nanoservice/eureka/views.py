@@ -29,10 +29,14 @@ class View:
     removed: set[str] = field(default_factory=set)
 
     def wants(self, instance: Instance) -> bool:
-        """Whether an instance belongs in this table."""
-        return any(d.tier == instance.tier for d in self.dependencies) and sees(
-            self.viewpoint, self.package, self.across, instance.tier, instance.region, instance.zone
+        """Whether an instance belongs in this table; one whose version has no share is called by nobody."""
+        called = any(
+            version == instance.version and weight > 0
+            for dependency in self.dependencies
+            if dependency.tier == instance.tier
+            for version, weight in dependency.versions
         )
+        return called and sees(self.viewpoint, self.package, self.across, instance.tier, instance.region, instance.zone)
 
     def put(self, instance: Instance) -> None:
         """Note a new or changed instance; nothing if it is there already."""
