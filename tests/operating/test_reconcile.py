@@ -236,6 +236,27 @@ def test_names_of_others_are_left_alone_and_those_of_the_dead_are_waited_for() -
         assert reason == cluster.condition("shop", "Accepted")["reason"]
 
 
+def test_what_the_collector_has_forgotten_is_deleted() -> None:
+    """A namesake that is gone has left its objects: for ten seconds the collector is waited for, then they go, and the new one comes up."""
+    cluster = running()
+    gone = cluster.objects["Architecture", "shop"]["metadata"]["uid"]
+    cluster.living.remove(gone)
+    del cluster.objects["Architecture", "shop"]
+    fresh = shop()
+    fresh["metadata"]["creationTimestamp"] = "2025-12-31T23:59:55Z"
+    cluster.put(fresh)
+    left = set(cluster.objects)
+    cluster.reconcile("shop")
+    assert left == set(cluster.objects)
+
+    cluster.objects["Architecture", "shop"]["metadata"]["creationTimestamp"] = "2025-12-31T23:59:50Z"
+    cluster.settle("shop")
+    owners = {o["uid"] for body in cluster.objects.values() for o in body["metadata"].get("ownerReferences", ())}
+
+    assert owners == {cluster.objects["Architecture", "shop"]["metadata"]["uid"]} != {gone}
+    assert left == set(cluster.objects)
+
+
 def test_a_stale_status_is_not_ready() -> None:
     """Ready needs Deployments whose status is about their present generation."""
     cluster = running()

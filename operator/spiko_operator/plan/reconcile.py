@@ -32,6 +32,7 @@ from spiko_operator.plan.workloads import Rendering, build_all, owner_reference
 Object = dict[str, Any]
 Key = tuple[str, str]  # kind, name
 COLLECTION_S = 0.25
+COLLECTOR_LATE_S = 10
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,13 @@ def plan(seen: Seen) -> Round:
     wanted = build_all(rendering, [service.name for service in spec.services], releases)
     blocked = _blocked(seen, wanted, draft)
     if blocked is not None:
-        return Round([*_status_actions(seen, draft, None, None, ()), *([Again(blocked)] if blocked else [])])
+        waiting = [*_delete_forgotten(seen), Again(blocked)] if blocked else []
+        return Round([*_status_actions(seen, draft, None, None, ()), *waiting])
     deployments = [body for body in wanted if body["kind"] == "Deployment"]
     ready = status.readiness(deployments, seen.objects)
     memory = replace(memory, started=memory.started or _is_started(seen, memory, ready))
     memory, configuration = _configure(seen, spec, memory)
-    changes = [*_write_memory(seen, memory), *_apply(seen, wanted), *_delete(seen, wanted)]
+    changes = [*_write_memory(seen, memory), *_apply(seen, wanted), *_delete(seen, wanted), *_delete_forgotten(seen)]
     after = _status_actions(seen, draft, memory, ready, releases)
     return Round([*changes, *after], configuration, _unknown(seen, wanted))
 
@@ -337,6 +339,30 @@ def _delete(seen: Seen, wanted: list[Object]) -> list[Action]:
         and _owned(body, seen)
         and not body["metadata"].get("deletionTimestamp")
     ]
+
+
+def _delete_forgotten(seen: Seen) -> list[Action]:
+    """What a namesake that is gone has left, if the collector does not come for it.
+
+    A collector whose watch breaks just when an Architecture is deleted and one of the same name created takes the two for a change of one,
+    and keeps what the first one owned until it is started again.
+    """
+    metadata = seen.architecture["metadata"]
+    if epoch_s(seen.now) - epoch_s(metadata.get("creationTimestamp", seen.now)) < COLLECTOR_LATE_S:
+        return []
+    return [
+        Delete(kind, metadata["namespace"], name, body["metadata"]["uid"])
+        for (kind, name), body in seen.objects.items()
+        if kind in _OURS | {"ConfigMap"} and _is_forgotten(body, seen) and not body["metadata"].get("deletionTimestamp")
+    ]
+
+
+def _is_forgotten(body: Object, seen: Seen) -> bool:
+    """Whether an Architecture of this name owned it: of one name only one lives, and that is another."""
+    owner, metadata = _controller(body), seen.architecture["metadata"]
+    if owner is None or owner["kind"] != KIND or owner["name"] != metadata["name"]:
+        return False
+    return owner["uid"] != metadata["uid"] and owner["uid"] not in seen.living
 
 
 # -------------------------------------------------------------------- status
