@@ -18,9 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from spiko_local.errors import LocalError
+from spiko_local.kubelet.containers import end_unrecorded
 
 KILLED = -signal.SIGKILL
 WARM_S = 20.0
+AGAIN_S = 0.2
+Waiting = dict[int, "asyncio.Future[tuple[int, int]]"]
 log = logging.getLogger("spiko.kubelet")
 
 
@@ -38,19 +41,28 @@ class Forks:
         self._log = folder / "zygote.log"
         self._module, self._lifeline = module, lifeline
         self._ids = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[tuple[int, int]]] = {}
+        self._waiting: Waiting = {}  # of the present connection
         self._exits: dict[int, asyncio.Future[int]] = {}
         self._early: dict[int, int] = {}  # exits told before anybody asked
         self._writer: asyncio.StreamWriter | None = None
         self._connecting = asyncio.Lock()
         self._reader_task: asyncio.Task[None] | None = None
+        self._parents: list[subprocess.Popen[bytes]] = []  # those that we started, to be collected when they end
 
     async def start(self, command: list[str], environ: dict[str, str], log_file: Path) -> tuple[int, int]:
         """Fork a container; returns its pid and start time.
 
-        Raises:
-            LocalError: there is no zygote, and none can be started.
+        A zygote that dies before it answers may have forked or not: what it has forked is killed, and another zygote is asked.
         """
+        while True:
+            try:
+                return await self._ask(command, environ, log_file)
+            except LocalError as error:
+                log.warning("%s: %s; again in %.1f s", log_file.name, error, AGAIN_S)
+            await asyncio.sleep(AGAIN_S)
+            end_unrecorded(log_file.parent, (), log_file.name)
+
+    async def _ask(self, command: list[str], environ: dict[str, str], log_file: Path) -> tuple[int, int]:
         await self.connect()
         assert self._writer is not None
         number = next(self._ids)
@@ -92,12 +104,23 @@ class Forks:
                 except TimeoutError as error:
                     raise LocalError(f"the warm parent does not start; see {self._log}") from error
 
+    async def close(self, timeout_s: float) -> None:
+        """Hang up, and wait for warm parents of ours that are about to end; one that is not lives on, and so do its containers."""
+        if self._writer is not None:
+            self._writer.close()
+        if self._reader_task is not None:
+            await self._reader_task
+        for parent in self._parents:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(parent.wait, timeout_s)
+
     async def _open(self) -> bool:
         try:
-            reader, self._writer = await asyncio.open_unix_connection(str(self._path), limit=1 << 22)
+            reader, writer = await asyncio.open_unix_connection(str(self._path), limit=1 << 22)
         except OSError:
             return False
-        self._reader_task = asyncio.create_task(self._listen(reader))
+        self._writer, self._waiting = writer, {}
+        self._reader_task = asyncio.create_task(self._listen(reader, writer, self._waiting))
         return True
 
     def _spawn(self) -> None:
@@ -107,22 +130,23 @@ class Forks:
             command += ["--lifeline", str(self._lifeline)]
             keep = (self._lifeline,)  # type: ignore[assignment]
         with self._log.open("ab") as output:
-            subprocess.Popen(
+            parent = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=keep, start_new_session=True
             )
+        self._parents = [parent, *(earlier for earlier in self._parents if earlier.poll() is None)]
 
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
-        while line := await reader.readline():
-            self._hear(json.loads(line))
+    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, waiting: Waiting) -> None:
+        with contextlib.suppress(OSError):  # a reset instead of an end: it died with requests that it had not read
+            while line := await reader.readline():
+                self._hear(json.loads(line), waiting)
         log.warning("the warm parent has gone; the next container starts another")
-        if self._writer is not None:
-            self._writer.close()
-        for answer in self._waiting.values():
+        writer.close()
+        for answer in waiting.values():
             if not answer.done():
                 answer.set_exception(LocalError("the warm parent has gone"))
-        self._waiting.clear()
+        waiting.clear()
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _hear(self, message: dict[str, Any], waiting: Waiting) -> None:
         if "exit" in message:
             pid = message["exit"]
             future = self._exits.get(pid)
@@ -130,7 +154,7 @@ class Forks:
                 self._early[pid] = message["code"]
             elif not future.done():
                 future.set_result(message["code"])
-        elif (answer := self._waiting.pop(message["id"], None)) is not None and not answer.done():
+        elif (answer := waiting.pop(message["id"], None)) is not None and not answer.done():
             self._early.pop(message["pid"], None)  # of an earlier process with this pid
             answer.set_result((message["pid"], message["began"]))
 

@@ -16,6 +16,7 @@ from spiko_local.api import Api
 from spiko_local.errors import ApiError
 from spiko_local.home import write_atomically
 from spiko_local.kubelet.clock import now_micro_text
+from spiko_local.kubelet.containers import end_unrecorded
 from spiko_local.kubelet.forks import Forks
 from spiko_local.kubelet.heartbeats import keep_node
 from spiko_local.kubelet.records import Record, Records
@@ -44,7 +45,7 @@ class Kubelet:
         self._api = api
         self.nodes = {node.name: node for node in nodes}
         self._state = state
-        self.logs = state / "logs"
+        self.logs = state.absolute() / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
         self.records = Records(state / "pods")
         self.forks = Forks(state, module, lifeline)
@@ -58,6 +59,7 @@ class Kubelet:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        end_unrecorded(self.logs, {record.pid for record in self._old.values()})
         self._resolver_address = await Resolver(self).start()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.forks.connect())

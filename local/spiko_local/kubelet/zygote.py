@@ -8,6 +8,7 @@ outlives the kubelet: a new one connects again. The protocol is a JSON object a 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import importlib
 import json
@@ -41,6 +42,7 @@ class Zygote:
         gc.collect()
         gc.freeze()
         self._selector = selectors.DefaultSelector()
+        self._lock = take_lock(f"{path}.lock")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -142,6 +144,19 @@ class Zygote:
         for client in list(self._clients):
             with contextlib.suppress(OSError):
                 client.sendall(json.dumps(message).encode() + b"\n")
+
+
+def take_lock(path: str) -> int:
+    """Be the only zygote of this socket, or end: of two that were started (their kubelet was killed in between) one is enough.
+
+    A record lock, which children do not inherit: it is free as soon as this process ends, whoever of them lives on.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        sys.exit(0)
+    return descriptor
 
 
 def main() -> None:
