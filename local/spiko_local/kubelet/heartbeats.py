@@ -90,16 +90,24 @@ async def keep_node(api: Api, node: Node) -> None:
 
 async def _write_node(api: Api, node: Node) -> None:
     version = (await api.call("GET", "/version"))["gitVersion"]
-    body = build_node(node)
-    try:
-        await api.call("POST", "/api/v1/nodes", body)
-    except ApiError as error:
-        if error.status != 409:
-            raise
-        labels = {"metadata": {"labels": body["metadata"]["labels"]}}
-        await api.call("PATCH", f"/api/v1/nodes/{node.name}", labels, "application/merge-patch+json")
+    await _make_node(api, build_node(node))
     status = {"status": build_node_status(node, now_text(), version)}
     await api.call("PATCH", f"/api/v1/nodes/{node.name}/status", status, "application/strategic-merge-patch+json")
+
+
+async def _make_node(api: Api, body: Object) -> None:
+    """Only what is missing is written: at rest nothing but the status is."""
+    name, labels = body["metadata"]["name"], body["metadata"]["labels"]
+    try:
+        found = await api.call("GET", f"/api/v1/nodes/{name}")
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        await api.call("POST", "/api/v1/nodes", body)
+        return
+    if not labels.items() <= found["metadata"].get("labels", {}).items():
+        patch = {"metadata": {"labels": labels}}
+        await api.call("PATCH", f"/api/v1/nodes/{name}", patch, "application/merge-patch+json")
 
 
 async def _renew(api: Api, node: Node) -> None:
