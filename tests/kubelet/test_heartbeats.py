@@ -1,0 +1,55 @@
+"""What a kubelet writes about its nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+from spiko_local.errors import ApiError
+from spiko_local.kubelet.heartbeats import keep_node
+from spiko_local.nodes import parse_nodes
+
+(NODE,) = parse_nodes("kind: Cluster\nnodes: [{role: worker, labels: {zone: a}}]", "test")
+
+
+class Server:
+    """Keeps one node and one lease, and the writes that it was asked for."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, dict[str, Any]] = {}
+        self.writes: list[str] = []
+
+    async def call(self, method: str, path: str, body: Any = None, content: str = "") -> dict[str, Any]:
+        """One request."""
+        if path == "/version":
+            return {"gitVersion": "v1"}
+        kind = "lease" if "leases" in path else "status" if path.endswith("/status") else "node"
+        if method != "GET":
+            self.writes.append(f"{method} {kind}")
+        if method == "POST":
+            self.objects[kind] = body
+        elif kind != "status" and kind not in self.objects:
+            raise ApiError("not found", 404)
+        return self.objects.get(kind, {})
+
+
+async def keep_for_a_moment(server: Server) -> list[str]:
+    """The writes of a kubelet's first moment."""
+    server.writes = []
+    task = asyncio.create_task(keep_node(server, NODE))  # type: ignore[arg-type]
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    return server.writes
+
+
+async def test_a_node_is_written_when_it_lacks_something() -> None:
+    """Made if missing; labelled if its labels are not the file's; else its status and lease only."""
+    server = Server()
+
+    assert await keep_for_a_moment(server) == ["POST node", "PATCH status", "PATCH lease", "POST lease"]
+    assert await keep_for_a_moment(server) == ["PATCH status", "PATCH lease"]
+    del server.objects["node"]["metadata"]["labels"]["zone"]
+    assert await keep_for_a_moment(server) == ["PATCH node", "PATCH status", "PATCH lease"]
