@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""Kills parts of a local cluster at random while Architectures change: `python tests/bench/kill_parts.py [--minutes 10] [--seed 1]`.
+
+Brings up a cluster of its own; afterwards compares its state with that of the same manifests, freshly applied. Prints what was killed and
+changed, the time to settle, and the differences; ends with 1 if there are any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
+
+from local_cluster import local_cluster
+from mayhem import run_mayhem
+
+NAMES = ("shop", "mart", "kiosk")
+
+
+def main(minutes: float, seed: int) -> int:
+    """Run and print; the exit code."""
+    with local_cluster() as cluster:
+        for namespace in ("disturbed", "fresh"):
+            cluster.kubectl("create", "namespace", namespace)
+        report = run_mayhem(cluster, ("disturbed", "fresh"), NAMES, minutes * 60, seed)
+    print(f"{minutes:g} min, seed {seed}\n{report.render()}")
+    return 1 if report.differences else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0, help="of killing")
+    parser.add_argument("--seed", type=int, default=1, help="of all draws")
+    options = parser.parse_args()
+    sys.exit(main(options.minutes, options.seed))
