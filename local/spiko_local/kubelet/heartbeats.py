@@ -1,4 +1,6 @@
-"""Nodes: made if missing, labelled as the file says, kept alive by a lease every ten seconds; their status is written when it changes."""
+"""Nodes: made if missing, labelled as the file says, kept alive by a lease every ten seconds; their status is written every five minutes, and
+at once when somebody has marked them as not ready.
+"""
 
 from __future__ import annotations
 
@@ -70,13 +72,14 @@ def _condition(kind: str, status: str, reason: str, message: str, now: str) -> O
     return {"type": kind, "status": status, "reason": reason, "message": message, **times}
 
 
-async def keep_node(api: Api, node: Node) -> None:
-    """Keep one node alive until cancelled."""
+async def keep_node(api: Api, node: Node, renew_s: float = RENEW_S) -> None:
+    """Keep one node alive until cancelled, by a lease every `renew_s`."""
     loop = asyncio.get_running_loop()
     status_due = 0.0
     while True:
         try:
-            if loop.time() >= status_due:
+            # whoever missed some leases marks the node, even if we never noticed an absence
+            if loop.time() >= status_due or not await _is_ready(api, node):
                 await _write_node(api, node)
                 status_due = loop.time() + STATUS_S
             await _renew(api, node)
@@ -85,7 +88,18 @@ async def keep_node(api: Api, node: Node) -> None:
             status_due = 0.0  # after an absence others may have marked it
             await asyncio.sleep(1.0)
         else:
-            await asyncio.sleep(RENEW_S)
+            await asyncio.sleep(renew_s)
+
+
+async def _is_ready(api: Api, node: Node) -> bool:
+    try:
+        found = await api.call("GET", f"/api/v1/nodes/{node.name}")
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return False
+    conditions = found.get("status", {}).get("conditions", ())
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 async def _write_node(api: Api, node: Node) -> None:
