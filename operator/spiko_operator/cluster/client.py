@@ -132,8 +132,13 @@ class Client:
         )
 
     async def delete(self, kind: str, namespace: str, name: str, uid: str, grace_s: int | None = None) -> None:
-        """Delete an object with this UID; one that is gone or another by now is fine. Raises ClusterError."""
-        options: Object = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        """Delete an object with this UID; one that is gone or another by now is fine. Raises ClusterError.
+
+        A Deployment's name stays taken until its ReplicaSets are gone: if one of the same name were made before that, a collector whose watch
+        breaks in between would take the two for one, and never collect the ReplicaSets of the first.
+        """
+        policy = "Foreground" if kind == "Deployment" else "Background"
+        options: Object = {"preconditions": {"uid": uid}, "propagationPolicy": policy}
         if grace_s is not None:
             options["gracePeriodSeconds"] = grace_s
         try:
