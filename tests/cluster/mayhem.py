@@ -38,6 +38,7 @@ KILL_PAUSE_S, CHANGE_PAUSE_S = 2.5, 2.0  # on average; as often as not much shor
 RECREATE_RATIO = 0.1
 APPLY_AGAIN_S, GIVE_UP_S = 0.5, 120.0
 SETTLE_S, REST_S = 240.0, 2.0
+_CONDITIONS = '{range .items[*]}{.metadata.name}: {.status.conditions[*].message}{"\\n"}{end}'
 
 
 @dataclass
@@ -202,7 +203,11 @@ def _settle(cluster: Cluster, namespace: str, wishes: Sequence[Wish], began: flo
             before, quiet_since = seen, now
         return seen is not None and now - quiet_since >= REST_S
 
-    cluster.until(f"{namespace} at rest", at_rest, SETTLE_S)
+    try:
+        cluster.until(f"{namespace} at rest", at_rest, SETTLE_S)
+    except AssertionError as error:
+        said = cluster.kubectl("get", "arch", "-n", namespace, "-o", f"jsonpath={_CONDITIONS}", check=False).stdout
+        raise AssertionError(f"{error}\n{said}") from None
     return quiet_since - began
 
 
@@ -224,6 +229,9 @@ def _movement(cluster: Cluster, namespace: str, wishes: Sequence[Wish]) -> objec
             generation = body["metadata"]["generation"]
             if found.get("status") != "True" or found.get("observedGeneration") != generation:
                 return None
+    nodes = json.loads(cluster.spiko("status", "--json").stdout)["nodes"]
+    if not nodes or not all(node["ready"] for node in nodes):
+        return None
     return sorted((item["metadata"]["uid"], item["metadata"]["resourceVersion"]) for item in items)
 
 
