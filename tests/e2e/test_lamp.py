@@ -120,3 +120,61 @@ def test_traces_form_trees(cluster: Cluster, namespace: str, tmp_path: Path) -> 
         assert (tiers["webserver-elb"], tiers["webserver"]) == (2, 2)
     statuses = {span.get("status", {}).get("code", 0) for span in spans}
     assert {0} == statuses  # a miss is no error
+
+
+def test_the_scale_subresource_is_a_percentage(cluster: Cluster, namespace: str) -> None:
+    """`kubectl scale arch lamp --replicas=200` doubles every count but 0, which is one; no pod that was there is touched; `scale` says wish and state."""
+    cluster.kubectl("apply", "-n", namespace, "-f", str(LAMP))
+    cluster.until_settled("lamp", namespace)
+    before, tiers, small = cluster.uids(namespace), _tiers(cluster, namespace), _scale(cluster, namespace)
+    cluster.kubectl("scale", "arch", "lamp", "-n", namespace, "--replicas=200")
+    cluster.until("the status", lambda: _scale(cluster, namespace) == (200, 200), 10)
+    cluster.until_settled("lamp", namespace, 90)
+    refused = cluster.kubectl("scale", "arch", "lamp", "-n", namespace, "--replicas=0", check=False)
+
+    assert small == (100, 100)
+    assert before.items() <= cluster.uids(namespace).items()
+    assert tiers == {"rds-mysql": 2, "memcache": 1, "webserver": 18, "webserver-elb": 1, "www": 1, "eureka": 3}
+    assert _tiers(cluster, namespace) == {
+        "rds-mysql": 4,
+        "memcache": 2,
+        "webserver": 36,
+        "webserver-elb": 1,
+        "www": 1,
+        "eureka": 3,
+    }
+    assert cluster.get("arch", "lamp", namespace)["status"]["summary"] == {"pods": "44/44", "tiers": "5/5"}
+    assert "should be greater than or equal to 1" in refused.stderr
+
+
+def _scale(cluster: Cluster, namespace: str) -> tuple[int, int]:
+    """Wished and in force, percent, as the autoscaler reads them."""
+    path = f"/apis/spiko.dev/v1alpha1/namespaces/{namespace}/architectures/lamp/scale"
+    body = json.loads(cluster.kubectl("get", "--raw", path).stdout)
+    assert (body["apiVersion"], body["kind"]) == ("autoscaling/v1", "Scale")
+    return body["spec"]["replicas"], body["status"]["replicas"]
+
+
+def _tiers(cluster: Cluster, namespace: str) -> dict[str, int]:
+    """How many pods each tier has."""
+    return dict(Counter(pod["metadata"]["labels"]["spiko.dev/tier"] for pod in cluster.items("pods", namespace)))
+
+
+def test_a_namespace_that_enforces_restricted_takes_all_of_lamp(cluster: Cluster, namespace: str) -> None:
+    """Given Pod Security's strictest level, enforced, when lamp is applied, then it is Ready and no pod was refused; one that is not so strict is."""
+    level = [f"pod-security.kubernetes.io/{mode}=restricted" for mode in ("enforce", "warn")]
+    cluster.kubectl("label", "namespace", namespace, *level)
+    cluster.kubectl("apply", "-n", namespace, "-f", str(LAMP))
+    cluster.until_settled("lamp", namespace)
+    events = cluster.items("events", namespace)
+    lax = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "lax"},
+        "spec": {"containers": [{"name": "main", "image": "any"}]},
+    }
+    refused = cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(lax), check=False)
+
+    assert len(cluster.uids(namespace)) == 23 + 3
+    assert [] == [event for event in events if event["reason"] == "FailedCreate"]
+    assert 'violates PodSecurity "restricted:latest"' in refused.stderr
