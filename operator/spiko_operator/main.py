@@ -12,6 +12,7 @@ from typing import Any
 import kopf
 
 from spiko_operator.app import App
+from spiko_operator.cluster.client import REQUEST_S
 from spiko_operator.plan import names
 from spiko_operator.settings import read_settings
 
@@ -27,6 +28,10 @@ async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.scanning.disabled = True  # needs no rights on namespaces and CRDs
     settings.peering.standalone = True
     settings.watching.chunk_size = 500
+    settings.watching.inactivity_timeout = 70  # bookmarks come every 60 s: a watch that is silent for longer is dead
+    settings.networking.request_timeout = (
+        REQUEST_S  # for lists; 300 s would leave us deaf behind a connection that went silent
+    )
     settings.queueing.error_delays = (
         1,
         1,

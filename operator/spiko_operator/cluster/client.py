@@ -1,18 +1,19 @@
 """The one door to the API server: read, create, apply, delete, evict, and status; library errors end here.
 
 Plain dictionaries in and out through the asynchronous part of the `kubernetes` package, which brings credentials, TLS and connections. Paths
-are built here, so that no discovery is asked for.
+are built here, so that no discovery is asked for. A refused token is read again, since tokens are rotated; a peer that went silent is given up.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from aiohttp import ClientError
+from aiohttp import ClientError, ClientTimeout
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.exceptions import ApiException
@@ -21,6 +22,7 @@ from spiko_operator.api.common import API_VERSION
 from spiko_operator.errors import ClusterError, Conflict, Invalid, Missing, Throttled
 
 Object = dict[str, Any]
+REQUEST_S = 30.0  # the library's 300 s would hold a worker for as long behind a connection that went silent
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _ERRORS: dict[int, type[ClusterError]] = {
@@ -64,13 +66,23 @@ RESOURCES = {
 
 
 class Client:
-    """Calls to one API server. Open it with `connect`, end it with `close`."""
+    """Calls to one API server. Open it with `connect`, end it with `close`.
 
-    def __init__(self, api: ApiClient) -> None:
-        self._api = api
+    Args:
+        api: the library's.
+        read_credentials: puts them, as they are now, into the library's configuration; raises ClusterError.
+        timeout_s: how long one request may take.
+    """
+
+    def __init__(self, api: ApiClient, read_credentials: Callable[[], Awaitable[None]], timeout_s: float) -> None:
+        self._api, self._read_credentials = api, read_credentials
+        self._timeout = ClientTimeout(total=timeout_s)
+        self._renewing = asyncio.Lock()
 
     @classmethod
-    async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Client:
+    async def connect(
+        cls, kubeconfig: str | None = None, context: str | None = None, timeout_s: float = REQUEST_S
+    ) -> Client:
         """Take credentials from a kubeconfig file, or from the pod's service account.
 
         Raises:
@@ -78,14 +90,20 @@ class Client:
 
         """
         settings = Configuration()
-        try:
-            if kubeconfig is not None:
-                await config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=settings)
-            else:
-                config.load_incluster_config(client_configuration=settings)
-        except (config.ConfigException, OSError, KeyError, TypeError) as error:
-            raise ClusterError(f"no credentials for a cluster: {error}") from error
-        return cls(ApiClient(settings))
+
+        async def read_credentials() -> None:
+            try:
+                if kubeconfig is not None:
+                    await config.load_kube_config(
+                        config_file=kubeconfig, context=context, client_configuration=settings
+                    )
+                else:
+                    config.load_incluster_config(client_configuration=settings)
+            except (config.ConfigException, OSError, KeyError, TypeError) as error:
+                raise ClusterError(f"no credentials for a cluster: {error}") from error
+
+        await read_credentials()
+        return cls(ApiClient(settings), read_credentials, timeout_s)
 
     async def close(self) -> None:
         """End all connections."""
@@ -174,6 +192,19 @@ class Client:
         body: Object | None = None,
         content: str = "application/json",
     ) -> Object:
+        token = self._token()
+        status, text = await self._send(method, path, query, body, content)
+        if status == 401 and await self._renew(token):
+            status, text = await self._send(method, path, query, body, content)
+        if status >= 300:
+            raise _error(status, text, method, path)
+        found: Object = json.loads(text)
+        return found
+
+    async def _send(
+        self, method: str, path: str, query: Mapping[str, str] | None, body: Object | None, content: str
+    ) -> tuple[int, str]:
+        """Send a request; returns status and text of the answer."""
         headers = {"Accept": "application/json", "Content-Type": content}
         serialized = await self._api.param_serialize(
             method=method,
@@ -184,16 +215,26 @@ class Client:
             auth_settings=["BearerToken"],
         )
         try:
-            response = await self._api.call_api(*serialized)
+            response = await self._api.call_api(*serialized, _request_timeout=self._timeout)
             text = await response.read()
-        except ApiException as error:
-            raise _error(int(error.status or 0), str(error.body or error.reason), method, path) from error
+        except (
+            ApiException
+        ) as error:  # answers, of whatever status, are returned: this is a request that cannot be sent
+            raise ClusterError(f"{method} {path}: {error.reason}") from error
         except (ClientError, OSError, TimeoutError) as error:
             raise ClusterError(f"{method} {path}: the API server does not answer: {error!r}") from error
-        if response.status >= 300:
-            raise _error(response.status, text.decode(errors="replace"), method, path)
-        found: Object = json.loads(text)
-        return found
+        return response.status, text.decode(errors="replace")
+
+    def _token(self) -> str | None:
+        token: str | None = self._api.configuration.api_key.get("BearerToken")
+        return token
+
+    async def _renew(self, refused: str | None) -> bool:
+        """Read the credentials again, once for all requests that were refused together; whether there is another token than the refused one."""
+        async with self._renewing:
+            if self._token() == refused:
+                await self._read_credentials()
+        return self._token() != refused
 
 
 def _error(status: int, text: str, method: str, path: str) -> ClusterError:
