@@ -11,8 +11,8 @@ from typing import Any
 
 import kopf
 
-from spiko_operator.app import App
-from spiko_operator.cluster.client import REQUEST_S
+from spiko_operator.app import WATCHED, App
+from spiko_operator.cluster.client import REQUEST_S, RESOURCES
 from spiko_operator.plan import names
 from spiko_operator.settings import read_settings
 
@@ -28,19 +28,15 @@ async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.scanning.disabled = True  # needs no rights on namespaces and CRDs
     settings.peering.standalone = True
     settings.watching.chunk_size = 500
-    settings.watching.inactivity_timeout = 70  # bookmarks come every 60 s: a watch that is silent for longer is dead
-    settings.networking.request_timeout = (
-        REQUEST_S  # for lists; 300 s would leave us deaf behind a connection that went silent
-    )
-    settings.queueing.error_delays = (
-        1,
-        1,
-        2,
-        3,
-        5,
-        8,
-        13,
-    )  # an error of ours must not put an object to sleep for ten minutes
+    for kind, labels in WATCHED.items():  # the labels at a handler select only after everything has travelled
+        if labels:
+            group, _slash, version = RESOURCES[kind].api_version.rpartition("/")
+            settings.watching.label_selectors[group, version, RESOURCES[kind].plural] = labels
+    # A connection that went silent is given up: a watch has bookmarks every 60 s, a list gets no more time than our own requests.
+    settings.watching.inactivity_timeout = 70
+    settings.networking.request_timeout = REQUEST_S
+    # An error of ours must not put an object to sleep for ten minutes.
+    settings.queueing.error_delays = (1, 1, 2, 3, 5, 8, 13)
     settings.process.ultimate_exiting_timeout = 20
     await app.start(read_settings(os.environ))
 
@@ -57,9 +53,9 @@ def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
     return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
 
-@kopf.on.probe(id="progress")
+@kopf.on.probe(id="progress", errors=kopf.ErrorsMode.PERMANENT)  # else it is tried again in 60 s, and the asker hangs
 def progress(**_: Any) -> dict[str, float]:
-    """Liveness proves progress: raises if full lists have stopped."""
+    """Liveness proves progress: raises if full lists have stopped, and the asker gets a 500."""
     return app.progress()
 
 

@@ -159,6 +159,24 @@ def test_what_is_deleted_or_edited_behind_the_operators_back_comes_back(cluster:
     cluster.until("3 pods", lambda: len(cluster.items("pods", namespace, "spiko.dev/tier=web")) == 3)
 
 
+def test_a_label_that_is_taken_off_comes_back(cluster: Cluster, namespace: str) -> None:
+    """Labels select what is watched: an object that loses its label is one that vanished, and is labelled again at once, not made anew."""
+    cluster.apply(shop(rate=0), namespace)
+    cluster.until_settled("shop", namespace)
+    before = _labelled(cluster, namespace)
+    names = ("deployment/shop-web-1-0-0-z0", "service/shop-db", "pdb/shop-web", "configmap/shop-state")
+    cluster.kubectl("label", "-n", namespace, *names, "spiko.dev/architecture-")
+    cluster.until("all labels", lambda: before == _labelled(cluster, namespace), 10)
+
+    cluster.until_settled("shop", namespace)
+
+
+def _labelled(cluster: Cluster, namespace: str) -> dict[str, str]:
+    """UIDs of everything that has our label."""
+    found = cluster.items("deployments,services,configmaps,poddisruptionbudgets", namespace, "spiko.dev/architecture")
+    return {f"{o['kind']}/{o['metadata']['name']}": o["metadata"]["uid"] for o in found}
+
+
 def test_deleting_leaves_nothing_and_applying_again_at_once_works(cluster: Cluster, namespace: str) -> None:
     """Delete, apply at once: the new one waits for the collector and comes up; deleted, nothing is left."""
     cluster.apply(shop(), namespace)

@@ -40,3 +40,13 @@ def test_the_end_of_an_old_object_leaves_the_new_one_of_its_name() -> None:
     cache.drop("Service", body("a", "old", 5))
 
     assert len(cache.all("Service")) == 1
+
+
+def test_managed_fields_are_not_kept() -> None:
+    """They are most of a small object's size, and nothing is decided by them."""
+    cache = Cache()
+    fresh = body("a", "u", 1)
+    fresh["metadata"]["managedFields"] = [{"manager": "kubectl"}]
+    cache.put("Service", fresh)
+
+    assert "managedFields" not in cache.all("Service")[0]["metadata"]

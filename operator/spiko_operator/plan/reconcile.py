@@ -275,7 +275,7 @@ def _write_memory(seen: Seen, memory: Memory) -> list[Action]:
     found = seen.objects.get(("ConfigMap", body["metadata"]["name"]))
     if found is None:
         return [CreateState(body)]
-    if found.get("data") == body["data"]:
+    if found.get("data") == body["data"] and covers(body["metadata"], found["metadata"]):
         return []
     body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
     return [ReplaceState(body)]
