@@ -198,20 +198,22 @@ def send(cluster: Cluster, verb: str, body: Object, space: str) -> subprocess.Co
 def test_a_versions_identity_never_changes(cluster: Cluster, space: str, number: int) -> None:
     """What changes no version's package, image or behaviour is accepted; what does is refused and told the way out; by apply and by replace."""
     row = list(ROWS.values())[number]
-    made = send(cluster, "apply --server-side", architecture(f"row-{number}", *row.before), space)
-    after = architecture(f"row-{number}", *row.after, **dict(row.more))
+    name = f"row-{number}"
+    made = send(cluster, "apply --server-side", architecture(name, *row.before), space)
+    assert made.returncode == 0, made.stderr
+    cluster.until("the operator's answer", lambda: _is_answered(cluster, name, space))  # its write would conflict
+    after = architecture(name, *row.after, **dict(row.more))
     applied = send(cluster, "apply --server-side --dry-run=server", after, space)
     replaced = send(cluster, "replace --dry-run=server", after, space)
 
-    assert made.returncode == 0, made.stderr
     for done in (applied, replaced):
         assert (done.returncode == 0) == (not row.refusal), done.stderr
         assert re.search(row.refusal, done.stderr)
 
 
 def wide(name: str, services: int, versions: int, count: int = 1) -> Object:
-    """An Architecture of many services that call nobody."""
-    entries = [v(f"1.{i}.0") for i in range(versions)]
+    """An Architecture of many services that call nobody; each version has an image of its own to be compared."""
+    entries = [v(f"1.{i}.0", image=f"registry.example/spiko:1.{i}") for i in range(versions)]
     tiers = [{"name": f"s{i}", "package": "store", "count": count, "versions": entries} for i in range(services)]
     return architecture(name, *tiers)
 
@@ -226,7 +228,7 @@ def test_the_largest_spec_is_stored_and_changed_within_the_cost_limit(cluster: C
         assert (done.returncode, done.stderr) == (0, "")
         cluster.until("the operator's answer", lambda: _is_answered(cluster, "wide", space))  # its write would conflict
     other = wide("wide", MAX_SERVICES, MAX_VERSIONS, count=2)
-    other["spec"]["services"][-1]["versions"] = [v("1.0.0", image="other:1")]
+    other["spec"]["services"][-1]["versions"] = [v("1.7.0", image="other:1")]
     refused = send(cluster, "replace", other, space)
 
     assert max(took_s) < 30
