@@ -75,6 +75,30 @@ def test_exit_codes_and_json(tmp_path: Path) -> None:
     assert {"file", "line", "column", "severity", "code", "reason", "path", "value", "message", "hint"} == set(found[0])
 
 
+FAULT = "---\napiVersion: spiko.dev/v1alpha1\nkind: Fault\nmetadata: {name: f}\nspec:\n  architecture: a\n  kill: {tier: ddb}\n"
+
+
+def test_a_fault_is_checked_against_its_architecture_in_another_file(tmp_path: Path) -> None:
+    """Code, line, path, value and way out; alone, or for an Architecture that is not among the files, nothing is said."""
+    (tmp_path / "a.yaml").write_text(GOOD)
+    (tmp_path / "fault.yaml").write_text(FAULT)
+    result = lint(str(tmp_path))
+
+    assert 1 == result.exit_code
+    assert 'fault.yaml:7:16: error SPK072 spec.kill.tier: "ddb" is no tier of Architecture a\n' in result.output
+    assert '    did you mean "db"?' in result.output
+    assert 0 == lint(str(tmp_path / "fault.yaml")).exit_code
+    assert 0 == lint("-", stdin=GOOD + FAULT.replace("architecture: a", "architecture: b")).exit_code
+
+
+def test_an_architecture_that_is_no_yaml_says_nothing_of_a_fault() -> None:
+    """Half a file must not make findings in another."""
+    result = lint("-", stdin=GOOD.replace("count: 1,", "count: 1, count: 1,") + FAULT)
+
+    assert "is here twice" in result.output
+    assert "SPK072" not in result.output
+
+
 def test_every_example_is_without_errors() -> None:
     """What we ship can be applied, or is understood."""
     result = lint(str(ROOT / "examples"))

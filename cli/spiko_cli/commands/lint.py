@@ -11,6 +11,7 @@ import click
 from spiko_cli.errors import SpikoError
 from spiko_cli.manifests import Manifest, read_files
 from spiko_operator.plan.findings import Finding, Severity
+from spiko_operator.plan.together import check_together
 
 EXIT_USAGE = 2
 
@@ -20,7 +21,7 @@ EXIT_USAGE = 2
 @click.option("--strict", is_flag=True, help="Warnings fail as well.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print.")
 def command(files: tuple[str, ...], strict: bool, output: str) -> None:
-    """Check Architectures and Faults offline and report all faults at once.
+    """Check Architectures and Faults offline and report all faults at once; a Fault also against its Architecture among the files.
 
     FILE is YAML or JSON, a folder of them, or - for standard input. Exit code 1 if anything is wrong; warnings alone are fine.
     """
@@ -29,10 +30,20 @@ def command(files: tuple[str, ...], strict: bool, output: str) -> None:
     except SpikoError as error:
         click.echo(f"spiko: {error}", err=True)
         sys.exit(EXIT_USAGE)
-    found = [(m, f) for m in manifests for f in sorted(m.findings(), key=lambda f, m=m: m.position(f.path))]  # type: ignore[misc]
+    found = find_all(manifests)
     click.echo(render_json(found) if output == "json" else render_text(found, len(manifests)))
     counts = Counter(f.severity for _, f in found)
     sys.exit(1 if counts[Severity.ERROR] or (strict and counts[Severity.WARNING]) else 0)
+
+
+def find_all(manifests: list[Manifest]) -> list[tuple[Manifest, Finding]]:
+    """What is wrong with each document, alone and beside the others, in the order of files and lines."""
+    between = check_together([None if manifest.faults else manifest.document for manifest in manifests])
+    found: list[tuple[Manifest, Finding]] = []
+    for manifest, more in zip(manifests, between, strict=True):
+        findings = [(manifest.position(finding.path), finding) for finding in [*manifest.findings(), *more]]
+        found += [(manifest, finding) for _, finding in sorted(findings, key=lambda pair: pair[0])]
+    return found
 
 
 def render_text(found: list[tuple[Manifest, Finding]], documents: int) -> str:

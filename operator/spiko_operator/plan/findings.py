@@ -1,7 +1,7 @@
 """Pure: everything that can be wrong with a manifest, found at once, each with a stable code, a path, the value and the way out.
 
 `check` reads a raw document, however broken: what the models refuse is translated error by error, and the rules between the parts run on
-whatever could be read. `check_spec` runs the rules on a spec that the models took; the operator sets `Accepted` from it.
+whatever could be read; `together.py` has the rules between documents. `check_spec` runs the rules on a spec that the models took; the operator sets `Accepted` from it.
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ RULES = {
         Rule("SPK050", "BadDelay", E, "The delay contradicts itself.", "lognormal needs p99Microseconds above medianMicroseconds; constant has none."),
         Rule("SPK060", "UnsupportedPackage", E, "This release cannot run the package yet; it is understood offline.", "Wait for a later release, or use store, cache or monolith meanwhile."),
         Rule("SPK070", "BadKill", E, "A kill names exactly one of tier and pod, and a grace period only with Delete.", "Remove one of the two."),
+        Rule("SPK072", "UnknownTarget", E, "The Fault's tier is none of the Architecture of that name in the same set of files.", "Name a tier of that Architecture."),
+        Rule("SPK073", "UnknownPod", W, "The name of the Fault's pod is that of no tier and version of the Architecture of that name in the same set of files.", "Take a name from kubectl get pods, or name a tier."),
     )
 }  # fmt: skip
 
