@@ -30,10 +30,17 @@ REASONS = {
     503: b"Service Unavailable",
     504: b"Gateway Timeout",
 }
-_HEADS = {
-    status: b"HTTP/1.1 %d %b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: " % (status, reason)
-    for status, reason in REASONS.items()
-}
+
+
+def render_heads(content_type: bytes) -> dict[int, bytes]:
+    """The beginning of an answer, by status."""
+    return {
+        status: b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: " % (status, reason, content_type)
+        for status, reason in REASONS.items()
+    }
+
+
+_HEADS = render_heads(b"text/plain; charset=utf-8")
 _WANTED = {
     b"traceparent": "traceparent",
     b"tracestate": "tracestate",
@@ -73,9 +80,9 @@ class Request:
         self.keep_alive = True
         self.arrived_ns = 0
 
-    def reply(self, status: int, body: bytes, extra: bytes = b"") -> None:
-        """Send the answer; `extra` are whole header lines. A peer that has gone is nobody's fault."""
-        self.connection.finish(self, status, body, extra)
+    def reply(self, status: int, body: bytes, extra: bytes = b"", heads: dict[int, bytes] = _HEADS) -> None:
+        """Send the answer; `extra` are whole header lines, `heads` as `render_heads` made them. A peer that has gone is nobody's fault."""
+        self.connection.finish(self, status, body, extra, heads)
 
 
 Handler = Callable[[Request], None]
@@ -237,7 +244,7 @@ class Connection(asyncio.Protocol):
         request.arrived_ns = time.perf_counter_ns()
         self._server.handler(request)
 
-    def finish(self, request: Request, status: int, body: bytes, extra: bytes) -> None:
+    def finish(self, request: Request, status: int, body: bytes, extra: bytes, heads: dict[int, bytes]) -> None:
         """Answer the request in progress and go on with the next."""
         self._busy = False
         self._server.busy -= 1
@@ -247,7 +254,7 @@ class Connection(asyncio.Protocol):
             return
         last = not request.keep_alive or (self._server.draining and not self._queue and not self._refusal)
         end = b"Connection: close\r\n\r\n" if last else b"\r\n"
-        transport.write(b"%b%d\r\n%b%b%b" % (_HEADS[status], len(body), extra, end, body))
+        transport.write(b"%b%d\r\n%b%b%b" % (heads[status], len(body), extra, end, body))
         if last:
             transport.close()
         elif self._queue:

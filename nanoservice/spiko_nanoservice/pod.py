@@ -15,6 +15,7 @@ from spiko_nanoservice.eureka import messages as m
 from spiko_nanoservice.export import Exporter
 from spiko_nanoservice.http_server import Server
 from spiko_nanoservice.link import Membership, RegionLink
+from spiko_nanoservice.metrics import RELEASE, tier_page
 from spiko_nanoservice.resolve import Resolve, choose_resolver
 from spiko_nanoservice.roles import make_role
 from spiko_nanoservice.routing import Routes
@@ -28,7 +29,6 @@ from spiko_nanoservice.tracing import Tracer
 LEAVE_S = 2.0  # at most so long for all callers to hear that this pod leaves
 QUIET_S = 0.2  # callers at other eurekas hear a moment later than those at ours
 DRAIN_S = 5.0
-SCOPE_VERSION = "0.1.0"
 log = logging.getLogger("spiko.pod")
 
 
@@ -47,12 +47,13 @@ class TierPod:
         self.settings = settings
         self._random = random or Random(f"{settings.pod_uid}/{time.time_ns()}")
         self._resolve = resolve or choose_resolver(settings.resolver)
-        self._exporter = Exporter(Envelope(resource_of(settings), package_name, SCOPE_VERSION))
+        self._exporter = Exporter(Envelope(resource_of(settings), package_name, RELEASE))
         tracer = Tracer(self._exporter, self._random, settings.address, settings.port)
         self.tier = Tier(settings, role, Routes(settings.pod_uid), Tally(), tracer, self._random)
         self.source = Source(self.tier, self._random) if settings.package == "denominator" else None
         self.server = Server(self.tier.handle)
         self._membership = Membership(settings, settings.port, int(time.time() * 1000))
+        self.tier.metrics = self._render_metrics
         self._links: dict[str, RegionLink] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._unsent: dict[str, Any] | None = None
@@ -117,6 +118,12 @@ class TierPod:
         home = self._links[self.settings.eureka_region]
         if home.connected and (report := self.tier.tally.take(self._exporter.take_dropped())):
             home.send({"t": m.REPORT, **report})
+
+    def _render_metrics(self) -> bytes:
+        tier = self.tier
+        busy = self.server.busy - 1 + (self.source.busy if self.source else 0)  # who asks is a request as well
+        started_s = self._membership.started_ms / 1000
+        return tier_page(self.settings, started_s, tier.config, tier.tally, busy, tier.ready)
 
     # ---------------------------------------------------------------- leaving
 

@@ -104,6 +104,11 @@ class Source:
     async def _forward(self, exchange: Exchange) -> None:
         await self._tier.forward(exchange, b"")  # the call is the root: its CLIENT span has no parent
 
+    @property
+    def busy(self) -> int:
+        """Requests that wait for their answer."""
+        return len(self._tasks)
+
     async def finish(self, timeout_s: float) -> None:
         """Wait for the answers to what was sent, at most `timeout_s`."""
         if self._tasks:

@@ -1,4 +1,4 @@
-"""What one pod counted since its last report: per edge it called, and what it served itself."""
+"""What one pod counted since its last report: per edge it called, and what it served itself; sums since it began for `/metrics`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from array import array
 from typing import Any
 
 from spiko_nanoservice.contract import Instance
+from spiko_nanoservice.cumulative import Cumulative
 from spiko_nanoservice.histograms import Scratch
 
 Callee = tuple[str, str, str, str]
@@ -18,7 +19,7 @@ _scratch = Scratch()  # made at import: a forked pod shares its pages until it r
 class Edge:
     """Counts and latencies (microseconds) of one edge, or of what was served."""
 
-    __slots__ = ("errors", "miss", "network", "ok", "response", "service")
+    __slots__ = ("errors", "folded", "miss", "network", "ok", "response", "service")
 
     def __init__(self) -> None:
         self.ok = 0
@@ -27,6 +28,7 @@ class Edge:
         self.response = array("q")
         self.service = array("q")
         self.network = array("q")
+        self.folded = 0
 
     def count(self, status: int, reason: str) -> None:
         """One outcome: 2xx, 404 (a miss, which is a success), or an error by cause."""
@@ -63,6 +65,9 @@ class Tally:
         self._served = Edge()
         self._hurt: dict[str, dict[str, int]] = {}
         self._scratch = _scratch
+        self._edge_sums: dict[Callee, Cumulative] = {}
+        self._served_sum = Cumulative()
+        self.dropped_spans = 0  # as reported
 
     def called(self, to: Instance, status: int, reason: str, response_us: int, service_us: int | None) -> None:
         """A call was answered."""
@@ -92,12 +97,29 @@ class Tally:
         edges, self._edges = self._edges, {}
         hurt, self._hurt = self._hurt, {}
         self._served = Edge()
+        self.dropped_spans += dropped_spans
+        for total, interval in [(self._served_sum, served), *((self._sum(c), edge) for c, edge in edges.items())]:
+            total.time(interval)
+            total.count(interval)
         return {
             "edges": [{"to": list(callee), **edge.rendered(self._scratch)} for callee, edge in edges.items()],
             "served": None if idle else served.rendered(self._scratch),
             "hurt": hurt,
             "dropped_spans": dropped_spans,
         }
+
+    def read(self) -> tuple[Cumulative, dict[Callee, Cumulative]]:
+        """Everything since the pod began, reported or not: what was served, and each edge."""
+        edges = dict(self._edge_sums)
+        for callee, edge in self._edges.items():
+            edges[callee] = self._sum(callee).with_pending(edge)
+        return self._served_sum.with_pending(self._served), edges
+
+    def _sum(self, callee: Callee) -> Cumulative:
+        found = self._edge_sums.get(callee)
+        if found is None:
+            found = self._edge_sums[callee] = Cumulative()
+        return found
 
     def _edge(self, to: Instance) -> Edge:
         key = (to.tier, to.version, to.region, to.zone)

@@ -16,8 +16,9 @@ from urllib.parse import unquote_to_bytes
 from spiko_nanoservice.context import TraceParent, parse_deadline_us, parse_traceparent, render_deadline
 from spiko_nanoservice.contract import Instance, PodConfig, Revision
 from spiko_nanoservice.errors import CallError
+from spiko_nanoservice.exposition import CONTENT_TYPE
 from spiko_nanoservice.http_client import Pool, Reason, Reply
-from spiko_nanoservice.http_server import REASONS, Request
+from spiko_nanoservice.http_server import REASONS, Request, render_heads
 from spiko_nanoservice.roles import Answer, Replicate, Role, Step
 from spiko_nanoservice.routing import Routes
 from spiko_nanoservice.settings import Settings
@@ -25,6 +26,7 @@ from spiko_nanoservice.tally import Tally
 from spiko_nanoservice.tracing import Tracer
 
 KEY, REPLICATE = b"/k/", b"/replicate/"
+_METRICS_HEADS = render_heads(CONTENT_TYPE.encode())
 
 
 class Exchange:
@@ -89,6 +91,7 @@ class Tier:
         self._pools: dict[tuple[str, int], Pool] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.ready = False
+        self.metrics: Callable[[], bytes] = bytes  # the pod's: it knows more than its tier
 
     # ---------------------------------------------------------------- requests
 
@@ -126,8 +129,10 @@ class Tier:
             request.reply(200, b"ok\n")
         elif path == b"/readyz":
             request.reply(*((200, b"ready\n") if self.ready else (503, b"not registered yet\n")))
+        elif path == b"/metrics":
+            request.reply(200, self.metrics(), heads=_METRICS_HEADS)
         else:
-            request.reply(404, b"GET or PUT /k/<key>, POST /replicate/<key>, GET /healthz, GET /readyz\n")
+            request.reply(404, b"GET or PUT /k/<key>, POST /replicate/<key>, GET /healthz, GET /readyz, GET /metrics\n")
 
     def _step(self, exchange: Exchange) -> Step:
         if exchange.path.startswith(REPLICATE):

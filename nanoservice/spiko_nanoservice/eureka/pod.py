@@ -9,8 +9,10 @@ import time
 
 from aiohttp import web
 
+from spiko_nanoservice.eureka.metrics import eureka_page
 from spiko_nanoservice.eureka.peers import Peers
 from spiko_nanoservice.eureka.server import Eureka
+from spiko_nanoservice.exposition import CONTENT_TYPE
 from spiko_nanoservice.resolve import Resolve, choose_resolver
 from spiko_nanoservice.settings import Settings
 
@@ -29,13 +31,16 @@ class EurekaPod:
     def __init__(self, settings: Settings, resolve: Resolve | None = None) -> None:
         self._settings = settings
         self._resolve = resolve or choose_resolver(settings.resolver)
+        self._started_s = round(time.time(), 3)
         name = f"{settings.pod_name}/{time.time_ns()}"
         self.eureka = Eureka(name, settings.region, settings.zone)
 
     async def live(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set. Sessions end with the process: pods register elsewhere and keep their tables meanwhile."""
         settings = self._settings
-        runner = web.AppRunner(self.eureka.application(), access_log=None, shutdown_timeout=0.5)
+        application = self.eureka.application()
+        application.router.add_get("/metrics", self._metrics)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
         await runner.setup()
         await web.TCPSite(runner, settings.bind_address, settings.port).start()
         peers = Peers(self.eureka, settings.eurekas[-1], settings.address, self._resolve, settings.port)
@@ -51,3 +56,10 @@ class EurekaPod:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
             await runner.cleanup()
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        eureka = self.eureka
+        page = eureka_page(
+            self._settings, self._started_s, eureka.registry, eureka.connections(), eureka.totals.dropped_spans
+        )
+        return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE})

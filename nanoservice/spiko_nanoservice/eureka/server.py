@@ -7,6 +7,7 @@
 | /control | operator, command line | configurations in; programmed, holders, hurt out; seconds with `?seconds=1` |
 | /edges, /totals | anybody | discovered nodes and edges; counts and histograms since this eureka began |
 | /healthz, /readyz | kubelet | |
+| /metrics | Prometheus | added by `pod.py`, which knows whose they are |
 """
 
 from __future__ import annotations
@@ -112,6 +113,10 @@ class Eureka:
             second = self.totals.second(self.registry.name)
             if second is not None and any(self._followers.values()):
                 self.inform(second)
+
+    def connections(self) -> dict[str, int]:
+        """How many are open, by kind."""
+        return {"pod": len(self._pods), "eureka": len(self.peers), "follower": len(self._followers)}
 
     # ---------------------------------------------------------------- pods
 

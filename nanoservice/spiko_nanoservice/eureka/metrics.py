@@ -1,0 +1,41 @@
+"""Pure: what a eureka says at `/metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from spiko_nanoservice.eureka.registry import Registry
+from spiko_nanoservice.exposition import Labels
+from spiko_nanoservice.metrics import add_revision, page_of
+from spiko_nanoservice.settings import Settings
+
+
+def eureka_page(
+    settings: Settings, started_s: float, registry: Registry, connections: Mapping[str, int], dropped_spans: int
+) -> bytes:
+    """The page of a eureka.
+
+    Args:
+        settings: who it is.
+        started_s: when it began, seconds since 1970.
+        registry: what it knows.
+        connections: how many, by kind.
+        dropped_spans: as pods reported them.
+    """
+    page = page_of(settings, started_s)
+    pods: dict[tuple[str, str, str], int] = {}
+    for hello in registry.known.values():
+        key = (hello.tier, hello.version, hello.zone)
+        pods[key] = pods.get(key, 0) + 1
+    known: list[tuple[Labels, float]] = [
+        ({"pod_tier": tier, "pod_version": version, "pod_zone": zone}, count)
+        for (tier, version, zone), count in sorted(pods.items())
+    ]
+    page.gauge("spiko_registry_pods", "Pods that this eureka knows, whichever eureka of its region has them.", known)
+    page.gauge("spiko_registry_sessions", "Pods that are registered here.", [({}, len(registry.sessions))])
+    if registry.configuration is not None:
+        add_revision(page, registry.configuration.revision)
+    kinds: list[tuple[Labels, float]] = [({"kind": kind}, count) for kind, count in connections.items()]
+    page.gauge("spiko_registry_connections", "Open connections: pods, other eurekas, followers.", kinds)
+    page.counter("spiko_reported_dropped_spans_total", "Spans that pods could not export.", [({}, dropped_spans)])
+    return page.render()
