@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from spiko_local.processes import die_with_parent
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 ACCOUNT = "operator-of-tests"
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +98,9 @@ def operator(cluster: Cluster, kubeconfig: Path, resync_s: int) -> Iterator[subp
 
 
 @pytest.fixture
-def space(bare: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+def space(bare: Cluster) -> Iterator[str]:
     """A namespace of the test's own; its architecture goes while the operator may be away."""
-    name = f"watch-{abs(hash(request.node.name)) % 10_000}"
+    name = f"watch-{next(_numbers)}"
     bare.kubectl("create", "namespace", name)
     yield name
     bare.kubectl("delete", "namespace", name, "--wait=false")
