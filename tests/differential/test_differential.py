@@ -103,9 +103,8 @@ def history(server: Server, path: str, after: str) -> list[Any]:
 def compare(real: Plain, own: Plain, theirs: Answer, ours: Answer) -> list[str]:
     """Differences of two answers, each with its path and both values."""
     found = [f"status: {theirs.status} != {ours.status}"] if theirs.status != ours.status else []
-    found += [
-        f"warning: {w(theirs)} != {w(ours)}" for w in [lambda a: a.headers.get("Warning")] if w(theirs) != w(ours)
-    ]
+    warned = [answer.headers.get("Warning") for answer in (theirs, ours)]
+    found += [f"warning: {warned[0]} != {warned[1]}"] if warned[0] != warned[1] else []
     return found + list(walk("", unordered(real(theirs.body)), unordered(own(ours.body))))
 
 

@@ -168,13 +168,14 @@ def faults_of(group: str, kind: str, body: Body, old: Body | None) -> list[Cause
     return known(body, old) if known is not None else []
 
 
-def metadata_faults(kind: str, body: Body, plain_name: bool) -> list[Cause]:
+def metadata_faults(kind: str, body: Body, plain_name: bool, custom: bool) -> list[Cause]:
     """Faults of the metadata.
 
     Args:
         kind: Services and Namespaces have stricter names, RBAC kinds looser ones.
         body: the object.
         plain_name: whether any path segment will do for a name.
+        custom: whether it is a custom kind or a definition of one: any finalizer will do.
     """
     metadata = body["metadata"]
     name = metadata.get("name", "")
@@ -199,7 +200,7 @@ def metadata_faults(kind: str, body: Body, plain_name: bool) -> list[Cause]:
                     wrong(f"metadata.ownerReferences[{i}].{needed}", owner.get(needed, ""), "must not be empty")
                 )
     for i, finalizer in enumerate(metadata.get("finalizers") or ()):
-        if "/" not in finalizer and finalizer not in ("orphan", "foregroundDeletion", "kubernetes"):
+        if not custom and "/" not in finalizer and finalizer not in ("orphan", "foregroundDeletion", "kubernetes"):
             text = "name is neither a standard finalizer name nor is it fully qualified"
             found.append(wrong(f"metadata.finalizers[{i}]", finalizer, text))
     if sum(bool(owner.get("controller")) for owner in metadata.get("ownerReferences") or ()) > 1:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from spiko_local.apiserver import customs, fields, kinds, managers, patches, statuses
-from spiko_local.apiserver.catalog import Catalog, Resource
+from spiko_local.apiserver.catalog import DEFINITIONS, Catalog, Resource
 from spiko_local.apiserver.decode import decode
 from spiko_local.apiserver.defaults import set_defaults
 from spiko_local.apiserver.managers import Writer
@@ -459,7 +459,12 @@ class Verbs:
 
     def _validate(self, at: Target, body: Body, old: Body | None, options: Options) -> None:
         resource = at.resource
-        found = kinds.metadata_faults(resource.kind, body, resource.group in PLAIN_NAMES)
+        found = kinds.metadata_faults(
+            resource.kind,
+            body,
+            resource.group in PLAIN_NAMES,
+            resource.custom is not None or resource.key == DEFINITIONS,
+        )
         if resource.custom is None:
             found += kinds.faults_of(resource.group, resource.kind, body, old) if not at.subresource else []
         else:
