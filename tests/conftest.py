@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +16,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Deselect what needs a cluster, or both API servers, unless its mark was asked for."""
     asked = config.getoption("-m") or ""
     dear = [mark for mark in ("e2e", "differential") if mark not in asked]
+    if os.environ.get("SPIKO_TEST_CONTROL_PLANE") != "real":
+        dear.append("real")
     left = [item for item in items if any(item.get_closest_marker(mark) for mark in dear)]
     items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=left)

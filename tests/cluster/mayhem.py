@@ -23,17 +23,8 @@ from wishes import Wish, choose_change
 
 from spiko_local.home import start_time
 
-TARGETS = (
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "operator",
-    "kubelet",
-    "warm parent",
-    "eureka pod",
-    "tier pod",
-)
+REAL_PARTS, OWN_PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"), ("apiserver",)
+OTHERS = ("operator", "kubelet", "warm parent", "eureka pod", "tier pod")
 KILL_PAUSE_S, CHANGE_PAUSE_S = 2.5, 2.0  # on average; as often as not much shorter, so that blows fall into recoveries
 RECREATE_RATIO = 0.1
 APPLY_AGAIN_S, GIVE_UP_S = 0.5, 120.0
@@ -45,6 +36,7 @@ _CONDITIONS = '{range .items[*]}{.metadata.name}: {.status.conditions[*].message
 class Report:
     """What was done, how long the end took, and what is not as it should be."""
 
+    targets: tuple[str, ...]
     kills: Counter[str] = field(default_factory=Counter)
     down: Counter[str] = field(default_factory=Counter)
     changes: Counter[str] = field(default_factory=Counter)
@@ -56,7 +48,7 @@ class Report:
     def render(self) -> str:
         """Tables."""
         lines = [f"{'KILLED':<28}{'TIMES':>6}{'WAS DOWN':>10}"]
-        lines += [f"{name:<28}{self.kills[name]:>6}{self.down[name]:>10}" for name in TARGETS]
+        lines += [f"{name:<28}{self.kills[name]:>6}{self.down[name]:>10}" for name in self.targets]
         lines += ["", f"{'CHANGED':<28}{'TIMES':>6}"]
         lines += [f"{name:<28}{count:>6}" for name, count in sorted(self.changes.items())]
         lines += ["", f"applied again, the API server being away: {self.retries} times"]
@@ -79,7 +71,7 @@ def run_mayhem(
         seconds: of mayhem.
         seed: of all draws.
     """
-    report = Report()
+    report = Report((*(REAL_PARTS if cluster.real else OWN_PARTS), *OTHERS))
     disturbed, fresh = namespaces
     for name in names:
         cluster.apply(Wish(name).manifest(), disturbed)
@@ -121,7 +113,7 @@ def _start(failures: list[BaseException], work: Callable[[], None]) -> threading
 
 def _kill(cluster: Cluster, namespace: str, random: Random, stop: threading.Event, report: Report) -> None:
     while not stop.wait(random.expovariate(1 / KILL_PAUSE_S)):
-        target = random.choice(TARGETS)
+        target = random.choice(report.targets)
         pid = _find(cluster, namespace, target, random)
         if pid:
             with contextlib.suppress(ProcessLookupError):

@@ -86,6 +86,7 @@ def test_traffic_flows_without_errors_and_a_kill_is_noticed_and_replaced(cluster
     assert victim["pod"] not in cluster.uids(namespace)
 
 
+@pytest.mark.real  # the Collector is built with Go
 def test_traces_form_trees(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     """Given a real collector, when lamp exports to it, then each GET is a tree: www, elb, web server, store, one CLIENT and one SERVER a hop."""
     lamp = yaml.safe_load(LAMP.read_text())
@@ -160,6 +161,7 @@ def _tiers(cluster: Cluster, namespace: str) -> dict[str, int]:
     return dict(Counter(pod["metadata"]["labels"]["spiko.dev/tier"] for pod in cluster.items("pods", namespace)))
 
 
+@pytest.mark.real  # our API server has no Pod Security admission
 def test_a_namespace_that_enforces_restricted_takes_all_of_lamp(cluster: Cluster, namespace: str) -> None:
     """Given Pod Security's strictest level, enforced, when lamp is applied, then it is Ready and no pod was refused; one that is not so strict is."""
     level = [f"pod-security.kubernetes.io/{mode}=restricted" for mode in ("enforce", "warn")]

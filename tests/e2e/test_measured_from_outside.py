@@ -17,7 +17,7 @@ from collectors import Jaeger, jaeger
 from counters import read_counts
 from local_cluster import ROOT, Cluster, need_binaries
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.real]  # vegeta and Jaeger are built with Go
 LAMP = ROOT / "examples" / "lamp.yaml"
 RATE, ATTACK_S, WINDOW_S = 150, 5, 15
 KNOWN, UNKNOWN = "/k/why%3F", "/k/nobody"

@@ -12,7 +12,7 @@ import pytest
 from build import binaries
 from collectors import collector, jaeger
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.real]  # the Collector and Jaeger are built with Go
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
