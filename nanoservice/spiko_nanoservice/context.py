@@ -1,7 +1,8 @@
 """Pure: what travels with a request: W3C trace context, baggage, and the time left.
 
 The header rules are those of W3C Trace Context level 1: a malformed `traceparent` is passed over and a new trace begins; a higher version
-is read as far as it is known. Durations travel, clock times never do.
+is read as far as it is known. Durations travel; clock times do not, but for the time of a write that is passed on between the nodes of a
+ring: of two writes of a key the later one wins, wherever they arrive first.
 """
 
 from __future__ import annotations
@@ -65,3 +66,12 @@ def render_deadline(left_us: int) -> bytes:
     """
     whole, rest = divmod(max(0, left_us), 1000)
     return b"%d.%03d" % (whole, rest) if rest else b"%d" % whole
+
+
+def parse_written_us(value: bytes | None) -> int:
+    """When a write began, microseconds since 1970; 0 if it does not say so in at most 17 digits.
+
+    >>> parse_written_us(b"1763992800000000"), parse_written_us(b"-1"), parse_written_us(None)
+    (1763992800000000, 0, 0)
+    """
+    return int(value) if value is not None and len(value) <= 17 and value.isdigit() else 0

@@ -19,6 +19,8 @@ PROTOCOL = 1  # a eureka speaks this version and the one before
 ANYWHERE = "*"  # outside any region, or without a zone
 EUREKA = "eureka"  # the reserved tier name, and the pseudo-dependency
 
+RING_PACKAGES = frozenset({"priamCassandra", "riak"})
+
 HTTP_PORT = 8080
 EUREKA_PORT = 7070
 
@@ -27,6 +29,7 @@ HISTOGRAM_HIGHEST_US = 60_000_000
 HISTOGRAM_DIGITS = 2  # fixed in the protocol, so that all histograms merge
 
 DEADLINE_HEADER = b"spiko-deadline-ms"
+WRITTEN_HEADER = b"spiko-written-us"
 REASON_HEADER = b"spiko-reason"
 DEFAULT_DEADLINE_MS = 2_000
 DEFAULT_RATE_PER_SECOND = 100
@@ -50,6 +53,20 @@ ENV_BIND_ADDRESS = "SPIKO_BIND_ADDRESS"
 ENV_BIND_PORT = "SPIKO_BIND_PORT"
 ENV_RESOLVER = "SPIKO_RESOLVER"
 ENV_LIFELINE = "SPIKO_LIFELINE"
+
+
+class Reason:
+    """Why a call failed, in `spiko-reason`, counters and `error.type`."""
+
+    NO_ROUTE = "no_route"
+    NO_OWNER = "no_owner"  # no node of any ring in reach has the key's slot
+    MOVING = "moving"  # the node asked does not own the key as far as it knows, or not yet: ask again in a moment
+    REFUSED = "refused"
+    RESET = "reset"
+    TIMEOUT = "timeout"
+    OVERLOADED = "overloaded"
+    INJECTED = "injected"
+    PROTOCOL = "protocol"
 
 
 @dataclass(frozen=True, order=True)
@@ -151,7 +168,7 @@ class Hello:
 
 @dataclass(frozen=True)
 class Instance:
-    """One entry of a routing table."""
+    """One entry of a routing table. Its slot is told to its own tier only, and only where it is a place on a ring."""
 
     id: str
     tier: str
@@ -161,6 +178,7 @@ class Instance:
     zone: str
     address: str
     port: int
+    slot: int | None = None
 
 
 @dataclass(frozen=True)

@@ -13,22 +13,11 @@ from dataclasses import dataclass
 
 import httptools
 
+from spiko_nanoservice.contract import Reason
 from spiko_nanoservice.errors import CallError
 
 MOST_CONNECTIONS = 512  # per instance; a call beyond it is refused at once: Overloaded
 IDLE_S = 60.0  # under the server's 75, so that it is the client that ends an idle connection
-
-
-class Reason:
-    """Why a call failed, in `spiko-reason`, counters and `error.type`."""
-
-    NO_ROUTE = "no_route"
-    REFUSED = "refused"
-    RESET = "reset"
-    TIMEOUT = "timeout"
-    OVERLOADED = "overloaded"
-    INJECTED = "injected"
-    PROTOCOL = "protocol"
 
 
 @dataclass(frozen=True, slots=True)

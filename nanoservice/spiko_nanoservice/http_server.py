@@ -46,6 +46,7 @@ _WANTED = {
     b"tracestate": "tracestate",
     b"baggage": "baggage",
     b"spiko-deadline-ms": "deadline",
+    b"spiko-written-us": "written",
     b"expect": "expect",
 }
 
@@ -65,6 +66,7 @@ class Request:
         "path",
         "traceparent",
         "tracestate",
+        "written",
     )
 
     def __init__(self, connection: Connection) -> None:
@@ -76,6 +78,7 @@ class Request:
         self.tracestate: bytes | None = None
         self.baggage: bytes | None = None
         self.deadline: bytes | None = None
+        self.written: bytes | None = None
         self.expect: bytes | None = None
         self.keep_alive = True
         self.arrived_ns = 0

@@ -18,6 +18,7 @@ from spiko_nanoservice.contract import (
     EUREKA_PORT,
     PROTOCOL,
     Hello,
+    Instance,
     PodConfig,
     Revision,
     decode,
@@ -47,6 +48,7 @@ class Membership:
     grant: int | None = None
     leaving: bool = False
     left: asyncio.Event = field(default_factory=asyncio.Event)
+    on_slot: Callable[[Instance | None], None] = lambda before: None  # and who had it before, if the eureka knows
 
     def hello(self) -> Hello:
         """The next registration."""
@@ -189,6 +191,8 @@ class RegionLink:
                 self._ack(socket, int(message["revision"]))
             case m.SLOT:
                 self._membership.slot, self._membership.grant = message["slot"], message["grant"]
+                before = message.get("before")
+                self._membership.on_slot(decode(Instance, before) if before else None)
             case m.LEFT:
                 self._membership.left.set()
 

@@ -10,9 +10,10 @@ from random import Random
 from typing import Any
 
 from spiko_nanoservice import __name__ as package_name
-from spiko_nanoservice.contract import ANYWHERE, PodConfig
+from spiko_nanoservice.contract import ANYWHERE, Instance, PodConfig
 from spiko_nanoservice.eureka import messages as m
 from spiko_nanoservice.export import Exporter
+from spiko_nanoservice.handover import Mover
 from spiko_nanoservice.http_server import Server
 from spiko_nanoservice.link import Membership, RegionLink
 from spiko_nanoservice.metrics import RELEASE, tier_page
@@ -28,6 +29,7 @@ from spiko_nanoservice.tracing import Tracer
 
 LEAVE_S = 2.0  # at most so long for all callers to hear that this pod leaves
 QUIET_S = 0.2  # callers at other eurekas hear a moment later than those at ours
+HANDOVER_S = 3.0  # at most so long for a node's keys to reach their new owners
 DRAIN_S = 5.0
 log = logging.getLogger("spiko.pod")
 
@@ -50,10 +52,15 @@ class TierPod:
         self._exporter = Exporter(Envelope(resource_of(settings), package_name, RELEASE))
         tracer = Tracer(self._exporter, self._random, settings.address, settings.port)
         self.tier = Tier(settings, role, Routes(settings.pod_uid), Tally(), tracer, self._random)
+        self._mover = Mover(self.tier.ring, settings.pod_uid, self.tier.hand) if self.tier.ring is not None else None
+        self.tier.take = self._mover.take if self._mover is not None else None
+        self.tier.routes.on_change = self._learn
         self.source = Source(self.tier, self._random) if settings.package == "denominator" else None
         self.server = Server(self.tier.handle)
         self._membership = Membership(settings, settings.port, int(time.time() * 1000))
+        self._membership.on_slot = self._take_slot
         self.tier.metrics = self._render_metrics
+        self._learn()
         self._links: dict[str, RegionLink] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._unsent: dict[str, Any] | None = None
@@ -72,6 +79,8 @@ class TierPod:
         self._start("report", self._report_every_second())
         if self.source is not None:
             self._start("source", self.source.run())
+        if self._mover is not None:
+            self._start("handover", self._mover.run())
         self._start("ready", self._become_ready(home))
         log.info("%s %s of %s listens on %s:%d", settings.package, settings.pod_name, settings.architecture,
                  settings.bind_address, self._membership.port)  # fmt: skip
@@ -101,9 +110,23 @@ class TierPod:
         self._exporter.point_at(config.otlp_endpoint)
         if self.source is not None:
             self.source.set_rate(config.rate_per_second, config.started)
+        self._learn()
         for region in config.regions[1:]:
             if region not in self._links:
                 self._open_link(region, self.settings.eurekas[-1:], at_home=False)
+
+    def _take_slot(self, before: Instance | None) -> None:
+        if before is not None and self.tier.ring is not None:
+            self.tier.ring.succeed(before)
+        self._learn()
+
+    def _learn(self) -> None:
+        """The table, the zones or the slot have changed."""
+        slot = self._membership.slot
+        s = self.settings
+        self.tier.learn(s.pod_name if slot is None else instance_name(s.tier, slot, s.zone, self.tier.config.zones))
+        if self._mover is not None:
+            self._mover.learned()
 
     # ---------------------------------------------------------------- reports
 
@@ -132,12 +155,18 @@ class TierPod:
         self._stop("source")
         if self.source is not None:
             await self.source.finish(LEAVE_S)
+        home = self._links[self.settings.eureka_region]
+        if self._mover is not None and self.tier.ring is not None and home.connected:
+            self.tier.ring.leaving = True  # before anybody else can have our slot
+            self._mover.wake()
         told = [link.send({"t": m.BYE}) for link in self._links.values()]
         if any(told):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LEAVE_S):
                     await self._membership.left.wait()
             await asyncio.sleep(QUIET_S)
+            if self._mover is not None:
+                await self._mover.finish(HANDOVER_S, lambda: home.connected)
         self._stop("report")
         await self.server.drain(DRAIN_S)
         self._report()
@@ -154,6 +183,16 @@ class TierPod:
     def _stop(self, name: str) -> None:
         if task := self._tasks.pop(name, None):
             task.cancel()
+
+
+def instance_name(tier: str, slot: int, zone: str, zones: tuple[str, ...]) -> str:
+    """Spigo's name of an instance: its tier and its index, which counts on from zone to zone.
+
+    >>> instance_name("mysql", 1, "b", ("a", "b", "c")), instance_name("disk", 0, "*", ("a", "b", "c"))
+    ('mysql04', 'disk00')
+    """
+    index = slot * len(zones) + zones.index(zone) if zone in zones else slot
+    return f"{tier}{index:02d}"
 
 
 def resource_of(settings: Settings) -> dict[str, str | int]:

@@ -11,13 +11,14 @@ whose registries are all gone routes by the last table it had.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import accumulate
 from random import Random
 from typing import Any
 
-from spiko_nanoservice.contract import Dependency, Instance, decode
+from spiko_nanoservice.contract import ContractError, Dependency, Instance, decode
+from spiko_nanoservice.rings import ALONE, Ring, Space, build_ring
 
 
 @dataclass(slots=True)
@@ -27,6 +28,7 @@ class RegionTable:
     revision: int
     dependencies: tuple[Dependency, ...]
     members: dict[str, Instance]
+    rings: dict[str, int] = field(default_factory=dict)  # slots of the own tier's ring here, by version
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,30 @@ class _Choice:
 _NOTHING = _Choice((), ())
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Instances of which one is drawn: a dependency by weight, a version of it by percent, an instance of that."""
+
+    choice: _Choice
+
+    @classmethod
+    def of(cls, instances: Iterable[Instance]) -> Group:
+        """All alike, at least one."""
+        return cls(_Choice.of([(_Choice.of([(tuple(instances), 1)]), 1)]))
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.choice.options)
+
+    def draw(self, random: Random) -> Instance | None:
+        """One of them; None without any."""
+        if not self.choice.options:
+            return None
+        versions: _Choice = self.choice.draw(random)
+        instances: tuple[Instance, ...] = versions.draw(random)
+        return instances[int(random.random() * len(instances))]
+
+
 class Routes:
     """The union of a pod's tables; a changed table rebuilds the choices, a call only draws.
 
@@ -59,15 +85,19 @@ class Routes:
     """
 
     def __init__(self, own_id: str) -> None:
-        self._own = own_id
+        self.own_id = own_id
         self._tables: dict[str, RegionTable] = {}
-        self._choice = _NOTHING
+        self._all = Group(_NOTHING)
+        self._by_tier: dict[str, dict[str, list[Instance]]] = {}
+        self._weights: dict[str, int] = {}
+        self._shares: dict[str, tuple[tuple[str, int], ...]] = {}
         self.instances: dict[str, Instance] = {}
+        self.on_change: Callable[[], None] = lambda: None
 
     @property
     def has_route(self) -> bool:
         """Whether any instance can be called."""
-        return bool(self._choice.options)
+        return bool(self._all)
 
     def revision(self, region: str) -> int | None:
         """The revision of a region's table, or None."""
@@ -75,7 +105,7 @@ class Routes:
         return table.revision if table else None
 
     def replace(self, region: str, message: dict[str, Any]) -> None:
-        """Take a whole table: `revision`, `partial`, `dependencies`, `instances`.
+        """Take a whole table: `revision`, `partial`, `dependencies`, `instances`, `rings`.
 
         Raises:
             ContractError: the message does not follow the contract.
@@ -83,14 +113,15 @@ class Routes:
         """
         dependencies = tuple(decode(Dependency, d) for d in message["dependencies"])
         members = {i.id: i for i in (decode(Instance, m) for m in message["instances"])}
+        rings = decode_sizes(message.get("rings", {}))
         before = self._tables.get(region)
         if message.get("partial") and before is not None:
-            members = before.members | members
-        self._tables[region] = RegionTable(int(message["revision"]), dependencies, members)
+            members, rings = before.members | members, rings | before.rings
+        self._tables[region] = RegionTable(int(message["revision"]), dependencies, members, rings)
         self._rebuild()
 
     def change(self, region: str, message: dict[str, Any]) -> bool:
-        """Take a delta: `base`, `revision`, `add`, `remove`; False if it does not follow the table at hand."""
+        """Take a delta: `base`, `revision`, `add`, `remove`, `rings`; False if it does not follow the table at hand."""
         table = self._tables.get(region)
         if table is None or table.revision != message["base"]:
             return False
@@ -98,42 +129,71 @@ class Routes:
             table.members[member.id] = member
         for gone in message["remove"]:
             table.members.pop(gone, None)
+        if "rings" in message:
+            table.rings = decode_sizes(message["rings"])
         table.revision = int(message["revision"])
         self._rebuild()
         return True
 
     def pick(self, random: Random) -> Instance | None:
         """Draw the instance for one call; None without any."""
-        if not self._choice.options:
-            return None
-        versions: _Choice = self._choice.draw(random)
-        instances: tuple[Instance, ...] = versions.draw(random)
-        return instances[int(random.random() * len(instances))]
+        return self._all.draw(random)
 
-    def of_packages(self, packages: frozenset[str]) -> list[Instance]:
-        """All connected instances of these packages, for replication."""
-        return [i for i in self.instances.values() if i.package in packages]
+    def group(self, packages: frozenset[str], without: str = "") -> Group:
+        """Those of some packages, drawn as all are; not those of the tier `without`."""
+        chosen = {
+            tier: {
+                version: found
+                for version, instances in versions.items()
+                if (found := [i for i in instances if i.package in packages])
+            }
+            for tier, versions in self._by_tier.items()
+            if tier != without
+        }
+        return self._group(chosen)
+
+    def ring(self, space: Space) -> Ring:
+        """The ring of a space, as the table of its region has it."""
+        table = self._tables.get(space.region)
+        if table is None:
+            return ALONE
+        return build_ring(self.own_id, space, table.members.values(), table.rings.get(space.version, 0))
 
     def _rebuild(self) -> None:
         self.instances = {
             member: instance
             for table in self._tables.values()
             for member, instance in table.members.items()
-            if member != self._own
+            if member != self.own_id
         }
-        by_tier: dict[str, dict[str, list[Instance]]] = {}
+        self._by_tier = {}
         for instance in self.instances.values():
-            by_tier.setdefault(instance.tier, {}).setdefault(instance.version, []).append(instance)
-        weights: dict[str, int] = {}
-        shares: dict[str, tuple[tuple[str, int], ...]] = {}
+            self._by_tier.setdefault(instance.tier, {}).setdefault(instance.version, []).append(instance)
+        self._weights, self._shares = {}, {}
         for table in self._tables.values():
             for dependency in table.dependencies:
-                weights[dependency.tier] = weights.get(dependency.tier, 0) + dependency.weight
-                shares[dependency.tier] = dependency.versions
+                self._weights[dependency.tier] = self._weights.get(dependency.tier, 0) + dependency.weight
+                self._shares[dependency.tier] = dependency.versions
+        self._all = self._group(self._by_tier)
+        self.on_change()
+
+    def _group(self, by_tier: Mapping[str, Mapping[str, list[Instance]]]) -> Group:
         choices = []
-        for tier, weight in weights.items():
+        for tier, weight in self._weights.items():
             present = by_tier.get(tier, {})
-            versions = _Choice.of((tuple(present[v]), share) for v, share in shares[tier] if v in present)
+            versions = _Choice.of((tuple(present[v]), share) for v, share in self._shares[tier] if v in present)
             if versions.options:
                 choices.append((versions, max(1, weight)))
-        self._choice = _Choice.of(choices)
+        return Group(_Choice.of(choices))
+
+
+def decode_sizes(document: Any) -> dict[str, int]:
+    """Read the sizes of rings, by version.
+
+    Raises:
+        ContractError: the message does not follow the contract.
+
+    """
+    if not isinstance(document, Mapping) or not all(type(size) is int and size >= 0 for size in document.values()):
+        raise ContractError(f"rings: {document!r} has no sizes by version")
+    return {str(version): size for version, size in document.items()}

@@ -9,7 +9,20 @@ from spiko_nanoservice import contract as c
 from spiko_nanoservice.behavior import Behavior, parse_behavior
 from spiko_nanoservice.errors import SettingsError
 
-PACKAGES = ("denominator", "elb", "zuul", "karyon", "monolith", "store", "cache", c.EUREKA)
+PACKAGES = (
+    "denominator",
+    "elb",
+    "zuul",
+    "karyon",
+    "monolith",
+    "store",
+    "cache",
+    "volume",
+    "staash",
+    "priamCassandra",
+    "riak",
+    c.EUREKA,
+)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import asyncio
 import time
 from random import Random
 
-from spiko_nanoservice.tier import Exchange, Tier
+from spiko_nanoservice.exchange import Exchange
+from spiko_nanoservice.tier import Tier
 
 LONGEST_LAG_S = 1.0  # after a stall the source does not make up for more than this
 SHORTEST_SLEEP_S = 0.001

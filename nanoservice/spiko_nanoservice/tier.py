@@ -9,64 +9,56 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from random import Random
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from spiko_nanoservice.context import TraceParent, parse_deadline_us, parse_traceparent, render_deadline
-from spiko_nanoservice.contract import Instance, PodConfig, Revision
+from spiko_nanoservice.context import parse_deadline_us, parse_traceparent, parse_written_us, render_deadline
+from spiko_nanoservice.contract import WRITTEN_HEADER, Instance, PodConfig, Reason, Revision
 from spiko_nanoservice.errors import CallError
+from spiko_nanoservice.exchange import Exchange
 from spiko_nanoservice.exposition import CONTENT_TYPE
-from spiko_nanoservice.http_client import Pool, Reason, Reply
+from spiko_nanoservice.http_client import Pool, Reply
 from spiko_nanoservice.http_server import REASONS, Request, render_heads
-from spiko_nanoservice.roles import Answer, Replicate, Role, Step
+from spiko_nanoservice.rings import Space
+from spiko_nanoservice.roles import KEY, REPLICATE, Answer, Role, Self, Step, ring
 from spiko_nanoservice.routing import Routes
 from spiko_nanoservice.settings import Settings
+from spiko_nanoservice.steps import LATE, PAUSES_S, carry_out, make_all
 from spiko_nanoservice.tally import Tally
 from spiko_nanoservice.tracing import Tracer
 
-KEY, REPLICATE = b"/k/", b"/replicate/"
+HANDOVER = b"/handover"
 _METRICS_HEADS = render_heads(CONTENT_TYPE.encode())
 
 
-class Exchange:
-    """One request on its way through this pod: what must be passed on. Times in ns on the `perf_counter` clock."""
+def _get(role: Role, key: bytes, exchange: Exchange) -> Step:
+    return role.get(key)
 
-    __slots__ = (
-        "baggage",
-        "body",
-        "deadline_ns",
-        "method",
-        "parent_id",
-        "path",
-        "sampled",
-        "span_id",
-        "started_ns",
-        "trace_id",
-        "tracestate",
-    )
 
-    def __init__(
-        self,
-        method: bytes,
-        path: bytes,
-        body: bytes,
-        started_ns: int,
-        left_us: int,
-        parent: TraceParent | None,
-        tracer: Tracer,
-    ) -> None:
-        self.method, self.path, self.body = method, path, body
-        self.started_ns = started_ns
-        self.deadline_ns = started_ns + left_us * 1000
-        self.trace_id, self.parent_id, self.sampled = tracer.begin(parent)
-        self.span_id = tracer.new_span_id()
-        self.tracestate: bytes | None = None
-        self.baggage: bytes | None = None
+def _put(role: Role, key: bytes, exchange: Exchange) -> Step:
+    return role.put(key, exchange.body, exchange.written_us)
 
-    def left_us(self) -> int:
-        """Time left, microseconds; may be negative."""
-        return (self.deadline_ns - time.perf_counter_ns()) // 1000
+
+def _replicate(role: Role, key: bytes, exchange: Exchange) -> Step:
+    return role.replicate(key, exchange.body, exchange.written_us)
+
+
+Verb = Callable[[Any, bytes, Exchange], Step]
+PLAIN: dict[tuple[bytes, bytes], Verb] = {
+    (b"GET", KEY): _get,
+    (b"PUT", KEY): _put,
+    (b"POST", REPLICATE): _replicate,
+}
+RINGED: dict[tuple[bytes, bytes], Verb] = PLAIN | {
+    (b"GET", ring.RING): lambda role, key, exchange: role.get_in_ring(key),
+    (b"POST", ring.ENTER): lambda role, key, exchange: role.enter(key, exchange.body, exchange.written_us),
+    (b"GET", ring.OWNED): lambda role, key, exchange: role.get_owned(key),
+    (b"PUT", ring.OWNED): lambda role, key, exchange: role.put_owned(key, exchange.body, exchange.written_us, True),
+    (b"POST", ring.OWNED): lambda role, key, exchange: role.put_owned(key, exchange.body, exchange.written_us, False),
+    (b"GET", ring.HELD): lambda role, key, exchange: role.get_held(key),
+}
 
 
 class Tier:
@@ -86,6 +78,10 @@ class Tier:
         self, settings: Settings, role: Role, routes: Routes, tally: Tally, tracer: Tracer, random: Random
     ) -> None:
         self._behavior = settings.behavior
+        self.ring = role if isinstance(role, ring.RingNode) else None
+        self._verbs = PLAIN if self.ring is None else RINGED
+        self._me = Self(settings.pod_uid, Space(settings.tier, settings.version, settings.region, settings.zone), "")
+        self.take: Callable[[Request], None] | None = None  # what another node of the ring hands over
         self._role, self.routes, self.tally, self.tracer, self._random = role, routes, tally, tracer, random
         self.config = PodConfig(Revision(-1, 0))
         self._pools: dict[tuple[str, int], Pool] = {}
@@ -93,31 +89,42 @@ class Tier:
         self.ready = False
         self.metrics: Callable[[], bytes] = bytes  # the pod's: it knows more than its tier
 
+    def learn(self, name: str) -> None:
+        """The table has changed, or our name: tell the role."""
+        self._me = replace(self._me, name=name)
+        self._role.learn(self.routes, self._me)
+
+    def absent(self, id: str) -> None:
+        """A search got no answer from this pod."""
+        if self.ring is not None:
+            self.ring.absent(id)
+
     # ---------------------------------------------------------------- requests
 
     def handle(self, request: Request) -> None:
         """The server's handler."""
         path = request.path
-        if path.startswith(KEY):
-            known = request.method in (b"GET", b"PUT")
-        elif path.startswith(REPLICATE):
-            known = request.method == b"POST"
-        else:
-            self._admin(request)
-            return
-        if not known:
-            request.reply(405, b"GET or PUT /k/<key>, POST /replicate/<key>\n")
+        prefix = path[: path.find(b"/", 1) + 1]
+        verb = self._verbs.get((request.method, prefix))
+        if verb is None:
+            if any(prefix == known for _, known in self._verbs):
+                request.reply(405, b"GET or PUT /k/<key>, POST /replicate/<key>\n")
+            else:
+                self._admin(request)
             return
         left_us = parse_deadline_us(request.deadline, self.config.deadline_ms)
         parent = parse_traceparent(request.traceparent)
         exchange = Exchange(request.method, path, request.body, request.arrived_ns, left_us, parent, self.tracer)
         exchange.tracestate, exchange.baggage = request.tracestate if parent else None, request.baggage
+        if self.ring is not None and request.method != b"GET":
+            passed_on = parse_written_us(request.written) if prefix != KEY else 0
+            exchange.written_us = passed_on or time.time_ns() // 1000
         delay_us = self._behavior.draw_delay_us(self._random)
         refuse = self._behavior.draw_error(self._random)
         if not delay_us and not refuse:
-            step = self._step(exchange)
+            step = self._decide(exchange)
             if type(step) is Answer:
-                self._answer(request, exchange, step.status, step.body, "")
+                self._answer(request, exchange, step.status, step.body, step.reason)
                 return
             self._spawn(self._serve(request, exchange, step))
         else:
@@ -129,16 +136,16 @@ class Tier:
             request.reply(200, b"ok\n")
         elif path == b"/readyz":
             request.reply(*((200, b"ready\n") if self.ready else (503, b"not registered yet\n")))
+        elif path == HANDOVER and self.take is not None and request.method == b"POST":
+            self.take(request)
         elif path == b"/metrics":
             request.reply(200, self.metrics(), heads=_METRICS_HEADS)
         else:
             request.reply(404, b"GET or PUT /k/<key>, POST /replicate/<key>, GET /healthz, GET /readyz, GET /metrics\n")
 
-    def _step(self, exchange: Exchange) -> Step:
-        if exchange.path.startswith(REPLICATE):
-            return self._role.replicate(_key(exchange.path, REPLICATE), exchange.body)
-        key = _key(exchange.path, KEY)
-        return self._role.get(key) if exchange.method == b"GET" else self._role.put(key, exchange.body)
+    def _decide(self, exchange: Exchange) -> Step:
+        verb = self._verbs[exchange.method, exchange.prefix]
+        return verb(self._role, _key(exchange.raw_key), exchange)
 
     async def _serve_later(self, request: Request, exchange: Exchange, delay_us: int, refuse: bool) -> None:
         left_us = exchange.left_us()
@@ -148,18 +155,22 @@ class Tier:
         elif exchange.left_us() <= 0:
             self._answer(request, exchange, 504, b"deadline passed\n", Reason.TIMEOUT)
         else:
-            await self._serve(request, exchange, self._step(exchange))
+            await self._serve(request, exchange, self._decide(exchange))
 
     async def _serve(self, request: Request, exchange: Exchange, step: Step) -> None:
-        match step:
-            case Answer(status, body):
-                self._answer(request, exchange, status, body, "")
-            case Replicate(answer, packages):
-                self._answer(request, exchange, answer.status, answer.body, "")
-                await self._replicate(exchange, packages)
-            case _:
-                reply = await self.forward(exchange, exchange.span_id)
-                self._answer(request, exchange, reply.status, reply.body, reply.reason)
+        pauses_s = iter(PAUSES_S)
+        while True:
+            reply, then = await carry_out(self, exchange, step, self._random)
+            if reply.reason != Reason.MOVING or type(step) is Answer:
+                break
+            pause_s = next(pauses_s, None)
+            if pause_s is None or exchange.left_us() <= pause_s * 1e6:
+                break
+            await asyncio.sleep(pause_s)
+            step = self._decide(exchange)
+        self._answer(request, exchange, reply.status, reply.body, reply.reason)
+        if then:
+            await make_all(self, exchange, then, self._random)
 
     def _answer(self, request: Request, exchange: Exchange, status: int, body: bytes, reason: str) -> None:
         ended_ns = time.perf_counter_ns()
@@ -182,11 +193,21 @@ class Tier:
             return Reply(503, b"no route\n", None, Reason.NO_ROUTE)
         return await self.call(exchange, instance, exchange.method, exchange.path, parent_id)
 
-    async def call(self, exchange: Exchange, to: Instance, method: bytes, path: bytes, parent_id: bytes) -> Reply:
+    async def call(
+        self,
+        exchange: Exchange,
+        to: Instance,
+        method: bytes,
+        path: bytes,
+        parent_id: bytes,
+        limit_us: int | None = None,
+    ) -> Reply:
         """One call to one instance; a failure becomes a reply with its reason. Nothing is sent once the time is up."""
         left_us = exchange.left_us()
         if left_us <= 0:
-            return Reply(504, b"deadline passed\n", None, Reason.TIMEOUT)
+            return LATE
+        if limit_us is not None:
+            left_us = min(left_us, limit_us)
         span_id = self.tracer.new_span_id()
         started_ns = time.perf_counter_ns()
         try:
@@ -210,13 +231,6 @@ class Tier:
             )
         return reply
 
-    async def _replicate(self, exchange: Exchange, packages: frozenset[str]) -> None:
-        targets = self.routes.of_packages(packages)
-        if targets:
-            path = REPLICATE + exchange.path[len(KEY) :]
-            calls = (self.call(exchange, to, b"POST", path, exchange.span_id) for to in targets)
-            await asyncio.gather(*calls)
-
     def _headers(self, exchange: Exchange, span_id: bytes) -> Callable[[], bytes]:
         def render() -> bytes:
             head = b"traceparent: 00-%b-%b-%b\r\nspiko-deadline-ms: %b\r\n" % (
@@ -225,11 +239,21 @@ class Tier:
                 b"01" if exchange.sampled else b"00",
                 render_deadline(exchange.left_us()),
             )
+            if exchange.written_us:
+                head += b"%b: %d\r\n" % (WRITTEN_HEADER, exchange.written_us)
             if exchange.tracestate:
                 head += b"tracestate: %b\r\n" % exchange.tracestate
             return head + b"baggage: %b\r\n" % exchange.baggage if exchange.baggage else head
 
         return render
+
+    async def hand(self, to: Instance, body: bytes, timeout_s: float) -> bool:
+        """Hand data over to another node of the ring; no request of anybody, so neither counted nor traced. Whether it took them."""
+        try:
+            reply = await self._pool(to).call(b"POST", HANDOVER, bytes, body, timeout_s)
+        except CallError:
+            return False
+        return reply.status == 200
 
     def _pool(self, to: Instance) -> Pool:
         pool = self._pools.get((to.address, to.port))
@@ -239,6 +263,8 @@ class Tier:
 
     def tidy(self) -> None:
         """Once a second: end idle connections, forget pools of instances that have gone."""
+        if self.ring is not None:
+            self.ring.second()
         now = asyncio.get_running_loop().time()
         present = {(i.address, i.port) for i in self.routes.instances.values()}
         for address, pool in list(self._pools.items()):
@@ -259,6 +285,6 @@ class Tier:
         task.add_done_callback(self._tasks.discard)
 
 
-def _key(path: bytes, prefix: bytes) -> bytes:
-    key = path[len(prefix) :].partition(b"?")[0]
+def _key(raw: bytes) -> bytes:
+    key = raw.partition(b"?")[0]
     return unquote_to_bytes(key) if b"%" in key else key

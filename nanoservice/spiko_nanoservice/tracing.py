@@ -33,7 +33,7 @@ class Tracer:
         self._exporter, self._random = exporter, random
         self._address, self._port = address, port
         self.samples_per_million = DEFAULT_SAMPLES_PER_MILLION
-        self._servers: dict[tuple[bytes, bool, int, str], SpanTemplate] = {}
+        self._servers: dict[tuple[bytes, bytes, int, str], SpanTemplate] = {}
         self._clients: dict[tuple[str, int, bytes, int, str], SpanTemplate] = {}
         self._epoch_ns = 0
         self.set_clock()
@@ -61,11 +61,11 @@ class Tracer:
         """Make the SERVER span of a request that was answered."""
         if not self._exporter.enabled:
             return
-        replication = path.startswith(b"/replicate/")
-        key = (method, replication, status, reason)
+        prefix = path[: path.find(b"/", 1) + 1]
+        key = (method, prefix, status, reason)
         template = self._servers.get(key)
         if template is None:
-            template = self._remember(self._servers, key, self._server_template(method, replication, status, reason))
+            template = self._remember(self._servers, key, self._server_template(method, prefix, status, reason))
         self._add(template, trace_id, span_id, parent_id, started_ns, ended_ns, path)
 
     def called(
@@ -106,8 +106,8 @@ class Tracer:
             )
         )
 
-    def _server_template(self, method: bytes, replication: bool, status: int, reason: str) -> SpanTemplate:
-        route = "/replicate/{key}" if replication else "/k/{key}"
+    def _server_template(self, method: bytes, prefix: bytes, status: int, reason: str) -> SpanTemplate:
+        route = prefix.decode() + "{key}"
         attributes: dict[str, str | int] = {
             "http.request.method": method.decode("latin-1"),
             "http.route": route,

@@ -148,7 +148,10 @@ def test_a_changed_runtime_is_a_rolling_update_of_everything() -> None:
     ("change", "reason"),
     [
         ({"victim": "x"}, "UnknownVictim"),
-        ({"services": [{"name": "db", "package": "riak", "count": 1, "regions": 1}]}, "UnsupportedPackage"),
+        (
+            {"services": [{"name": "db", "package": "riak", "count": 1, "regions": 1, "dependencies": ["x"]}]},
+            "UnknownDependency",
+        ),
         ({"services": "nonsense"}, "Invalid"),
     ],
 )

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spiko_nanoservice.roles import make_role
 from spiko_operator.api.architecture import ArchitectureSpec
+from spiko_operator.api.common import Package
 from spiko_operator.plan.findings import RULES, Severity, check, check_spec
 
 Object = dict[str, Any]
@@ -126,7 +128,6 @@ ROWS = [
         "BadDelay",
         f"{S}.behaviour.delay.p99Microseconds",
     ),
-    ("a package of a later release", manifest(tier(package="riak")), "UnsupportedPackage", f"{S}.package"),
     ("a name of 25 characters", manifest(tier(), name="a" * 25), "BadObjectName", "metadata.name"),
     ("an upper-case object name", manifest(tier(), name="Lamp"), "BadObjectName", "metadata.name"),
     ("a number for a name", manifest(tier(), name=7), "WrongType", "metadata.name"),
@@ -195,13 +196,14 @@ def test_a_kill_names_one_target(kill: Object, ok: bool) -> None:
     assert ok == (not check(body))
 
 
-def test_the_operator_cannot_run_what_lint_only_warns_of() -> None:
-    """A package of a later release is a warning offline and an error in the operator."""
-    body = manifest(tier(package="staash"))
+@pytest.mark.parametrize("package", Package)
+def test_every_package_can_be_run(package: Package) -> None:
+    """What the resource knows the operator accepts, and the nanoservice has a role for."""
+    body = manifest(tier(package=package.value))
     spec = ArchitectureSpec.model_validate(body["spec"], strict=False)
 
-    assert [f.severity for f in check(body)] == [Severity.WARNING]
-    assert [(f.reason, f.severity) for f in check_spec("lamp", spec)] == [("UnsupportedPackage", Severity.ERROR)]
+    assert [] == [f for f in (*check(body), *check_spec("lamp", spec)) if f.severity is Severity.ERROR]
+    assert make_role(package.value) is not None
 
 
 def test_codes_are_unique() -> None:

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from spiko_nanoservice.contract import Reason
 from spiko_nanoservice.errors import CallError
 from spiko_nanoservice.export import MOST_QUEUED, Exporter
-from spiko_nanoservice.http_client import Pool, Reason
+from spiko_nanoservice.http_client import Pool
 from spiko_nanoservice.http_server import Request, Server
 from spiko_nanoservice.spans import Envelope
 

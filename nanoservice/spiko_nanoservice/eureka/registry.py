@@ -31,9 +31,11 @@ from spiko_nanoservice.eureka import messages as m
 from spiko_nanoservice.eureka.configurations import find_tier, pod_config, space_size
 from spiko_nanoservice.eureka.effects import Effect, Inform, Send, Tell
 from spiko_nanoservice.eureka.messages import Message
+from spiko_nanoservice.eureka.rings import Rings, is_ring, slots_held
 from spiko_nanoservice.eureka.slots import Claim, assign
 from spiko_nanoservice.eureka.views import View
 from spiko_nanoservice.eureka.visibility import Viewpoint, dependencies_of
+from spiko_nanoservice.rings import space_of
 
 PEER_GRACE_S = 5.0
 SETTLE_S = 5.0
@@ -89,6 +91,8 @@ class Registry:
         self._next_grant = grant_base
         self._granting = False
         self._slots_stale = False
+        self._rings = Rings()
+        self._rings_stale = False
         self._watched: dict[str, set[int]] = {}  # pod -> sessions that acknowledged a table with it
         self._followed: set[str] = set()  # those of the watched that somebody outside wants to hear of
         self._programmed: tuple[Revision, int, int, bool] | None = None
@@ -103,7 +107,7 @@ class Registry:
         if before is not None and configuration.revision <= before.revision:
             return []
         self.configuration = configuration
-        self._slots_stale = True
+        self._slots_stale = self._rings_stale = True
         self._effects.append(Tell(self.configuration_message(), all_regions=True))
         if before is None:
             self._settled = not configuration.started
@@ -324,14 +328,19 @@ class Registry:
                     claims.append(mine)
             winner = max(claims, key=lambda claim: tuple(claim.registration), default=None)
             if winner is None:
-                self.known.pop(id, None)
+                gone = self.known.pop(id, None)
                 self._slots_stale = True
+                self._rings_stale = self._rings_stale or (gone is not None and is_ring(gone.package))
                 for view in self._views.values():
                     view.drop(id)
             elif self.known.get(id) != winner:
                 self._slots_stale = True
                 self.known[id] = winner
                 instance = _instance(winner)
+                if is_ring(winner.package):
+                    self._rings_stale = True
+                    if winner.slot is not None:
+                        self._rings.succeed(space_of(instance), winner.slot, instance)
                 for view in self._views.values():
                     if view.wants(instance):
                         view.put(instance)
@@ -353,7 +362,8 @@ class Registry:
         if dependencies == view.dependencies and view.history:
             return
         view.dependencies = dependencies
-        view.members = {i.id: i for i in map(_instance, self.known.values()) if view.wants(i)}
+        view.members = {i.id: view.place(i) for i in map(_instance, self.known.values()) if view.wants(i)}
+        self._size(view)
         view.restart(dependencies, self._oldest(view))
         self._effects += [Send(number, view.table(partial=not self._settled)) for number in view.sessions]
 
@@ -416,17 +426,38 @@ class Registry:
             ).items():
                 number = self._own[id]
                 session = self.sessions[number]
-                session.hello = replace(session.hello, slot=slot, grant=grant)
-                self._effects.append(Send(number, {"t": m.SLOT, "slot": slot, "grant": grant}))
+                hello = session.hello = replace(session.hello, slot=slot, grant=grant)
+                message = {"t": m.SLOT, "slot": slot, "grant": grant}
+                if is_ring(hello.package) and slot is not None:
+                    instance = _instance(hello)
+                    before = self._rings.succeed(space_of(instance), slot, instance)
+                    message["before"] = encode(before) if before else None
+                self._effects.append(Send(number, message))
                 changed.add(id)
         if changed:
             self._changed(changed)
             self._slots_stale = False
 
+    # ---------------------------------------------------------------- rings
+
+    def _resize(self) -> None:
+        if self._rings_stale and self.configuration is not None:
+            self._rings_stale = False
+            self._rings.resize(self.configuration, slots_held(self.known.values(), self.region))
+            for view in self._views.values():
+                self._size(view)
+
+    def _size(self, view: View) -> None:
+        """Tell the callers of a view how many slots their own ring has, if it is in this region."""
+        tier, place = find_tier(self._in_force, view.viewpoint.tier), view.viewpoint
+        here = tier is not None and place.region == self.region
+        view.resize(self._rings.sizes_for(tier, place.region, place.zone) if tier and here else {})
+
     # ---------------------------------------------------------------- the end of every event
 
     def _done(self, now: float) -> list[Effect]:
         self._grant(now)
+        self._resize()
         for view in self._views.values():
             if view.changed:
                 delta = view.advance(self._oldest(view))
@@ -474,6 +505,7 @@ class Registry:
 
 
 def _instance(hello: Hello) -> Instance:
+    slot = hello.slot if is_ring(hello.package) else None
     return Instance(
-        hello.id, hello.tier, hello.package, hello.version, hello.region, hello.zone, hello.address, hello.port
+        hello.id, hello.tier, hello.package, hello.version, hello.region, hello.zone, hello.address, hello.port, slot
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from spiko_nanoservice.contract import Dependency, Instance, encode
 from spiko_nanoservice.eureka.messages import DELTA, TABLE, Message
@@ -25,8 +25,16 @@ class View:
     members: dict[str, Instance] = field(default_factory=dict)
     history: dict[int, frozenset[str]] = field(default_factory=dict)
     sessions: set[int] = field(default_factory=set)
+    rings: dict[str, int] = field(default_factory=dict)  # slots of the callers' own ring, by version
+    rings_changed: bool = False
     added: dict[str, Instance] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
+
+    def place(self, instance: Instance) -> Instance:
+        """An instance as this table has it: slots are told within a tier only."""
+        return (
+            instance if instance.tier == self.viewpoint.tier or instance.slot is None else replace(instance, slot=None)
+        )
 
     def wants(self, instance: Instance) -> bool:
         """Whether an instance belongs in this table; one whose version has no share is called by nobody."""
@@ -40,6 +48,7 @@ class View:
 
     def put(self, instance: Instance) -> None:
         """Note a new or changed instance; nothing if it is there already."""
+        instance = self.place(instance)
         if self.members.get(instance.id) != instance:
             self.members[instance.id] = instance
             self.added[instance.id] = instance
@@ -52,10 +61,16 @@ class View:
                 self.removed.add(id)
             self.added.pop(id, None)
 
+    def resize(self, rings: dict[str, int]) -> None:
+        """Note the sizes of the ring."""
+        if rings != self.rings:
+            self.rings = rings
+            self.rings_changed = True
+
     @property
     def changed(self) -> bool:
         """Whether a new revision is due."""
-        return bool(self.added or self.removed)
+        return bool(self.added or self.removed or self.rings_changed)
 
     def advance(self, oldest: int) -> Message:
         """Make the next revision and return its delta.
@@ -71,6 +86,8 @@ class View:
             "add": [encode(instance) for instance in self.added.values()],
             "remove": sorted(self.removed - self.added.keys()),
         }
+        if self.rings_changed:
+            message["rings"] = self.rings
         self._next(oldest)
         return message
 
@@ -87,10 +104,11 @@ class View:
             "partial": partial,
             "dependencies": [encode(dependency) for dependency in self.dependencies],
             "instances": [encode(instance) for instance in self.members.values()],
+            "rings": self.rings,
         }
 
     def _next(self, oldest: int) -> None:
         self.revision += 1
-        self.added, self.removed = {}, set()
+        self.added, self.removed, self.rings_changed = {}, set(), False
         self.history = {revision: ids for revision, ids in self.history.items() if revision >= oldest}
         self.history[self.revision] = frozenset(self.members)

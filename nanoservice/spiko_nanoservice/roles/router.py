@@ -6,7 +6,8 @@ request is. Source: spigo actors/elb, zuul, karyon, monolith.
 
 from __future__ import annotations
 
-from spiko_nanoservice.roles import Answer, Forward, Step
+from spiko_nanoservice.roles import Answer, Forward, Self, Step
+from spiko_nanoservice.routing import Routes
 
 
 class Router:
@@ -16,10 +17,13 @@ class Router:
         """Pass it on."""
         return Forward()
 
-    def put(self, key: bytes, value: bytes) -> Step:
+    def put(self, key: bytes, value: bytes, written_us: int) -> Step:
         """Pass it on, and the reply back."""
         return Forward()
 
-    def replicate(self, key: bytes, value: bytes) -> Step:
+    def replicate(self, key: bytes, value: bytes, written_us: int) -> Step:
         """A router holds no data: whoever replicates to it has a wrong table."""
         return Answer(400, b"a router keeps no data\n")
+
+    def learn(self, routes: Routes, who: Self) -> None:
+        """The shell draws from the whole table."""

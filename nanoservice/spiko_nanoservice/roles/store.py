@@ -1,4 +1,4 @@
-"""Pure: store and cache: keep values, answer from them, pass writes on to connected instances of the same package.
+"""Pure: store, cache and volume: keep values, answer from them, pass writes on to connected instances of the same package.
 
 A store is born with `why?` = `because...`. A GET never asks a dependency; an unknown key is a miss (404), which is a success. Replication
 goes to connected instances of the same *package*, so it happens when a tier depends on itself or on another tier of its kind.
@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from spiko_nanoservice.roles import Answer, Replicate, Step
+from spiko_nanoservice.roles import KEPT, MISS, REPLICATE, Answer, Attempt, Self, Spread, Step
+from spiko_nanoservice.routing import Group, Routes
 
 MOST_KEYS = 100_000  # per pod; the oldest written goes first, so that a long run cannot eat the node
-KEPT = Answer(200)
-MISS = Answer(404)
 
 
 class Store:
@@ -22,22 +21,29 @@ class Store:
     def __init__(self, package: str, most_keys: int = MOST_KEYS) -> None:
         self.values: OrderedDict[bytes, bytes] = OrderedDict({b"why?": b"because..."})
         self._most = most_keys
-        self._same = frozenset({package})
+        self._package = package
+        self._kept: Step = KEPT
 
     def get(self, key: bytes) -> Step:
         """Answer with the value, or with a miss."""
         value = self.values.get(key)
         return MISS if value is None else Answer(200, value)
 
-    def put(self, key: bytes, value: bytes) -> Step:
+    def put(self, key: bytes, value: bytes, written_us: int) -> Step:
         """Keep it, and pass it on."""
         self._keep(key, value)
-        return Replicate(KEPT, self._same)
+        return self._kept
 
-    def replicate(self, key: bytes, value: bytes) -> Step:
+    def replicate(self, key: bytes, value: bytes, written_us: int) -> Step:
         """Keep it; no further."""
         self._keep(key, value)
         return KEPT
+
+    def learn(self, routes: Routes, who: Self) -> None:
+        """Writes go to every connected instance of the package."""
+        same = [i for i in routes.instances.values() if i.package == self._package]
+        attempts = tuple(Attempt(Group.of((i,)), REPLICATE, b"POST") for i in same)
+        self._kept = Spread(KEPT, attempts) if attempts else KEPT
 
     def _keep(self, key: bytes, value: bytes) -> None:
         self.values[key] = value

@@ -54,19 +54,6 @@ class Package(StrEnum):
     RIAK = "riak"
 
 
-SUPPORTED_PACKAGES = frozenset(
-    {
-        Package.DENOMINATOR,
-        Package.ELB,
-        Package.ZUUL,
-        Package.KARYON,
-        Package.MONOLITH,
-        Package.STORE,
-        Package.CACHE,
-    }
-)
-
-
 class Condition(Model):
     """One observation, after the Kubernetes API conventions and KEP-1623."""
 

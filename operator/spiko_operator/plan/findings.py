@@ -69,7 +69,6 @@ RULES = {
         Rule("SPK042", "MixedMajors", E, "Versions of different majors in one split: their interfaces differ.", "Split within one major."),
         Rule("SPK043", "DuplicateVersion", E, "A version is declared, or split, twice.", "Remove one."),
         Rule("SPK050", "BadDelay", E, "The delay contradicts itself.", "lognormal needs p99Microseconds above medianMicroseconds; constant has none."),
-        Rule("SPK060", "UnsupportedPackage", E, "This release cannot run the package yet; it is understood offline.", "Wait for a later release, or use store, cache or monolith meanwhile."),
         Rule("SPK070", "BadKill", E, "A kill names exactly one of tier and pod, and a grace period only with Delete.", "Remove one of the two."),
         Rule("SPK072", "UnknownTarget", E, "The Fault's tier is none of the Architecture of that name in the same set of files.", "Name a tier of that Architecture."),
         Rule("SPK073", "UnknownPod", W, "The name of the Fault's pod is that of no tier and version of the Architecture of that name in the same set of files.", "Take a name from kubectl get pods, or name a tier."),
@@ -94,12 +93,10 @@ class Finding:
         return RULES[self.reason].code
 
 
-def found(
-    reason: str, path: str, value: Any, message: str, hint: str = "", severity: Severity | None = None
-) -> Finding:
-    """Make a finding; the severity is the rule's unless given."""
+def found(reason: str, path: str, value: Any, message: str, hint: str = "") -> Finding:
+    """Make a finding; the severity is the rule's."""
     rule = RULES[reason]
-    return Finding(reason, severity or rule.severity, path, shorten(value), message, hint or rule.remedy)
+    return Finding(reason, rule.severity, path, shorten(value), message, hint or rule.remedy)
 
 
 def shorten(value: Any, most: int = 60) -> str:
@@ -158,12 +155,12 @@ def check(document: Any) -> list[Finding]:
     findings = name_findings(document, str(kind)) + shape_findings(document, str(kind))
     spec = document.get("spec")
     if isinstance(spec, Mapping):
-        findings += spec_rules(sketch_of(document), operator=False) if kind == ARCHITECTURE else fault_rules(spec)
+        findings += spec_rules(sketch_of(document)) if kind == ARCHITECTURE else fault_rules(spec)
     return findings
 
 
 def check_spec(name: str, spec: ArchitectureSpec) -> list[Finding]:
-    """Check a spec that the models took, as the operator does: what this release cannot run is an error here.
+    """Check a spec that the models took, as the operator does.
 
     Args:
         name: the Architecture's.
@@ -173,4 +170,4 @@ def check_spec(name: str, spec: ArchitectureSpec) -> list[Finding]:
     from spiko_operator.plan.sketch import sketch_of
 
     raw = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return spec_rules(sketch_of({"metadata": {"name": name}, "spec": raw}), operator=True)
+    return spec_rules(sketch_of({"metadata": {"name": name}, "spec": raw}))

@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from spiko_operator.api.common import SUPPORTED_PACKAGES, Package
+from spiko_operator.api.common import Package
 from spiko_operator.plan import names
-from spiko_operator.plan.findings import Finding, Severity, found, nearest
+from spiko_operator.plan.findings import Finding, found, nearest
 from spiko_operator.plan.sketch import Sketch, SketchService, declared
 
 ZONE_BOUND = ("karyon", "zuul")
 
 
-def spec_rules(sketch: Sketch, operator: bool) -> list[Finding]:
+def spec_rules(sketch: Sketch) -> list[Finding]:
     """Run every rule.
 
     Args:
         sketch: what could be read.
-        operator: whether a package that this release cannot run is an error (it is a warning offline).
     """
     findings = [*_victim(sketch), *_names(sketch), *_objects(sketch)]
     for service in sketch.services:
         findings += [*_dependencies(sketch, service), *_sight(sketch, service), *_versions(service), *_split(service)]
-        findings += [*_delays(service), *_package(service, operator)]
+        findings += _delays(service)
     return findings + list(_sources(sketch))
 
 
@@ -209,13 +208,6 @@ def _delays(service: SketchService) -> Iterator[Finding]:
                 )
         elif p99 is not None:
             yield found("BadDelay", f"{path}.p99Microseconds", p99, "a constant delay has no 99th percentile")
-
-
-def _package(service: SketchService, operator: bool) -> Iterator[Finding]:
-    if service.package in set(Package) - SUPPORTED_PACKAGES:
-        severity = Severity.ERROR if operator else Severity.WARNING
-        text = f"{service.package} is understood, but this release cannot run it"
-        yield found("UnsupportedPackage", f"{service.path}.package", service.package, text, severity=severity)
 
 
 def _sources(sketch: Sketch) -> Iterator[Finding]:

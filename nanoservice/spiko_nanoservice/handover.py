@@ -1,0 +1,190 @@
+"""Moving keys between the nodes of a ring, in the background: what a place's change means is in `roles/ring.py`, here it is carried out.
+
+After every change of the table a round begins: tell those whose place changed that it was *seen*, hand over what is theirs, tell them that
+we are *done*. A round that something failed in comes again, and so does one during which the ring changed.
+
+A message is a line of JSON (`from`, `size`, `slot`, `done`) and after it any number of entries: lengths of key and value, time of the write,
+key, value. Keys are looked through in small portions, so requests do not wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import struct
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+
+from spiko_nanoservice.contract import Instance
+from spiko_nanoservice.http_server import Request
+from spiko_nanoservice.rings import Ring
+from spiko_nanoservice.roles.ring import Entry, Place, RingNode
+
+MOST_BYTES = 262_144  # of entries in one message, but for a single one that is larger
+AT_ONCE = 500  # keys looked at before requests get their turn
+TALKS = 16  # messages on their way at once
+SEEN_S = 0.5  # who has not seen our place by then may hang: we begin without
+SAY_S, HAND_S = 1.0, 5.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 1.0
+_HEAD = struct.Struct("!IIQ")
+Send = Callable[[Instance, bytes, float], Awaitable[bool]]
+
+
+def pack(own_id: str, place: Place, done: bool, entries: Iterable[Entry] = ()) -> bytes:
+    """One message: what place its receiver has in our view, whether we are done with it, and keys that are its own."""
+    head = json.dumps({"from": own_id, "size": place[0], "slot": place[1], "done": done}).encode()
+    parts = [_HEAD.pack(len(key), len(value), written_us) + key + value for key, value, written_us in entries]
+    return b"\n".join((head, b"".join(parts)))
+
+
+def unpack(body: bytes) -> tuple[str, Place, bool, list[Entry]]:
+    """Read what `pack` wrote.
+
+    Raises:
+        ValueError: it is something else.
+
+    """
+    head, _, rest = body.partition(b"\n")
+    try:
+        said = json.loads(head)
+        place = int(said["size"]), int(said["slot"])
+        return str(said["from"]), place, said["done"] is True, list(_entries(rest))
+    except (KeyError, TypeError, struct.error) as error:
+        raise ValueError(f"no handover: {error!r}") from error
+
+
+def _entries(data: bytes) -> Iterator[Entry]:
+    at = 0
+    while at < len(data):
+        keys, values, written_us = _HEAD.unpack_from(data, at)
+        at += _HEAD.size
+        if at + keys + values > len(data):
+            raise ValueError("no handover: it ends within an entry")
+        yield data[at : at + keys], data[at + keys : at + keys + values], written_us
+        at += keys + values
+
+
+class Mover:
+    """One node's part in it.
+
+    Args:
+        node: its data, and its view of the ring.
+        own_id: its pod.
+        send: how a message gets to another node; says whether it was taken.
+
+    """
+
+    def __init__(self, node: RingNode, own_id: str, send: Send) -> None:
+        self._node, self._id, self._send = node, own_id, send
+        self._known = node.ring
+        self._said: dict[str, tuple[Place, bool]] = {}
+        self._woken = asyncio.Event()
+        self.clean = asyncio.Event()  # nothing is left here that belongs to others
+
+    def learned(self) -> None:
+        """The table has changed, and maybe the ring."""
+        if self._node.ring is not self._known:
+            self._known = self._node.ring
+            self.wake()
+
+    def wake(self) -> None:
+        """There is something to do."""
+        self.clean.clear()
+        self._woken.set()
+
+    def take(self, request: Request) -> None:
+        """Another node has sent a message."""
+        try:
+            sender, place, done, entries = unpack(request.body)
+        except ValueError as error:
+            request.reply(400, f"{error}\n".encode())
+            return
+        taken = not entries or self._node.take(entries, place)
+        if taken:
+            self._node.hear(sender, place, done)
+        request.reply(*((200, b"") if taken else (503, b"moving\n")))
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            if await self._round(self._node.ring):
+                pause_s = FIRST_PAUSE_S
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._woken.wait()
+            pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+            self._woken.set()
+
+    async def finish(self, limit_s: float, in_touch: Callable[[], bool]) -> None:
+        """Before leaving: wait until nothing is left, at most `limit_s`, and while the registry can tell us who has our slot now."""
+        end = asyncio.get_running_loop().time() + limit_s
+        while not self.clean.is_set() and in_touch() and asyncio.get_running_loop().time() < end:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.1):  # how soon it is seen that the registry has gone
+                    await self.clean.wait()
+
+    async def _round(self, ring: Ring) -> bool:
+        """True if all that could be done was: what belongs to a slot that nobody has waits for the next change."""
+        node = self._node
+        asyncio.get_running_loop().call_later(SEEN_S, node.give_up_waiting, ring)
+        whole = await self._say(ring, done=False, unfinished=set())
+        unfinished: set[int] = set()
+        keys = list(node.values)
+        for start in range(0, len(keys), AT_ONCE):
+            for slot, entries in node.misplaced(keys[start : start + AT_ONCE]).items():
+                if not await self._hand(ring, slot, entries):
+                    unfinished.add(slot)
+            if node.ring is not ring:
+                self._woken.set()
+                return True
+            await asyncio.sleep(0)
+        whole = await self._say(ring, done=True, unfinished=unfinished) and whole
+        if not unfinished and whole and not self._woken.is_set():
+            self.clean.set()
+        return whole and all(ring.holders[slot] is None for slot in unfinished)
+
+    async def _say(self, ring: Ring, done: bool, unfinished: set[int]) -> bool:
+        """Tell every node what place it has in our view, unless it has heard; True if all have."""
+        self._said = {id: said for id, said in self._said.items() if id in ring.members}
+        due = []
+        for slot, holder in enumerate(ring.holders):
+            if holder is not None and slot not in unfinished:
+                place = ring.size, slot
+                if self._said.get(holder.id) not in ((place, True), (place, done)):
+                    due.append((holder, place))
+        answered = True
+        for start in range(0, len(due), TALKS):
+            portion = due[start : start + TALKS]
+            sent = [self._send(to, pack(self._id, place, done), SAY_S) for to, place in portion]
+            for (to, place), heard in zip(portion, await asyncio.gather(*sent), strict=True):
+                answered = answered and heard
+                if heard:
+                    self._said[to.id] = place, done
+        return answered
+
+    async def _hand(self, ring: Ring, slot: int, entries: list[Entry]) -> bool:
+        """Hand entries over to the slot's node; True if it has them all."""
+        holder = ring.holders[slot]
+        if holder is None:
+            return False
+        for portion in _portions(entries):
+            if not await self._send(holder, pack(self._id, (ring.size, slot), False, portion), HAND_S):
+                return False
+            self._node.handed(portion)
+        return True
+
+
+def _portions(entries: list[Entry]) -> Iterator[list[Entry]]:
+    portion: list[Entry] = []
+    size = 0
+    for entry in entries:
+        size += _HEAD.size + len(entry[0]) + len(entry[1])
+        if portion and size > MOST_BYTES:
+            yield portion
+            portion, size = [], len(entry[0]) + len(entry[1])
+        portion.append(entry)
+    yield portion
