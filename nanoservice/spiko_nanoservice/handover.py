@@ -3,7 +3,7 @@
 After every change of the table a round begins: tell those whose place changed that it was *seen*, hand over what is theirs, tell them that
 we are *done*. A round that something failed in comes again, and so does one during which the ring changed.
 
-A message is a line of JSON (`from`, `size`, `slot`, `done`) and after it any number of entries: lengths of key and value, time of the write,
+A message is a line of JSON (`from`, `size`, `slot`, `done`, `leaves`, `gone`) and after it any number of entries: lengths of key and value, time of the write,
 key, value. Keys are looked through in small portions, so requests do not wait for it.
 """
 
@@ -14,6 +14,7 @@ import contextlib
 import json
 import struct
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from spiko_nanoservice.contract import Instance
 from spiko_nanoservice.http_server import Request
@@ -23,21 +24,43 @@ from spiko_nanoservice.roles.ring import Entry, Place, RingNode
 MOST_BYTES = 262_144  # of entries in one message, but for a single one that is larger
 AT_ONCE = 500  # keys looked at before requests get their turn
 TALKS = 16  # messages on their way at once
-SEEN_S = 0.5  # who has not seen our place by then may hang: we begin without
-SAY_S, HAND_S = 1.0, 5.0
+SEEN_S = (
+    0.5  # who has not seen our place by then may hang, and a vacant slot stays vacant; less than what a request waits
+)
+WARN_S, SAY_S, HAND_S = 0.2, 1.0, 5.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 1.0
 _HEAD = struct.Struct("!IIQ")
 Send = Callable[[Instance, bytes, float], Awaitable[bool]]
 
 
-def pack(own_id: str, place: Place, done: bool, entries: Iterable[Entry] = ()) -> bytes:
-    """One message: what place its receiver has in our view, whether we are done with it, and keys that are its own."""
-    head = json.dumps({"from": own_id, "size": place[0], "slot": place[1], "done": done}).encode()
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What one node tells another: what place that has in its view, whether it is done with it, whether it is about to leave, or ends now."""
+
+    sender: str
+    place: Place
+    done: bool
+    leaves: bool = False
+    gone: bool = False
+
+
+def pack(word: Word, entries: Iterable[Entry] = ()) -> bytes:
+    """One message: a word, and keys that are its receiver's own."""
+    size, slot = word.place
+    said = {
+        "from": word.sender,
+        "size": size,
+        "slot": slot,
+        "done": word.done,
+        "leaves": word.leaves,
+        "gone": word.gone,
+    }
+    head = json.dumps(said).encode()
     parts = [_HEAD.pack(len(key), len(value), written_us) + key + value for key, value, written_us in entries]
     return b"\n".join((head, b"".join(parts)))
 
 
-def unpack(body: bytes) -> tuple[str, Place, bool, list[Entry]]:
+def unpack(body: bytes) -> tuple[Word, list[Entry]]:
     """Read what `pack` wrote.
 
     Raises:
@@ -48,7 +71,8 @@ def unpack(body: bytes) -> tuple[str, Place, bool, list[Entry]]:
     try:
         said = json.loads(head)
         place = int(said["size"]), int(said["slot"])
-        return str(said["from"]), place, said["done"] is True, list(_entries(rest))
+        flags = [said[name] is True for name in ("done", "leaves", "gone")]
+        return Word(str(said["from"]), place, *flags), list(_entries(rest))
     except (KeyError, TypeError, struct.error) as error:
         raise ValueError(f"no handover: {error!r}") from error
 
@@ -95,13 +119,17 @@ class Mover:
     def take(self, request: Request) -> None:
         """Another node has sent a message."""
         try:
-            sender, place, done, entries = unpack(request.body)
+            word, entries = unpack(request.body)
         except ValueError as error:
             request.reply(400, f"{error}\n".encode())
             return
-        taken = not entries or self._node.take(entries, place)
+        taken = not entries or self._node.take(entries, word.place)
         if taken:
-            self._node.hear(sender, place, done)
+            self._node.hear(word.sender, word.place, word.done)
+        if word.leaves:
+            self._node.warn(word.sender)
+        if word.gone:
+            self._node.absent(word.sender)
         request.reply(*((200, b"") if taken else (503, b"moving\n")))
 
     async def run(self) -> None:
@@ -119,6 +147,21 @@ class Mover:
             pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
             self._woken.set()
 
+    async def warn(self) -> None:
+        """We are about to leave: say so to all, wait for nobody that does not hear at once, and be no owner from now on."""
+        ring = self._node.ring
+        holders = [(holder, slot) for slot, holder in enumerate(ring.holders) if holder is not None]
+        words = [
+            (to, Word(self._id, (ring.size, slot), self._is_done(to, (ring.size, slot)), leaves=True))
+            for to, slot in holders
+        ]
+        await asyncio.gather(*(self._send(to, pack(word), WARN_S) for to, word in words))
+        self._node.leaving = True
+        self.wake()
+
+    def _is_done(self, to: Instance, place: Place) -> bool:
+        return self._said.get(to.id) == (place, True)
+
     async def finish(self, limit_s: float, in_touch: Callable[[], bool]) -> None:
         """Before leaving: wait until nothing is left, at most `limit_s`, and while the registry can tell us who has our slot now."""
         end = asyncio.get_running_loop().time() + limit_s
@@ -126,6 +169,8 @@ class Mover:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.1):  # how soon it is seen that the registry has gone
                     await self.clean.wait()
+        if self.clean.is_set():
+            await self._say(self._node.ring, done=True, unfinished=set(), gone=True)
 
     async def _round(self, ring: Ring) -> bool:
         """True if all that could be done was: what belongs to a slot that nobody has waits for the next change."""
@@ -147,19 +192,19 @@ class Mover:
             self.clean.set()
         return whole and all(ring.holders[slot] is None for slot in unfinished)
 
-    async def _say(self, ring: Ring, done: bool, unfinished: set[int]) -> bool:
+    async def _say(self, ring: Ring, done: bool, unfinished: set[int], gone: bool = False) -> bool:
         """Tell every node what place it has in our view, unless it has heard; True if all have."""
         self._said = {id: said for id, said in self._said.items() if id in ring.members}
         due = []
         for slot, holder in enumerate(ring.holders):
             if holder is not None and slot not in unfinished:
                 place = ring.size, slot
-                if self._said.get(holder.id) not in ((place, True), (place, done)):
+                if gone or self._said.get(holder.id) not in ((place, True), (place, done)):
                     due.append((holder, place))
         answered = True
         for start in range(0, len(due), TALKS):
             portion = due[start : start + TALKS]
-            sent = [self._send(to, pack(self._id, place, done), SAY_S) for to, place in portion]
+            sent = [self._send(to, pack(Word(self._id, place, done, gone=gone)), SAY_S) for to, place in portion]
             for (to, place), heard in zip(portion, await asyncio.gather(*sent), strict=True):
                 answered = answered and heard
                 if heard:
@@ -172,7 +217,7 @@ class Mover:
         if holder is None:
             return False
         for portion in _portions(entries):
-            if not await self._send(holder, pack(self._id, (ring.size, slot), False, portion), HAND_S):
+            if not await self._send(holder, pack(Word(self._id, (ring.size, slot), False), portion), HAND_S):
                 return False
             self._node.handed(portion)
         return True

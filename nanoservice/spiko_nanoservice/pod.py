@@ -156,9 +156,8 @@ class TierPod:
         if self.source is not None:
             await self.source.finish(LEAVE_S)
         home = self._links[self.settings.eureka_region]
-        if self._mover is not None and self.tier.ring is not None and home.connected:
-            self.tier.ring.leaving = True  # before anybody else can have our slot
-            self._mover.wake()
+        if self._mover is not None and home.connected:
+            await self._mover.warn()  # before anybody else can have our slot
         told = [link.send({"t": m.BYE}) for link in self._links.values()]
         if any(told):
             with contextlib.suppress(TimeoutError):

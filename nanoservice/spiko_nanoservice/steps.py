@@ -36,6 +36,9 @@ class Caller(Protocol):
     ) -> Reply:
         """Call this instance."""
 
+    def look_again(self, exchange: Exchange) -> Answer:
+        """A search has found nothing."""
+
     def absent(self, id: str) -> None:
         """A search got no answer from it."""
 
@@ -56,8 +59,9 @@ async def carry_out(caller: Caller, exchange: Exchange, step: Step, random: Rand
             return await _in_order(caller, exchange, step, random)
         case Copies(attempts):
             return await _copy(caller, exchange, attempts, random), ()
-        case Search(attempts, otherwise):
-            return await _search(caller, exchange, attempts, random) or _reply(otherwise), ()
+        case Search(attempts):
+            found = await _search(caller, exchange, attempts, random)
+            return found or _reply(caller.look_again(exchange)), ()
         case Again():
             return Reply(503, b"moving\n", None, Reason.MOVING), ()
         case _:

@@ -22,7 +22,7 @@ from spiko_nanoservice.exposition import CONTENT_TYPE
 from spiko_nanoservice.http_client import Pool, Reply
 from spiko_nanoservice.http_server import REASONS, Request, render_heads
 from spiko_nanoservice.rings import Space
-from spiko_nanoservice.roles import KEY, REPLICATE, Answer, Role, Self, Step, ring
+from spiko_nanoservice.roles import KEY, MISS, REPLICATE, Answer, Role, Self, Step, ring
 from spiko_nanoservice.routing import Routes
 from spiko_nanoservice.settings import Settings
 from spiko_nanoservice.steps import LATE, PAUSES_S, carry_out, make_all
@@ -93,6 +93,10 @@ class Tier:
         """The table has changed, or our name: tell the role."""
         self._me = replace(self._me, name=name)
         self._role.learn(self.routes, self._me)
+
+    def look_again(self, exchange: Exchange) -> Answer:
+        """A search has found nothing."""
+        return self.ring.look_again(_key(exchange.raw_key)) if self.ring is not None else MISS
 
     def absent(self, id: str) -> None:
         """A search got no answer from this pod."""

@@ -18,7 +18,19 @@ pytestmark = pytest.mark.e2e
 LAMP = ROOT / "examples" / "lamp.yaml"
 
 
-EXAMPLES = {"lamp": (23, 73), "aws-ac-ra-web": (25, 47), "container": (22, 51), "test": (19, 24)}
+EXAMPLES = {
+    "lamp": (23, 73),
+    "aws-ac-ra-web": (25, 47),
+    "container": (22, 51),
+    "test": (19, 24),
+    "storage": (6, 5),
+    "cassandra": (32, 121),
+    "riak": (51, 165),
+    "yogi": (34, 166),
+    "netflixoss": (65, 259),
+    "netflix": (98, 371),
+    "netflixoss-two-regions": (129, 590),
+}
 
 
 @pytest.mark.parametrize(("name", "counts"), EXAMPLES.items(), ids=EXAMPLES)

@@ -159,6 +159,7 @@ class Registry:
         session = self.sessions.pop(number, None)
         if session is None:
             return []
+        self._rings.forget(session.hello.id)
         view = self._views.get(session.viewpoint)
         if view is not None:
             view.sessions.discard(number)

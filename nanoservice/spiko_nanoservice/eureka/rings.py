@@ -54,6 +54,11 @@ class Rings:
         self.holders[space, slot] = instance
         return before if before is not None and before.id != instance.id else None
 
+    def forget(self, id: str) -> None:
+        """A pod has ended: nobody needs to ask it for keys."""
+        for place in [place for place, holder in self.holders.items() if holder.id == id]:
+            del self.holders[place]
+
 
 def slots_held(hellos: Iterable[Hello], region: str) -> dict[Space, set[int]]:
     """The slots of all rings of a region, by space; a space of spares only has none."""

@@ -86,10 +86,9 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Make all attempts at once, each for a moment only: the first 200 in their order, else `otherwise`."""
+    """Make all attempts at once, each for a moment only: the first 200 in their order, else look at one's own data again."""
 
     attempts: tuple[Attempt, ...]
-    otherwise: Answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ write that was acknowledged may be missed meanwhile by a read in its ring:
    A new owner begins when all have seen it: nobody acts as the owner of its keys any more. Until then it says `moving` for what is new to it.
 3. When a node has nothing left for another it tells it *done*. An owner that misses a key asks those first that are not done.
 4. A node that leaves is in no table any more but may still hold keys: those who knew it, and who gets its slot, count it as not done.
+   It says before that it will leave: requests for its keys wait for its successor a moment, while a dead node's go to another ring at once.
 
 Source: spigo, actors/priamCassandra.
 """
@@ -76,6 +77,8 @@ class RingNode:
         self._told: dict[str, tuple[Place, bool]] = {}  # what place others see us at, and whether they are done
         self._departed: dict[str, Instance] = {}
         self._ages: dict[str, int] = {}  # seconds since who is no member left, or spoke
+        self._leavers: set[str] = set()  # who has said that it is about to leave
+        self.awaiting: frozenset[int] = frozenset()  # slots of those who left: somebody else is about to have them
         self._unseen: set[str] = set()
         self._not_done: tuple[Attempt, ...] = ()
         self._rings: tuple[Group, ...] = ()
@@ -98,6 +101,8 @@ class RingNode:
         if len(key) + len(value) > MOST_ENTRY_BYTES:
             return Answer(413, b"key and value over 1047552 bytes\n")
         slot = self._slot(key)
+        if slot in self.awaiting:
+            return Again()
         if slot != self.ring.own:
             attempts = (*self._ask_owner(slot), *self._to_rings)
             return InOrder(attempts, Until.ANSWERED, NO_OWNER, self._to_regions, rest=True) if attempts else NO_OWNER
@@ -138,6 +143,8 @@ class RingNode:
 
     def _read(self, key: bytes, others: tuple[Attempt, ...]) -> Step:
         slot = self._slot(key)
+        if slot in self.awaiting:
+            return Again()
         if slot == self.ring.own:
             return self._answer(key) if self._serves(key) else Again()
         attempts = (*self._ask_owner(slot), *others)
@@ -145,6 +152,8 @@ class RingNode:
 
     def _take_in(self, key: bytes, value: bytes, written_us: int, then: tuple[Attempt, ...]) -> Step:
         slot = self._slot(key)
+        if slot in self.awaiting:
+            return Again()
         if slot == self.ring.own:
             if not self._serves(key):
                 return Again()
@@ -155,11 +164,20 @@ class RingNode:
         return InOrder(owner, Until.ANSWERED, NO_OWNER, then, regardless=True) if owner or then else NO_OWNER
 
     def _answer(self, key: bytes) -> Step:
+        if key not in self.values and self._not_done:
+            return Search(self._not_done)
+        return self._own_answer(key)
+
+    def look_again(self, key: bytes) -> Answer:
+        """A search has found nothing: the key may have come meanwhile, or have become another's."""
+        mine = self._slot(key) == self.ring.own and self._serves(key)
+        return self._own_answer(key) if mine or key in self.values else MOVING
+
+    def _own_answer(self, key: bytes) -> Answer:
         found = self.values.get(key)
         if found is not None:
             return Answer(200, found[0])
-        missing = Answer(200, b"because...") if key == BORN else MISS
-        return Search(self._not_done, missing) if self._not_done else missing
+        return Answer(200, b"because...") if key == BORN else MISS
 
     def _ask_owner(self, slot: int | None, method: bytes = b"") -> tuple[Attempt, ...]:
         owner = self._owners[slot] if slot is not None else None
@@ -195,6 +213,10 @@ class RingNode:
         if before.place != ring.place:
             self._before.append(before.place)
             self._unseen = set(ring.members)
+        left = {slot for slot, holder in enumerate(before.holders) if holder and holder.id in self._leavers}
+        left |= {before.own} if self.leaving and before.own is not None else set()
+        vacant = {slot for slot, holder in enumerate(ring.holders) if holder is None and slot != ring.own}
+        self.awaiting = frozenset((left | self.awaiting) & vacant)
         for id in before.members.keys() - ring.members.keys():
             self._departed[id] = before.members[id]
             self._ages[id] = 0
@@ -212,10 +234,15 @@ class RingNode:
         self._ages[id] = 0  # it may know us before we know it
         self._reckon()
 
+    def warn(self, id: str) -> None:
+        """Another node is about to leave: its slot will not be vacant for long."""
+        self._leavers.add(id)
+        self._ages[id] = 0
+
     def give_up_waiting(self, ring: Ring) -> None:
-        """Who has not seen us by now may hang: begin without."""
+        """Who has not seen us by now may hang, and a slot that nobody took stays vacant: go on without."""
         if ring is self.ring:
-            self._unseen = set()
+            self._unseen, self.awaiting = set(), frozenset()
             self._reckon()
 
     def absent(self, id: str) -> None:
@@ -227,6 +254,7 @@ class RingNode:
         """Once a second: forget who left long ago."""
         for id in [id for id, age in self._ages.items() if age >= DEPARTED_S]:
             del self._ages[id]
+            self._leavers.discard(id)
             if id not in self.ring.members:
                 self._told.pop(id, None)
             self.absent(id)
