@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,57 +12,10 @@ import yaml
 from architectures import fault
 from collectors import collector
 from local_cluster import ROOT, Cluster
+from totals import errors_since_the_beginning
 
 pytestmark = pytest.mark.e2e
 LAMP = ROOT / "examples" / "lamp.yaml"
-
-
-EXAMPLES = {
-    "lamp": (23, 73),
-    "aws-ac-ra-web": (25, 47),
-    "container": (22, 51),
-    "test": (19, 24),
-    "storage": (6, 5),
-    "cassandra": (32, 121),
-    "riak": (51, 165),
-    "yogi": (34, 166),
-    "netflixoss": (65, 259),
-    "netflix": (98, 371),
-    "netflixoss-two-regions": (129, 590),
-}
-
-
-@pytest.mark.parametrize(("name", "counts"), EXAMPLES.items(), ids=EXAMPLES)
-def test_examples_come_up_and_are_what_was_predicted(
-    cluster: Cluster, namespace: str, name: str, counts: tuple[int, int]
-) -> None:
-    """Given nothing, when an example is applied, then all is Ready and the discovered graph is the predicted one, name by name."""
-    file = str(ROOT / "examples" / f"{name}.yaml")
-    cluster.kubectl("apply", "-n", namespace, "-f", file)
-    cluster.until_settled(name, namespace)
-
-    predicted = json.loads(cluster.spiko("graph", "-f", file, "--nodes", "kind-config.yaml", "--json").stdout)
-    discovered = json.loads(cluster.spiko("graph", name, "-n", namespace, "--json").stdout)
-
-    assert counts == (len(predicted["nodes"]), len(predicted["edges"]))
-    assert sorted(n["name"] for n in predicted["nodes"]) == sorted(n["name"] for n in discovered["nodes"])
-    pairs = [sorted((e["source"], e["target"]) for e in g["edges"]) for g in (predicted, discovered)]
-    assert pairs[0] == pairs[1]
-
-
-def errors_since_the_beginning(cluster: Cluster, namespace: str) -> dict[str, int]:
-    """Every error that any eureka has counted, by cause."""
-    found: Counter[str] = Counter()
-    for pod in cluster.items("pods", namespace, "spiko.dev/tier=eureka"):
-        with urllib.request.urlopen(f"http://{pod['status']['podIP']}:7070/totals", timeout=5) as reply:
-            for edge in json.load(reply)["edges"]:
-                found.update(
-                    {
-                        f"{edge['from'][0]} -> {edge['to'][0]} {edge['to'][3]}: {cause}": count
-                        for cause, count in edge["errors"].items()
-                    }
-                )
-    return dict(found)
 
 
 def test_traffic_flows_without_errors_and_a_kill_is_noticed_and_replaced(cluster: Cluster, namespace: str) -> None:

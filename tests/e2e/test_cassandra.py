@@ -1,0 +1,136 @@
+"""Cassandra in a cluster: its ring grows and shrinks under traffic."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+
+import pytest
+import yaml
+from local_cluster import ROOT, Cluster
+from totals import errors_since_the_beginning
+
+pytestmark = pytest.mark.e2e
+
+
+class Client(threading.Thread):
+    """Writes and reads in one zone's ring, at any node that is registered there."""
+
+    def __init__(self, eureka: str, seed: int) -> None:
+        super().__init__(daemon=True)
+        self._eureka, self._random = eureka, Random(seed)
+        self._nodes: list[str] = []
+        self._asked_at = 0.0
+        self.acknowledged: list[str] = []
+        self.missed: list[str] = []
+        self.failed: list[str] = []
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        """Until it is over."""
+        for number in itertools.count():
+            if self.over.is_set():
+                return
+            key = f"key{number}"
+            status, reason = self.ask("PUT", key)
+            if status == 200:
+                self.acknowledged.append(key)
+            else:
+                self.failed.append(f"PUT {key}: {status} {reason}")
+            if self.acknowledged:
+                self.read(self._random.choice(self.acknowledged))
+            time.sleep(0.01)  # the rate: 100 requests a second
+
+    def read(self, key: str) -> None:
+        """One key that was acknowledged."""
+        status, reason = self.ask("GET", key)
+        if status == 404:
+            self.missed.append(key)
+        elif status != 200:
+            self.failed.append(f"GET {key}: {status} {reason}")
+
+    def ask(self, method: str, key: str) -> tuple[int, str]:
+        """At one node; one that does not answer is passed over, as any caller's table would have it a moment later."""
+        for _ in range(5):
+            connection = http.client.HTTPConnection(self._node(), 8080, timeout=5)
+            try:
+                connection.request(method, f"/k/{key}", body=b"me" if method == "PUT" else None)
+                reply = connection.getresponse()
+                reply.read()
+            except OSError:
+                self._asked_at = 0.0
+                continue
+            finally:
+                connection.close()
+            return reply.status, reply.headers.get("spiko-reason", "")
+        return 0, "nobody answers"
+
+    def _node(self) -> str:
+        if time.monotonic() > self._asked_at + 0.2:
+            self._nodes = [n["address"] for n in nodes_of(self._eureka) if n["tier"] == "cassandra"]
+            self._asked_at = time.monotonic()
+        return self._random.choice(self._nodes)
+
+
+def nodes_of(eureka: str) -> list[dict[str, Any]]:
+    """Who is registered at a eureka."""
+    with urllib.request.urlopen(f"http://{eureka}:7070/edges", timeout=5) as reply:
+        found: list[dict[str, Any]] = json.load(reply)["nodes"]
+        return found
+
+
+@contextmanager
+def clients(eurekas: list[str]) -> Iterator[list[Client]]:
+    """One for each zone."""
+    made = [Client(eureka, seed) for seed, eureka in enumerate(eurekas)]
+    for client in made:
+        client.start()
+    try:
+        yield made
+    finally:
+        for client in made:
+            client.over.set()
+        for client in made:
+            client.join(30)
+
+
+def test_a_ring_that_is_scaled_under_traffic_loses_no_acknowledged_key(cluster: Cluster, namespace: str) -> None:
+    """Given cassandra under traffic, when it is scaled to 200 % and back, then every key that a ring acknowledged is read in it, then and later."""
+    body = yaml.safe_load((ROOT / "examples" / "cassandra.yaml").read_text())
+    for service in body["spec"]["services"]:
+        service["count"] = {"app": 3, "proxy": 3, "restdata": 3}.get(service["name"], service["count"])
+    body["spec"]["services"][-1]["ratePerSecond"] = 20
+    cluster.apply(body, namespace)
+    cluster.until_settled("cassandra", namespace, 90)
+    before = errors_since_the_beginning(cluster, namespace)
+    eurekas = [pod["status"]["podIP"] for pod in cluster.items("pods", namespace, "spiko.dev/tier=eureka")]
+
+    with clients(eurekas) as zones:
+        for percent, slots in ((200, {0, 1, 2, 3}), (100, {0, 1})):
+            wanted = 100 + min(len(client.acknowledged) for client in zones)
+            cluster.until("writes", lambda w=wanted: all(len(c.acknowledged) >= w for c in zones))  # type: ignore[misc]
+            cluster.kubectl("scale", "arch", "cassandra", "-n", namespace, f"--replicas={percent}")
+            cluster.until_settled("cassandra", namespace, 90)
+            cluster.until("the slots", lambda s=slots: all(s == slots_at(e) for e in eurekas))  # type: ignore[misc]
+
+    for client in zones:
+        for key in client.acknowledged:
+            client.read(key)
+
+    assert {} == before
+    assert [] == [client.missed for client in zones if client.missed]
+    assert [] == [client.failed for client in zones if client.failed]
+    assert all(len(client.acknowledged) >= 200 for client in zones)
+
+
+def slots_at(eureka: str) -> set[int]:
+    """The slots of the ring of a eureka's zone."""
+    return {n["slot"] for n in nodes_of(eureka) if n["tier"] == "cassandra"}
