@@ -61,10 +61,11 @@ def revive(world: World, zone: str) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_after_trouble_everything_is_right_again(seed: int) -> None:
-    """Pods and eurekas die, connections are cut; once it is quiet every table is exact and no slot is held twice."""
+    """Pods and eurekas die, connections are cut; once it is quiet every table is exact, no slot is held twice, and every node sees its ring."""
     world = a_world(seed)
     assert not world.wrong_tables()
     assert not world.duplicates()
+    assert not world.wrong_rings()
 
     for _ in range(25):
         trouble(world)
@@ -76,6 +77,7 @@ def test_after_trouble_everything_is_right_again(seed: int) -> None:
 
     assert world.wrong_tables() == []
     assert world.duplicates() == []
+    assert world.wrong_rings() == []
     assert {0, 1, 2} == {pod.hello.slot for pod in world.pods.values()}
 
 
@@ -102,7 +104,7 @@ def test_a_restarted_eureka_takes_nobody_from_any_table() -> None:
 
 
 def test_all_eurekas_restarted_at_once_take_nobody_from_any_table() -> None:
-    """Partial tables: pods keep what they knew until the new registries have heard of everybody."""
+    """Partial tables: pods keep what they knew until the new registries have heard of everybody; rings as well."""
     world = a_world(3)
     for zone in ZONES:
         world.kill_eureka(zone)
@@ -112,6 +114,7 @@ def test_all_eurekas_restarted_at_once_take_nobody_from_any_table() -> None:
     for _ in range(200):
         world.run(0.05)
         assert world.wrong_tables() == []
+        assert world.wrong_rings() == []
 
 
 def test_a_returning_pod_keeps_its_slot() -> None:

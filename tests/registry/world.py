@@ -26,6 +26,7 @@ from spiko_nanoservice.contract import (
 from spiko_nanoservice.eureka import messages as m
 from spiko_nanoservice.eureka.effects import Effect, Send, Tell
 from spiko_nanoservice.eureka.registry import Registry
+from spiko_nanoservice.rings import Space
 from spiko_nanoservice.routing import Routes
 
 ZONES = ("a", "b", "c")
@@ -38,7 +39,7 @@ def settings(started: bool = True, counter: int = 1) -> Configuration:
     versions = (VersionConfig("1.0.0", 100, places),)
     tiers = (
         TierConfig("web", "monolith", ("db",), places, versions),
-        TierConfig("db", "store", ("db",), places, versions),
+        TierConfig("db", "priamCassandra", ("db",), places, versions),
     )
     return Configuration("arch", Revision(0, counter), (Zones("r", ZONES),), tiers, started=started)
 
@@ -182,7 +183,7 @@ class World:
     def start_pod(self, tier: str, zone: str) -> Pod:
         """A new pod registers."""
         name = f"{tier}-{zone}-{next(self._ids)}"
-        package = "monolith" if tier == "web" else "store"
+        package = "monolith" if tier == "web" else "priamCassandra"
         hello = Hello(PROTOCOL, name, name, tier, package, "1.0.0", "r", zone, "10.0.0.1", 1, (int(self.now * 1000), 0))
         pod = self.pods[name] = Pod(hello, zone, Routes(name))
         self.register(pod)
@@ -276,6 +277,21 @@ class World:
                     twice.append(key)
                 seen.add(key)
         return twice
+
+    def wrong_rings(self) -> list[str]:
+        """Nodes whose ring is not exactly the live nodes of their zone at their slots, and callers that were told slots."""
+        wrong = []
+        for pod in self.pods.values():
+            hello = pod.hello
+            if hello.tier == "db":
+                ring = pod.routes.ring(Space(hello.tier, hello.version, "r", hello.zone))
+                here = {p.hello.id: p.hello.slot for p in self.pods.values() if (p.hello.tier, p.hello.zone) == ("db", hello.zone)}  # fmt: skip
+                known = {id: ring.slot_in_view(id) for id in ring.members} | {hello.id: ring.own}
+                if (SIZE, here) != (ring.size, known):
+                    wrong.append(f"{hello.id}: {ring.size} {known}, not {here}")
+            elif any(instance.slot is not None for instance in pod.routes.instances.values()):
+                wrong.append(f"{hello.id}: was told slots of others")
+        return wrong
 
     def wrong_tables(self) -> list[str]:
         """Pods whose table is not exactly the live pods that they may see."""
