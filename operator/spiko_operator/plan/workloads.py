@@ -16,7 +16,7 @@ from spiko_operator.plan.services import Release
 from spiko_operator.plan.topology import ANYWHERE, REGION_LABEL, ZONE_LABEL, Region, Space, Topology, Zone
 
 Object = dict[str, Any]
-GRACE_S = 15  # leaving takes at most 8
+GRACE_S = 15  # leaving takes at most 13, of a ring's node; 9 of any other
 LOST_NODE_S = 5  # not Kubernetes' 300: a lost zone is the lesson, not the waiting
 IMAGE_REPOSITORY = "spiko/nanoservice"
 
