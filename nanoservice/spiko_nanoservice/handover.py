@@ -216,14 +216,15 @@ class Mover:
         holder = ring.holders[slot]
         if holder is None:
             return False
-        for portion in _portions(entries):
+        for portion in portions(entries):
             if not await self._send(holder, pack(Word(self._id, (ring.size, slot), False), portion), HAND_S):
                 return False
             self._node.handed(portion)
         return True
 
 
-def _portions(entries: list[Entry]) -> Iterator[list[Entry]]:
+def portions(entries: list[Entry]) -> Iterator[list[Entry]]:
+    """Entries by messages: as many as fit, but one at least."""
     portion: list[Entry] = []
     size = 0
     for entry in entries:

