@@ -28,6 +28,7 @@ SEEN_S = (
     0.5  # who has not seen our place by then may hang, and a vacant slot stays vacant; less than what a request waits
 )
 WARN_S, SAY_S, HAND_S = 0.2, 1.0, 5.0
+NOWHERE = -1  # the slot of a spare, where a word needs one
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 1.0
 _HEAD = struct.Struct("!IIQ")
 Send = Callable[[Instance, bytes, float], Awaitable[bool]]
@@ -148,29 +149,28 @@ class Mover:
             self._woken.set()
 
     async def warn(self) -> None:
-        """We are about to leave: say so to all, wait for nobody that does not hear at once, and be no owner from now on."""
+        """We are about to leave: say so to all, and wait for nobody that does not hear at once."""
         ring = self._node.ring
-        holders = [(holder, slot) for slot, holder in enumerate(ring.holders) if holder is not None]
-        words = [
-            (to, Word(self._id, (ring.size, slot), self._is_done(to, (ring.size, slot)), leaves=True))
-            for to, slot in holders
-        ]
-        await asyncio.gather(*(self._send(to, pack(word), WARN_S) for to, word in words))
-        self._node.leaving = True
+        slots = {holder.id: slot for slot, holder in enumerate(ring.holders) if holder is not None}
+        words = []
+        for to in ring.members.values():
+            place = ring.size, slots.get(to.id, NOWHERE)
+            words.append((to, pack(Word(self._id, place, self._said.get(to.id) == (place, True), leaves=True))))
+        await asyncio.gather(*(self._send(to, word, WARN_S) for to, word in words))
+        self._node.leave()
         self.wake()
 
-    def _is_done(self, to: Instance, place: Place) -> bool:
-        return self._said.get(to.id) == (place, True)
-
     async def finish(self, limit_s: float, in_touch: Callable[[], bool]) -> None:
-        """Before leaving: wait until nothing is left, at most `limit_s`, and while the registry can tell us who has our slot now."""
-        end = asyncio.get_running_loop().time() + limit_s
-        while not self.clean.is_set() and in_touch() and asyncio.get_running_loop().time() < end:
+        """Before the end: wait until others have all keys, at most `limit_s`, and while the registry can tell us who has our slot now."""
+        node, loop = self._node, asyncio.get_running_loop()
+        end = loop.time() + limit_s
+        while node.values and node.ring.size and in_touch() and loop.time() < end:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.1):  # how soon it is seen that the registry has gone
                     await self.clean.wait()
-        if self.clean.is_set():
-            await self._say(self._node.ring, done=True, unfinished=set(), gone=True)
+        node.resign()
+        if not node.values:
+            await self._say(node.ring, done=True, unfinished=set(), gone=True)
 
     async def _round(self, ring: Ring) -> bool:
         """True if all that could be done was: what belongs to a slot that nobody has waits for the next change."""

@@ -236,6 +236,26 @@ def test_what_was_owned_before_and_still_is_is_served_all_through() -> None:
     assert Answer(200, b"1") == here.get(stays)
 
 
+def test_who_leaves_acts_as_the_owner_until_somebody_has_its_slot() -> None:
+    """The others ask it though no table has it; it stops when it sees its successor, or another size of the ring."""
+    here, leaver = node(pod("x", slot=1)), node(pod("x", slot=1))
+    here.warn("x")
+    here.learn(routes(pod("me", slot=0), rings={"1.0.0": 2}), WHO)
+    leaver.leave()
+    before = leaver.put(MINE, b"1", 7)
+    leaver.learn(routes(pod("x", slot=1), rings={"1.0.0": 2}), WHO)
+    vacant = leaver.get_owned(MINE), leaver.put_owned(MINE, b"2", 8, True)
+    unfinished = leaver.misplaced([MINE])
+    leaver.learn(routes(pod("x", slot=1), pod("new", slot=0), rings={"1.0.0": 2}), WHO)
+
+    assert [("x", "/owned/")] == targets(here.get(THEIRS))
+    assert (KEPT, Answer(200, b"1"), KEPT) == (before, *vacant)
+    assert {0: [(MINE, b"2", 8)]} == unfinished
+    assert MOVING == leaver.put_owned(MINE, b"3", 9, True)
+    here.absent("x")
+    assert NO_OWNER == here.get(THEIRS)
+
+
 def test_keys_are_forgotten_when_the_new_owner_has_them_and_not_if_they_have_changed() -> None:
     """A key that is written again while it is handed over stays, and goes with the next round."""
     here = RingNode()

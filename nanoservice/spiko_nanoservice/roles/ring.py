@@ -21,7 +21,7 @@ write that was acknowledged may be missed meanwhile by a read in its ring:
    A new owner begins when all have seen it: nobody acts as the owner of its keys any more. Until then it says `moving` for what is new to it.
 3. When a node has nothing left for another it tells it *done*. An owner that misses a key asks those first that are not done.
 4. A node that leaves is in no table any more but may still hold keys: those who knew it, and who gets its slot, count it as not done.
-   It says before that it will leave: requests for its keys wait for its successor a moment, while a dead node's go to another ring at once.
+   It says before that it will leave, and acts as the owner until it sees that somebody else has its slot, or that the ring has another size.
 
 Source: spigo, actors/priamCassandra.
 """
@@ -76,9 +76,13 @@ class RingNode:
         self._before: list[Place] = [(-1, None)]  # places held since all had last seen ours
         self._told: dict[str, tuple[Place, bool]] = {}  # what place others see us at, and whether they are done
         self._departed: dict[str, Instance] = {}
+        self._acting: dict[int, Instance] = {}  # who leaves, by the slot that it had
         self._ages: dict[str, int] = {}  # seconds since who is no member left, or spoke
-        self._leavers: set[str] = set()  # who has said that it is about to leave
-        self.awaiting: frozenset[int] = frozenset()  # slots of those who left: somebody else is about to have them
+        self._mine: int | None = None  # the slot that we act as the owner for
+        self._acts: Place | None = None  # our last place, once we leave
+        self._leavers: set[str] = (
+            set()
+        )  # who acts as the owner until somebody else has its slot, though no table has it
         self._unseen: set[str] = set()
         self._not_done: tuple[Attempt, ...] = ()
         self._rings: tuple[Group, ...] = ()
@@ -101,9 +105,7 @@ class RingNode:
         if len(key) + len(value) > MOST_ENTRY_BYTES:
             return Answer(413, b"key and value over 1047552 bytes\n")
         slot = self._slot(key)
-        if slot in self.awaiting:
-            return Again()
-        if slot != self.ring.own:
+        if slot != self._mine:
             attempts = (*self._ask_owner(slot), *self._to_rings)
             return InOrder(attempts, Until.ANSWERED, NO_OWNER, self._to_regions, rest=True) if attempts else NO_OWNER
         if not self._serves(key):
@@ -122,14 +124,14 @@ class RingNode:
 
     def get_owned(self, key: bytes) -> Step:
         """The asker holds us for the owner; what we have is an answer all the same."""
-        if self._slot(key) == self.ring.own and self._serves(key):
+        if self._slot(key) == self._mine and self._serves(key):
             return self._answer(key)
         found = self.values.get(key)
         return MOVING if found is None else Answer(200, found[0])
 
     def put_owned(self, key: bytes, value: bytes, written_us: int, direct: bool) -> Step:
         """The asker holds us for the owner. A direct write wins over what is there, a replicated one only over what is older."""
-        if self._slot(key) != self.ring.own or not self._serves(key):
+        if self._slot(key) != self._mine or not self._serves(key):
             return MOVING
         before = self.values.get(key, (b"", 0))[1]
         if direct or written_us > before:
@@ -143,18 +145,14 @@ class RingNode:
 
     def _read(self, key: bytes, others: tuple[Attempt, ...]) -> Step:
         slot = self._slot(key)
-        if slot in self.awaiting:
-            return Again()
-        if slot == self.ring.own:
+        if slot == self._mine:
             return self._answer(key) if self._serves(key) else Again()
         attempts = (*self._ask_owner(slot), *others)
         return InOrder(attempts, Until.ANSWERED, NO_OWNER) if attempts else NO_OWNER
 
     def _take_in(self, key: bytes, value: bytes, written_us: int, then: tuple[Attempt, ...]) -> Step:
         slot = self._slot(key)
-        if slot in self.awaiting:
-            return Again()
-        if slot == self.ring.own:
+        if slot == self._mine:
             if not self._serves(key):
                 return Again()
             if written_us > self.values.get(key, (b"", 0))[1]:
@@ -170,7 +168,7 @@ class RingNode:
 
     def look_again(self, key: bytes) -> Answer:
         """A search has found nothing: the key may have come meanwhile, or have become another's."""
-        mine = self._slot(key) == self.ring.own and self._serves(key)
+        mine = self._slot(key) == self._mine and self._serves(key)
         return self._own_answer(key) if mine or key in self.values else MOVING
 
     def _own_answer(self, key: bytes) -> Answer:
@@ -189,8 +187,6 @@ class RingNode:
 
     def _serves(self, key: bytes) -> bool:
         """Whether we act as the owner of a key of ours already, and still."""
-        if self.leaving and self.ring.size:
-            return False
         return not self._unseen or all(_owns(place, key) for place in self._before)
 
     def _keep(self, key: bytes, value: bytes, written_us: int) -> None:
@@ -205,25 +201,24 @@ class RingNode:
         """The table has changed."""
         before, ring = self.ring, routes.ring(who.space)
         self.ring = before if ring == before else ring
-        self._owners = tuple(Group.of((holder,)) if holder else None for holder in self.ring.holders)
         rings, regions = other_rings(who.space, routes.instances.values(), RING_PACKAGES)
         self._rings = tuple(map(Group.of, rings))
         self._to_rings = tuple(Attempt(ring, REPLICATE, b"POST") for ring in self._rings)
         self._to_regions = tuple(Attempt(Group.of(region), ENTER, b"POST") for region in regions)
         if before.place != ring.place:
             self._before.append(before.place)
-            self._unseen = set(ring.members)
-        left = {slot for slot, holder in enumerate(before.holders) if holder and holder.id in self._leavers}
-        left |= {before.own} if self.leaving and before.own is not None else set()
-        vacant = {slot for slot, holder in enumerate(ring.holders) if holder is None and slot != ring.own}
-        self.awaiting = frozenset((left | self.awaiting) & vacant)
+            self._unseen = set(ring.members) | self._leavers
+        left = {slot: h for slot, h in enumerate(before.holders) if h is not None and h.id in self._leavers}
+        acting = self._acting | left if before.size == ring.size else {}
+        self._acting = {slot: h for slot, h in acting.items() if ring.holders[slot] is None and slot != ring.own}
         for id in before.members.keys() - ring.members.keys():
             self._departed[id] = before.members[id]
             self._ages[id] = 0
         self._reckon()
 
     def succeed(self, instance: Instance) -> None:
-        """Who had our slot before us may be no member any more, but still hold its keys."""
+        """Who had our slot before us leaves, but is there still: it holds the keys, and acts as their owner until it sees us."""
+        self._leavers.add(instance.id)
         self._departed.setdefault(instance.id, instance)
         self._ages.setdefault(instance.id, 0)
         self._reckon()
@@ -235,14 +230,25 @@ class RingNode:
         self._reckon()
 
     def warn(self, id: str) -> None:
-        """Another node is about to leave: its slot will not be vacant for long."""
+        """Another node is about to leave: it acts as the owner until somebody else has its slot."""
         self._leavers.add(id)
         self._ages[id] = 0
 
+    def leave(self) -> None:
+        """We are about to leave."""
+        self.leaving = True
+        self._acts = self.ring.place
+        self._reckon()
+
+    def resign(self) -> None:
+        """We end now: act as the owner no longer."""
+        self._acts = None
+        self._reckon()
+
     def give_up_waiting(self, ring: Ring) -> None:
-        """Who has not seen us by now may hang, and a slot that nobody took stays vacant: go on without."""
+        """Who has not seen us by now may hang: begin without."""
         if ring is self.ring:
-            self._unseen, self.awaiting = set(), frozenset()
+            self._unseen = set()
             self._reckon()
 
     def absent(self, id: str) -> None:
@@ -266,10 +272,20 @@ class RingNode:
         members, place = self.ring.members, self.ring.place
         self._departed = {id: instance for id, instance in self._departed.items() if id not in members}
         told = self._told
-        self._unseen = {id for id in self._unseen if id in members and (id not in told or told[id][0] != place)}
+        acting = {slot: holder for slot, holder in self._acting.items() if holder.id in self._departed}
+        owners = (holder or acting.get(slot) for slot, holder in enumerate(self.ring.holders))
+        self._owners = tuple(Group.of((owner,)) if owner else None for owner in owners)
+        known = {**members, **self._departed}
+        self._unseen = {id for id in self._unseen if id in known and (id not in told or told[id][0] != place)}
         if not self._unseen and self.ring.size:
             self._before = [place]
-        holders = {**members, **self._departed} if self.ring.own is not None else {}
+        self._mine = self.ring.own
+        if self.leaving and self._mine is None and self._acts is not None:
+            size, slot = self._acts
+            self._mine = (
+                slot if slot is not None and size == self.ring.size and self.ring.holders[slot] is None else None
+            )
+        holders = known if self._mine is not None else {}
         asked = [instance for id, instance in holders.items() if told.get(id) != (place, True)]
         self._not_done = tuple(Attempt(Group.of((instance,)), HELD, b"GET") for instance in asked)
 
@@ -298,7 +314,7 @@ class RingNode:
     def handed(self, entries: Iterable[Entry]) -> None:
         """The new owner has these: forget those that are unchanged, and not ours again."""
         for key, value, written_us in entries:
-            mine = not self.leaving and self._slot(key) == self.ring.own
+            mine = not self.leaving and self._slot(key) == self._mine
             if not mine and self.values.get(key) == (value, written_us):
                 del self.values[key]
 
