@@ -67,6 +67,7 @@ async def resize(rings: Rings, size: int, random: Random) -> None:
     for _ in range(size - len(present)):
         await rings.add("r", "a")
     stopping = [await begin_to_stop(rings, victim) for victim in random.sample(present, max(0, len(present) - size))]
+    await asyncio.sleep(random.choice((0.0, 0.9)))  # a slow operator: what leaves has to hold out meanwhile
     rings.configure(cluster(size, dependencies=("cass",), zones="a"))
     await asyncio.gather(*stopping)
     await rings.settle(size, others=False)

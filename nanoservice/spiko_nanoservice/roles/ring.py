@@ -80,9 +80,7 @@ class RingNode:
         self._ages: dict[str, int] = {}  # seconds since who is no member left, or spoke
         self._mine: int | None = None  # the slot that we act as the owner for
         self._acts: Place | None = None  # our last place, once we leave
-        self._leavers: set[str] = (
-            set()
-        )  # who acts as the owner until somebody else has its slot, though no table has it
+        self._leavers: set[str] = set()  # who acts as the owner till another has its slot, though no table has it
         self._unseen: set[str] = set()
         self._not_done: tuple[Attempt, ...] = ()
         self._rings: tuple[Group, ...] = ()
@@ -203,7 +201,7 @@ class RingNode:
         self.ring = before if ring == before else ring
         rings, regions = other_rings(who.space, routes.instances.values(), RING_PACKAGES)
         self._rings = tuple(map(Group.of, rings))
-        self._to_rings = tuple(Attempt(ring, REPLICATE, b"POST") for ring in self._rings)
+        self._to_rings = tuple(Attempt(other, REPLICATE, b"POST") for other in self._rings)
         self._to_regions = tuple(Attempt(Group.of(region), ENTER, b"POST") for region in regions)
         if before.place != ring.place:
             self._before.append(before.place)
@@ -280,11 +278,10 @@ class RingNode:
         if not self._unseen and self.ring.size:
             self._before = [place]
         self._mine = self.ring.own
-        if self.leaving and self._mine is None and self._acts is not None:
+        if self._mine is None and self._acts is not None:
             size, slot = self._acts
-            self._mine = (
-                slot if slot is not None and size == self.ring.size and self.ring.holders[slot] is None else None
-            )
+            vacant = slot is not None and size == self.ring.size and self.ring.holders[slot] is None
+            self._mine = slot if vacant else None
         holders = known if self._mine is not None else {}
         asked = [instance for id, instance in holders.items() if told.get(id) != (place, True)]
         self._not_done = tuple(Attempt(Group.of((instance,)), HELD, b"GET") for instance in asked)
