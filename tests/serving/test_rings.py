@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from ring_town import cluster, key_of, node, ring_town
+from ring_town import cluster, is_clean, key_of, node, ring_town
 from town import Town, ask, until
 
+from spiko_nanoservice.contract import Place, TierConfig, VersionConfig
 from spiko_nanoservice.http_server import Request, Server
 from spiko_nanoservice.pod import TierPod
 
@@ -188,3 +189,26 @@ async def test_only_nodes_of_rings_know_the_rings_paths_and_a_client_cannot_date
 
     assert ([404, 404, 404], 405) == (elsewhere, wrong)
     assert abs(written_us - time.time() * 1e6) < 60e6
+
+
+async def test_versions_are_rings_of_their_own_and_replicate_to_each_other() -> None:
+    """A canary of Cassandra has its own owners; what is written to the old version is read in the new one."""
+    places = (Place("r", "a", 2),)
+    versions = tuple(VersionConfig(name, share, places) for name, share in (("1.0.0", 90), ("1.1.0", 10)))
+    tiers = (TierConfig("cass", "priamCassandra", ("cass",), places, versions),)
+    async with ring_town() as rings:
+        t = rings.town
+        await t.add_eureka("a", replace(cluster(2, zones="a"), tiers=tiers))
+        for number, version in enumerate(("1.0.0", "1.0.0", "1.1.0", "1.1.0")):
+            await t.add(f"cass-{number}", "cass", "priamCassandra", SPIKO_VERSION=version)
+        await until(lambda: all(len(node(p).ring.members) == 1 and is_clean(p) for p in t.pods.values()))
+        old, new = ([p for p in t.pods.values() if p.settings.version == v] for v in ("1.0.0", "1.1.0"))
+
+        key = key_of(1, 2)
+        put = await ask(old[0], "PUT", f"/k/{key}", b"1")
+        await until(lambda: any(key.encode() in node(p).values for p in new))
+        got = [await ask(p, "GET", f"/k/{key}") for p in (*old, *new)]
+        holders = {p.settings.version: node(p).ring.own for p in t.pods.values() if key.encode() in node(p).values}
+
+    assert [200] * 5 == [put.status, *(reply.status for reply in got)]
+    assert {"1.0.0": 1, "1.1.0": 1} == holders
