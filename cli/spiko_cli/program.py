@@ -8,6 +8,7 @@ import sys
 import click
 
 COMMANDS = {
+    "run": "Run a file on a local cluster: traffic, a kill, a report.",
     "up": "Start a local cluster: control plane, kubelet, operator.",
     "down": "Stop the local cluster and everything it started.",
     "status": "Say what of the local cluster runs.",
