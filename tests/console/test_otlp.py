@@ -7,6 +7,7 @@ import json
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Message
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from spiko_console.errors import OtlpError
 from spiko_console.otlp import JSON, MOST_BYTES, PROTOBUF, Request, json_line, read_request, spans_of
@@ -23,7 +24,7 @@ def export() -> Request:
         trace_id=TRACE, span_id=SPAN, parent_span_id=PARENT, name="GET", kind=Message.SPAN_KIND_SERVER,
         start_time_unix_nano=1_000, end_time_unix_nano=3_500,
     )  # fmt: skip
-    span.status.code = 2
+    span.status.code = Status.STATUS_CODE_ERROR
     span.attributes.add(key="text").value.string_value = "a"
     span.attributes.add(key="number").value.int_value = 1 << 60
     span.attributes.add(key="flag").value.bool_value = True

@@ -180,14 +180,13 @@ class Session:
             marks = [options.seconds, *([options.seconds / 2] if pending else []), int(elapsed) + 1]
             await _wait(self._stop, min(mark for mark in marks if mark > elapsed) - elapsed)
             await self._tick(time.monotonic() - began)
+        seconds = time.monotonic() - began
         if self._stop.is_set():
-            self._cut_s = time.monotonic() - began
+            self._cut_s = seconds
             if pending:
                 self._notes.append("interrupted before half time: no fault was injected")
-        else:
-            await self._until_ended()
-        seconds = time.monotonic() - began
         await self._fall_silent(manifest)
+        await self._until_ended()
         return seconds
 
     async def _tick(self, elapsed_s: float) -> None:
@@ -206,11 +205,11 @@ class Session:
             self._progress.say(f"fault {fault['metadata']['name']} applied")
 
     async def _until_ended(self) -> None:
-        """Faults that are under way may end: their evidence belongs into the report."""
-        end = time.monotonic() + FAULT_S
+        """Faults that are under way may end, unless somebody is in a hurry: their evidence belongs into the report."""
+        end = time.monotonic() + (FAULT_S if self._cut_s is None else LATEST_QUIET_S)
         for fault in self._injected:
             while not _ended(body := await self._read_fault(fault)):
-                if time.monotonic() > end or self._stop.is_set():
+                if time.monotonic() > end:
                     self._notes.append(f"fault {fault['metadata']['name']} has not ended yet")
                     break
                 await asyncio.sleep(LOOK_S)
