@@ -16,6 +16,7 @@ COMMANDS = {
     "lint": "Check manifests offline: all faults at once.",
     "graph": "Nodes and edges: predicted from a file, or discovered in a cluster.",
     "top": "Rates, errors and percentiles per tier and edge, live.",
+    "completion": "Print a shell's completion script.",
 }
 
 

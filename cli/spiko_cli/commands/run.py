@@ -35,7 +35,7 @@ EXIT_INTERRUPTED = 130
 
 
 @click.command(short_help="Run a file on a local cluster and report.")
-@click.argument("file")
+@click.argument("file", type=click.Path())
 @click.option(
     "-d",
     "--duration",

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from spiko_cli.completion import architectures
 from spiko_cli.eurekas import Target, open_eurekas
 from spiko_cli.options import cluster_options
 from spiko_cli.tables import render_rows
@@ -18,7 +19,7 @@ from spiko_cli.window import Window
 
 
 @click.command(short_help="Rates, errors and percentiles, live.")
-@click.argument("name")
+@click.argument("name", shell_complete=architectures)
 @click.option(
     "-t",
     "--window",
