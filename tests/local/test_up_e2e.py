@@ -165,7 +165,7 @@ def test_an_interrupted_up_leaves_nothing(apart: Cluster, after_s: float) -> Non
     command = [sys.executable, "-m", "spiko_cli", "up", *apart.arguments]
     process = subprocess.Popen(
         command, env=apart.environ, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        preexec_fn=heed_interrupts,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509  # no other thread runs here
     )  # fmt: skip
     time.sleep(after_s)  # the moment is the test's subject
     process.send_signal(signal.SIGINT)
