@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 
 from spiko_cli.errors import ClusterError
-from spiko_local.home import find_home
+from spiko_local.home import Home, find_home
 from spiko_operator.cluster.client import Client
 from spiko_operator.errors import ClusterError as ApiError
 from spiko_operator.errors import Missing
@@ -45,11 +45,23 @@ def find_kubeconfig(environ: Mapping[str, str], given: str | None) -> str:
         ClusterError: there is none.
     """
     home = find_home(environ)
-    local = str(home.kubeconfig) if home.read_state() is not None else ""
-    for candidate in (given, environ.get("KUBECONFIG"), local, str(Path.home() / ".kube" / "config")):
-        if candidate and Path(candidate.split(os.pathsep)[0]).exists():
-            return candidate.split(os.pathsep)[0]
+    for where, named in (("--kubeconfig", given), ("KUBECONFIG", environ.get("KUBECONFIG"))):
+        if named:
+            first = named.split(os.pathsep)[0]
+            if not Path(first).exists():
+                raise ClusterError(f"{where}: {first}: no such file; {_hint(home)}")
+            return first
+    local = home.kubeconfig if home.read_state() is not None else None
+    for candidate in (local, Path.home() / ".kube" / "config"):
+        if candidate is not None and candidate.exists():
+            return str(candidate)
     raise ClusterError("no cluster: no --kubeconfig, no KUBECONFIG, no local cluster; `spiko up` starts one")
+
+
+def _hint(home: Home) -> str:
+    if home.read_state() is not None:
+        return f"the local cluster's is {home.kubeconfig}"
+    return "no local cluster is up; `spiko up` starts one"
 
 
 class Eurekas:

@@ -115,8 +115,12 @@ class Session:
             )
 
     async def _apply(self, manifest: Object) -> None:
-        body = manifest | {"metadata": manifest["metadata"] | {"namespace": self._options.namespace}}
-        await self._client.apply(body, MANAGER)
+        namespace = self._options.namespace
+        body = manifest | {"metadata": manifest["metadata"] | {"namespace": namespace}}
+        try:
+            await self._client.apply(body, MANAGER)
+        except Missing as error:
+            raise SpikoError(f"namespace {namespace} is not there; `kubectl create namespace {namespace}`") from error
 
     async def _until_settled(self) -> Mapping[str, Any]:
         """Wait until it is ready and every pod acts on its configuration; returns the status."""
