@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from spiko_console.spans import CLIENT, SERVER, Span, Trace
 
@@ -76,8 +77,7 @@ def render_trace(trace: Trace) -> str:
     labels = [f"{'  ' * line.depth}{'└ ' if line.depth else ''}{line.label}" for line in lines]
     width = max(len(label) for label in labels[:MOST_LINES])
     root = trace.root
-    target = root.attributes.get("url.path") or root.attributes.get("url.full") or ""
-    texts = [f"{root.name} {target}  {trace.took_ns / 1e6:.2f} ms  trace {trace.trace_id}".rstrip()]
+    texts = [f"{root.name} {_target(root)}  {trace.took_ns / 1e6:.2f} ms  trace {trace.trace_id}"]
     for line, label in zip(lines[:MOST_LINES], labels, strict=False):
         texts.append(
             f"{label:<{width}} {_place(line):<14.14} |{_bar(line, start, whole)}| {_times(line)}{_fault(line)}".rstrip()
@@ -87,6 +87,10 @@ def render_trace(trace: Trace) -> str:
     if not trace.whole:
         texts.append("(a span is missing: its process ended before it was sent)")
     return "\n".join(texts)
+
+
+def _target(root: Span) -> str:
+    return str(root.attributes.get("url.path") or urlsplit(str(root.attributes.get("url.full", ""))).path)
 
 
 def _callee(outer: Span, inner: Span | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from made import make_call, make_span
 
 from spiko_console.spans import CLIENT, SERVER, make_trace
@@ -18,6 +20,20 @@ def test_a_call_is_one_line_with_both_its_times() -> None:
     assert f"|{'░' * 12}{'█' * 24}{'░' * 12}|    40.00 ms, 20.00 at the callee" in web
     assert BAR == len(db.split("|")[1])
     assert "16.00 ms, 8.00 at the callee" in db
+
+
+def test_the_head_names_what_was_asked_for() -> None:
+    """The path, whether a client's span has it within the address or a server's by itself."""
+    client = make_span("t", "1", "", "www", CLIENT, 0, 1)
+    server = make_span("t", "1", "", "www", SERVER, 0, 1)
+    asked = [
+        replace(client, attributes={"url.full": "http://127.0.0.1:80/k/a"}),
+        replace(server, attributes={"url.path": "/k/a"}),
+    ]
+
+    assert ["GET /k/a  1.00 ms  trace t", "GET /k/{key} /k/a  1.00 ms  trace t"] == [
+        render_trace(make_trace([span])).splitlines()[0] for span in asked
+    ]
 
 
 def test_a_call_without_an_answer_says_why() -> None:
