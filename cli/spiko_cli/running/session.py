@@ -79,7 +79,7 @@ class Session:
         manifest = with_endpoint(wish.architecture, options.endpoint) if options.endpoint else wish.architecture
         try:
             began = time.monotonic()
-            await self._apply(manifest)
+            await self._apply(silenced(manifest))  # sources begin when somebody counts
             self._progress.say(f"{wish.name} applied")
             status = await self._until_settled()
             ready_s = time.monotonic() - began
@@ -152,13 +152,16 @@ class Session:
 
     @asynccontextmanager
     async def _collecting(self) -> AsyncIterator[None]:
-        """Add up what eurekas tell. Sources hold back until the architecture was ready, so nothing much was before."""
+        """Add up what eurekas tell, from when all of them are heard."""
         target = Target(self._wish.name, self._options.namespace, None, None, None)
         timeout = aiohttp.ClientTimeout(total=ANSWER_S)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             eurekas = Eurekas(self._client, session, target)
             await eurekas.look()
             collecting = asyncio.create_task(self._collect(eurekas))
+            end = time.monotonic() + ANSWER_S
+            while eurekas.streams < len(eurekas.pods) and time.monotonic() < end:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
             try:
                 yield
             finally:
@@ -174,9 +177,10 @@ class Session:
 
     async def _traffic(self, manifest: Object) -> float:
         """The run's seconds, a tick each; faults at half time; at the end silence. Returns how long there was traffic."""
-        options, began = self._options, time.monotonic()
-        faults = faults_of(self._wish, options.seed)
-        pending = faults
+        options = self._options
+        await self._apply(manifest)
+        began = time.monotonic()
+        pending = faults_of(self._wish, options.seed)
         while (elapsed := time.monotonic() - began) < options.seconds and not self._stop.is_set():
             if pending and elapsed >= options.seconds / 2:
                 await self._inject(pending)
@@ -184,12 +188,13 @@ class Session:
             marks = [options.seconds, *([options.seconds / 2] if pending else []), int(elapsed) + 1]
             await _wait(self._stop, min(mark for mark in marks if mark > elapsed) - elapsed)
             await self._tick(time.monotonic() - began)
-        seconds = time.monotonic() - began
         if self._stop.is_set():
-            self._cut_s = seconds
+            self._cut_s = time.monotonic() - began
             if pending:
                 self._notes.append("interrupted before half time: no fault was injected")
-        await self._fall_silent(manifest)
+        await self._apply(silenced(manifest))
+        seconds = time.monotonic() - began
+        await self._until_quiet()
         await self._until_ended()
         return seconds
 
@@ -226,9 +231,8 @@ class Session:
         except Missing:
             return fault
 
-    async def _fall_silent(self, manifest: Object) -> None:
-        """Sources stop, and what was sent is answered and counted: so callers' and callees' counts are of the same requests."""
-        await self._apply(silenced(manifest))
+    async def _until_quiet(self) -> None:
+        """What was sent is answered and counted: so callers' and callees' counts are of the same requests."""
         end = time.monotonic() + LATEST_QUIET_S
         self._heard_at = time.monotonic()
         while time.monotonic() - self._heard_at < QUIET_S:
