@@ -22,7 +22,7 @@ EXIT_SETTINGS = 78  # EX_CONFIG
 
 def run(environ: Mapping[str, str]) -> int:
     """Run one pod until it is told to stop; returns the exit code."""
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    _log_to_stdout()
     try:
         settings = read_settings(environ)
     except SettingsError as error:
@@ -30,6 +30,12 @@ def run(environ: Mapping[str, str]) -> int:
         return EXIT_SETTINGS
     _new_loop(settings)
     return 0
+
+
+def _log_to_stdout() -> None:
+    """Once: a forked pod has its parent's handler, whose stream is by then the pod's own output."""
+    if not logging.getLogger().handlers:
+        logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
 
 def _new_loop(settings: Settings) -> None:
@@ -64,5 +70,6 @@ def warm() -> None:
 
     from spiko_nanoservice.warming import exercise
 
+    _log_to_stdout()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(exercise())

@@ -22,6 +22,7 @@ from spiko_nanoservice.errors import LinkError
 PING_S = 2.0  # a eureka pings nobody who talks, so a pod that only talks asks by itself
 SILENCE_S = 3.0  # after its ping
 CONNECT_S = 2.0
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make an encoder each time
 
 
 class WebSocket:
@@ -34,7 +35,7 @@ class WebSocket:
     def send(self, message: dict[str, Any]) -> None:
         """Queue one message; a broken connection shows at the next `receive`."""
         if not self._writer.is_closing():
-            text = json.dumps(message, separators=(",", ":"))
+            text = _encode(message)
             self._writer.write(self._protocol.send(TextMessage(data=text)))
 
     async def receive(self) -> list[dict[str, Any]]:
