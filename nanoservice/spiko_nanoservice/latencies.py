@@ -53,9 +53,7 @@ def encode_counts(counts: Mapping[int, int]) -> str:
             _append(body, 2 * zeros - 1)
         _append(body, 2 * counts[bucket])
         following = bucket + 1
-    head = _INNER.pack(
-        _INNER_COOKIE, len(body), 0, HISTOGRAM_DIGITS, HISTOGRAM_LOWEST_US, HISTOGRAM_HIGHEST_US, 1.0
-    )
+    head = _INNER.pack(_INNER_COOKIE, len(body), 0, HISTOGRAM_DIGITS, HISTOGRAM_LOWEST_US, HISTOGRAM_HIGHEST_US, 1.0)
     compressor = zlib.compressobj(6, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL)
     packed = compressor.compress(head + body) + compressor.flush()
     return binascii.b2a_base64(_OUTER.pack(_OUTER_COOKIE, len(packed)) + packed, newline=False).decode()

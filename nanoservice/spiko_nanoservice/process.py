@@ -35,7 +35,9 @@ def run(environ: Mapping[str, str]) -> int:
 def _log_to_stdout() -> None:
     """Once: a forked pod has its parent's handler, whose stream is by then the pod's own output."""
     if not logging.getLogger().handlers:
-        logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+        logging.basicConfig(
+            stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+        )
 
 
 def _run_loop(settings: Settings) -> None:

@@ -43,12 +43,12 @@ def render_frame(opcode: int, payload: bytes, mask: bytes) -> bytes:
 
 
 def find_frame(data: bytearray) -> tuple[int, bool, int, int] | None:
-    """Opcode, whether it is final, and begin and end of the payload of the first frame of a server; None if it is not whole yet.
+    r"""Opcode, whether it is final, and begin and end of the payload of the first frame of a server; None if it is not whole yet.
 
     Raises:
         LinkError: it breaks the protocol, or is over 64 MB.
 
-    >>> find_frame(bytearray(b"\\x81\\x02hi"))
+    >>> find_frame(bytearray(b"\x81\x02hi"))
     (1, True, 2, 4)
     """
     if len(data) < 2:
@@ -69,9 +69,15 @@ def find_frame(data: bytearray) -> tuple[int, bool, int, int] | None:
 
 
 class WebSocket(asyncio.Protocol):
-    """One connection; made by `connect`."""
+    """One connection; made by `connect`.
 
-    def __init__(self) -> None:
+    Args:
+        ping_s: after so much silence the other side is asked.
+        silence_s: and after so much more given up.
+    """
+
+    def __init__(self, ping_s: float = PING_S, silence_s: float = SILENCE_S) -> None:
+        self._ping_s, self._silence_s = ping_s, silence_s
         self._transport: Any = None
         self._key = binascii.b2a_base64(os.urandom(16), newline=False)
         self._open = False
@@ -94,10 +100,10 @@ class WebSocket(asyncio.Protocol):
         Raises:
             LinkError: the other side has closed, is silent for 3 s after a ping, or talks nonsense.
         """
-        if not self._messages and self._error is None and not await self._hear(PING_S):
+        if not self._messages and self._error is None and not await self._hear(self._ping_s):
             self._write(PING, b"")
-            if not await self._hear(SILENCE_S):
-                raise LinkError(f"eureka does not answer a ping within {SILENCE_S:.0f} s")
+            if not await self._hear(self._silence_s):
+                raise LinkError(f"eureka does not answer a ping within {self._silence_s:.0f} s")
         messages, self._messages = self._messages, []
         if not messages and self._error is not None:
             raise self._error
@@ -122,7 +128,7 @@ class WebSocket(asyncio.Protocol):
         )
         while not self._open and self._error is None:
             await self._hear(CONNECT_S)
-        if self._error is not None:
+        if not self._open and self._error is not None:
             raise self._error
 
     # ---------------------------------------------------------------- for the loop
@@ -213,10 +219,11 @@ class WebSocket(asyncio.Protocol):
         self._heard = heard = loop.create_future()
         timer = loop.call_later(seconds, _give_up, heard)
         try:
-            return await heard
+            found: bool = await heard
         finally:
             timer.cancel()
             self._heard = None
+        return found
 
 
 def _give_up(heard: asyncio.Future[bool]) -> None:
@@ -224,7 +231,9 @@ def _give_up(heard: asyncio.Future[bool]) -> None:
         heard.set_result(False)
 
 
-async def connect(address: str, port: int, path: str) -> WebSocket:
+async def connect(
+    address: str, port: int, path: str, ping_s: float = PING_S, silence_s: float = SILENCE_S
+) -> WebSocket:
     """Open a WebSocket.
 
     Raises:
@@ -233,7 +242,8 @@ async def connect(address: str, port: int, path: str) -> WebSocket:
     """
     try:
         async with asyncio.timeout(CONNECT_S):
-            _, socket = await asyncio.get_running_loop().create_connection(WebSocket, address, port)
+            loop = asyncio.get_running_loop()
+            _, socket = await loop.create_connection(lambda: WebSocket(ping_s, silence_s), address, port)
             try:
                 await socket.shake_hands(f"{address}:{port}", path)
             except BaseException:

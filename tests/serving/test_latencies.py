@@ -90,5 +90,5 @@ def test_garbage_is_a_value_error() -> None:
     other.record_value(5)
     wrong.append(other.encode().decode())
     for text in wrong:
-        with pytest.raises(ValueError, match="histogram|bucket"):
+        with pytest.raises(ValueError, match=r"histogram|bucket"):
             decode_counts(text)

@@ -40,7 +40,7 @@ class Zygote:
         self._module.warm()
         gc.collect()
         gc.freeze()
-        self._selector = selectors.DefaultSelector()
+        self._selector = selectors.EpollSelector()
         self._lock = take_lock(f"{path}.lock")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
@@ -113,8 +113,12 @@ class Zygote:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
-        for each in (self._selector, self._listener, *self._clients):
-            os.close(each.fileno())
+        for descriptor in (
+            self._selector.fileno(),
+            self._listener.fileno(),
+            *(each.fileno() for each in self._clients),
+        ):
+            os.close(descriptor)
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         nothing = os.open(os.devnull, os.O_RDONLY)
         for target, source in ((0, nothing), (1, log), (2, log)):
