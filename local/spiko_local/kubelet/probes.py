@@ -111,7 +111,7 @@ async def try_probe(probe: Probe, address: str, container: Object, run: RunComma
 
 
 async def _http(host: str, port: int, path: str) -> bool:
-    """Over a bare socket: a stream is four times the work, and probes are most of what a kubelet does at rest."""
+    """Over a bare socket: a stream is twice the work, and probes are most of what a kubelet does at rest."""
     loop = asyncio.get_running_loop()
     question = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: kube-probe\r\nConnection: close\r\n\r\n"
     with socket.socket() as connection:
