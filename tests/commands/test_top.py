@@ -6,7 +6,7 @@ from typing import Any
 
 from spiko_cli.tables import render_rows
 from spiko_cli.window import Window
-from spiko_nanoservice.histograms import Scratch
+from spiko_nanoservice.latencies import count_values, encode_counts
 
 
 def second(ok: int, values: list[int], **errors: int) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def second(ok: int, values: list[int], **errors: int) -> dict[str, Any]:
         "ok": ok,
         "miss": 1,
         "errors": errors,
-        "response": Scratch().encode(values),
+        "response": encode_counts(count_values(values)),
     }
     return {"t": "second", "eureka": "e", "edges": [edge], "served": []}
 
