@@ -1,6 +1,6 @@
 # Every command that the project is developed with; `make help` lists them. They use the python on the PATH.
 .DEFAULT_GOAL := help
-.PHONY: help install lamp format lint types test test-all control-plane e2e-real generate picture clean
+.PHONY: help install format lint types test test-all control-plane e2e-real generate picture clean
 PYTHON ?= python
 
 help: ## this list
@@ -9,9 +9,6 @@ help: ## this list
 install: ## the package, editable, with all that tests and linters need
 	$(PYTHON) -m pip install --upgrade 'pip>=25.1'
 	$(PYTHON) -m pip install --editable '.[local,test]' --group dev
-
-lamp: ## lamp up, traffic, a kill, a report, down
-	spiko run examples/lamp.yaml
 
 format: ## rewrite the source as ruff wants it
 	$(PYTHON) -m ruff check --fix .

@@ -11,12 +11,13 @@ from spiko_cli.running.outcome import Outcome, render, to_json
 from spiko_cli.running.progress import Tick, render_tick
 from spiko_cli.sums import Sums
 from spiko_console.store import TraceStore
-from spiko_nanoservice.histograms import Scratch, add_encoded, new_histogram
+from spiko_nanoservice.histograms import add_encoded, new_histogram
+from spiko_nanoservice.latencies import count_values, encode_counts
 
 
 def second(caller: str, callee: str, ok: int, miss: int, values: list[int], **errors: int) -> dict[str, Any]:
     """One eureka's second of one edge, and of the callee as it served."""
-    encoded = Scratch().encode(values)
+    encoded = encode_counts(count_values(values))
     edge = {
         "from": [caller, "1.0.0", "r", "*"],
         "to": [callee, "1.0.0", "r", "a"],
@@ -86,7 +87,7 @@ def test_bins_hold_every_value_once() -> None:
     """From 1 us to the end of the range, each in the bin of its bounds, up to the histogram's own precision of 1 %."""
     values = [1, 2, 9, 10, 11, 99, 100, 1_000, 12_345, 999_999, 59_999_999]
     histogram = new_histogram()
-    add_encoded(histogram, Scratch().encode(values))
+    add_encoded(histogram, encode_counts(count_values(values)))
     found = bins(histogram)
 
     assert len(values) == sum(count for _, _, count in found)
@@ -99,7 +100,7 @@ def test_bins_hold_every_value_once() -> None:
 def test_a_bar_has_one_mark_per_percent() -> None:
     """As Spigo printed it."""
     histogram = new_histogram()
-    add_encoded(histogram, Scratch().encode([100] * 75 + [1_000] * 25))
+    add_encoded(histogram, encode_counts(count_values([100] * 75 + [1_000] * 25)))
     text = render_histogram("www", histogram)
 
     assert "quantiles: [{50 100} {90 " in text
