@@ -159,11 +159,37 @@ class Runtime(Model):
     tolerations: Annotated[list[Toleration] | None, Field(max_length=16)] = None
 
 
+class Monkey(Model):
+    """Ends one pod of the victim tier now and then: Delete without grace. Changing it restarts nobody."""
+
+    mode: Annotated[
+        Literal["Off", "DryRun", "Enforce"],
+        Field(description='DryRun says in events whom it would end; YAML reads a bare Off as false: write "Off"'),
+    ] = "Off"
+    mean_seconds: Annotated[
+        int, Field(ge=1, le=2_592_000, description="mean time between kills; what exceeds minSeconds is exponential")
+    ] = 300
+    min_seconds: Annotated[
+        int | None,
+        Field(ge=1, le=2_592_000, description="never sooner after the last; a tenth of meanSeconds if left out"),
+    ] = None
+    seed: Annotated[
+        int, Field(ge=0, le=2**31 - 1, description="the same seed and pods give the same victims, in the same order")
+    ] = 0
+
+
+class Chaos(Model):
+    """Faults that go on by themselves; single ones are the kind Fault."""
+
+    monkey: Monkey | None = None
+
+
 class ArchitectureSpec(Model):
     """The wish."""
 
     description: Annotated[str | None, Field(max_length=1024)] = None
     victim: Annotated[str | None, Field(max_length=38, description="the tier that chaos visits")] = None
+    chaos: Chaos | None = None
     scale: Annotated[int, Field(ge=1, le=10_000, description="percent of every count")] = 100
     topology: SpecTopology | None = None
     telemetry: Telemetry | None = None
@@ -188,6 +214,44 @@ class Summary(Model):
     pods: Annotated[str, Field(max_length=16, description="ready/desired")]
 
 
+class Condemned(Model):
+    """The pod that the monkey has chosen: written down before it is touched."""
+
+    pod: Annotated[str, Field(max_length=253)]
+    uid: Annotated[str, Field(max_length=64)]
+    tier: Annotated[str, Field(max_length=38)]
+    version: Annotated[str, Field(max_length=17)]
+    place: Annotated[str, Field(max_length=128, description="region and zone")]
+    replica_set: Annotated[str | None, Field(max_length=253)] = None
+
+
+class MonkeyKill(Model):
+    """One kill of the monkey's; durations are from the act, in milliseconds, left out if nobody lived to measure them."""
+
+    pod: Annotated[str, Field(max_length=253)]
+    uid: Annotated[str, Field(max_length=64)]
+    tier: Annotated[str, Field(max_length=38)]
+    place: Annotated[str, Field(max_length=128, description="region and zone")]
+    at: Annotated[str, Field(max_length=32)]
+    noticed_milliseconds: Annotated[int | None, Field(ge=0)] = None
+    replaced_milliseconds: Annotated[int | None, Field(ge=0)] = None
+    requests_hurt: Annotated[int | None, Field(ge=0)] = None
+
+
+class ChaosStatus(Model):
+    """What the monkey did, and what its schedule follows from: the next kill is due at `since` plus the interval of draw number `draw`."""
+
+    mode: Annotated[str | None, Field(max_length=16, description="in force")] = None
+    seed: Annotated[int | None, Field(ge=0, description="in force; another one begins with draw 0")] = None
+    draw: Annotated[int | None, Field(ge=0, description="number of the next draw since it was switched on")] = None
+    since: Annotated[str | None, Field(max_length=32, description="the last draw, or when it was switched on")] = None
+    next_at: Annotated[str | None, Field(max_length=32, description="not sooner")] = None
+    waiting: Annotated[str | None, Field(max_length=256, description="why a kill that is due does not happen")] = None
+    victim: Annotated[Condemned | None, Field(description="chosen, not yet known to be ended")] = None
+    kills: Annotated[int | None, Field(ge=0, description="in all")] = None
+    recent: Annotated[list[MonkeyKill] | None, Field(max_length=8, description="the last kills, newest first")] = None
+
+
 class ArchitectureStatus(Model):
     """What is; written on transitions only."""
 
@@ -199,4 +263,5 @@ class ArchitectureStatus(Model):
         None
     )
     not_ready: Annotated[list[NotReady] | None, Field(max_length=32)] = None
+    chaos: ChaosStatus | None = None
     conditions: Annotated[list[Condition] | None, Field(max_length=16)] = None
