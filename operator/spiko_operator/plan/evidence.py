@@ -81,7 +81,7 @@ class Evidence:
             self.noticed_ms = self._since_ms(now_s)
 
     def _since_ms(self, now_s: float) -> int:
-        return int((now_s - (self.acted_s or now_s)) * 1000)
+        return 0 if self.acted_s is None else round((now_s - self.acted_s) * 1000)
 
     def replace(self, name: str, now_s: float) -> None:
         """A pod is Ready in its stead."""
