@@ -191,16 +191,24 @@ def test_the_monkey_kills_with_evidence_until_it_is_switched_off(cluster: Cluste
     cluster.until("two kills with evidence", lambda: measured(chaos(cluster, lamp)) >= 2, 60)
     monkey(cluster, lamp, mode="Off")
     cluster.until("off", lambda: chaos(cluster, lamp).get("mode") == "Off")
-    cluster.until("the last evidence", lambda: measured(chaos(cluster, lamp)) >= chaos(cluster, lamp)["kills"] - 1)
+    cluster.until("the last evidence", lambda: has_last_evidence(chaos(cluster, lamp)))
     cluster.until_settled("lamp", lamp)
     ended, after = chaos(cluster, lamp), cluster.uids(lamp)
     time.sleep(3)
 
     assert (ended, after) == (chaos(cluster, lamp), cluster.uids(lamp))
-    assert ended["kills"] == len(ended["recent"]) == len(before.keys() - after.keys())
-    assert {kill["uid"] for kill in ended["recent"]} >= {before[name] for name in before.keys() - after.keys()}
+    uids = {kill["uid"] for kill in ended["recent"]}
+    assert ended["kills"] == len(ended["recent"]) == len(uids)
+    assert not uids & set(after.values())
+    assert set(before.values()) - set(after.values()) <= uids
     assert {"webserver"} == {kill["tier"] for kill in ended["recent"]}
     assert len(after) == 23 + 3
+
+
+def has_last_evidence(found: Object) -> bool:
+    """Whether nothing more is to come of the kills: of one of them it may have been lost with the operator."""
+    assert measured(found) >= found["kills"] - 2, found
+    return "replacedMilliseconds" in found["recent"][0]
 
 
 def measured(found: Object) -> int:

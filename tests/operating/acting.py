@@ -255,7 +255,15 @@ class FakeApi:
         settings = Settings("image", "direct", None, 60.0)
         tracer = NoOpTracerProvider().get_tracer("test")
         reach = Reacher("direct", "")
+        if self.connected:
+            cache.put("Pod", _eureka())
         return Context(settings, client, cache, Executor(client, cache), links, reach, tracer, late_reports_s=0.0)
+
+
+def _eureka() -> Object:
+    """The one eureka's pod, which the cache has besides."""
+    metadata = {"name": "shop-eureka", "namespace": NAMESPACE, "uid": "e", "labels": {"spiko.dev/architecture": SHOP}}
+    return {"metadata": metadata, "status": {"podIP": "127.0.0.1"}}
 
 
 class _Links:

@@ -79,6 +79,7 @@ def test_nothing_is_awaited_that_cannot_come() -> None:
     """A pod that nobody calls is noticed by nobody; nothing stands in for a lone one; in the end nothing is awaited at all."""
     called, uncalled, lone = evidence(), evidence(), evidence(replica_set=None)
     called.hear(holders("a", 1), 0.0)
+    uncalled.hear(holders("a", 0), 0.0)
     for one in (called, uncalled, lone):
         one.act(100.0)
     assert [False, False, True] == [one.complete(100.1) for one in (called, uncalled, lone)]
@@ -90,6 +91,7 @@ def test_nothing_is_awaited_that_cannot_come() -> None:
     assert [False, True] == [one.found for one in (called, uncalled)]
     late = evidence()
     late.act(0.0)
+    assert late.callers is None  # no eureka said anything
     assert [False, True] == [late.complete(s) for s in (LONGEST_S - 1, LONGEST_S + 1)]
 
 

@@ -15,13 +15,14 @@ from typing import Any
 from spiko_operator.api.fault import Method, Victim
 from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError
+from spiko_operator.handlers.architecture import eureka_urls
 from spiko_operator.links import Key
 from spiko_operator.plan import names
 from spiko_operator.plan.evidence import Evidence, find_replacements
 
 Object = dict[str, Any]
 LOOK_S, SELDOM_S = 0.1, 0.5
-HEARING_S = 1.0
+HEARING_S = 2.0
 
 
 class Gathering:
@@ -55,7 +56,7 @@ class Gathering:
                 self._context.links.unfollow(self._key, one.victim.uid)
 
     async def begin(self) -> None:
-        """See what is there before the act, and wait a second at most until every connected eureka has said who knows the victims.
+        """See what is there before the act, and wait two seconds at most until every eureka has said who knows the victims.
 
         Raises:
             ClusterError: the API server does not say; nobody has been touched.
@@ -67,8 +68,9 @@ class Gathering:
             await asyncio.sleep(0.005)
 
     def _has_heard_all(self) -> bool:
-        connected = self._context.links.connected(self._key)
-        return all(sum(count is not None for count in one.holders.values()) >= connected for one in self.evidence)
+        """An operator that has just begun is not connected to all of them yet."""
+        there = len(eureka_urls(self._context, *self._key))
+        return all(sum(count is not None for count in one.holders.values()) >= there for one in self.evidence)
 
     async def wait(self) -> None:
         """Look, if somebody's replacement is awaited, and wait a moment; a longer one when the last act is long ago."""

@@ -64,7 +64,8 @@ class Evidence:
         """It is touched now; what is heard from here on is of the act."""
         if self.acted_s is None:
             self.acted_s = now_s
-            self.callers = sum(count or 0 for count in self.holders.values())
+            heard = [count for count in self.holders.values() if count is not None]
+            self.callers = sum(heard) if heard else None  # from no eureka: not known, which is not nobody
 
     def undo(self) -> None:
         """It was not touched after all."""
@@ -103,7 +104,7 @@ class Evidence:
         """Whether all that is to be known is known, be it by an operator before."""
         if self.acted_s is None:
             return self.victim.replaced_milliseconds is not None
-        return self.replaced_ms is not None and (self.noticed_ms is not None or not self.callers)
+        return self.replaced_ms is not None and (self.noticed_ms is not None or self.callers == 0)
 
     def judge(self, state: State, message: str = "", killed_at: str | None = None) -> None:
         """What the victim's state is from now on; a refusal that was overcome is forgotten."""
