@@ -131,6 +131,18 @@ def test_evictions_go_one_by_one(cluster: Cluster, lamp: str) -> None:
     assert least >= 17
 
 
+def test_the_examples_are_carried_out(cluster: Cluster, lamp: str) -> None:
+    """Half a zone by eviction, then a crash of two: the files as we ship them."""
+    for name, victims in (("kill-half-a-zone", 3), ("crash-webservers", 2)):
+        cluster.kubectl("apply", "-n", lamp, "-f", str(ROOT / "examples" / f"{name}.yaml"))
+        cluster.until_true(name, "Ended", lamp, kind="fault", seconds=60)
+        status = cluster.get("fault", name, lamp)["status"]
+        cluster.until_settled("lamp", lamp)
+
+        assert ["Killed"] * victims == [victim["state"] for victim in status["victims"]]
+        assert victims != 3 or {"us-east-1/us-east-1b"} == {victim["place"] for victim in status["victims"]}
+
+
 def is_ready(pod: Object) -> bool:
     """Ready and not leaving."""
     conditions = {c["type"]: c["status"] for c in pod["status"].get("conditions") or ()}
@@ -182,6 +194,8 @@ def chaos(cluster: Cluster, namespace: str) -> Object:
 def test_the_monkey_kills_with_evidence_until_it_is_switched_off(cluster: Cluster, lamp: str) -> None:
     """Given a mean of two seconds, then at least two go, counted and measured, over an operator's death; switched off, nobody goes, and no setting restarts a pod."""
     before = cluster.uids(lamp)
+    cluster.kubectl("apply", "-n", lamp, "-f", str(ROOT / "examples" / "lamp-monkey.yaml"))
+    cluster.until("it is on", lambda: chaos(cluster, lamp).get("nextAt"))
     monkey(cluster, lamp, mode="Off", meanSeconds=2, minSeconds=1)
     cluster.until_settled("lamp", lamp)
     assert before == cluster.uids(lamp)

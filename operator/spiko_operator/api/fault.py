@@ -55,7 +55,9 @@ class Kill(Model):
 class FaultSpec(Model):
     """The wish."""
 
-    architecture: Annotated[str, Field(min_length=1, max_length=MAX_ARCHITECTURE_NAME)]
+    architecture: Annotated[
+        str, Field(min_length=1, max_length=MAX_ARCHITECTURE_NAME, description="whose pods; in the Fault's namespace")
+    ]
     mode: Annotated[
         Literal["Enforce", "DryRun"],
         Field(description="DryRun writes down whom it would take and touches nobody"),
@@ -75,20 +77,28 @@ class FaultSpec(Model):
 class Victim(Model):
     """One pod: written down before it is touched, then what came of it. Durations are from the act, in milliseconds."""
 
-    pod: Annotated[str, Field(max_length=253)]
-    uid: Annotated[str, Field(max_length=64)]
-    tier: Annotated[str, Field(max_length=38)]
-    version: Annotated[str, Field(max_length=17)]
+    pod: Annotated[str, Field(max_length=253, description="its name")]
+    uid: Annotated[str, Field(max_length=64, description="a pod of the same name with another UID is another pod")]
+    tier: Annotated[str, Field(max_length=38, description="its tier")]
+    version: Annotated[str, Field(max_length=17, description="its version")]
     place: Annotated[str, Field(max_length=128, description="region and zone")]
-    replica_set: Annotated[str | None, Field(max_length=253)] = None
+    replica_set: Annotated[str | None, Field(max_length=253, description="its owner, whose next pod replaces it")] = (
+        None
+    )
     restarts: Annotated[int | None, Field(ge=0, description="of its container, before the act")] = None
     process: Annotated[int | None, Field(ge=0, description="its process, by its start, as its eureka knows it")] = None
-    state: State
+    state: Annotated[
+        State,
+        Field(
+            description="Planned: not touched yet; Refused: by a budget; Gone: before it was touched; Unreachable: by a Crash; "
+            "Expired: the deadline passed first"
+        ),
+    ]
     message: Annotated[str | None, Field(max_length=256, description="why it was not killed")] = None
     refused_by: Annotated[
         str | None, Field(max_length=253, description="the budget that refused its eviction, or in a DryRun would")
     ] = None
-    killed_at: Annotated[str | None, Field(max_length=32)] = None
+    killed_at: Annotated[str | None, Field(max_length=32, description="when the act was carried out")] = None
     callers: Annotated[Milliseconds | None, Field(description="callers that knew it")] = None
     noticed_milliseconds: Annotated[
         Milliseconds | None, Field(description="until the last caller acknowledged a table without it")
@@ -97,14 +107,16 @@ class Victim(Model):
         Milliseconds | None,
         Field(description="until the next pod of its ReplicaSet was Ready; after a Crash, the same pod again"),
     ] = None
-    replaced_by: Annotated[str | None, Field(max_length=253)] = None
+    replaced_by: Annotated[str | None, Field(max_length=253, description="the pod that is Ready in its stead")] = None
     requests_hurt: Annotated[Milliseconds | None, Field(description="calls to it that failed")] = None
 
 
 class FaultStatus(Model):
     """What is."""
 
-    observed_generation: Annotated[int | None, Field(ge=0)] = None
-    summary: Annotated[str | None, Field(max_length=256)] = None
-    victims: Annotated[list[Victim] | None, Field(max_length=MOST_VICTIMS)] = None
-    conditions: Annotated[list[Condition] | None, Field(max_length=16)] = None
+    observed_generation: Annotated[int | None, Field(ge=0, description="of the spec that the status is about")] = None
+    summary: Annotated[str | None, Field(max_length=256, description="one line: what came of it")] = None
+    victims: Annotated[
+        list[Victim] | None, Field(max_length=MOST_VICTIMS, description="all are here before the first is touched")
+    ] = None
+    conditions: Annotated[list[Condition] | None, Field(max_length=16, description="Accepted, Injected, Ended")] = None
