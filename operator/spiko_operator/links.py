@@ -42,7 +42,7 @@ class _Group:
 
     configuration: Configuration | None = None
     links: dict[str, EurekaLink] = field(default_factory=dict)
-    followed: dict[str, Listener] = field(default_factory=dict)
+    followed: dict[str, list[Listener]] = field(default_factory=dict)  # by the UID of the pod followed
 
 
 class Links:
@@ -96,16 +96,20 @@ class Links:
     def follow(self, key: Key, pod_uid: str, listener: Listener) -> None:
         """Hear of one pod's holders and of calls to it that failed; messages carry `eureka` besides.
 
-        Of a eureka whose connection breaks `lost` is heard, of one that is no more `gone`.
+        Of a eureka whose connection breaks `lost` is heard, of one that is no more `gone`. Several may follow one pod.
         """
         group = self._groups.setdefault(key, _Group())
-        group.followed[pod_uid] = listener
+        group.followed.setdefault(pod_uid, []).append(listener)
         self._send_all(group, json.dumps({"t": "follow", "id": pod_uid}))
 
-    def unfollow(self, key: Key, pod_uid: str) -> None:
+    def unfollow(self, key: Key, pod_uid: str, listener: Listener) -> None:
         """Hear no more of it."""
         group = self._groups.get(key)
-        if group is not None and group.followed.pop(pod_uid, None) is not None:
+        if group is None or listener not in group.followed.get(pod_uid, ()):
+            return
+        group.followed[pod_uid].remove(listener)
+        if not group.followed[pod_uid]:
+            del group.followed[pod_uid]
             self._send_all(group, json.dumps({"t": "unfollow", "id": pod_uid}))
 
     def crash(self, key: Key, pod_uid: str, process: int) -> None:
@@ -172,16 +176,16 @@ class Links:
                         link.acknowledged = word
                         self._changed(key)
             case "holders" | "hurt" | "crashed":
-                listener = group.followed.get(str(message["id"]))
-                if listener is not None:
+                for listener in group.followed.get(str(message["id"]), ()):
                     listener(message | {"eureka": link.url})
             case "refused":
                 log.error("eureka %s refuses the configuration: %s", link.url, message.get("message"))
 
 
 def _tell_all(group: _Group, message: dict[str, Any]) -> None:
-    for listener in group.followed.values():
-        listener(message)
+    for listeners in group.followed.values():
+        for listener in listeners:
+            listener(message)
 
 
 async def _pump(socket: Any, outbox: asyncio.Queue[str]) -> None:

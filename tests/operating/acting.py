@@ -219,7 +219,7 @@ class FakeApi:
         process = None if uid in self.deaf else self.processes.get(uid)
         self._tell(uid, {"t": "holders", "holders": 2, "process": process})
 
-    def unfollow(self, key: tuple[str, str], uid: str) -> None:
+    def unfollow(self, key: tuple[str, str], uid: str, listener: Callable[[Object], None]) -> None:
         """No more."""
         self.listeners.pop(uid, None)
 

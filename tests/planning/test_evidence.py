@@ -130,10 +130,11 @@ def test_each_victim_gets_a_replacement_of_its_own() -> None:
     [
         (pod("p"), False, False),
         (pod("p", state="terminated"), True, False),
+        (pod("p", state="waiting"), True, False),
         (pod("p", restarts=1, ready=False), True, False),
         (pod("p", restarts=1), True, True),
     ],
-    ids=["goes on", "ended", "started again", "Ready again"],
+    ids=["goes on", "ended", "waiting to be started", "started again", "Ready again"],
 )
 def test_after_a_crash_the_same_pod_stands_in(after: Object, ended: bool, replaced: bool) -> None:
     """Ready with a higher restart count than was written down."""

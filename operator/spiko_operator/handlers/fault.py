@@ -13,10 +13,9 @@ from typing import Any
 
 from spiko_operator.api.fault import FaultSpec, Victim
 from spiko_operator.context import Context
-from spiko_operator.errors import ClusterError
 from spiko_operator.handlers.architecture import now_text
 from spiko_operator.handlers.ending import Ending
-from spiko_operator.handlers.gathering import Gathering
+from spiko_operator.handlers.gathering import Gathering, surely
 from spiko_operator.links import Key
 from spiko_operator.plan import names
 from spiko_operator.plan.evidence import Evidence
@@ -38,7 +37,6 @@ from spiko_operator.plan.kill import NoVictim, choose_victims, refusing_budgets,
 from spiko_operator.plan.status import Observation
 
 Object = dict[str, Any]
-AWAY_S = 0.5  # between tries to write what was done while the API server is away
 
 
 async def inject(context: Context, key: Key) -> float | None:
@@ -142,14 +140,8 @@ def _ended(reason: str, message: str) -> Observation:
 
 
 async def _write_surely(context: Context, fault: Object, observed: list[Observation], victims: list[Victim]) -> None:
-    """What was done must be written, and the evidence with it: nothing else is done until the API server takes it."""
-    while True:
-        try:
-            await _write(context, fault, observed, victims)
-        except ClusterError:
-            await asyncio.sleep(AWAY_S)
-        else:
-            return
+    """What was done must be written: nobody else is touched before that."""
+    await surely(lambda: _write(context, fault, observed, victims))
 
 
 async def _write(context: Context, fault: Object, observed: list[Observation], victims: list[Victim]) -> None:

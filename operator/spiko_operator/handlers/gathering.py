@@ -7,8 +7,9 @@ costs no evidence, it is asked again.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +24,8 @@ from spiko_operator.plan.evidence import Evidence, find_replacements
 Object = dict[str, Any]
 LOOK_S, SELDOM_S = 0.1, 0.5
 HEARING_S = 2.0
+AWAY_S, MOST_AWAY_S = 0.5, 15.0
+log = logging.getLogger("spiko.operator")
 
 
 class Gathering:
@@ -47,13 +50,14 @@ class Gathering:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Hear what eurekas tell of the victims, as long as this is open."""
-        for one in self.evidence:
-            self._context.links.follow(self._key, one.victim.uid, _listener(one))
+        listeners = {one.victim.uid: _listener(one) for one in self.evidence}
+        for uid, listener in listeners.items():
+            self._context.links.follow(self._key, uid, listener)
         try:
             yield
         finally:
-            for one in self.evidence:
-                self._context.links.unfollow(self._key, one.victim.uid)
+            for uid, listener in listeners.items():
+                self._context.links.unfollow(self._key, uid, listener)
 
     async def begin(self) -> None:
         """See what is there before the act, and wait two seconds at most until every eureka has said who knows the victims.
@@ -100,6 +104,20 @@ class Gathering:
     def written(self) -> list[Victim]:
         """The victims with their evidence so far."""
         return [one.written() for one in self.evidence]
+
+
+async def surely(write: Callable[[], Awaitable[None]]) -> None:
+    """Write what was done, and the evidence of it, again and again until the API server takes it."""
+    pause_s = AWAY_S
+    while True:
+        try:
+            await write()
+        except ClusterError as error:
+            log.warning("what was done is not written yet: %s; again in %.1f s", error, pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(MOST_AWAY_S, pause_s * 2)
+        else:
+            return
 
 
 def _listener(one: Evidence) -> Callable[[Object], None]:

@@ -13,18 +13,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from spiko_operator.api.architecture import ArchitectureSpec, ChaosStatus, Condemned, Monkey
+from spiko_operator.api.architecture import ChaosStatus, Condemned, Monkey
 from spiko_operator.api.fault import Victim
 from spiko_operator.context import Context
-from spiko_operator.errors import ClusterError
-from spiko_operator.handlers.gathering import Gathering
+from spiko_operator.handlers.gathering import Gathering, surely
 from spiko_operator.links import Key
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Emit, SetStatus
 from spiko_operator.plan.monkey import Sight, count, desired_of, find_blocker, plan_monkey, with_evidence
 
 Object = dict[str, Any]
-AWAY_S = 0.5
 
 
 def now_text() -> str:
@@ -39,10 +37,9 @@ async def visit(context: Context, key: Key) -> float | None:
         ClusterError: the queue comes again, and the status says where it stands.
     """
     pods: list[Object] | None = None
-    while (architecture := _current(context, key)) is not None and (spec := _spec(architecture)) is not None:
+    while (architecture := _current(context, key)) is not None and (monkey := _monkey(architecture)) is not None:
         chaos = _chaos(architecture)
-        monkey = (spec.chaos and spec.chaos.monkey) or Monkey()
-        tier = chaos.victim.tier if chaos.victim is not None else spec.victim or ""
+        tier = chaos.victim.tier if chaos.victim is not None else str(architecture["spec"].get("victim", ""))
         next_ = plan_monkey(monkey, chaos, _see(context, key, architecture, tier, pods))
         if next_.look:
             selector = f"{names.ARCHITECTURE}={key[1]},{names.TIER}={tier}"
@@ -64,9 +61,11 @@ def _current(context: Context, key: Key) -> Object | None:
     return None if architecture is None or architecture["metadata"].get("deletionTimestamp") else architecture
 
 
-def _spec(architecture: Object) -> ArchitectureSpec | None:
+def _monkey(architecture: Object) -> Monkey | None:
+    """The wish; None if it does not follow the schema. A spec of a thousand services is not read for it."""
+    chaos = architecture["spec"].get("chaos") or {}
     try:
-        return ArchitectureSpec.model_validate(architecture.get("spec", {}), strict=False)
+        return Monkey.model_validate(chaos.get("monkey") or {}, strict=False)
     except ValidationError:
         return None
 
@@ -95,26 +94,24 @@ async def _end(context: Context, key: Key, condemned: Condemned) -> None:
         while not gathering.is_complete() and _current(context, key) is not None:
             await gathering.wait()
         await asyncio.sleep(context.late_reports_s)
-    while (architecture := _current(context, key)) is not None:
-        found = with_evidence(_chaos(architecture), one.written())
-        try:
-            await _write(context, architecture, found or {}, ())
-        except ClusterError:
-            await asyncio.sleep(AWAY_S)
-        else:
-            return
+    await surely(lambda: _write_evidence(context, key, one.written()))
+
+
+async def _write_evidence(context: Context, key: Key, victim: Victim) -> None:
+    architecture = _current(context, key)
+    if architecture is not None:
+        await _write(context, architecture, with_evidence(_chaos(architecture), victim) or {}, ())
 
 
 async def _count(context: Context, key: Key, condemned: Condemned) -> bool:
     """Count a kill; whether it was not counted before, and the Architecture is there."""
     architecture = _current(context, key)
-    spec = _spec(architecture) if architecture is not None else None
-    if architecture is None or spec is None:
+    monkey = _monkey(architecture) if architecture is not None else None
+    if architecture is None or monkey is None:
         return False
     chaos = _chaos(architecture)
     if chaos.victim is None or chaos.victim.uid != condemned.uid:
         return False
-    monkey = (spec.chaos and spec.chaos.monkey) or Monkey()
     written, event = count(monkey, chaos, condemned, now_text())
     await _write(context, architecture, written, (event,))
     return True

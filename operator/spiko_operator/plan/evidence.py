@@ -175,4 +175,4 @@ def has_ended(victim: Victim, pods: Sequence[Object]) -> bool:
     if pod is None or restarts_of(pod) > (victim.restarts or 0):
         return True
     states = [c.get("state") or {} for c in pod.get("status", {}).get("containerStatuses") or ()]
-    return any("terminated" in state for state in states)
+    return any("running" not in state for state in states)  # ended, or waiting to be started again
