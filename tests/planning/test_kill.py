@@ -265,6 +265,9 @@ def test_a_dry_run_ends_with_its_plan() -> None:
 
     assert [("Accepted", "True"), ("Injected", "False"), ("Ended", "True")] == [(o.type, o.status) for o in observed]
     assert isinstance(status, SetStatus)
+    told = [victim(1, "Planned", process=7), victims[1]]
+    crash = planned(spec(mode="DryRun", tier="web", method="Crash"), Chosen(tuple(told), 9), told)
+    assert crash[-1].message.endswith("; 1 could not be told: no eureka has them now")
     assert (
         status.status["summary"]
         == "dry run: Evict of 2 of 9 ready pods: p1, p2; 1 would be refused by a budget at first"

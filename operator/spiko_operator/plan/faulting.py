@@ -109,9 +109,10 @@ def planned(spec: FaultSpec, chosen: Chosen, victims: Sequence[Victim]) -> list[
     if spec.mode == "Enforce":
         return [accepted]
     refused = sum(victim.refused_by is not None for victim in victims)
-    budget = f"; {refused} would be refused by a budget at first" if refused else ""
-    text = f"dry run: {spec.kill.method} of {text}"
-    plan = _cut(text, MOST_SUMMARY - len(budget)) + budget
+    unknown = sum(victim.process is None for victim in victims) if spec.kill.method == "Crash" else 0
+    but = f"; {refused} would be refused by a budget at first" if refused else ""
+    but += f"; {unknown} could not be told: no eureka has them now" if unknown else ""
+    plan = _cut(f"dry run: {spec.kill.method} of {text}", MOST_SUMMARY - len(but)) + but
     return [accepted, Observation(INJECTED, "False", "DryRun", plan), Observation(ENDED, "True", "DryRun", plan)]
 
 
