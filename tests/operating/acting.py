@@ -54,6 +54,7 @@ class FakeApi:
         self.listeners: dict[str, Callable[[Object], None]] = {}
         self.connected = 1
         self.evictions_left = 1_000  # until the budget refuses all
+        self.forgets = ""  # a field of the status that the schema does not know
         self.deaf: set[str] = set()  # pods without a session
         self.frozen: set[str] = set()  # pods that are told and go on
         self._cut_at, self._cut_after = cut_at, cut_after
@@ -181,7 +182,7 @@ class FakeApi:
             if body is None:
                 raise Missing(name)
             self.log.append(f"status {kind}")
-            body["status"] = _merge(body.get("status", {}), status)
+            body["status"] = _merge(body.get("status", {}), {k: v for k, v in status.items() if k != self.forgets})
             body["metadata"]["resourceVersion"] = str(next(self._numbers))
             return copy.deepcopy(body)
 

@@ -113,6 +113,17 @@ async def test_off_writes_nothing_and_switching_off_ends_what_is_pending() -> No
     assert ("Off", None, None) == (chaos["mode"], chaos.get("victim"), chaos.get("kills"))
 
 
+async def test_a_status_that_does_not_stay_is_not_written_again_and_again() -> None:
+    """Given a CRD that does not know `status.chaos` yet, and so drops it, then nobody is ended, and it is tried every ten seconds."""
+    api = switched_on()
+    del api.objects["Architecture", SHOP]["status"]["chaos"]
+    api.forgets = "chaos"
+    context = api.operator()
+
+    assert [10.0] * 3 == [await visit(context, KEY) for _ in range(3)]
+    assert (["status Architecture"] * 3, []) == (api.log, api.ended())
+
+
 async def test_over_many_seeds_everybody_is_drawn() -> None:
     """One kill each of sixty seeds: every pod's turn comes."""
     runs = [switched_on(seed=seed) for seed in range(60)]

@@ -22,6 +22,7 @@ from spiko_operator.plan.evidence import Evidence
 from spiko_operator.plan.faulting import (
     ACCEPTED,
     ENDED,
+    FIRST_RETRY_S,
     conclude,
     is_ended,
     planned,
@@ -93,7 +94,8 @@ async def _choose(context: Context, fault: Object, spec: FaultSpec) -> float | N
         budgets = context.cache.of_architecture(namespace, spec.architecture, ("PodDisruptionBudget",))
         victims = with_refusals(victims, refusing_budgets(victims, list(budgets.values())))
     await _write(context, fault, planned(spec, chosen, victims), victims)
-    return 0.0
+    written = _current(context, (namespace, fault["metadata"]["name"]))
+    return 0.0 if written is not None and read_victims(written) else FIRST_RETRY_S  # it may have gone a moment ago
 
 
 def _known(one: Evidence, spec: FaultSpec) -> Victim:

@@ -23,6 +23,7 @@ from spiko_operator.plan.actions import Emit, SetStatus
 from spiko_operator.plan.monkey import Sight, count, desired_of, find_blocker, plan_monkey, with_evidence
 
 Object = dict[str, Any]
+NOT_TAKEN_S = 10.0
 
 
 def now_text() -> str:
@@ -47,6 +48,8 @@ async def visit(context: Context, key: Key) -> float | None:
             continue
         if next_.chaos is not None:
             await _write(context, architecture, next_.chaos, next_.events)
+            if not _is_written(context, key, architecture):
+                return NOT_TAKEN_S
         if next_.kill is not None:
             await _end(context, key, next_.kill)
             pods = None
@@ -115,6 +118,12 @@ async def _count(context: Context, key: Key, condemned: Condemned) -> bool:
     written, event = count(monkey, chaos, condemned, now_text())
     await _write(context, architecture, written, (event,))
     return True
+
+
+def _is_written(context: Context, key: Key, before: Object) -> bool:
+    """Whether the status is another now: not if the Architecture has just gone, or its CRD is older than `status.chaos`."""
+    after = _current(context, key)
+    return after is not None and _chaos(after) != _chaos(before)
 
 
 async def _write(context: Context, architecture: Object, chaos: Object, events: Sequence[Emit]) -> None:
