@@ -236,13 +236,22 @@ class Registry:
         """Begin to tell how many callers of ours hold a table with this pod."""
         self._watch(id)
         self._followed.add(id)
-        return [Inform({"t": m.HOLDERS, "id": id, "holders": len(self._watched[id])})]
+        number = self._own.get(id)
+        process = None if number is None else self.sessions[number].hello.registration[0]
+        return [Inform({"t": m.HOLDERS, "id": id, "holders": len(self._watched[id]), "process": process})]
 
     def unfollow(self, id: str) -> list[Effect]:
         """Stop it."""
         self._followed.discard(id)
         self._unwatch(id)
         return []
+
+    def crash(self, id: str, process: int) -> list[Effect]:
+        """Have a pod end at once, if its session here is of the process that began then: told twice, no process ends for the other's word."""
+        number = self._own.get(id)
+        sent = number is not None and self.sessions[number].hello.registration[0] == process
+        told: list[Effect] = [Send(number, {"t": m.CRASH})] if sent and number is not None else []
+        return [*told, Inform({"t": m.CRASHED, "id": id, "sent": sent})]
 
     # ---------------------------------------------------------------- questions
 

@@ -4,7 +4,7 @@
 |---|---|---|
 | /register | pods | sessions |
 | /peer | other eurekas | their entries |
-| /control | operator, command line | configurations in; programmed, holders, hurt out; seconds with `?seconds=1` |
+| /control | operator, command line | configurations and crashes in; programmed, holders, hurt out; seconds with `?seconds=1` |
 | /edges, /totals | anybody | discovered nodes and edges; counts and histograms since this eureka began |
 | /healthz, /readyz | kubelet | |
 | /metrics | Prometheus | added by `pod.py`, which knows whose they are |
@@ -236,6 +236,8 @@ class Eureka:
                 self.carry_out(self.registry.follow(str(message["id"])))
             case m.UNFOLLOW:
                 self.carry_out(self.registry.unfollow(str(message["id"])))
+            case m.CRASH:
+                self.carry_out(self.registry.crash(str(message["id"]), int(message["process"])))
             case other:
                 raise ContractError(f"t: {other!r} is no message from an operator")
 
