@@ -1,6 +1,6 @@
 # Every command that the project is developed with; `make help` lists them. They use the python on the PATH.
 .DEFAULT_GOAL := help
-.PHONY: help install lamp format lint types test control-plane e2e generate wheel clean
+.PHONY: help install format lint types test test-all control-plane e2e-real generate picture clean
 PYTHON ?= python
 
 help: ## this list
@@ -8,10 +8,7 @@ help: ## this list
 
 install: ## the package, editable, with all that tests and linters need
 	$(PYTHON) -m pip install --upgrade 'pip>=25.1'
-	$(PYTHON) -m pip install --editable '.[local]' --group dev
-
-lamp: ## lamp up on a real control plane, traffic, a kill, a report
-	examples/try-lamp.sh
+	$(PYTHON) -m pip install --editable '.[local,test]' --group dev
 
 format: ## rewrite the source as ruff wants it
 	$(PYTHON) -m ruff check --fix .
@@ -28,18 +25,21 @@ types: ## mypy, strict
 test: ## all tests that need no cluster
 	$(PYTHON) -m pytest
 
-control-plane: ## build the real control plane for e2e, with Go (minutes, then cached)
-	$(PYTHON) tests/cluster/build.py
+test-all: ## these, and the end-to-end tests on our own API server
+	$(PYTHON) -m pytest --all
 
-e2e: ## the tests that need the real control plane
-	$(PYTHON) -m pytest -m e2e
+control-plane: ## build the real control plane and its measuring tools, with Go (minutes, then cached)
+	$(PYTHON) tests/cluster/build.py etcd kubernetes otelcol load jaeger
+
+e2e-real: ## the end-to-end tests on the real control plane, and ours compared with it
+	SPIKO_TEST_CONTROL_PLANE=real $(PYTHON) -m pytest -m "e2e or differential"
 
 generate: ## crds and docs/reference from the models
 	$(PYTHON) -m spiko_operator.api.schema crds/
 	$(PYTHON) -m spiko_cli.reference docs/reference
 
-wheel: ## dist/*.whl
-	$(PYTHON) -m pip wheel --no-deps --wheel-dir dist .
+picture: ## docs/pictures/run.svg, from a real run
+	spiko run examples/lamp.yaml | $(PYTHON) docs/pictures/make.py 'spiko run examples/lamp.yaml' docs/pictures/run.svg
 
 clean: ## remove caches and build results
 	rm -rf dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,4 +1,4 @@
-"""Shared by all tests: end-to-end and differential tests run when asked for with `-m`; helper modules beside tests can be imported."""
+"""Shared by all tests: end-to-end tests run with `--all` or `-m e2e`, differential ones with `-m`; helper modules beside tests can be imported."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 
-for folder in ("cluster", "serving", "registry", "operating", "e2e", "differential"):
+for folder in ("cluster", "serving", "registry", "operating", "e2e", "differential", "console"):
     sys.path.insert(0, str(Path(__file__).parent / folder))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--all` is what the README's command asks for."""
+    parser.addoption("--all", action="store_true", help="end-to-end tests as well, on our own API server")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect what needs a cluster, or both API servers, unless its mark was asked for."""
-    asked = config.getoption("-m") or ""
+    asked = (config.getoption("-m") or "") + (" e2e" if config.getoption("--all") else "")
     dear = [mark for mark in ("e2e", "differential") if mark not in asked]
     if os.environ.get("SPIKO_TEST_CONTROL_PLANE") != "real":
         dear.append("real")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -14,7 +15,7 @@ from typing import Any
 import aiohttp
 
 from spiko_cli.errors import ClusterError
-from spiko_local.home import find_home
+from spiko_local.home import Home, find_home
 from spiko_operator.cluster.client import Client
 from spiko_operator.errors import ClusterError as ApiError
 from spiko_operator.errors import Missing
@@ -23,6 +24,7 @@ from spiko_operator.reach import Reacher
 from spiko_operator.settings import Reach
 
 ANSWER_S = 5.0
+LOOK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,23 +45,46 @@ def find_kubeconfig(environ: Mapping[str, str], given: str | None) -> str:
         ClusterError: there is none.
     """
     home = find_home(environ)
-    local = str(home.kubeconfig) if home.read_state() is not None else ""
-    for candidate in (given, environ.get("KUBECONFIG"), local, str(Path.home() / ".kube" / "config")):
-        if candidate and Path(candidate.split(os.pathsep)[0]).exists():
-            return candidate.split(os.pathsep)[0]
-    raise ClusterError(
-        "no cluster: no --kubeconfig, no KUBECONFIG, no local cluster; `spiko up --control-plane DIR` starts one"
-    )
+    for where, named in (("--kubeconfig", given), ("KUBECONFIG", environ.get("KUBECONFIG"))):
+        if named:
+            first = named.split(os.pathsep)[0]
+            if not Path(first).exists():
+                raise ClusterError(f"{where}: {first}: no such file; {_hint(home)}")
+            return first
+    local = home.kubeconfig if home.read_state() is not None else None
+    for candidate in (local, Path.home() / ".kube" / "config"):
+        if candidate is not None and candidate.exists():
+            return str(candidate)
+    raise ClusterError("no cluster: no --kubeconfig, no KUBECONFIG, no local cluster; `spiko up` starts one")
+
+
+def _hint(home: Home) -> str:
+    if home.read_state() is not None:
+        return f"the local cluster's is {home.kubeconfig}"
+    return "no local cluster is up; `spiko up` starts one"
 
 
 class Eurekas:
-    """The registry pods of one architecture, and questions to them."""
+    """The registry pods of one architecture, and questions to them.
 
-    def __init__(
-        self, client: Client, session: aiohttp.ClientSession, target: Target, pods: list[dict[str, Any]]
-    ) -> None:
+    Args:
+        client: of the API server.
+        session: for the eurekas themselves.
+        target: whose.
+    """
+
+    def __init__(self, client: Client, session: aiohttp.ClientSession, target: Target) -> None:
         self._client, self._session, self._target = client, session, target
-        self.pods = pods
+        self.pods: list[dict[str, Any]] = []
+        self.streams = 0  # open ones
+
+    async def look(self) -> None:
+        """List the pods anew. Raises the operator's ClusterError."""
+        labels = f"{names.ARCHITECTURE}={self._target.name},{names.TIER}={names.EUREKA}"
+        found = await self._client.list("Pod", self._target.namespace, labels)
+        self.pods = [
+            pod for pod in found if pod.get("status", {}).get("podIP") and not pod["metadata"].get("deletionTimestamp")
+        ]
 
     async def ask(self, path: str) -> list[dict[str, Any]]:
         """One question to every eureka.
@@ -85,15 +110,29 @@ class Eurekas:
             ) from error
 
     async def seconds(self) -> AsyncIterator[dict[str, Any]]:
-        """The one-second streams of all eurekas, as they come; a eureka that ends is passed over."""
+        """The one-second streams of all eurekas, as they come; one that ends is looked for again."""
         queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        tasks = [asyncio.create_task(self._stream(pod, queue)) for pod in self.pods]
+        following = asyncio.create_task(self._follow(queue))
         try:
             while True:
                 yield await queue.get()
         finally:
-            for task in tasks:
-                task.cancel()
+            following.cancel()
+
+    async def _follow(self, queue: asyncio.Queue[dict[str, Any]]) -> None:
+        streams: dict[str, asyncio.Task[None]] = {}
+        try:
+            while True:
+                for pod in self.pods:
+                    uid = pod["metadata"]["uid"]
+                    if uid not in streams or streams[uid].done():
+                        streams[uid] = asyncio.create_task(self._stream(pod, queue))
+                await asyncio.sleep(LOOK_S)
+                with contextlib.suppress(ApiError):  # the API server is away: the eurekas that are known go on
+                    await self.look()
+        finally:
+            for stream in streams.values():
+                stream.cancel()
 
     async def _stream(self, pod: dict[str, Any], queue: asyncio.Queue[dict[str, Any]]) -> None:
         name, address = pod["metadata"]["name"], pod["status"]["podIP"]
@@ -102,12 +141,16 @@ class Eurekas:
         url = reacher.url(self._target.namespace, name, address, "/control?seconds=1", web_socket=True)
         try:
             async with self._session.ws_connect(url, heartbeat=10.0, max_msg_size=0) as socket:
-                async for frame in socket:
-                    if frame.type == aiohttp.WSMsgType.TEXT:
-                        message = json.loads(frame.data)
-                        if message["t"] == "second":
-                            queue.put_nowait(message)
-        except (aiohttp.ClientError, OSError, ValueError):
+                self.streams += 1
+                try:
+                    async for frame in socket:
+                        if frame.type == aiohttp.WSMsgType.TEXT:
+                            message = json.loads(frame.data)
+                            if message["t"] == "second":
+                                queue.put_nowait(message)
+                finally:
+                    self.streams -= 1
+        except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError):
             return
 
     def _way(self, address: str) -> Reach:
@@ -130,13 +173,13 @@ async def open_eurekas(target: Target) -> AsyncIterator[tuple[dict[str, Any], Eu
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as session:
             architecture = await _read(client, target)
-            labels = f"{names.ARCHITECTURE}={target.name},{names.TIER}={names.EUREKA}"
-            pods = [p for p in await client.list("Pod", target.namespace, labels) if p.get("status", {}).get("podIP")]
-            if not pods:
+            eurekas = Eurekas(client, session, target)
+            await eurekas.look()
+            if not eurekas.pods:
                 raise ClusterError(
                     f"architecture {target.name} has no running eureka; `kubectl describe arch {target.name}` says why"
                 )
-            yield architecture, Eurekas(client, session, target, pods)
+            yield architecture, eurekas
     except ApiError as error:
         raise ClusterError(str(error)) from error
     finally:

@@ -8,12 +8,15 @@ import sys
 import click
 
 COMMANDS = {
+    "run": "Run a file on a local cluster: traffic, a kill, a report.",
     "up": "Start a local cluster: control plane, kubelet, operator.",
     "down": "Stop the local cluster and everything it started.",
     "status": "Say what of the local cluster runs.",
+    "node": "Cut a node's power on the local cluster, and give it back.",
     "lint": "Check manifests offline: all faults at once.",
     "graph": "Nodes and edges: predicted from a file, or discovered in a cluster.",
     "top": "Rates, errors and percentiles per tier and edge, live.",
+    "completion": "Print a shell's completion script.",
 }
 
 

@@ -28,6 +28,7 @@ from spiko_local.nodes import Node, read_nodes
 from spiko_local.parts import BINARIES, KUBELET_PORT, Ports, kubeconfig_document
 from spiko_local.pki import make_pki
 from spiko_local.ports import check_addresses, find_ports
+from spiko_local.power import read_power
 from spiko_local.processes import read_memory
 
 BUILT_IN_NODES = Path(__file__).with_name("kind-config.yaml")
@@ -111,7 +112,11 @@ def status(home: Home) -> dict[str, Any]:
     for part in state["parts"]:
         part["healthy"] = bool(part["pid"]) and healthy.get(part["name"], False)
         part["memoryBytes"] = read_memory(part["pid"]) if part["pid"] else 0
-    return state | {"kubeconfig": str(home.kubeconfig), "nodes": nodes}
+    off = read_power(home).off
+    return state | {
+        "kubeconfig": str(home.kubeconfig),
+        "nodes": [node | {"on": node["name"] not in off} for node in nodes],
+    }
 
 
 async def _ask(home: Home, urls: dict[str, str]) -> tuple[dict[str, bool], list[dict[str, Any]]]:

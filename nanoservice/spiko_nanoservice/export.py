@@ -40,6 +40,7 @@ class Exporter:
         self._path = b""
         self._pool: Pool | None = None
         self._pause_s = 0.0
+        self._some = asyncio.Event()
         self._full = asyncio.Event()
         self.dropped = 0
 
@@ -63,6 +64,7 @@ class Exporter:
             self.dropped += 1
             return
         self._queue.append(span)
+        self._some.set()
         if len(self._queue) >= BATCH:
             self._full.set()
 
@@ -74,14 +76,17 @@ class Exporter:
     async def run(self) -> None:
         """Send until cancelled."""
         while True:
+            await self._some.wait()  # a pod without spans is never woken
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(EVERY_S):
                     await self._full.wait()
+            self._some.clear()
             self._full.clear()
             while self._queue and self._endpoint:
                 if not await self.send_batch():
                     self._pause_s = min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, self._pause_s * 2))
                     await asyncio.sleep(self._pause_s)
+                    self._some.set()
                     break
                 self._pause_s = 0.0
 

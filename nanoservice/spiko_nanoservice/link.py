@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -33,6 +34,7 @@ from spiko_nanoservice.websocket import WebSocket, connect
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.03, 1.0
 HOME_EVERY_S = 1.0
+KILLED = 137  # what a container that was ended by SIGKILL says: 128 + 9
 log = logging.getLogger("spiko.link")
 
 
@@ -195,6 +197,9 @@ class RegionLink:
                 self._membership.on_slot(decode(Instance, before) if before else None)
             case m.LEFT:
                 self._membership.left.set()
+            case m.CRASH:
+                log.warning("ends at once, as by kill -9: a Fault wants it")
+                os._exit(KILLED)
 
     def _configure(self, document: dict[str, Any]) -> None:
         config = decode(PodConfig, document)

@@ -133,9 +133,13 @@ class TierPod:
     async def _report_every_second(self) -> None:
         while True:
             await asyncio.sleep(1.0)
-            self.tier.tracer.set_clock()
-            self.tier.tidy()
-            self._report()
+            self.end_second()
+
+    def end_second(self) -> None:
+        """What is done once a second: clock, idle connections, report."""
+        self.tier.tracer.set_clock()
+        self.tier.tidy()
+        self._report()
 
     def _report(self) -> None:
         home = self._links[self.settings.eureka_region]

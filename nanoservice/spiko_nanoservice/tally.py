@@ -7,13 +7,10 @@ from typing import Any
 
 from spiko_nanoservice.contract import Instance
 from spiko_nanoservice.cumulative import Cumulative
-from spiko_nanoservice.histograms import Scratch
+from spiko_nanoservice.latencies import count_values, encode_counts
 
 Callee = tuple[str, str, str, str]
 MOST_VALUES = 1_000_000  # latencies kept while no eureka takes reports; counts go on beyond it
-
-
-_scratch = Scratch()  # made at import: a forked pod shares its pages until it reports (0.4 MB)
 
 
 class Edge:
@@ -48,12 +45,12 @@ class Edge:
                 self.service.append(service_us)
                 self.network.append(max(0, response_us - service_us))
 
-    def rendered(self, scratch: Scratch) -> dict[str, Any]:
+    def rendered(self) -> dict[str, Any]:
         """Plain values for the report."""
         found: dict[str, Any] = {"ok": self.ok, "miss": self.miss, "errors": self.errors}
         for name, values in (("response", self.response), ("service", self.service), ("network", self.network)):
             if values:
-                found[name] = scratch.encode(values)
+                found[name] = encode_counts(count_values(values))
         return found
 
 
@@ -64,7 +61,6 @@ class Tally:
         self._edges: dict[Callee, Edge] = {}
         self._served = Edge()
         self._hurt: dict[str, dict[str, int]] = {}
-        self._scratch = _scratch
         self._edge_sums: dict[Callee, Cumulative] = {}
         self._served_sum = Cumulative()
         self.dropped_spans = 0  # as reported
@@ -102,8 +98,8 @@ class Tally:
             total.time(interval)
             total.count(interval)
         return {
-            "edges": [{"to": list(callee), **edge.rendered(self._scratch)} for callee, edge in edges.items()],
-            "served": None if idle else served.rendered(self._scratch),
+            "edges": [{"to": list(callee), **edge.rendered()} for callee, edge in edges.items()],
+            "served": None if idle else served.rendered(),
             "hurt": hurt,
             "dropped_spans": dropped_spans,
         }

@@ -40,18 +40,22 @@ async def exercise() -> None:
         async with asyncio.timeout(10.0):
             while not (front.tier.routes.has_route and store.tier.ready):  # noqa: ASYNC110  # nobody else waits for this
                 await asyncio.sleep(0.005)
-            await _request(address, front.port)
+            await _request(address, front, store)
     finally:
         stop.set()
         await asyncio.gather(*running)
 
 
-async def _request(address: str, port: int) -> None:
-    pool = Pool(address, port)
+async def _request(address: str, *pods: TierPod) -> None:
+    """Requests to the first pod; every other one is followed by the end of a second in all of them."""
+    pool = Pool(address, pods[0].port)
     headers = b"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nspiko-deadline-ms: 2000\r\n"
     for number in range(REQUESTS):
         method = b"PUT" if number % 3 == 0 else b"GET"
         await pool.call(method, b"/k/Why%d" % (number % 7), lambda: headers, b"me" if number % 3 == 0 else b"", 2.0)
+        if number % 2:
+            for pod in pods:
+                pod.end_second()
     pool.close()
 
 

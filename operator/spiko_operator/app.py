@@ -20,6 +20,7 @@ from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError
 from spiko_operator.handlers.architecture import reconcile
 from spiko_operator.handlers.fault import inject
+from spiko_operator.handlers.monkey import visit
 from spiko_operator.links import Key, Links
 from spiko_operator.plan import names
 from spiko_operator.queueing import KeyedQueue
@@ -29,6 +30,7 @@ from spiko_operator.telemetry import start_tracing
 
 Object = dict[str, Any]
 WORKERS = 8
+WAITING = 64  # faults and monkeys mostly wait, for a budget or for evidence: one that waits an hour must not hold up eight others
 WATCHED: Mapping[str, str] = {
     "Architecture": "",
     "Fault": "",
@@ -50,6 +52,7 @@ class App:
         self._context: Context | None = None
         self._architectures: KeyedQueue[Key] | None = None
         self._faults: KeyedQueue[Key] | None = None
+        self._monkeys: KeyedQueue[Key] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._session: ClientSession | None = None
         self._stop_tracing: Callable[[], None] = lambda: None
@@ -77,10 +80,11 @@ class App:
         )
         self._resync_s = settings.resync_s
         self._architectures = KeyedQueue(lambda key: reconcile(context, key), WORKERS, self._random)
-        self._faults = KeyedQueue(lambda key: inject(context, key), WORKERS, self._random)
+        self._faults = KeyedQueue(lambda key: inject(context, key), WAITING, self._random)
+        self._monkeys = KeyedQueue(lambda key: visit(context, key), WAITING, self._random)
         await self._first_lists()
         loop = asyncio.get_running_loop()
-        works = (self._architectures.run(), self._faults.run(), self._compare_for_ever())
+        works = (self._architectures.run(), self._faults.run(), self._monkeys.run(), self._compare_for_ever())
         self._tasks = [loop.create_task(work) for work in works]
         log.info("ready: %d architectures", len(self._cache.all("Architecture")))
 
@@ -122,7 +126,7 @@ class App:
 
     def _queue(self, kind: str, body: Object) -> None:
         """Which keys an object concerns."""
-        if self._architectures is None or self._faults is None:
+        if self._architectures is None or self._faults is None or self._monkeys is None:
             return
         namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
         if kind == "Fault":
@@ -133,6 +137,7 @@ class App:
             return
         self._architectures.add((namespace, architecture))
         if kind == "Architecture":
+            self._monkeys.add((namespace, architecture))
             for waiting in self._cache.all("Fault"):
                 if waiting["metadata"]["namespace"] == namespace and waiting["spec"].get("architecture") == name:
                     self._faults.add((namespace, waiting["metadata"]["name"]))

@@ -35,7 +35,11 @@ class Applied:
 
 @dataclass
 class Context:
-    """Everything a handler needs. `applied` is by namespace, kind and name."""
+    """Everything a handler needs.
+
+    `applied` is by namespace, kind and name. `late_reports_s` is how long evidence of a kill is waited for when all else is known: pods
+    report every second.
+    """
 
     settings: Settings
     client: Client
@@ -45,3 +49,4 @@ class Context:
     reach: Reacher
     tracer: Tracer
     applied: dict[tuple[str, str, str], Applied] = field(default_factory=dict)
+    late_reports_s: float = 2.5

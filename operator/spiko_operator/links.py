@@ -42,7 +42,7 @@ class _Group:
 
     configuration: Configuration | None = None
     links: dict[str, EurekaLink] = field(default_factory=dict)
-    followed: dict[str, Listener] = field(default_factory=dict)
+    followed: dict[str, list[Listener]] = field(default_factory=dict)  # by the UID of the pod followed
 
 
 class Links:
@@ -61,7 +61,9 @@ class Links:
         """Have exactly these eurekas of an architecture connected: pod UID -> URL of its control socket."""
         group = self._groups.setdefault(key, _Group())
         for uid in [uid for uid, link in group.links.items() if urls.get(uid) != link.url]:
-            self._end(group.links.pop(uid))
+            link = group.links.pop(uid)
+            self._end(link)
+            _tell_all(group, {"t": "gone", "eureka": link.url})
         for uid, url in urls.items():
             if uid not in group.links:
                 link = group.links[uid] = EurekaLink(url)
@@ -92,16 +94,29 @@ class Links:
         return sum(link.outbox is not None for link in group.links.values()) if group else 0
 
     def follow(self, key: Key, pod_uid: str, listener: Listener) -> None:
-        """Hear of one pod's holders and of calls to it that failed; messages carry `eureka` besides."""
+        """Hear of one pod's holders and of calls to it that failed; messages carry `eureka` besides.
+
+        Of a eureka whose connection breaks `lost` is heard, of one that is no more `gone`. Several may follow one pod.
+        """
         group = self._groups.setdefault(key, _Group())
-        group.followed[pod_uid] = listener
+        group.followed.setdefault(pod_uid, []).append(listener)
         self._send_all(group, json.dumps({"t": "follow", "id": pod_uid}))
 
-    def unfollow(self, key: Key, pod_uid: str) -> None:
+    def unfollow(self, key: Key, pod_uid: str, listener: Listener) -> None:
         """Hear no more of it."""
         group = self._groups.get(key)
-        if group is not None and group.followed.pop(pod_uid, None) is not None:
+        if group is None or listener not in group.followed.get(pod_uid, ()):
+            return
+        group.followed[pod_uid].remove(listener)
+        if not group.followed[pod_uid]:
+            del group.followed[pod_uid]
             self._send_all(group, json.dumps({"t": "unfollow", "id": pod_uid}))
+
+    def crash(self, key: Key, pod_uid: str, process: int) -> None:
+        """Have a pod's process end at once, if it still is the one that began at `process`; whoever follows the pod hears `crashed`."""
+        group = self._groups.get(key)
+        if group is not None:
+            self._send_all(group, json.dumps({"t": "crash", "id": pod_uid, "process": process}))
 
     async def close(self) -> None:
         """End all connections."""
@@ -130,6 +145,7 @@ class Links:
             finally:
                 link.outbox = None
                 link.acknowledged = None
+            _tell_all(group, {"t": "lost", "eureka": link.url})
             self._changed(key)
             await asyncio.sleep(pause_s)
             pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
@@ -159,12 +175,17 @@ class Links:
                     if word != link.acknowledged:
                         link.acknowledged = word
                         self._changed(key)
-            case "holders" | "hurt":
-                listener = group.followed.get(str(message["id"]))
-                if listener is not None:
+            case "holders" | "hurt" | "crashed":
+                for listener in group.followed.get(str(message["id"]), ()):
                     listener(message | {"eureka": link.url})
             case "refused":
                 log.error("eureka %s refuses the configuration: %s", link.url, message.get("message"))
+
+
+def _tell_all(group: _Group, message: dict[str, Any]) -> None:
+    for listeners in group.followed.values():
+        for listener in listeners:
+            listener(message)
 
 
 async def _pump(socket: Any, outbox: asyncio.Queue[str]) -> None:

@@ -191,18 +191,27 @@ def local_cluster(*arguments: str, control_plane: str = "") -> Iterator[Cluster]
         arguments: for `spiko up`.
         control_plane: `own` or `real`; by default what the tests run on.
     """
+    # short: Unix socket paths are limited to 107 characters
+    cluster = Cluster(Path(tempfile.mkdtemp(prefix="spk")), *arguments, control_plane=control_plane)
+    with resting():
+        _running.append(cluster)
+        try:
+            cluster.up()
+            yield cluster
+        finally:
+            cluster.spiko("down", check=False)
+            shutil.rmtree(cluster.home, ignore_errors=True)
+            _running.remove(cluster)
+
+
+@contextmanager
+def resting() -> Iterator[None]:
+    """No cluster is up meanwhile; the one that was keeps its data and comes back."""
     outer = _running[-1] if _running else None
     if outer is not None:
         outer.spiko("down", "--keep")
-    # short: Unix socket paths are limited to 107 characters
-    cluster = Cluster(Path(tempfile.mkdtemp(prefix="spk")), *arguments, control_plane=control_plane)
-    _running.append(cluster)
     try:
-        cluster.up()
-        yield cluster
+        yield
     finally:
-        cluster.spiko("down", check=False)
-        shutil.rmtree(cluster.home, ignore_errors=True)
-        _running.remove(cluster)
         if outer is not None:
             outer.up()

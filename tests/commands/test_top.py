@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from spiko_cli.commands.top import render
+from spiko_cli.tables import render_rows
 from spiko_cli.window import Window
-from spiko_nanoservice.histograms import Scratch
+from spiko_nanoservice.latencies import count_values, encode_counts
 
 
 def second(ok: int, values: list[int], **errors: int) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def second(ok: int, values: list[int], **errors: int) -> dict[str, Any]:
         "ok": ok,
         "miss": 1,
         "errors": errors,
-        "response": Scratch().encode(values),
+        "response": encode_counts(count_values(values)),
     }
     return {"t": "second", "eureka": "e", "edges": [edge], "served": []}
 
@@ -28,7 +28,7 @@ def test_counts_add_up_and_old_seconds_fall_out() -> None:
     window.add(second(100, [9_000_000]), now=0.0)
     window.add(second(4, [1000] * 90), now=20.0)
     window.add(second(4, [5000] * 10, refused=1), now=21.0)
-    (row,) = window.rows(25.0)
+    (row,), _ = window.rows(25.0)
 
     assert "lb -> web@1.1.0" == row.name
     assert (8, 2, {"refused": 1}, 1.1) == (row.ok, row.miss, row.errors, row.rate)
@@ -41,5 +41,5 @@ def test_the_table_says_errors_by_cause() -> None:
     window = Window(10, zones=True)
     window.add(second(1, [1000], refused=2), now=0.0)
 
-    assert "refused=2" in render(window.rows(1.0), [])
-    assert "lb -> web@1.1.0/ra" in render(window.rows(1.0), [])
+    assert "refused=2" in render_rows(*window.rows(1.0))
+    assert "lb -> web@1.1.0/ra" in render_rows(*window.rows(1.0))

@@ -31,6 +31,11 @@ def own() -> Iterator[Cluster]:
         yield made
 
 
+def heed_interrupts() -> None:
+    """A test run in the background of a shell passes on that SIGINT is ignored; somebody who types Ctrl-C is in the foreground."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def status(cluster: Cluster) -> dict[str, Any]:
     """`spiko status --json`."""
     found: dict[str, Any] = json.loads(cluster.spiko("status", "--json").stdout)
@@ -159,8 +164,9 @@ def test_an_interrupted_up_leaves_nothing(apart: Cluster, after_s: float) -> Non
     """Ctrl-C at any moment: no process is left, and a new `up` works."""
     command = [sys.executable, "-m", "spiko_cli", "up", *apart.arguments]
     process = subprocess.Popen(
-        command, env=apart.environ, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+        command, env=apart.environ, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509  # no other thread runs here
+    )  # fmt: skip
     time.sleep(after_s)  # the moment is the test's subject
     process.send_signal(signal.SIGINT)
     process.wait(30)

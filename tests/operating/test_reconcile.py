@@ -109,6 +109,36 @@ def test_weights_rates_and_dependencies_change_no_template() -> None:
     assert [v.weight for v in web.versions] == [50, 50]
 
 
+def test_chaos_is_no_part_of_a_template_and_its_status_is_left_alone() -> None:
+    """Given a status of the monkey's, when its settings change, then no pod template does, and the reconciler writes the rest of the status only."""
+    cluster = running()
+    before = templates(cluster)
+    cluster.objects["Architecture", "shop"]["status"]["chaos"] = {"kills": 3, "mode": "Enforce"}
+    for mean in (9, 90):
+        changed = shop()
+        changed["spec"] |= {"victim": "web", "chaos": {"monkey": {"mode": "Enforce", "meanSeconds": mean}}}
+        cluster.put(changed)
+        cluster.settle("shop")
+
+        assert before == templates(cluster)
+        assert {"kills": 3, "mode": "Enforce"} == cluster.objects["Architecture", "shop"]["status"]["chaos"]
+        assert ["update ConfigMap/shop-state"] == cluster.log
+        cluster.log.clear()
+
+
+def test_a_monkey_without_a_victim_is_not_accepted() -> None:
+    """The last accepted spec stays in force, and the condition names field and way out."""
+    cluster = running()
+    changed = shop()
+    changed["spec"]["chaos"] = {"monkey": {"mode": "DryRun"}}
+    cluster.put(changed)
+    cluster.settle("shop")
+    condition = cluster.condition("shop", "Accepted")
+
+    assert ("False", "MonkeyWithoutVictim") == (condition["status"], condition["reason"])
+    assert "spec.chaos.monkey.mode: spec.victim names no tier; Name a tier in spec.victim" in condition["message"]
+
+
 def test_an_operator_upgrade_restarts_no_tier() -> None:
     """Another default image touches eurekas only, one zone at a time, the next when the last is available."""
     cluster = running()

@@ -174,18 +174,29 @@ def test_without_a_source_or_a_way_from_it_there_is_a_warning() -> None:
     assert {Severity.WARNING} == {f.severity for f in check(idle)}
 
 
-@pytest.mark.parametrize(
-    ("kill", "ok"),
-    [
-        ({"tier": "a"}, True),
-        ({"pod": "p", "method": "Delete", "gracePeriodSeconds": 0}, True),
-        ({"tier": "a", "pod": "p"}, False),
-        ({}, False),
-        ({"tier": "a", "gracePeriodSeconds": 1}, False),
-    ],
-)
-def test_a_kill_names_one_target(kill: Object, ok: bool) -> None:
-    """Exactly one of tier and pod; a grace period with Delete only."""
+KILLS = [
+    ({"tier": "a"}, []),
+    ({"pod": "p", "method": "Delete", "gracePeriodSeconds": 0}, []),
+    ({"tier": "a", "version": "1.0.0", "region": "r", "zone": "z", "count": 3}, []),
+    ({"tier": "a", "percent": 100, "method": "Crash"}, []),
+    ({"tier": "a", "pod": "p"}, ["SPK070 spec.kill"]),
+    ({}, ["SPK070 spec.kill"]),
+    ({"tier": "a", "gracePeriodSeconds": 1}, ["SPK070 spec.kill.gracePeriodSeconds"]),
+    ({"tier": "a", "gracePeriodSeconds": 1, "method": "Crash"}, ["SPK070 spec.kill.gracePeriodSeconds"]),
+    ({"tier": "eureka", "method": "Crash"}, ["SPK070 spec.kill.method"]),
+    ({"tier": "a", "count": 1, "percent": 1}, ["SPK071 spec.kill.percent"]),
+    ({"pod": "p", "count": 1, "zone": "z"}, ["SPK071 spec.kill.zone", "SPK071 spec.kill.count"]),
+    ({"tier": "a", "percent": 0}, ["SPK013 spec.kill.percent"]),
+    ({"tier": "a", "percent": 101}, ["SPK013 spec.kill.percent"]),
+    ({"tier": "a", "count": 0}, ["SPK013 spec.kill.count"]),
+    ({"tier": "a", "count": 33}, ["SPK013 spec.kill.count"]),
+    ({"tier": "a", "method": "Kill"}, ["SPK016 spec.kill.method"]),
+]
+
+
+@pytest.mark.parametrize(("kill", "expected"), KILLS)
+def test_a_kill_says_whom_how_many_and_how(kill: Object, expected: list[str]) -> None:
+    """Exactly one of tier and pod; count or percent, and a scope, of a tier; a grace period with Delete only; a eureka cannot crash."""
     body = {
         "apiVersion": "spiko.dev/v1alpha1",
         "kind": "Fault",
@@ -193,7 +204,41 @@ def test_a_kill_names_one_target(kill: Object, ok: bool) -> None:
         "spec": {"architecture": "lamp", "kill": kill},
     }
 
-    assert ok == (not check(body))
+    assert expected == [f"{f.code} {f.path}" for f in check(body)]
+    assert all(f.hint for f in check(body) if f.code.startswith("SPK07"))
+
+
+MONKEYS = [
+    ({}, None, []),
+    ({"mode": "Off"}, None, []),
+    ({"mode": "Enforce", "meanSeconds": 60, "minSeconds": 60}, "a", []),
+    ({"mode": "Enforce"}, None, ["SPK075 spec.chaos.monkey.mode"]),
+    ({"mode": "DryRun"}, "x", ["SPK021 spec.victim"]),
+    ({"mode": "Enforce", "meanSeconds": 9, "minSeconds": 10}, "a", ["SPK076 spec.chaos.monkey.minSeconds"]),
+    ({"minSeconds": 301}, None, ["SPK076 spec.chaos.monkey.minSeconds"]),
+    ({"mode": "Enforce", "meanSeconds": 0}, "a", ["SPK013 spec.chaos.monkey.meanSeconds"]),
+    ({"mode": "Enforce"}, "lone", ["SPK077 spec.victim"]),
+    ({"mode": "Off"}, "lone", []),
+]
+
+
+@pytest.mark.parametrize(("monkey", "victim", "expected"), MONKEYS)
+def test_a_monkey_needs_a_victim_and_a_mean_above_the_least(
+    monkey: Object, victim: str | None, expected: list[str]
+) -> None:
+    """On without a victim, gaps shorter than the mean allows, and a tier of which it would never end anybody."""
+    body = manifest(tier("a", count=3), tier("lone", count=1))
+    body["spec"] |= {"chaos": {"monkey": monkey}} | ({"victim": victim} if victim else {})
+
+    assert expected == [f"{f.code} {f.path}" for f in check(body)]
+
+
+def test_yaml_reads_off_as_false() -> None:
+    """The finding says how to write it."""
+    body = manifest(tier("a", count=3))
+    body["spec"]["chaos"] = {"monkey": {"mode": False}}
+
+    assert ['YAML reads a bare Off as false: write "Off"'] == [f.hint for f in check(body)]
 
 
 @pytest.mark.parametrize("package", Package)

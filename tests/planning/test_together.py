@@ -81,3 +81,44 @@ def test_of_two_architectures_with_one_name_either_may_have_the_tier() -> None:
 def test_what_is_broken_is_passed_over(broken: Any) -> None:
     """Its own findings say what is wrong with it."""
     assert [[], []] == check_together([architecture(), broken])
+
+
+def placed(topology: bool) -> Object:
+    """Tiers in two regions, in one, in a region without zones, and outside; regions are the spec's own, or the nodes'."""
+    services = [
+        {"name": "both", "package": "store", "count": 3, "regions": 2},
+        {"name": "first", "package": "store", "count": 3, "regions": 1},
+        {"name": "zoneless", "package": "elb", "count": 0, "regions": 1},
+        {"name": "outside", "package": "denominator", "count": 0, "regions": 0},
+        {"name": "three", "package": "store", "count": 3, "regions": 3},
+    ]
+    regions = [{"name": "east", "zones": ["east-a", "east-b"]}, {"name": "west", "zones": ["west-a"]}]
+    return document(
+        "Architecture", "lamp", {"services": services} | ({"topology": {"regions": regions}} if topology else {}), None
+    )
+
+
+SCOPES = [
+    ("a zone of the second region", {"tier": "both", "zone": "west-a"}, []),
+    ("a zone of its region", {"tier": "both", "region": "west", "zone": "west-a", "version": "1.0.0"}, []),
+    ("a zone of another region than asked", {"tier": "both", "region": "west", "zone": "east-a"}, ["zone"]),
+    ("a region that it is not in", {"tier": "first", "region": "west"}, ["region"]),
+    ("a zone of a region that it is not in", {"tier": "first", "zone": "west-a"}, ["zone"]),
+    ("a zone that is nowhere", {"tier": "first", "zone": "east-c"}, ["zone"]),
+    ("a tier without zones", {"tier": "zoneless", "zone": "east-a", "region": "east"}, ["zone"]),
+    ("a tier outside any region", {"tier": "outside", "zone": "east-a", "region": "east"}, ["region", "zone"]),
+    ("a region that gets a name of its own", {"tier": "three", "region": "region-3", "zone": "region-3a"}, []),
+    ("a version that is not declared", {"tier": "first", "version": "1.1.0"}, ["version"]),
+]
+
+
+@pytest.mark.parametrize(("kill", "expected"), [row[1:] for row in SCOPES], ids=[row[0] for row in SCOPES])
+def test_version_region_and_zone_are_those_of_the_tier(kill: Object, expected: list[str]) -> None:
+    """Where the spec says them: what is left to the nodes' labels is not known offline, but for a tier that has none."""
+    findings = check_together([placed(topology=True), fault(**kill)])[1]
+    unknown = check_together([placed(topology=False), fault(**kill)])[1]
+
+    assert [("SPK074", f"spec.kill.{field}") for field in expected] == [(f.code, f.path) for f in findings]
+    assert all(f.hint for f in findings)
+    known = [field for field in expected if field == "version" or kill["tier"] in ("zoneless", "outside")]
+    assert [f"spec.kill.{field}" for field in known] == [f.path for f in unknown]

@@ -127,3 +127,27 @@ def test_a_returning_pod_keeps_its_slot() -> None:
     world.run(QUIET_S)
 
     assert before == {pod.hello.id: pod.hello.slot for pod in world.pods.values()}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_zone_that_falls_silent_is_left_when_its_eureka_is_missed(seed: int) -> None:
+    """Its pods are asked and do not answer: nobody waits the five seconds that pods of a dead eureka have to register elsewhere."""
+    world = a_world(seed)
+    world.lose_zone("b")
+    world.run(3.0 + 1.0 + 0.2)
+
+    assert world.wrong_tables() == []
+
+
+def test_a_pod_that_answers_is_kept_while_its_eureka_is_away() -> None:
+    """Only those that are silent are dropped: a dead eureka's living pods stay in every table, its dead ones leave."""
+    world = a_world(6)
+    dead = next(pod for pod in world.pods.values() if (pod.hello.tier, pod.hello.zone) == ("db", "a"))
+    dead.alive = False
+    del world.pods[dead.hello.id]  # its session would have told, but its eureka dies at the same moment
+    dead.at = dead.number = None
+    world.kill_eureka("a")
+    for _ in range(40):
+        world.run(0.1)
+        if world.now > 3.0 + 1.1:
+            assert world.wrong_tables() == []

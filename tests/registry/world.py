@@ -24,7 +24,7 @@ from spiko_nanoservice.contract import (
     decode,
 )
 from spiko_nanoservice.eureka import messages as m
-from spiko_nanoservice.eureka.effects import Effect, Send, Tell
+from spiko_nanoservice.eureka.effects import Ask, Effect, Send, Tell
 from spiko_nanoservice.eureka.registry import Registry
 from spiko_nanoservice.rings import Space
 from spiko_nanoservice.routing import Routes
@@ -177,6 +177,19 @@ class World:
                             zone, other, connection,
                             lambda r, c=connection, n=origin.name, up=up, down=down: r.peer_changes(c, n, up, down, self.now),  # type: ignore[misc]
                         )  # fmt: skip
+            elif isinstance(effect, Ask):
+                self._ask(zone, effect)
+
+    def _ask(self, zone: str, question: Ask) -> None:
+        """Pods answer in a moment, or are waited for in vain."""
+        registry = self.eurekas[zone]
+        silent = [hello for hello in question.hellos if hello.id not in self.pods]
+
+        def report() -> None:
+            if registry is not None and self.eurekas.get(zone) is registry:
+                self.carry(zone, registry.unanswered(question.peer, silent, self.now))
+
+        self.at(1.0 if silent else self.random.uniform(0.001, 0.02), report)
 
     # ------------------------------------------------------------ pods
 
@@ -237,6 +250,24 @@ class World:
         if pod.at is not None and pod.number is not None:
             self._end(pod.at, pod.number)
         pod.at = pod.number = None
+
+    def lose_zone(self, zone: str) -> None:
+        """All its pods and its eureka fall silent at once: nobody's session ends, the eureka's peers miss it after 3 s."""
+        for pod in [pod for pod in self.pods.values() if pod.home == zone]:
+            pod.alive = False
+            del self.pods[pod.hello.id]
+        self.eurekas[zone] = None
+        for other in ZONES:
+            self._links.pop((zone, other), None)
+        for other, there in self.eurekas.items():
+            if there is not None:
+                for name, peer in list(there._peers.items()):
+                    if name.startswith(f"e-{zone}-") and peer.connection is not None:
+                        self.at(3.0, lambda o=other, r=there, c=peer.connection, n=name: self._miss(o, r, c, n))  # type: ignore[misc]
+
+    def _miss(self, zone: str, registry: Registry, connection: int, name: str) -> None:
+        if self.eurekas.get(zone) is registry:
+            self.carry(zone, registry.peer_lost(connection, name, self.now))
 
     def hear(self, zone: str, name: str, number: int, message: dict[str, Any]) -> None:
         """A pod gets a message."""

@@ -12,6 +12,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from spiko_cli.completion import architectures
 from spiko_cli.errors import SpikoError
 from spiko_cli.eurekas import Target, open_eurekas
 from spiko_cli.manifests import read_files
@@ -25,8 +26,10 @@ from spiko_operator.plan.topology import ANYWHERE, choose, from_labels, wanted_r
 
 
 @click.command(short_help="Nodes and edges.")
-@click.argument("name", required=False)
-@click.option("-f", "--file", "files", multiple=True, help="Predict from this file; - for standard input.")
+@click.argument("name", required=False, shell_complete=architectures)
+@click.option(
+    "-f", "--file", "files", multiple=True, type=click.Path(), help="Predict from this file; - for standard input."
+)
 @click.option("--json", "as_json", is_flag=True, help="Lists `nodes` and `edges` with `source` and `target`.")
 @click.option(
     "--nodes", type=click.Path(path_type=Path), help="With -f: take regions and zones from this kind configuration."

@@ -17,7 +17,7 @@ EXIT_USAGE = 2
 
 
 @click.command(short_help="Check manifests offline.")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=click.Path(), metavar="FILE...")
 @click.option("--strict", is_flag=True, help="Warnings fail as well.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print.")
 def command(files: tuple[str, ...], strict: bool, output: str) -> None:

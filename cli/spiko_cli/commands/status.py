@@ -44,10 +44,17 @@ def render(state: dict[str, Any], now: float) -> str:
         health = "yes" if part["healthy"] else f"no: {part['error'] or 'does not answer'}"
         lines.append(f"{part['name']:<25}{part['pid'] or '-':>8}{age:>10}{part['restarts']:>10}{memory:>9}  {health}")
     lines += ["", f"{'NODE':<25}{'ZONE':<20}READY"]
-    lines += [
-        f"{node['name']:<25}{node['zone'] or '-':<20}{'yes' if node['ready'] else 'no'}" for node in state["nodes"]
-    ]
+    lines += [f"{node['name']:<25}{node['zone'] or '-':<20}{render_node(node)}" for node in state["nodes"]]
     return "\n".join([*lines, "", f"{choose_word(state)}; export KUBECONFIG={shlex.quote(state['kubeconfig'])}"])
+
+
+def render_node(node: dict[str, Any]) -> str:
+    """Whether a node is ready; one that is off takes most of a minute to be marked.
+
+    >>> render_node({"name": "a", "ready": True, "on": False})
+    'no: it is off; `spiko node start a`'
+    """
+    return f"no: it is off; `spiko node start {node['name']}`" if not node["on"] else "yes" if node["ready"] else "no"
 
 
 def choose_word(state: dict[str, Any]) -> str:

@@ -11,13 +11,15 @@ from typing import Any
 
 import click
 
+from spiko_cli.completion import architectures
 from spiko_cli.eurekas import Target, open_eurekas
 from spiko_cli.options import cluster_options
-from spiko_cli.window import Row, Window
+from spiko_cli.tables import render_rows
+from spiko_cli.window import Window
 
 
 @click.command(short_help="Rates, errors and percentiles, live.")
-@click.argument("name")
+@click.argument("name", shell_complete=architectures)
 @click.option(
     "-t",
     "--window",
@@ -48,13 +50,9 @@ async def _run(target: Target, window_s: int, once: bool, as_json: bool, zones: 
         try:
             if once:
                 await asyncio.sleep(window_s + 1.0)
-                now = time.monotonic()
-                rows = window.rows(now)
-                click.echo(
-                    json.dumps([row.to_json() for row in rows], indent=1)
-                    if as_json
-                    else render(rows, window.served(now))
-                )
+                edges, tiers = window.rows(time.monotonic())
+                plain = json.dumps([row.to_json() for row in edges], indent=1) if as_json else ""
+                click.echo(plain or render_rows(edges, tiers))
             else:
                 await _show(target.name, window)
         finally:
@@ -73,42 +71,5 @@ async def _show(name: str, window: Window) -> None:
     with Live(Text(f"{name}: waiting for the first second"), refresh_per_second=4) as live:
         while True:
             await asyncio.sleep(1.0)
-            now = time.monotonic()
-            live.update(Text(f"{name}, last {window.seconds} s\n{render(window.rows(now), window.served(now))}"))
-
-
-HEAD = ("EDGE", "REQ/S", "MISS %", "ERR %", "P50 ms", "P90 ms", "P99 ms", "P99.9", "SERVICE", "NETWORK", "ERRORS")
-
-
-def render(rows: list[Row], served: list[Row]) -> str:
-    """Two tables: edges as their callers see them, tiers as they serve."""
-    lines = _table([HEAD, *(_cells(row) for row in rows)])
-    tiers = [("TIER", *HEAD[1:8], "", "", HEAD[10]), *(_cells(row) for row in served)]
-    return "\n".join([*lines, "", *_table(tiers)]) if rows or served else "no requests in this window"
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    total = max(1, row.total)
-    times = [f"{us / 1000:.2f}" if row.response_us else "-" for us in row.response_us or (0, 0, 0, 0)]
-    split = [f"{us / 1000:.2f}" if us is not None else "" for us in (row.service_us, row.network_us)]
-    causes = " ".join(f"{cause}={count}" for cause, count in sorted(row.errors.items()))
-    return (
-        row.name,
-        f"{row.rate:.1f}",
-        f"{100 * row.miss / total:.1f}",
-        f"{100 * row.failed / total:.2f}",
-        *times,
-        *split,
-        causes,
-    )
-
-
-def _table(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.ljust(w) if i in (0, len(row) - 1) else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+            edges, tiers = window.rows(time.monotonic())
+            live.update(Text(f"{name}, last {window.seconds} s\n{render_rows(edges, tiers)}"))

@@ -23,10 +23,12 @@ from spiko_local.kubelet.records import Record, Records
 from spiko_local.kubelet.resolver import Resolver
 from spiko_local.kubelet.worker import PodWorker
 from spiko_local.nodes import Node
+from spiko_local.power import Power
 
 Object = dict[str, Any]
 MOST_HOSTS = 65_000
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 3.0
+FROZEN_S = 15.0  # longer than anybody waits for an answer: from a node without power there is none, not even a refusal
 log = logging.getLogger("spiko.kubelet")
 
 
@@ -54,6 +56,9 @@ class Kubelet:
         self.services: dict[tuple[str, str], Object] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._old = self.records.read()
+        self._power = Power(state / "off.json")
+        self._heartbeats: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
         self._host = max((record.host for record in self._old.values()), default=0)
         self._resolver_address = ""
 
@@ -62,9 +67,13 @@ class Kubelet:
         end_unrecorded(self.logs, {record.pid for record in self._old.values()})
         self._resolver_address = await Resolver(self).start()
         async with asyncio.TaskGroup() as group:
+            self._group = group
             group.create_task(self.forks.connect())
-            for node in self.nodes.values():
-                group.create_task(keep_node(self._api, node))
+            for name in self.nodes:
+                if name in self._power.off:
+                    asyncio.get_running_loop().call_later(FROZEN_S, self._end_frozen, name)
+                else:
+                    self._beat(name)
             group.create_task(self._follow("/api/v1/services", self._list_services, self._see_service))
             group.create_task(self._follow("/api/v1/pods", self._list_pods, self._see_pod))
 
@@ -112,7 +121,7 @@ class Kubelet:
                 self.records.remove(uid)
         for pod in items:
             self._see_pod({"type": "ADDED", "object": pod})
-        self._old = {}
+        self._old = {uid: record for uid, record in self._old.items() if record.node in self._power.off}
 
     def _see_pod(self, event: Object) -> None:
         pod = event["object"]
@@ -123,7 +132,11 @@ class Kubelet:
                 worker.remove()
         elif worker is not None:
             worker.update(pod)
-        elif node in self.nodes and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed"):
+        elif (
+            node in self.nodes
+            and node not in self._power.off
+            and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+        ):
             self._adopt_or_make(pod, node)
 
     def _adopt_or_make(self, pod: Object, node: str) -> None:
@@ -136,7 +149,9 @@ class Kubelet:
         self._tasks[record.uid] = asyncio.get_running_loop().create_task(worker.run())
 
     def _next_host(self) -> int:
-        taken = {worker.record.host for worker in self.workers.values()}
+        taken = {worker.record.host for worker in self.workers.values()} | {
+            record.host for record in self._old.values()
+        }
         while True:
             self._host = self._host % MOST_HOSTS + 1
             if self._host not in taken:
@@ -147,9 +162,65 @@ class Kubelet:
         uid = worker.record.uid
         self.workers.pop(uid, None)
         self._tasks.pop(uid, None)
+        self._forget(uid)
+
+    def _forget(self, uid: str) -> None:
         self.records.remove(uid)
         for path in self.logs.glob(f"{uid}.*.log"):
             path.unlink(missing_ok=True)
+
+    # ---------------------------------------------------------------- power
+
+    def _beat(self, name: str) -> None:
+        assert self._group is not None
+        self._heartbeats[name] = self._group.create_task(keep_node(self._api, self.nodes[name]))
+
+    async def stop_node(self, name: str) -> None:
+        """Cut a node's power: its lease is not renewed, its pods are silent from one moment to the next and never speak again."""
+        if name in self._power.off:
+            return
+        self._power.switch(name, on=False)
+        self._heartbeats.pop(name).cancel()
+        cut = [worker for worker in self.workers.values() if worker.record.node == name]
+        for worker in cut:
+            worker.freeze()
+        tasks = [self._tasks.pop(worker.record.uid) for worker in cut]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for worker in cut:
+            del self.workers[worker.record.uid]
+            self._old[worker.record.uid] = worker.record
+        asyncio.get_running_loop().call_later(FROZEN_S, self._end_frozen, name)
+        log.info("node %s is off: %d pods", name, len(cut))
+
+    async def start_node(self, name: str) -> None:
+        """Give a node its power back: its containers have ended, those of pods that it still has are started again."""
+        if name not in self._power.off:
+            return
+        self._end_frozen(name)
+        mine = [record for record in self._old.values() if record.node == name]
+        while any(record.alive for record in mine):  # noqa: ASYNC110  # the kernel tells nobody but a parent
+            await asyncio.sleep(0.01)
+        items = (await self._api.call("GET", f"/api/v1/pods?fieldSelector=spec.nodeName%3D{name}"))["items"]
+        self._power.switch(name, on=True)
+        self._beat(name)
+        present = {pod["metadata"]["uid"] for pod in items}
+        for record in mine:
+            if record.uid not in present:
+                self._forget(record.uid)
+        for pod in items:
+            self._see_pod({"type": "ADDED", "object": pod})
+        for record in mine:
+            self._old.pop(record.uid, None)
+        log.info("node %s is on: %d pods", name, len(items))
+
+    def _end_frozen(self, name: str) -> None:
+        """What its pods' memory held is lost; so is a process that was about to start."""
+        for record in [record for record in self._old.values() if record.node == name]:
+            if record.alive:
+                os.killpg(record.pid, signal.SIGKILL)
+            end_unrecorded(self.logs, {record.pid}, f"{record.uid}.{record.container + 1}.log")
 
     # ---------------------------------------------------------------- for workers
 

@@ -46,6 +46,7 @@ class Servers:
         router.add_route("*", "/exec/{namespace}/{pod}/{container}", self._exec)
         router.add_route("*", "/portForward/{namespace}/{pod}", self._port_forward)
         router.add_route("*", "/attach/{namespace}/{pod}/{container}", self._attach)
+        router.add_post("/nodes/{node}/{action:stop|start}", self._power)
         router.add_get("/healthz", self._health)
         router.add_get("/pods", self._pods)
         runner = web.AppRunner(application, access_log=None)
@@ -157,6 +158,17 @@ class Servers:
         return web.Response()
 
     # ---------------------------------------------------------------- others
+
+    async def _power(self, request: web.Request) -> web.Response:
+        """Ours, not a real kubelet's: `spiko node stop` and `start`. Whoever asks has the API server's certificate."""
+        name = request.match_info["node"]
+        if name not in self._kubelet.nodes:
+            raise web.HTTPNotFound(text=f"{name}: no such node\n")
+        if request.match_info["action"] == "stop":
+            await self._kubelet.stop_node(name)
+        else:
+            await self._kubelet.start_node(name)
+        return web.Response(text="ok\n")
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.Response(text="ok")

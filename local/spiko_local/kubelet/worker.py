@@ -48,6 +48,7 @@ class PodWorker:
         self._start_time = (pod.get("status") or {}).get("startTime") or now_text()
         self._fails_in_a_row = 0
         self._probes: list[asyncio.Task[None]] = []
+        self._frozen = False
 
     def update(self, pod: Object) -> None:
         """The object has changed."""
@@ -60,6 +61,12 @@ class PodWorker:
         self._gone.set()
         self._deleting.set()
 
+    def freeze(self) -> None:
+        """The node's power is cut: the process is silent, and of this worker nothing is heard any more."""
+        self._frozen = True
+        if self.record.alive:
+            _signal(self.record.pid, signal.SIGSTOP)
+
     async def run(self) -> None:
         """Live until the pod is deleted or done."""
         self.update(self.pod)
@@ -70,6 +77,9 @@ class PodWorker:
             log.error("pod %s: %s", self.record.name, error)
         finally:
             self._stop_probes()
+            if self._frozen:
+                writer.cancel()
+                return  # noqa: B012  # cancelled on purpose
             if self.record.alive:
                 _signal(self.record.pid, signal.SIGKILL)
             if self._deleting.is_set() and not self._gone.is_set():

@@ -20,7 +20,6 @@ import sys
 import traceback
 from typing import Any
 
-from spiko_local.home import start_time
 from spiko_local.processes import die_with_parent
 
 EXEC_FAILED = 127
@@ -41,7 +40,7 @@ class Zygote:
         self._module.warm()
         gc.collect()
         gc.freeze()
-        self._selector = selectors.DefaultSelector()
+        self._selector = selectors.EpollSelector()
         self._lock = take_lock(f"{path}.lock")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
@@ -91,7 +90,7 @@ class Zygote:
             request = json.loads(line)
             pid = self._fork(request)
             self._children.add(pid)
-            self._say({"id": request["id"], "pid": pid, "began": start_time(pid) or 0})
+            self._say({"id": request["id"], "pid": pid, "began": _start_time(pid)})
 
     def _fork(self, request: dict[str, Any]) -> int:
         parent = os.getpid()
@@ -114,9 +113,12 @@ class Zygote:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
-        self._selector.close()
-        for each in (self._listener, *self._clients):
-            each.close()
+        for descriptor in (
+            self._selector.fileno(),
+            self._listener.fileno(),
+            *(each.fileno() for each in self._clients),
+        ):
+            os.close(descriptor)
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         nothing = os.open(os.devnull, os.O_RDONLY)
         for target, source in ((0, nothing), (1, log), (2, log)):
@@ -144,6 +146,17 @@ class Zygote:
         for client in list(self._clients):
             with contextlib.suppress(OSError):
                 client.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _start_time(pid: int) -> int:
+    """As `home.start_time`, 0 if there is none. What the parent runs between two forks is copied for every child, so it is done with two calls."""
+    try:
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+    except OSError:
+        return 0
+    fields = os.read(descriptor, 4096).rpartition(b")")[2].split()
+    os.close(descriptor)
+    return 0 if fields[0] == b"Z" else int(fields[19])
 
 
 def take_lock(path: str) -> int:

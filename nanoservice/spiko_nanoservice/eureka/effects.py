@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from spiko_nanoservice.contract import Hello
 from spiko_nanoservice.eureka.messages import Message
 
 
@@ -31,7 +32,15 @@ class Inform:
     message: Message
 
 
-Effect = Send | Tell | Inform
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Pods of a eureka that has vanished, whether they are there themselves: those that do not answer go to `Registry.unanswered`."""
+
+    peer: str
+    hellos: tuple[Hello, ...]
+
+
+Effect = Send | Tell | Inform | Ask
 
 
 def dumps(message: Message) -> str:

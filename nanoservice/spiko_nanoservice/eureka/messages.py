@@ -1,10 +1,10 @@
 """The words of the three conversations of a eureka, each a JSON object with its kind under `t`.
 
 pod -> eureka       hello, ack, report, bye
-eureka -> pod       welcome, config, slot, table, delta, left
+eureka -> pod       welcome, config, slot, table, delta, left, crash
 eureka -> eureka    peer, entries, changes, config      (one direction a connection: each side tells its own over the one it opened)
-operator -> eureka  config, follow, unfollow
-eureka -> operator  peer-less hello: eureka; programmed, second, holders, hurt
+operator -> eureka  config, follow, unfollow, crash
+eureka -> operator  peer-less hello: eureka; programmed, second, holders, hurt, crashed
 """
 
 from __future__ import annotations
@@ -33,3 +33,5 @@ PROGRAMMED: Final = "programmed"
 SECOND: Final = "second"
 HOLDERS: Final = "holders"
 HURT: Final = "hurt"
+CRASH: Final = "crash"
+CRASHED: Final = "crashed"

@@ -5,7 +5,8 @@ nothing else, to every other eureka of the region over a connection of its own, 
 knows is the union over the owners; of two entries of one pod the one with the higher registration counts, so a pod may move from eureka to
 eureka by registering there before it leaves here. No tombstones are needed: an owner's word replaces its earlier word.
 
-Death is a session's end. A *peer's* end is not the death of its clients: their entries stay 5 s, time enough to register elsewhere. A
+Death is a session's end. A *peer's* end is not the death of its clients: their entries stay 5 s, time enough to register elsewhere; but
+they are asked at once, and whoever does not answer, as on a node without power, is dropped until it registers again. A
 eureka that comes late to an architecture that was ready before hands out partial tables for 5 s (nobody forgets what it knew) and no slots
 for 3 s, since it may not have heard of everybody.
 
@@ -29,7 +30,7 @@ from spiko_nanoservice.contract import (
 )
 from spiko_nanoservice.eureka import messages as m
 from spiko_nanoservice.eureka.configurations import find_tier, pod_config, space_size
-from spiko_nanoservice.eureka.effects import Effect, Inform, Send, Tell
+from spiko_nanoservice.eureka.effects import Ask, Effect, Inform, Send, Tell
 from spiko_nanoservice.eureka.messages import Message
 from spiko_nanoservice.eureka.rings import Rings, is_ring, slots_held
 from spiko_nanoservice.eureka.slots import Claim, assign
@@ -200,6 +201,18 @@ class Registry:
         if known is not None and known.connection == connection:
             known.connection = None
             known.until = now + PEER_GRACE_S
+            self._effects.append(Ask(peer, tuple(known.entries.values())))
+        return self._done(now)
+
+    def unanswered(self, peer: str, hellos: Sequence[Hello], now: float) -> list[Effect]:
+        """Pods of a vanished eureka that do not answer; one that has registered elsewhere meanwhile is another eureka's."""
+        known = self._peers.get(peer)
+        if known is None or known.connection is not None:
+            return []
+        gone = [hello.id for hello in hellos if known.entries.get(hello.id) == hello]
+        for id in gone:
+            del known.entries[id]
+        self._recount(gone)
         return self._done(now)
 
     def tick(self, now: float) -> list[Effect]:
@@ -228,13 +241,22 @@ class Registry:
         """Begin to tell how many callers of ours hold a table with this pod."""
         self._watch(id)
         self._followed.add(id)
-        return [Inform({"t": m.HOLDERS, "id": id, "holders": len(self._watched[id])})]
+        number = self._own.get(id)
+        process = None if number is None else self.sessions[number].hello.registration[0]
+        return [Inform({"t": m.HOLDERS, "id": id, "holders": len(self._watched[id]), "process": process})]
 
     def unfollow(self, id: str) -> list[Effect]:
         """Stop it."""
         self._followed.discard(id)
         self._unwatch(id)
         return []
+
+    def crash(self, id: str, process: int) -> list[Effect]:
+        """Have a pod end at once, if its session here is of the process that began then: told twice, no process ends for the other's word."""
+        number = self._own.get(id)
+        sent = number is not None and self.sessions[number].hello.registration[0] == process
+        told: list[Effect] = [Send(number, {"t": m.CRASH})] if sent and number is not None else []
+        return [*told, Inform({"t": m.CRASHED, "id": id, "sent": sent})]
 
     # ---------------------------------------------------------------- questions
 

@@ -4,7 +4,7 @@
 |---|---|---|
 | /register | pods | sessions |
 | /peer | other eurekas | their entries |
-| /control | operator, command line | configurations in; programmed, holders, hurt out; seconds with `?seconds=1` |
+| /control | operator, command line | configurations and crashes in; programmed, holders, hurt out; seconds with `?seconds=1` |
 | /edges, /totals | anybody | discovered nodes and edges; counts and histograms since this eureka began |
 | /healthz, /readyz | kubelet | |
 | /metrics | Prometheus | added by `pod.py`, which knows whose they are |
@@ -25,7 +25,8 @@ from aiohttp import WSMsgType, web
 
 from spiko_nanoservice.contract import Configuration, ContractError, Hello, Revision, decode, encode
 from spiko_nanoservice.eureka import messages as m
-from spiko_nanoservice.eureka.effects import Effect, Inform, Send, Tell, dumps
+from spiko_nanoservice.eureka.asking import find_silent
+from spiko_nanoservice.eureka.effects import Ask, Effect, Inform, Send, Tell, dumps
 from spiko_nanoservice.eureka.messages import Message
 from spiko_nanoservice.eureka.registry import Registry
 from spiko_nanoservice.eureka.totals import Totals
@@ -68,6 +69,7 @@ class Eureka:
         self._pods: dict[int, asyncio.Queue[str]] = {}
         self._followers: dict[asyncio.Queue[str], bool] = {}  # and whether it wants the seconds
         self._wake = asyncio.Event()
+        self._asking: set[asyncio.Task[None]] = set()
 
     # ---------------------------------------------------------------- effects
 
@@ -85,7 +87,15 @@ class Eureka:
                             peer.outbox.put_nowait(text)
                 case Inform(message):
                     self.inform(message)
+                case Ask():
+                    asking = asyncio.get_running_loop().create_task(self._ask(effect))
+                    self._asking.add(asking)
+                    asking.add_done_callback(self._asking.discard)
         self._wake.set()
+
+    async def _ask(self, question: Ask) -> None:
+        silent = await find_silent(question.hellos)
+        self.carry_out(self.registry.unanswered(question.peer, silent, time.monotonic()))
 
     def inform(self, message: Message) -> None:
         """Say something to all followers; seconds, which are large, to those that asked for them."""
@@ -226,6 +236,8 @@ class Eureka:
                 self.carry_out(self.registry.follow(str(message["id"])))
             case m.UNFOLLOW:
                 self.carry_out(self.registry.unfollow(str(message["id"])))
+            case m.CRASH:
+                self.carry_out(self.registry.crash(str(message["id"]), int(message["process"])))
             case other:
                 raise ContractError(f"t: {other!r} is no message from an operator")
 

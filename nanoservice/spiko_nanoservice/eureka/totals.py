@@ -13,7 +13,8 @@ from typing import Any
 from hdrh.histogram import HdrHistogram
 
 from spiko_nanoservice.eureka.messages import SECOND, Message
-from spiko_nanoservice.histograms import add_encoded, new_histogram
+from spiko_nanoservice.histograms import add_to, new_histogram
+from spiko_nanoservice.latencies import Counts, add_counts, decode_counts, encode_counts
 
 LATENCIES = ("response", "service", "network")
 Ends = tuple[tuple[str, ...], tuple[str, ...]]
@@ -49,7 +50,7 @@ class Total:
     sum: Sum = field(default_factory=Sum)
     histograms: dict[str, HdrHistogram] = field(default_factory=dict)
 
-    def fold(self, second: Sum, windows: dict[str, HdrHistogram]) -> None:
+    def fold(self, second: Sum, windows: dict[str, Counts]) -> None:
         """Add one second."""
         self.sum.ok += second.ok
         self.sum.miss += second.miss
@@ -57,7 +58,7 @@ class Total:
         for latency, window in windows.items():
             if latency not in self.histograms:
                 self.histograms[latency] = new_histogram()
-            self.histograms[latency].add(window)
+            add_to(self.histograms[latency], window)
 
     def rendered(self) -> dict[str, Any]:
         """Plain values, histograms encoded."""
@@ -117,13 +118,13 @@ class Totals:
         }
 
     def _close(self, total: Total, second: Sum) -> dict[str, Any]:
-        windows = {}
+        windows: dict[str, Counts] = {}
         for latency, texts in second.encoded.items():
-            windows[latency] = new_histogram()
+            window = windows[latency] = {}
             for text in texts:
                 try:
-                    add_encoded(windows[latency], text)
+                    add_counts(window, decode_counts(text))
                 except ValueError:
                     continue  # one pod's garbage must not cost the others their second
         total.fold(second, windows)
-        return second.counts() | {name: window.encode().decode() for name, window in windows.items()}
+        return second.counts() | {name: encode_counts(window) for name, window in windows.items()}

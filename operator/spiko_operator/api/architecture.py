@@ -67,7 +67,7 @@ class Version(Model):
 class Share(Model):
     """A version's percentage of a service's requests."""
 
-    version: VersionName
+    version: Annotated[VersionName, Field(description="a declared one")]
     weight: Annotated[int, Field(ge=0, le=100, description="percent; the weights of a split add up to 100")]
 
 
@@ -108,14 +108,20 @@ class Service(Model):
 class RegionTopology(Model):
     """A region and its zones, by the values of the nodes' labels."""
 
-    name: PlaceName
-    zones: Annotated[list[PlaceName], Field(min_length=1, max_length=16)]
+    name: Annotated[PlaceName, Field(description="value of the label topology.kubernetes.io/region")]
+    zones: Annotated[
+        list[PlaceName],
+        Field(min_length=1, max_length=16, description="values of the label topology.kubernetes.io/zone, in order"),
+    ]
 
 
 class SpecTopology(Model):
     """Where pods may go; chosen from the nodes' labels if left out, and only growing afterwards."""
 
-    regions: Annotated[list[RegionTopology], Field(min_length=1, max_length=6)]
+    regions: Annotated[
+        list[RegionTopology],
+        Field(min_length=1, max_length=6, description="in order; a tier of n regions uses the first n"),
+    ]
 
 
 class Telemetry(Model):
@@ -131,8 +137,8 @@ class Telemetry(Model):
 class ResourceAmounts(Model):
     """CPU and memory, as Kubernetes quantities."""
 
-    cpu: Quantity | None = None
-    memory: Quantity | None = None
+    cpu: Annotated[Quantity | None, Field(description="such as 100m")] = None
+    memory: Annotated[Quantity | None, Field(description="such as 32Mi")] = None
 
 
 class Resources(Model):
@@ -145,10 +151,12 @@ class Resources(Model):
 class Toleration(Model):
     """A taint that pods tolerate."""
 
-    key: Annotated[str | None, Field(max_length=316)] = None
-    operator: Literal["Exists", "Equal"] | None = None
-    value: Annotated[str | None, Field(max_length=63)] = None
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    key: Annotated[str | None, Field(max_length=316, description="of the taint; every one if left out")] = None
+    operator: Annotated[Literal["Exists", "Equal"] | None, Field(description="Equal compares the value")] = None
+    value: Annotated[str | None, Field(max_length=63, description="of the taint")] = None
+    effect: Annotated[
+        Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None, Field(description="every one if left out")
+    ] = None
 
 
 class Runtime(Model):
@@ -156,29 +164,57 @@ class Runtime(Model):
 
     image: Annotated[ImageName | None, Field(description="the nanoservice image")] = None
     resources: Resources | None = None
-    tolerations: Annotated[list[Toleration] | None, Field(max_length=16)] = None
+    tolerations: Annotated[
+        list[Toleration] | None, Field(max_length=16, description="besides those of a lost node, for 5 s")
+    ] = None
+
+
+class Monkey(Model):
+    """Ends one pod of the victim tier now and then: Delete without grace. Changing it restarts nobody."""
+
+    mode: Annotated[
+        Literal["Off", "DryRun", "Enforce"],
+        Field(description='DryRun says in events whom it would end; YAML reads a bare Off as false: write "Off"'),
+    ] = "Off"
+    mean_seconds: Annotated[
+        int, Field(ge=1, le=2_592_000, description="mean time between kills; what exceeds minSeconds is exponential")
+    ] = 300
+    min_seconds: Annotated[
+        int | None,
+        Field(ge=1, le=2_592_000, description="never sooner after the last; a tenth of meanSeconds if left out"),
+    ] = None
+    seed: Annotated[
+        int, Field(ge=0, le=2**31 - 1, description="the same seed and pods give the same victims, in the same order")
+    ] = 0
+
+
+class Chaos(Model):
+    """Faults that go on by themselves; single ones are the kind Fault."""
+
+    monkey: Monkey | None = None
 
 
 class ArchitectureSpec(Model):
     """The wish."""
 
-    description: Annotated[str | None, Field(max_length=1024)] = None
+    description: Annotated[str | None, Field(max_length=1024, description="for people")] = None
     victim: Annotated[str | None, Field(max_length=38, description="the tier that chaos visits")] = None
+    chaos: Chaos | None = None
     scale: Annotated[int, Field(ge=1, le=10_000, description="percent of every count")] = 100
     topology: SpecTopology | None = None
     telemetry: Telemetry | None = None
     runtime: Runtime | None = None
-    services: Annotated[list[Service], Field(min_length=1, max_length=MAX_SERVICES)]
+    services: Annotated[list[Service], Field(min_length=1, max_length=MAX_SERVICES, description="the tiers")]
 
 
 class NotReady(Model):
     """A Deployment that lacks pods."""
 
-    tier: Annotated[str, Field(max_length=38)]
-    version: Annotated[str, Field(max_length=17)]
+    tier: Annotated[str, Field(max_length=38, description="its tier")]
+    version: Annotated[str, Field(max_length=17, description="its version")]
     place: Annotated[str, Field(max_length=128, description="region and zone")]
-    ready: Replicas
-    desired: Replicas
+    ready: Annotated[Replicas, Field(description="pods that are Ready")]
+    desired: Annotated[Replicas, Field(description="pods that there should be")]
 
 
 class Summary(Model):
@@ -188,15 +224,60 @@ class Summary(Model):
     pods: Annotated[str, Field(max_length=16, description="ready/desired")]
 
 
+class Condemned(Model):
+    """The pod that the monkey has chosen: written down before it is touched."""
+
+    pod: Annotated[str, Field(max_length=253, description="its name")]
+    uid: Annotated[str, Field(max_length=64, description="a pod of the same name with another UID is another pod")]
+    tier: Annotated[str, Field(max_length=38, description="its tier")]
+    version: Annotated[str, Field(max_length=17, description="its version")]
+    place: Annotated[str, Field(max_length=128, description="region and zone")]
+    replica_set: Annotated[str | None, Field(max_length=253, description="its owner, whose next pod replaces it")] = (
+        None
+    )
+
+
+class MonkeyKill(Model):
+    """One kill of the monkey's; durations are from the act, in milliseconds, left out if nobody lived to measure them."""
+
+    pod: Annotated[str, Field(max_length=253, description="its name")]
+    uid: Annotated[str, Field(max_length=64, description="a pod of the same name with another UID is another pod")]
+    tier: Annotated[str, Field(max_length=38, description="its tier")]
+    place: Annotated[str, Field(max_length=128, description="region and zone")]
+    at: Annotated[str, Field(max_length=32, description="when it was counted, at the act")]
+    noticed_milliseconds: Annotated[int | None, Field(ge=0, description="until its last caller had left it")] = None
+    replaced_milliseconds: Annotated[int | None, Field(ge=0, description="until the next pod was Ready")] = None
+    requests_hurt: Annotated[int | None, Field(ge=0, description="calls to it that failed")] = None
+
+
+class ChaosStatus(Model):
+    """What the monkey did, and what its schedule follows from: the next kill is due at `since` plus the interval of draw number `draw`."""
+
+    mode: Annotated[str | None, Field(max_length=16, description="in force")] = None
+    seed: Annotated[int | None, Field(ge=0, description="in force; another one begins with draw 0")] = None
+    draw: Annotated[int | None, Field(ge=0, description="number of the next draw since it was switched on")] = None
+    since: Annotated[str | None, Field(max_length=32, description="the last draw, or when it was switched on")] = None
+    next_at: Annotated[str | None, Field(max_length=32, description="not sooner")] = None
+    waiting: Annotated[str | None, Field(max_length=256, description="why a kill that is due does not happen")] = None
+    victim: Annotated[Condemned | None, Field(description="chosen, not yet known to be ended")] = None
+    kills: Annotated[int | None, Field(ge=0, description="in all")] = None
+    recent: Annotated[list[MonkeyKill] | None, Field(max_length=8, description="the last kills, newest first")] = None
+
+
 class ArchitectureStatus(Model):
     """What is; written on transitions only."""
 
-    observed_generation: Annotated[int | None, Field(ge=0)] = None
+    observed_generation: Annotated[int | None, Field(ge=0, description="of the spec that the status is about")] = None
     scale: Annotated[int | None, Field(ge=0, description="percent in force, for the scale subresource")] = None
     summary: Summary | None = None
     regions: Annotated[list[RegionTopology] | None, Field(max_length=6, description="topology in force")] = None
     config_revision: Annotated[str | None, Field(max_length=32, description="configuration that the eurekas hold")] = (
         None
     )
-    not_ready: Annotated[list[NotReady] | None, Field(max_length=32)] = None
-    conditions: Annotated[list[Condition] | None, Field(max_length=16)] = None
+    not_ready: Annotated[
+        list[NotReady] | None, Field(max_length=32, description="Deployments that lack pods, the first 32")
+    ] = None
+    chaos: ChaosStatus | None = None
+    conditions: Annotated[
+        list[Condition] | None, Field(max_length=16, description="Accepted, Programmed, Ready, ZonesLabelled")
+    ] = None

@@ -57,9 +57,9 @@ class Package(StrEnum):
 class Condition(Model):
     """One observation, after the Kubernetes API conventions and KEP-1623."""
 
-    type: Annotated[str, Field(max_length=64)]
-    status: Literal["True", "False", "Unknown"]
-    reason: Annotated[str, Field(max_length=64)]
-    message: Annotated[str, Field(max_length=4096)]
-    observed_generation: Annotated[int, Field(ge=0)]
-    last_transition_time: Annotated[str, Field(max_length=32)]
+    type: Annotated[str, Field(max_length=64, description="what is observed")]
+    status: Annotated[Literal["True", "False", "Unknown"], Field(description="whether it is so")]
+    reason: Annotated[str, Field(max_length=64, description="why, in a word for programs")]
+    message: Annotated[str, Field(max_length=4096, description="why, for people")]
+    observed_generation: Annotated[int, Field(ge=0, description="of the spec that was observed")]
+    last_transition_time: Annotated[str, Field(max_length=32, description="when status changed last")]

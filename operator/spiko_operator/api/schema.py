@@ -18,6 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from spiko_nanoservice.contract import EUREKA
 from spiko_operator.api import architecture, fault
 from spiko_operator.api.common import ARCHITECTURE_NAME_PATTERN, GROUP, MAX_ARCHITECTURE_NAME, VERSION
 
@@ -149,6 +150,12 @@ def architecture_crd() -> Schema:
     service = spec["properties"]["services"]["items"]
     service["x-kubernetes-validations"] = service_rules()
     service["properties"]["routing"]["properties"]["split"]["x-kubernetes-validations"] = copy.deepcopy(SPLIT_RULES)
+    spec["properties"]["chaos"]["properties"]["monkey"]["x-kubernetes-validations"] = [
+        rule(
+            "!has(self.minSeconds) || self.minSeconds <= self.meanSeconds",
+            "minSeconds must not exceed meanSeconds, the mean time between kills: lower the one or raise the other",
+        )
+    ]
     root = [
         rule(
             f"size(self.metadata.name) <= {MAX_ARCHITECTURE_NAME} && self.metadata.name.matches('{ARCHITECTURE_NAME_PATTERN}')",
@@ -165,6 +172,8 @@ def architecture_crd() -> Schema:
         _column("Programmed", "string", '.status.conditions[?(@.type=="Programmed")].status', wide=True),
         _column("Config", "string", ".status.configRevision", wide=True),
         _column("Victim", "string", ".spec.victim", wide=True),
+        _column("Monkey", "string", ".spec.chaos.monkey.mode", wide=True),
+        _column("Kills", "integer", ".status.chaos.kills", wide=True),
     ]
     status = structural(architecture.ArchitectureStatus)
     body = _crd(architecture.KIND, architecture.PLURAL, ["arch"], spec, status, root, columns)
@@ -185,7 +194,16 @@ def fault_crd() -> Schema:
         rule("has(self.tier) != has(self.pod)", "kill names exactly one of tier and pod"),
         rule(
             "!has(self.gracePeriodSeconds) || self.method == 'Delete'",
-            "gracePeriodSeconds goes with method: Delete only; an eviction uses the pod's own",
+            "gracePeriodSeconds goes with method: Delete only; an eviction uses the pod's own, a crash has none",
+        ),
+        rule("!has(self.count) || !has(self.percent)", "count and percent exclude each other: remove one"),
+        rule(
+            "!has(self.pod) || !(has(self.version) || has(self.region) || has(self.zone) || has(self.count) || has(self.percent))",
+            "version, region, zone, count and percent choose among a tier's pods: name a tier, or remove them",
+        ),
+        rule(
+            f"self.method != 'Crash' || !has(self.tier) || self.tier != '{EUREKA}'",
+            "a eureka has nobody who could tell it to crash: use method: Delete with gracePeriodSeconds: 0",
         ),
     ]
     columns = [
@@ -194,6 +212,8 @@ def fault_crd() -> Schema:
         _column("Ended", "string", '.status.conditions[?(@.type=="Ended")].status'),
         _column("Summary", "string", ".status.summary"),
         _column("Age", "date", ".metadata.creationTimestamp"),
+        _column("Mode", "string", ".spec.mode", wide=True),
+        _column("Method", "string", ".spec.kill.method", wide=True),
     ]
     return _crd(fault.KIND, fault.PLURAL, [], spec, structural(fault.FaultStatus), [], columns)
 

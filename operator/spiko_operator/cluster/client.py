@@ -149,8 +149,8 @@ class Client:
             "PATCH", RESOURCES[kind].path(namespace, name, "status"), {"fieldManager": manager}, body, _MERGE
         )
 
-    async def delete(self, kind: str, namespace: str, name: str, uid: str, grace_s: int | None = None) -> None:
-        """Delete an object with this UID; one that is gone or another by now is fine. Raises ClusterError.
+    async def delete(self, kind: str, namespace: str, name: str, uid: str, grace_s: int | None = None) -> bool:
+        """Delete an object with this UID; returns whether there was one. Raises ClusterError.
 
         A Deployment's name stays taken until its ReplicaSets are gone: if one of the same name were made before that, a collector whose watch
         breaks in between would take the two for one, and never collect the ReplicaSets of the first.
@@ -162,7 +162,8 @@ class Client:
         try:
             await self._call("DELETE", RESOURCES[kind].path(namespace, name), body=options)
         except (Missing, Conflict):
-            return
+            return False
+        return True
 
     async def evict(self, namespace: str, name: str, uid: str) -> None:
         """Ask for a pod's eviction. Raises Throttled if a budget refuses it, Missing, Conflict, ClusterError."""

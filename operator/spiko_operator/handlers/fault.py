@@ -1,41 +1,53 @@
-"""One Fault: write the victim down, act, gather evidence. Begun again anywhere after a restart, it never acts twice.
+"""One Fault: write the victims down, end them one after another, gather evidence. Begun again anywhere after a restart, it ends nobody twice.
 
-The victim's UID is in the status before the pod is touched, and every act carries that UID as a precondition. A Fault whose act lies behind
-it, but whose evidence was lost with the operator that gathered it, ends without figures.
+All UIDs are in the status before the first pod is touched, and every act carries its pod's UID as a precondition, a Crash the process as well.
+A victim's state is written before the next one is touched; after a restart those that are still planned are gone on with, until
+`activeDeadlineSeconds` have passed since they were written down. Evidence that was lost with the operator that gathered it is said to be lost.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from random import Random
 from typing import Any
 
 from spiko_operator.api.fault import FaultSpec, Victim
 from spiko_operator.context import Context
-from spiko_operator.errors import ClusterError, Conflict, Missing, Throttled
 from spiko_operator.handlers.architecture import now_text
+from spiko_operator.handlers.ending import Ending
+from spiko_operator.handlers.gathering import Gathering, surely
 from spiko_operator.links import Key
 from spiko_operator.plan import names
-from spiko_operator.plan.faulting import ACCEPTED, ENDED, is_ended, observe, read_spec, read_victims, write_status
-from spiko_operator.plan.kill import Evidence, NoVictim, choose_victim, replacement, summarise
+from spiko_operator.plan.evidence import Evidence
+from spiko_operator.plan.faulting import (
+    ACCEPTED,
+    ENDED,
+    FIRST_RETRY_S,
+    conclude,
+    is_ended,
+    planned,
+    progress,
+    read_spec,
+    read_victims,
+    retry_s,
+    seconds_left,
+    summarise,
+    write_status,
+)
+from spiko_operator.plan.kill import NoVictim, choose_victims, refusing_budgets, with_refusals
 from spiko_operator.plan.status import Observation
 
 Object = dict[str, Any]
-LOOK_S = 0.1
-LATE_REPORTS_S = 2.5  # pods report every second
-LONGEST_S = 60.0
-RETRY_S = 1.0
 
 
 async def inject(context: Context, key: Key) -> float | None:
     """Bring one Fault to its end; returns in how many seconds to come again, or None.
 
     Raises:
-        ClusterError: the queue comes again.
+        ClusterError: nobody was touched in this call; the queue comes again.
     """
-    fault = context.cache.get("Fault", *key)
-    if fault is None or is_ended(fault) or fault["metadata"].get("deletionTimestamp"):
+    fault = _current(context, key)
+    if fault is None or is_ended(fault):
         return None
     spec = read_spec(fault)
     if spec is None:
@@ -47,125 +59,91 @@ async def inject(context: Context, key: Key) -> float | None:
     victims = read_victims(fault)
     if not victims:
         return await _choose(context, fault, spec)
-    if victims[0].state == "Planned":
-        return await _act(context, fault, spec, victims[0])
-    text = f"{summarise(victims[0])} (the operator restarted meanwhile)"
-    await _write(context, fault, [_ended("EvidenceLost", text)], victims)
-    return None
+    return await _carry_out(context, fault, spec, victims)
+
+
+def _current(context: Context, key: Key) -> Object | None:
+    """The Fault as the cache has it, if it still stands."""
+    fault = context.cache.get("Fault", *key)
+    return None if fault is None or fault["metadata"].get("deletionTimestamp") else fault
 
 
 async def _without_architecture(context: Context, fault: Object, spec: FaultSpec) -> float | None:
     text = f"spec.architecture: no Architecture {spec.architecture!r} in namespace {fault['metadata']['namespace']}"
     observed = [Observation(ACCEPTED, "False", "ArchitectureNotFound", text)]
-    if read_victims(fault):
-        observed = [_ended("ArchitectureGone", text)]
-    await _write(context, fault, observed, read_victims(fault))
+    victims = read_victims(fault)
+    if victims:
+        observed = [*progress(victims), _ended("ArchitectureGone", f"{text}; {summarise(victims)}")]
+    await _write(context, fault, observed, victims)
     return None  # an Architecture that appears wakes its faults
 
 
 async def _choose(context: Context, fault: Object, spec: FaultSpec) -> float | None:
-    pods = await _pods(context, fault, spec)
-    chosen = choose_victim(spec, pods, Random(spec.seed).randrange)
+    """Draw the victims and write them down, with what is known of them before the act; a dry run is over with that."""
+    namespace = fault["metadata"]["namespace"]
+    pods = await context.client.list("Pod", namespace, f"{names.ARCHITECTURE}={spec.architecture}")
+    chosen = choose_victims(spec, pods, Random(spec.seed).randrange)
     if isinstance(chosen, NoVictim):
         await _write(context, fault, [Observation(ACCEPTED, "False", chosen.reason, chosen.message)], [])
-        return RETRY_S
-    await _write(context, fault, observe(chosen), [chosen])
-    return 0.0
+        return retry_s(fault, now_text())
+    gathering = Gathering(context, (namespace, spec.architecture), spec.kill.method, chosen.victims)
+    with gathering.listening():
+        await gathering.begin()
+    victims = [_known(one, spec) for one in gathering.evidence]
+    if spec.mode == "DryRun" and spec.kill.method == "Evict":
+        budgets = context.cache.of_architecture(namespace, spec.architecture, ("PodDisruptionBudget",))
+        victims = with_refusals(victims, refusing_budgets(victims, list(budgets.values())))
+    await _write(context, fault, planned(spec, chosen, victims), victims)
+    written = _current(context, (namespace, fault["metadata"]["name"]))
+    return 0.0 if written is not None and read_victims(written) else FIRST_RETRY_S  # it may have gone a moment ago
 
 
-async def _act(context: Context, fault: Object, spec: FaultSpec, victim: Victim) -> float | None:
-    """Evidence is listened for before the act, so that nothing of it is missed."""
-    architecture = (fault["metadata"]["namespace"], spec.architecture)
-    evidence = Evidence()
-    acted_at: float | None = None
+def _known(one: Evidence, spec: FaultSpec) -> Victim:
+    """The victim as it is written down before the act."""
+    process = one.process if spec.kill.method == "Crash" else None
+    callers = sum(count or 0 for count in one.holders.values())
+    return one.victim.model_copy(update={"callers": callers, "process": process})
 
-    def since_ms() -> int:
-        return int((time.monotonic() - acted_at) * 1000) if acted_at is not None else 0
 
-    context.links.follow(architecture, victim.uid, lambda m: evidence.hear(m, acted_at is not None, since_ms()))
-    try:
-        before = frozenset(pod["metadata"]["uid"] for pod in await _pods(context, fault, spec))
-        await _heard_by(context, architecture, evidence)
-        acted_at = time.monotonic()
-        state = await _kill(context, fault, spec, victim)
-        victim = victim.model_copy(update={"state": state, "killed_at": now_text() if state == "Killed" else None})
-        await _write(context, fault, observe(victim), [victim])
-        if state != "Killed":
-            return None
-        await _gather(context, fault, spec, victim, before, evidence, acted_at)
-    finally:
-        context.links.unfollow(architecture, victim.uid)
-    victim = evidence.victim(victim)
-    await _write(
-        context,
-        fault,
-        [_ended("EvidenceComplete" if evidence.complete else "EvidencePartial", summarise(victim))],
-        [victim],
-    )
+async def _carry_out(context: Context, fault: Object, spec: FaultSpec, victims: list[Victim]) -> float | None:
+    """End those that are still planned, and gather what comes of it."""
+    metadata = fault["metadata"]
+    lost = any(victim.state == "Killed" and victim.replaced_milliseconds is None for victim in victims)
+    gathering = Gathering(context, (metadata["namespace"], spec.architecture), spec.kill.method, victims)
+    with gathering.listening():
+        await gathering.begin()
+        ending = Ending(context, metadata["namespace"], spec, gathering, seconds_left(fault, spec, now_text()))
+        while not (ending.is_over() and gathering.is_complete()):
+            if not _stands(context, fault, spec):
+                return 0.0
+            if await ending.step():
+                await _write_surely(context, fault, progress(gathering.written()), gathering.written())
+                continue
+            await gathering.wait()
+        if any(one.acted_s is not None for one in gathering.evidence):
+            await asyncio.sleep(context.late_reports_s)
+    victims = gathering.written()
+    complete = all(one.found for one in gathering.evidence if one.victim.state == "Killed")
+    await _write_surely(context, fault, conclude(victims, complete, lost), victims)
     return None
 
 
-async def _heard_by(context: Context, architecture: Key, evidence: Evidence) -> None:
-    """Wait until every connected eureka has said how many callers know the victim; a second at most."""
-    end = time.monotonic() + 1.0
-    while len(evidence.holders) < context.links.connected(architecture) and time.monotonic() < end:  # noqa: ASYNC110
-        await asyncio.sleep(0.005)
-
-
-async def _kill(context: Context, fault: Object, spec: FaultSpec, victim: Victim) -> str:
-    """The act; a budget that refuses an eviction is asked again, with growing pauses, until the deadline."""
-    namespace = fault["metadata"]["namespace"]
-    if spec.kill.method == "Delete":
-        found = await context.client.list("Pod", namespace, f"{names.ARCHITECTURE}={spec.architecture}")
-        if not any(pod["metadata"]["uid"] == victim.uid for pod in found):
-            return "Gone"
-        await context.client.delete("Pod", namespace, victim.pod, victim.uid, spec.kill.grace_period_seconds)
-        return "Killed"
-    end = time.monotonic() + spec.active_deadline_seconds
-    pause_s = 0.25
-    while True:
-        try:
-            await context.client.evict(namespace, victim.pod, victim.uid)
-        except Throttled:
-            if time.monotonic() + pause_s > end:
-                return "Refused"
-            await asyncio.sleep(pause_s)
-            pause_s = min(5.0, pause_s * 2)
-        except (Missing, Conflict):
-            return "Gone"
-        else:
-            return "Killed"
-
-
-async def _gather(
-    context: Context,
-    fault: Object,
-    spec: FaultSpec,
-    victim: Victim,
-    before: frozenset[str],
-    evidence: Evidence,
-    acted_at: float,
-) -> None:
-    """Look for the replacement, wait for what eurekas tell, then for late reports."""
-    end = acted_at + LONGEST_S
-    while not evidence.complete and time.monotonic() < end:
-        if evidence.replaced_ms is None:
-            try:
-                name = replacement(victim, before, await _pods(context, fault, spec))
-            except ClusterError:
-                name = None  # the API server is away: what eurekas tell must not be lost for it
-            if name is not None:
-                evidence.replaced_ms, evidence.replaced_by = int((time.monotonic() - acted_at) * 1000), name
-        await asyncio.sleep(LOOK_S)
-    await asyncio.sleep(LATE_REPORTS_S)
-
-
-async def _pods(context: Context, fault: Object, spec: FaultSpec) -> list[Object]:
-    return await context.client.list("Pod", fault["metadata"]["namespace"], f"{names.ARCHITECTURE}={spec.architecture}")
+def _stands(context: Context, fault: Object, spec: FaultSpec) -> bool:
+    """Whether the Fault and its Architecture are still there: deleting either ends it."""
+    metadata = fault["metadata"]
+    current = _current(context, (metadata["namespace"], metadata["name"]))
+    if current is None or current["metadata"]["uid"] != metadata["uid"]:
+        return False
+    return context.cache.get("Architecture", metadata["namespace"], spec.architecture) is not None
 
 
 def _ended(reason: str, message: str) -> Observation:
     return Observation(ENDED, "True", reason, message)
+
+
+async def _write_surely(context: Context, fault: Object, observed: list[Observation], victims: list[Victim]) -> None:
+    """What was done must be written: nobody else is touched before that."""
+    await surely(lambda: _write(context, fault, observed, victims))
 
 
 async def _write(context: Context, fault: Object, observed: list[Observation], victims: list[Victim]) -> None:

@@ -69,9 +69,14 @@ RULES = {
         Rule("SPK042", "MixedMajors", E, "Versions of different majors in one split: their interfaces differ.", "Split within one major."),
         Rule("SPK043", "DuplicateVersion", E, "A version is declared, or split, twice.", "Remove one."),
         Rule("SPK050", "BadDelay", E, "The delay contradicts itself.", "lognormal needs p99Microseconds above medianMicroseconds; constant has none."),
-        Rule("SPK070", "BadKill", E, "A kill names exactly one of tier and pod, and a grace period only with Delete.", "Remove one of the two."),
+        Rule("SPK070", "BadKill", E, "A kill names exactly one of tier and pod, a grace period only with Delete, and Crash no eureka.", "Remove one of the two."),
+        Rule("SPK071", "BadCount", E, "A kill's count and percent exclude each other, and like version, region and zone they choose among a tier's pods.", "Remove one, or name a tier."),
         Rule("SPK072", "UnknownTarget", E, "The Fault's tier is none of the Architecture of that name in the same set of files.", "Name a tier of that Architecture."),
         Rule("SPK073", "UnknownPod", W, "The name of the Fault's pod is that of no tier and version of the Architecture of that name in the same set of files.", "Take a name from kubectl get pods, or name a tier."),
+        Rule("SPK074", "UnknownScope", E, "The Fault's version, region or zone is none of that tier in the Architecture of that name in the same set of files.", "Name one that it has; kubectl get pods -L spiko.dev/version,spiko.dev/region,spiko.dev/zone shows them."),
+        Rule("SPK075", "MonkeyWithoutVictim", E, "The monkey is on, but spec.victim does not say on which tier it works.", "Name a tier in spec.victim, or switch the monkey off."),
+        Rule("SPK076", "BadMonkey", E, "minSeconds exceeds meanSeconds: the mean time between kills cannot be shorter than the least.", "Lower minSeconds, or raise meanSeconds."),
+        Rule("SPK077", "IdleMonkey", W, "The victim tier has one instance: the monkey never ends the last pod of a tier.", "Raise the tier's count, or choose another victim."),
     )
 }  # fmt: skip
 

@@ -1,16 +1,17 @@
-"""Pure: which pod a `kill` ends, and what its evidence adds up to. Where a kill is decided: `choose_victim`."""
+"""Pure: which pods a `kill` ends. Where a kill is decided: `choose_victims`. What came of it is in `evidence.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from spiko_operator.api.fault import FaultSpec, Victim
+from spiko_operator.api.fault import MOST_VICTIMS, FaultSpec, Kill, Victim
 from spiko_operator.plan import names
 
 Object = dict[str, Any]
 Draw = Callable[[int], int]  # n -> 0..n-1; seeded by the fault
+_SCOPE = (("version", names.VERSION), ("region", names.REGION), ("zone", names.ZONE))
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,15 @@ class NoVictim:
     message: str
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """Whom to end, in this order. `note` says what is not as the spec has it, or nothing; `ready` counts the pods in scope."""
+
+    victims: tuple[Victim, ...]
+    ready: int
+    note: str = ""
+
+
 def is_ready(pod: Object) -> bool:
     """Ready, and not on its way out."""
     if pod["metadata"].get("deletionTimestamp"):
@@ -29,11 +39,18 @@ def is_ready(pod: Object) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
-def choose_victim(spec: FaultSpec, pods: Sequence[Object], draw: Draw) -> Victim | NoVictim:
-    """The pod to end.
+def ready_of(pods: Sequence[Object], tier: str) -> list[Object]:
+    """The ready pods of a tier in the order of their names: what is drawn from."""
+    mine = [pod for pod in pods if is_ready(pod) and _label(pod, names.TIER) == tier]
+    return sorted(mine, key=lambda pod: str(pod["metadata"]["name"]))
 
-    Of a tier it is drawn from the ready pods in the order of their names, so the same seed and pods give the same victim. A named pod must
-    belong to the architecture, ready or not.
+
+def choose_victims(spec: FaultSpec, pods: Sequence[Object], draw: Draw) -> Chosen | NoVictim:
+    """The pods to end.
+
+    Of a tier they are drawn without repetition from the ready pods in the order of their names, so the same seed and pods give the same
+    victims in the same order, and a larger count only adds to a smaller one. Fewer ready pods than `count` are all taken, as other chaos
+    tools do, and the note says so. A named pod must belong to the architecture, ready or not.
 
     Args:
         spec: the fault's.
@@ -42,23 +59,93 @@ def choose_victim(spec: FaultSpec, pods: Sequence[Object], draw: Draw) -> Victim
     """
     kill = spec.kill
     if kill.pod is not None:
-        named = next((pod for pod in pods if pod["metadata"]["name"] == kill.pod), None)
-        if named is None:
-            return NoVictim("PodNotFound", f"spec.kill.pod: {kill.pod!r} is no pod of architecture {spec.architecture}")
-        return _victim(named)
-    tier = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get(names.TIER) == kill.tier]
-    ready = sorted((pod for pod in tier if is_ready(pod)), key=lambda pod: str(pod["metadata"]["name"]))
+        return _named(spec, kill.pod, pods)
+    in_scope = _scope(kill, pods)
+    if isinstance(in_scope, NoVictim):
+        return in_scope
+    ready = ready_of(in_scope, str(kill.tier))
     if not ready:
-        known = sorted({str(pod["metadata"]["labels"].get(names.TIER)) for pod in pods})
-        if not tier:
-            return NoVictim(
-                "TierNotFound", f"spec.kill.tier: {kill.tier!r} has no pods; there are {', '.join(known) or 'none'}"
-            )
-        return NoVictim("NoReadyPod", f"spec.kill.tier: none of the {len(tier)} pods of {kill.tier!r} is ready")
-    return _victim(ready[draw(len(ready))])
+        return NoVictim("NoReadyPod", f"spec.kill: none of the {len(in_scope)} pods of {_describe(kill)} is ready")
+    number, note = how_many(kill, len(ready))
+    if number > MOST_VICTIMS:
+        return NoVictim(
+            "TooManyVictims",
+            f"spec.kill.percent: {kill.percent} of {len(ready)} ready pods are {number} victims, at most {MOST_VICTIMS} go into one "
+            "Fault: lower percent, narrow it by version, region or zone, or make several Faults",
+        )
+    left = list(ready)
+    victims = tuple(victim_of(left.pop(draw(len(left)))) for _ in range(number))
+    return Chosen(victims, len(ready), note)
 
 
-def _victim(pod: Object) -> Victim:
+def how_many(kill: Kill, ready: int) -> tuple[int, str]:
+    """How many of so many ready pods, 1 or more, and what is to be said about it.
+
+    >>> how_many(Kill(tier="web", percent=50), 5)
+    (2, '')
+    >>> how_many(Kill(tier="web", percent=1), 5)
+    (1, '')
+    """
+    if kill.percent is not None:
+        return max(1, ready * kill.percent // 100), ""
+    count = kill.count or 1
+    if count > ready:
+        return (
+            ready,
+            f"spec.kill.count: {count}, but only {ready} are ready: all of them; scale the tier up to spare some",
+        )
+    return count, ""
+
+
+def _named(spec: FaultSpec, name: str, pods: Sequence[Object]) -> Chosen | NoVictim:
+    named = next((pod for pod in pods if pod["metadata"]["name"] == name), None)
+    if named is None:
+        return NoVictim("PodNotFound", f"spec.kill.pod: {name!r} is no pod of architecture {spec.architecture}")
+    if spec.kill.method == "Crash" and _label(named, names.TIER) == names.EUREKA:
+        text = f"spec.kill.method: Crash, but {name!r} is a eureka, which nobody could tell: use Delete with gracePeriodSeconds 0"
+        return NoVictim("EurekaCannotCrash", text)
+    return Chosen((victim_of(named),), 1)
+
+
+def _scope(kill: Kill, pods: Sequence[Object]) -> list[Object] | NoVictim:
+    """The tier's pods in scope, at least one; else which field names nobody, and what there is."""
+    found = [pod for pod in pods if _label(pod, names.TIER) == kill.tier]
+    if not found:
+        known = _values(pods, names.TIER)
+        return NoVictim("TierNotFound", f"spec.kill.tier: {kill.tier!r} has no pods; there are {known}")
+    for field, label in _SCOPE:
+        wanted = getattr(kill, field)
+        if wanted is None:
+            continue
+        narrower = [pod for pod in found if _label(pod, label) == wanted]
+        if not narrower:
+            text = f"spec.kill.{field}: {kill.tier!r} has no pod in {field} {wanted!r} here; there are {_values(found, label)}"
+            return NoVictim(f"{field.capitalize()}NotFound", text)
+        found = narrower
+    return found
+
+
+def _describe(kill: Kill) -> str:
+    parts = [f"{field} {value}" for field, _ in _SCOPE if (value := getattr(kill, field)) is not None]
+    return ", ".join([repr(kill.tier), *parts])
+
+
+def _label(pod: Object, key: str) -> str | None:
+    value: str | None = (pod["metadata"].get("labels") or {}).get(key)
+    return value
+
+
+def _values(pods: Sequence[Object], label: str) -> str:
+    return ", ".join(sorted({value for pod in pods if (value := _label(pod, label)) is not None})) or "none"
+
+
+def restarts_of(pod: Object) -> int:
+    """How often the pod's containers were started again."""
+    return sum(int(c.get("restartCount", 0)) for c in pod.get("status", {}).get("containerStatuses") or ())
+
+
+def victim_of(pod: Object) -> Victim:
+    """A pod as it is written down."""
     metadata = pod["metadata"]
     labels = metadata.get("labels") or {}
     owner = next((o for o in metadata.get("ownerReferences") or () if o["kind"] == "ReplicaSet"), None)
@@ -69,91 +156,36 @@ def _victim(pod: Object) -> Victim:
         version=labels.get(names.VERSION, ""),
         place="/".join(labels[key] for key in (names.REGION, names.ZONE) if key in labels),
         replica_set=owner["name"] if owner else None,
+        restarts=restarts_of(pod),
         state="Planned",
     )
 
 
-def replacement(victim: Victim, before: frozenset[str], pods: Sequence[Object]) -> str | None:
-    """The name of a ready pod of the victim's ReplicaSet that was not there before the act, or None."""
-    for pod in pods:
-        owners = pod["metadata"].get("ownerReferences") or ()
-        mine = any(owner["kind"] == "ReplicaSet" and owner["name"] == victim.replica_set for owner in owners)
-        if mine and pod["metadata"]["uid"] not in before and is_ready(pod):
-            return str(pod["metadata"]["name"])
-    return None
+def refusing_budgets(victims: Sequence[Victim], budgets: Sequence[Object]) -> dict[str, str]:
+    """Whose eviction would be refused now, if they were asked for in order: UID -> budget.
 
+    A tier has exactly one budget, which allows a number of disruptions at this moment; one whose status is unknown refuses nobody.
 
-@dataclass
-class Evidence:
-    """What eurekas tell of one victim; milliseconds since the act. Fed by `hear`, read by `victim`.
-
-    `holders` counts, per eureka, the callers that acknowledged a table with the victim in it; it is noticed when all counts are 0.
+    Args:
+        victims: in order.
+        budgets: the architecture's PodDisruptionBudgets.
     """
-
-    holders: dict[str, int] = field(default_factory=dict)
-    callers: int = 0
-    noticed_ms: int | None = None
-    replaced_ms: int | None = None
-    replaced_by: str | None = None
-    hurt: int = 0
-
-    def hear(self, message: Mapping[str, Any], acted: bool, since_ms: int) -> None:
-        """Take one message: `holders` or `hurt`.
-
-        Args:
-            message: as the eureka sent it, with `eureka`.
-            acted: whether the pod has been touched yet.
-            since_ms: since the act.
-        """
-        if message["t"] == "hurt":
-            if acted:
-                self.hurt += sum(int(n) for n in message["errors"].values())
-            return
-        self.holders[str(message["eureka"])] = int(message["holders"])
-        total = sum(self.holders.values())
-        if not acted:
-            self.callers = total
-        elif total == 0 and self.noticed_ms is None:
-            self.noticed_ms = since_ms
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing more is awaited but late reports."""
-        return self.noticed_ms is not None and self.replaced_ms is not None
-
-    def victim(self, victim: Victim) -> Victim:
-        """The victim with its evidence."""
-        return victim.model_copy(
-            update={
-                "callers": self.callers,
-                "noticed_milliseconds": self.noticed_ms,
-                "replaced_milliseconds": self.replaced_ms,
-                "replaced_by": self.replaced_by,
-                "requests_hurt": self.hurt,
-            }
-        )
+    by_tier = {_label(budget, names.TIER): budget for budget in budgets}
+    left: dict[str, int] = {}
+    refused = {}
+    for victim in victims:
+        budget = by_tier.get(victim.tier)
+        allowed = (budget or {}).get("status", {}).get("disruptionsAllowed")
+        if budget is None or allowed is None:
+            continue
+        name = str(budget["metadata"]["name"])
+        if left.setdefault(name, int(allowed)) > 0:
+            left[name] -= 1
+        else:
+            refused[victim.uid] = name
+    return refused
 
 
-def summarise(victim: Victim) -> str:
-    """One line for people.
-
-    >>> summarise(Victim(pod="p", uid="u", tier="t", version="1.0.0", place="r/z", state="Refused"))
-    'p: eviction refused by a disruption budget'
-    """
-    if victim.state == "Refused":
-        return f"{victim.pod}: eviction refused by a disruption budget"
-    if victim.state == "Gone":
-        return f"{victim.pod}: had gone by itself"
-    if victim.state == "Planned":
-        return f"{victim.pod}: chosen"
-    noticed = (
-        f"noticed after {victim.noticed_milliseconds} ms"
-        if victim.noticed_milliseconds is not None
-        else "not seen noticed"
-    )
-    replaced = (
-        f"replaced after {victim.replaced_milliseconds} ms"
-        if victim.replaced_milliseconds is not None
-        else "not seen replaced"
-    )
-    return f"{victim.pod}: killed, {noticed}, {replaced}, {victim.requests_hurt or 0} requests hurt"
+def with_refusals(victims: Sequence[Victim], refused: Mapping[str, str]) -> list[Victim]:
+    """The victims with the budgets that refuse them."""
+    return [v.model_copy(update={"refused_by": refused[v.uid]}) if v.uid in refused else v for v in victims]

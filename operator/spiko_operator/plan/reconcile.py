@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,6 +24,7 @@ from spiko_operator.plan.configuration import build_configuration
 from spiko_operator.plan.drift import covers
 from spiko_operator.plan.findings import Finding, Severity, check_spec
 from spiko_operator.plan.memory import Memory, config_map, digest, from_data
+from spiko_operator.plan.moments import epoch_s
 from spiko_operator.plan.services import Release, all_releases
 from spiko_operator.plan.topology import Topology, choose, grow, wanted_regions
 from spiko_operator.plan.workloads import Rendering, build_all, owner_reference
@@ -187,15 +187,6 @@ def _topology_copy(seen: Seen) -> Topology | None:
 def _runtime(seen: Seen, spec: ArchitectureSpec) -> Object:
     written = spec.runtime.model_dump(mode="json", by_alias=True, exclude_none=True) if spec.runtime else {}
     return {"image": seen.image} | written
-
-
-def epoch_s(now: str) -> int:
-    """Seconds since the epoch of a time as Kubernetes writes it.
-
-    >>> epoch_s("1970-01-01T00:01:00Z")
-    60
-    """
-    return int(datetime.fromisoformat(now).timestamp())
 
 
 def _say(finding: Finding) -> str:
@@ -397,6 +388,8 @@ def _status_actions(
         }
         if ready.not_ready:
             after["notReady"] = list(ready.not_ready)
+    if "chaos" in before:
+        after["chaos"] = before["chaos"]  # the monkey's own
     conditions = before.get("conditions") or []
     untouched = [c for c in conditions if c["type"] not in {o.type for o in observed}]
     after["observedGeneration"] = metadata["generation"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from spiko_operator.api.common import Package
 from spiko_operator.plan import names
-from spiko_operator.plan.findings import Finding, found, nearest
+from spiko_operator.plan.findings import Finding, found, nearest, shorten
 from spiko_operator.plan.sketch import Sketch, SketchService, declared
 
 ZONE_BOUND = ("karyon", "zuul")
@@ -19,7 +19,7 @@ def spec_rules(sketch: Sketch) -> list[Finding]:
     Args:
         sketch: what could be read.
     """
-    findings = [*_victim(sketch), *_names(sketch), *_objects(sketch)]
+    findings = [*_victim(sketch), *_monkey(sketch), *_names(sketch), *_objects(sketch)]
     for service in sketch.services:
         findings += [*_dependencies(sketch, service), *_sight(sketch, service), *_versions(service), *_split(service)]
         findings += _delays(service)
@@ -31,26 +31,48 @@ def fault_rules(spec: Mapping[str, Any]) -> list[Finding]:
     kill = spec.get("kill")
     if not isinstance(kill, Mapping):
         return []
-    findings = []
+    return [*_kill(kill), *_kill_count(kill)]
+
+
+def _kill(kill: Mapping[str, Any]) -> Iterator[Finding]:
     named = [field for field in ("tier", "pod") if kill.get(field) is not None]
     if len(named) != 1:
-        findings.append(
-            found(
-                "BadKill", "spec.kill", dict(kill), "names both tier and pod" if named else "names neither tier nor pod"
-            )
+        text = "names both tier and pod" if named else "names neither tier nor pod"
+        yield found("BadKill", "spec.kill", dict(kill), text)
+    method, grace_s = kill.get("method", "Evict"), kill.get("gracePeriodSeconds")
+    if grace_s is not None and method != "Delete":
+        why = "a crash has no grace period" if method == "Crash" else "an eviction uses the pod's own grace period"
+        yield found("BadKill", "spec.kill.gracePeriodSeconds", grace_s, why, "write method: Delete, or remove it")
+    if method == "Crash" and kill.get("tier") == names.EUREKA:
+        hint = "write method: Delete and gracePeriodSeconds: 0"
+        yield found("BadKill", "spec.kill.method", method, "a eureka has nobody who could tell it to crash", hint)
+
+
+def _kill_count(kill: Mapping[str, Any]) -> Iterator[Finding]:
+    if kill.get("count") is not None and kill.get("percent") is not None:
+        yield found(
+            "BadCount", "spec.kill.percent", kill["percent"], f"there is a count as well: {shorten(kill['count'])}"
         )
-    if kill.get("gracePeriodSeconds") is not None and kill.get("method", "Evict") != "Delete":
-        value = kill["gracePeriodSeconds"]
-        findings.append(
-            found(
-                "BadKill",
-                "spec.kill.gracePeriodSeconds",
-                value,
-                "an eviction uses the pod's own grace period",
-                "write method: Delete, or remove it",
-            )
-        )
-    return findings  # fmt: skip
+    for field in ("version", "region", "zone", "count", "percent"):
+        if kill.get("pod") is not None and kill.get(field) is not None:
+            yield found("BadCount", f"spec.kill.{field}", kill[field], "a named pod is one")
+
+
+def _monkey(sketch: Sketch) -> Iterator[Finding]:
+    monkey = sketch.monkey
+    mean, least = monkey.get("meanSeconds", 300), monkey.get("minSeconds")
+    if isinstance(mean, int) and isinstance(least, int) and least > mean:
+        text = f"the least time between kills exceeds the mean of {mean} s"
+        yield found("BadMonkey", "spec.chaos.monkey.minSeconds", least, text)
+    mode = monkey.get("mode", "Off")
+    if mode not in ("DryRun", "Enforce"):
+        return
+    if sketch.victim is None:
+        yield found("MonkeyWithoutVictim", "spec.chaos.monkey.mode", mode, "spec.victim names no tier")
+    for service in sketch.services:
+        if service.name == sketch.victim and service.count in (0, 1) and service.regions in (0, 1):
+            text = f'"{service.name}" has one instance, and the monkey leaves the last one alone'
+            yield found("IdleMonkey", "spec.victim", sketch.victim, text)
 
 
 def _victim(sketch: Sketch) -> Iterator[Finding]:

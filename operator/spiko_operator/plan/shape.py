@@ -123,6 +123,8 @@ def _translate(error: Mapping[str, Any], model: type[BaseModel]) -> Finding:
     if kind in ("enum", "literal_error"):
         allowed = str(context.get("expected", "")).replace("'", "")
         suggestion = nearest(str(value), re.split(r", | or ", allowed))
+        if value is False and "Off" in allowed:
+            suggestion = 'YAML reads a bare Off as false: write "Off"'
         return found("UnknownValue", path, value, f"{shorten(value)} is none of {allowed}", suggestion)
     wanted = next((text for word, text in _TYPES.items() if kind.startswith(word)), "what is wanted")
     return found("WrongType", path, value, f"{shorten(value)} is not {wanted}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from spiko_operator.api.architecture import DEFAULT_VERSION
@@ -35,12 +35,18 @@ class SketchService:
 
 @dataclass(frozen=True)
 class Sketch:
-    """An Architecture as far as it could be read. `zones` are the names of a region's zones, in order."""
+    """An Architecture as far as it could be read.
+
+    `zones` are the names of a region's zones, in order; `places` are the regions and zones that the spec itself names, None where it leaves
+    them to the nodes' labels.
+    """
 
     name: str | None
     victim: str | None
     services: tuple[SketchService, ...]
     zones: tuple[str, ...]
+    places: tuple[tuple[str, tuple[str, ...]], ...] | None = None
+    monkey: Mapping[str, Any] = field(default_factory=dict)
 
 
 def sketch_of(document: Mapping[str, Any]) -> Sketch:
@@ -52,7 +58,14 @@ def sketch_of(document: Mapping[str, Any]) -> Sketch:
         for i, item in enumerate(services if isinstance(services, list) else ())
         if isinstance(item, Mapping)
     ]
-    return Sketch(_text(metadata.get("name")), _text(spec.get("victim")), tuple(read), _zones(spec))
+    return Sketch(
+        _text(metadata.get("name")),
+        _text(spec.get("victim")),
+        tuple(read),
+        _zones(spec),
+        _places(spec),
+        _mapping(_mapping(spec.get("chaos")).get("monkey")),
+    )
 
 
 def _zones(spec: Mapping[str, Any]) -> tuple[str, ...]:
@@ -62,6 +75,16 @@ def _zones(spec: Mapping[str, Any]) -> tuple[str, ...]:
         if isinstance(zones, list) and zones and all(isinstance(zone, str) for zone in zones):
             return tuple(zones)
     return ("the first zone", "the second zone", "the third zone")
+
+
+def _places(spec: Mapping[str, Any]) -> tuple[tuple[str, tuple[str, ...]], ...] | None:
+    regions = _mapping(spec.get("topology")).get("regions")
+    if not isinstance(regions, list):
+        return None
+    read = [(_mapping(region).get("name"), _mapping(region).get("zones")) for region in regions]
+    if not all(isinstance(name, str) and isinstance(zones, list) for name, zones in read):
+        return None
+    return tuple((str(name), tuple(str(zone) for zone in zones or ())) for name, zones in read)
 
 
 def _service(path: str, item: Mapping[str, Any]) -> SketchService:

@@ -61,6 +61,7 @@ def _fault(document: Mapping[str, Any], known: Mapping[str, list[tuple[str | Non
     tier, pod = kill.get("tier"), kill.get("pod")
     if isinstance(tier, str):
         yield from _tier(name, sketches, tier)
+        yield from _within(sketches, tier, kill)
     if isinstance(pod, str):
         yield from _pod(name, sketches, pod)
 
@@ -70,6 +71,35 @@ def _tier(architecture: str, sketches: list[Sketch], tier: str) -> Iterator[Find
     if tier not in (*tiers, names.EUREKA):
         text = f'"{tier[:64]}" is no tier of Architecture {architecture[:64]}'
         yield found("UnknownTarget", "spec.kill.tier", tier, text, nearest(tier, [*tiers, names.EUREKA]))
+
+
+def _within(sketches: list[Sketch], tier: str, kill: Mapping[str, Any]) -> Iterator[Finding]:
+    """Version, region and zone of the tier; what is left to the nodes' labels is not known here, and a second draft may have it."""
+    services = [(sketch, service) for sketch in sketches for service in sketch.services if service.name == tier]
+    if len(services) != 1:
+        return
+    ((sketch, service),) = services
+    known: dict[str, list[str] | None] = {"version": list(declared(service)), "region": None, "zone": None}
+    if service.regions == 0:
+        known |= {"region": [], "zone": []}
+    elif service.count == 0:
+        known |= {"zone": []}
+    if sketch.places is not None and service.regions:
+        places = sketch.places[: service.regions]
+        complete = len(places) == service.regions  # more regions than the spec names get names of their own
+        if known["region"] is None and complete:
+            known["region"] = [region for region, _ in places]
+        if known["zone"] is None and complete:
+            known["zone"] = [zone for region, zones in places for zone in zones if kill.get("region") in (None, region)]
+    for field, values in known.items():
+        value = kill.get(field)
+        if isinstance(value, str) and values is not None and value not in values:
+            text = (
+                f'"{tier[:64]}" has {", ".join(values)[:200] or "none"}'
+                if values
+                else f'"{tier[:64]}" is in no {field}'
+            )
+            yield found("UnknownScope", f"spec.kill.{field}", value, text, nearest(value, values))
 
 
 def _pod(architecture: str, sketches: list[Sketch], pod: str) -> Iterator[Finding]:

@@ -1,0 +1,61 @@
+"""Completion: for shells by click's own scripts, for `kubectl spiko` by the program that kubectl asks.
+
+kubectl runs `kubectl_complete-spiko WORD...` and wants a candidate a line and a last line with a directive, as cobra's programs do.
+Source: kubectl's plugin documentation; cobra, ShellCompDirective.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+
+import click
+from click.shell_completion import CompletionItem, ShellComplete
+
+from spiko_cli.program import group
+
+NO_FILES, FILES = ":4", ":0"
+ANSWER_S = 2.0
+
+
+def candidates(words: list[str]) -> tuple[list[CompletionItem], bool]:
+    """What the last word may become, and whether it may be a file.
+
+    >>> [item.value for item in candidates(["st"])[0]]
+    ['status']
+    """
+    *before, last = words or [""]
+    found = ShellComplete(group, {}, "spiko", "_SPIKO_COMPLETE").get_completions(before, last)
+    return [item for item in found if item.type == "plain"], any(item.type in ("file", "dir") for item in found)
+
+
+def kubectl() -> None:
+    """The program `kubectl_complete-spiko`."""
+    found, files = candidates(sys.argv[1:])
+    for item in found:
+        click.echo(f"{item.value}\t{item.help}" if item.help else item.value)
+    click.echo(FILES if files else NO_FILES)
+
+
+def architectures(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of the architectures in the cluster that the command would use; none if it does not answer soon."""
+    options = context.params
+    with contextlib.suppress(Exception):  # the edge of a process: a Tab must never print an error
+        found = asyncio.run(
+            _names(options.get("namespace") or "default", options.get("kubeconfig"), options.get("context"))
+        )
+        return [name for name in found if name.startswith(incomplete)]
+    return []
+
+
+async def _names(namespace: str, kubeconfig: str | None, context: str | None) -> list[str]:
+    from spiko_cli.eurekas import find_kubeconfig
+    from spiko_operator.cluster.client import Client
+
+    client = await Client.connect(find_kubeconfig(os.environ, kubeconfig), context, ANSWER_S)
+    try:
+        return sorted(body["metadata"]["name"] for body in await client.list("Architecture", namespace))
+    finally:
+        await client.close()

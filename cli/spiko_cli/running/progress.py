@@ -1,0 +1,108 @@
+"""What is shown while a run goes on: a live table on a terminal, a line a second elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from spiko_cli.sums import Row
+from spiko_cli.tables import render_rows
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One second of a run. `edges` and `tiers` are of the last seconds, `begun` are the sources' own requests of them."""
+
+    elapsed_s: float
+    whole_s: float
+    pods: str
+    begun: Row
+    edges: list[Row]
+    tiers: list[Row]
+
+
+class Progress(Protocol):
+    """Where a run tells how it goes."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Leave the screen as it was."""
+
+    def say(self, text: str) -> None:
+        """One line."""
+
+    def tick(self, tick: Tick) -> None:
+        """One second."""
+
+
+def render_tick(tick: Tick) -> str:
+    """One line.
+
+    >>> render_tick(Tick(2.0, 10.0, "23/23", Row("www", 99.7, 290, 8, {"refused": 1}, None, None, None), [], []))
+    '   2 of 10 s  23/23 pods ready  www 100 requests/s, 8 misses, 1 errors'
+    """
+    row = tick.begun
+    times = (
+        f", p50 {row.response_us[0] / 1000:.2f} ms, p99 {row.response_us[2] / 1000:.2f} ms" if row.response_us else ""
+    )
+    counts = f"{row.rate:.0f} requests/s, {row.miss} misses, {row.failed} errors"
+    return f"{tick.elapsed_s:4.0f} of {tick.whole_s:.0f} s  {tick.pods} pods ready  {row.name} {counts}{times}"
+
+
+class Lines:
+    """For pipes and files.
+
+    Args:
+        echo: prints a line.
+    """
+
+    def __init__(self, echo: Callable[[str], None]) -> None:
+        self._echo = echo
+
+    def __enter__(self) -> Self:
+        """Nothing to begin."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Nothing to end."""
+
+    def say(self, text: str) -> None:
+        """Print it."""
+        self._echo(text)
+
+    def tick(self, tick: Tick) -> None:
+        """Print it as a line."""
+        self._echo(render_tick(tick))
+
+
+class Screen:
+    """For terminals: what is said scrolls, the table stands below it and is gone at the end."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._live: Any = Live(console=Console(highlight=False), refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Remove the table."""
+        self._live.__exit__(kind, error, at)
+
+    def say(self, text: str) -> None:
+        """Print it above the table."""
+        self._live.console.print(text, markup=False)
+
+    def tick(self, tick: Tick) -> None:
+        """Draw the table anew."""
+        from rich.text import Text
+
+        self._live.update(Text(f"{render_tick(tick)}\n\n{render_rows(tick.edges, tick.tiers)}"))

@@ -1,0 +1,277 @@
+"""One run against a cluster that is up: apply, wait, watch, inject, fall silent, collect; and take away what it made."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from spiko_cli.errors import SpikoError
+from spiko_cli.eurekas import ANSWER_S, Eurekas, Target
+from spiko_cli.running.outcome import Outcome, sum_of
+from spiko_cli.running.progress import Progress, Tick
+from spiko_cli.running.wish import Wish, faults_of, silenced, with_endpoint
+from spiko_cli.sums import Sums
+from spiko_cli.window import Window
+from spiko_console.store import TraceStore
+from spiko_operator.cluster.client import Client
+from spiko_operator.errors import ClusterError, Missing
+from spiko_operator.plan import names
+
+Object = dict[str, Any]
+MANAGER = "spiko-run"
+LOOK_S = 0.1
+QUIET_S, LATEST_QUIET_S = 2.5, 10.0  # pods report every second, and eurekas add up every second
+FAULT_S = 75.0  # after its act a Fault gathers evidence for a minute at most
+GONE_S = 30.0
+SHOWN_S = 3
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run. `endpoint` is our receiver's, empty if traces go elsewhere."""
+
+    seconds: float
+    namespace: str
+    seed: int
+    timeout_s: float
+    keep: bool
+    endpoint: str
+
+
+class Session:
+    """One run.
+
+    Args:
+        client: of the API server.
+        wish: what is run.
+        options: how.
+        progress: told of it.
+        stop: set by whoever wants it to end early; it ends with a report all the same.
+    """
+
+    def __init__(self, client: Client, wish: Wish, options: Options, progress: Progress, stop: asyncio.Event) -> None:
+        self._client, self._wish, self._options = client, wish, options
+        self._progress, self._stop = progress, stop
+        self._sums, self._window = Sums(), Window(SHOWN_S, zones=False)
+        self._heard_at = time.monotonic()
+        self._notes: list[str] = []
+        self._cut_s: float | None = None
+        self._injected: list[Object] = []
+
+    async def run(self, traces: TraceStore | None) -> Outcome:
+        """Run it whole.
+
+        Args:
+            traces: where our receiver puts them.
+
+        Raises:
+            SpikoError: it cannot be run, or does not become ready; what was made is taken away again.
+        """
+        await self._refuse_existing()
+        wish, options = self._wish, self._options
+        manifest = with_endpoint(wish.architecture, options.endpoint) if options.endpoint else wish.architecture
+        try:
+            began = time.monotonic()
+            await self._apply(silenced(manifest))  # sources begin when somebody counts
+            self._progress.say(f"{wish.name} applied")
+            status = await self._until_settled()
+            ready_s = time.monotonic() - began
+            regions = status.get("regions") or []
+            self._progress.say(f"{wish.name} ready after {ready_s:.1f} s: {status['summary']['pods']} pods")
+            async with self._collecting():
+                seconds = await self._traffic(manifest)
+            return Outcome(
+                name=wish.name,
+                pods=int(status["summary"]["pods"].partition("/")[2]),
+                zones=sum(len(region["zones"]) for region in regions),
+                ready_s=ready_s,
+                seconds=seconds,
+                sources=wish.sources,
+                sums=self._sums,
+                faults=[await self._read_fault(fault) for fault in self._injected],
+                traces=traces if options.endpoint else None,
+                endpoint=wish.endpoint,
+                cut_s=self._cut_s,
+                notes=tuple(self._notes),
+            )
+        finally:
+            await self._tidy()
+
+    # ---------------------------------------------------------------- before
+
+    async def _refuse_existing(self) -> None:
+        with contextlib.suppress(Missing):
+            await self._client.get("Architecture", self._options.namespace, self._wish.name)
+            raise SpikoError(
+                f"architecture {self._wish.name} is there already in namespace {self._options.namespace};"
+                f" `kubectl delete arch {self._wish.name}`, or name another namespace with -n"
+            )
+
+    async def _apply(self, manifest: Object) -> None:
+        namespace = self._options.namespace
+        body = manifest | {"metadata": manifest["metadata"] | {"namespace": namespace}}
+        try:
+            await self._client.apply(body, MANAGER)
+        except Missing as error:
+            raise SpikoError(f"namespace {namespace} is not there; `kubectl create namespace {namespace}`") from error
+
+    async def _until_settled(self) -> Mapping[str, Any]:
+        """Wait until it is ready and every pod acts on its configuration; returns the status."""
+        end = time.monotonic() + self._options.timeout_s
+        while True:
+            body = await self._read()
+            status: Mapping[str, Any] = body.get("status") or {}
+            conditions = {c["type"]: c for c in status.get("conditions") or ()}
+            accepted = conditions.get("Accepted", {})
+            if accepted.get("status") == "False":
+                raise SpikoError(f"{self._wish.name} is not accepted: {accepted['message']}")
+            if all(conditions.get(name, {}).get("status") == "True" for name in ("Ready", "Programmed")):
+                return status
+            if self._stop.is_set():
+                raise SpikoError(f"interrupted before {self._wish.name} was ready")
+            if time.monotonic() > end:
+                late = next(
+                    (c["message"] for c in conditions.values() if c["status"] != "True"), "nobody has taken it up"
+                )
+                raise SpikoError(
+                    f"{self._wish.name} is not ready after {self._options.timeout_s:.0f} s: {late}; --timeout gives it more"
+                )
+            await asyncio.sleep(LOOK_S)
+
+    async def _read(self) -> Object:
+        return await self._client.get("Architecture", self._options.namespace, self._wish.name)
+
+    # ---------------------------------------------------------------- traffic
+
+    @asynccontextmanager
+    async def _collecting(self) -> AsyncIterator[None]:
+        """Add up what eurekas tell, from when all of them are heard."""
+        target = Target(self._wish.name, self._options.namespace, None, None, None)
+        timeout = aiohttp.ClientTimeout(total=ANSWER_S)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            eurekas = Eurekas(self._client, session, target)
+            await eurekas.look()
+            collecting = asyncio.create_task(self._collect(eurekas))
+            end = time.monotonic() + ANSWER_S
+            while eurekas.streams < len(eurekas.pods) and time.monotonic() < end:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            try:
+                yield
+            finally:
+                collecting.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await collecting
+
+    async def _collect(self, eurekas: Eurekas) -> None:
+        async for second in eurekas.seconds():
+            self._heard_at = time.monotonic()
+            self._sums.add(second)
+            self._window.add(second, self._heard_at)
+
+    async def _traffic(self, manifest: Object) -> float:
+        """The run's seconds, a tick each; faults at half time; at the end silence. Returns how long there was traffic."""
+        options = self._options
+        await self._apply(manifest)
+        began = time.monotonic()
+        pending = faults_of(self._wish, options.seed)
+        while (elapsed := time.monotonic() - began) < options.seconds and not self._stop.is_set():
+            if pending and elapsed >= options.seconds / 2:
+                await self._inject(pending)
+                pending = []
+            marks = [options.seconds, *([options.seconds / 2] if pending else []), int(elapsed) + 1]
+            await _wait(self._stop, min(mark for mark in marks if mark > elapsed) - elapsed)
+            await self._tick(time.monotonic() - began)
+        if self._stop.is_set():
+            self._cut_s = time.monotonic() - began
+            if pending:
+                self._notes.append("interrupted before half time: no fault was injected")
+        await self._apply(silenced(manifest))
+        seconds = time.monotonic() - began
+        await self._until_quiet()
+        await self._until_ended()
+        return seconds
+
+    async def _tick(self, elapsed_s: float) -> None:
+        pods = "?"
+        with contextlib.suppress(ClusterError):
+            pods = ((await self._read()).get("status") or {}).get("summary", {}).get("pods", "?")
+        sums = self._window.sums(time.monotonic())
+        begun = sum_of(sums, self._wish.sources).row(", ".join(sorted(self._wish.sources)), SHOWN_S)
+        edges, tiers = sums.edge_rows(SHOWN_S), sums.tier_rows(SHOWN_S)
+        self._progress.tick(Tick(elapsed_s, self._options.seconds, pods, begun, edges, tiers))
+
+    async def _inject(self, faults: list[Object]) -> None:
+        for fault in faults:
+            await self._apply(fault)
+            self._injected.append(fault)
+            self._progress.say(f"fault {fault['metadata']['name']} applied")
+
+    async def _until_ended(self) -> None:
+        """Faults that are under way may end, unless somebody is in a hurry: their evidence belongs into the report."""
+        end = time.monotonic() + (FAULT_S if self._cut_s is None else LATEST_QUIET_S)
+        for fault in self._injected:
+            while not _ended(body := await self._read_fault(fault)):
+                if time.monotonic() > end:
+                    self._notes.append(f"fault {fault['metadata']['name']} has not ended yet")
+                    break
+                await asyncio.sleep(LOOK_S)
+            else:
+                self._progress.say(f"fault {fault['metadata']['name']}: {body['status'].get('summary', '')}")
+
+    async def _read_fault(self, fault: Object) -> Object:
+        try:
+            return await self._client.get("Fault", self._options.namespace, fault["metadata"]["name"])
+        except Missing:
+            return fault
+
+    async def _until_quiet(self) -> None:
+        """What was sent is answered and counted: so callers' and callees' counts are of the same requests."""
+        end = time.monotonic() + LATEST_QUIET_S
+        self._heard_at = time.monotonic()
+        while time.monotonic() - self._heard_at < QUIET_S:
+            if time.monotonic() > end:
+                self._notes.append("requests were still on their way when the counts were taken")
+                return
+            await asyncio.sleep(LOOK_S)
+
+    # ---------------------------------------------------------------- after
+
+    async def _tidy(self) -> None:
+        """With --keep the file's own manifest is in force again, else everything goes."""
+        if self._options.keep:
+            await self._apply(self._wish.architecture)
+            return
+        for fault in self._injected:
+            await self._remove("Fault", fault["metadata"]["name"])
+        await self._remove("Architecture", self._wish.name)
+
+    async def _remove(self, kind: str, name: str) -> None:
+        namespace = self._options.namespace
+        with contextlib.suppress(Missing):
+            body = await self._client.get(kind, namespace, name)
+            await self._client.delete(kind, namespace, name, body["metadata"]["uid"])
+
+
+async def until_gone(client: Client, name: str, namespace: str) -> None:
+    """Wait until the pods of an architecture that was deleted have gone; 30 s at most."""
+    end = time.monotonic() + GONE_S
+    while await client.list("Pod", namespace, f"{names.ARCHITECTURE}={name}") and time.monotonic() < end:  # noqa: ASYNC110
+        await asyncio.sleep(LOOK_S)
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(max(0.0, seconds)):
+            await stop.wait()
+
+
+def _ended(fault: Object) -> bool:
+    conditions = (fault.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Ended" and c["status"] == "True" for c in conditions)

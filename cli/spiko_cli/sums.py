@@ -1,0 +1,129 @@
+"""Pure: what eurekas report, added up per edge and per tier. `spiko top` sums a window, `spiko run` a whole run."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hdrh.histogram import HdrHistogram
+
+from spiko_nanoservice.histograms import add_encoded, new_histogram
+
+PERCENTILES = (50.0, 90.0, 99.0, 99.9)
+LATENCIES = ("response", "service", "network")
+Percentiles = tuple[int, ...]  # microseconds, one for each of PERCENTILES
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line. Times in microseconds: `response_us` as the caller saw it, `service_us` as the callee says, `network_us` the difference."""
+
+    name: str
+    rate: float
+    ok: int
+    miss: int
+    errors: Mapping[str, int]
+    response_us: Percentiles | None
+    service_us: Percentiles | None
+    network_us: Percentiles | None
+
+    @property
+    def failed(self) -> int:
+        """All errors."""
+        return sum(self.errors.values())
+
+    @property
+    def total(self) -> int:
+        """All requests."""
+        return self.ok + self.miss + self.failed
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        times = (("response", self.response_us), ("service", self.service_us), ("network", self.network_us))
+        return {
+            "name": self.name,
+            "requestsPerSecond": round(self.rate, 2),
+            "requests": self.total,
+            "ok": self.ok,
+            "miss": self.miss,
+            "errors": dict(self.errors),
+            **{f"{name}Microseconds": percentiles_json(found) for name, found in times},
+        }
+
+
+def percentiles_json(found: Percentiles | None) -> dict[str, int]:
+    """Percentiles by name, such as p99.9; empty if there are none."""
+    return {f"p{p:g}": value for p, value in zip(PERCENTILES, found, strict=True)} if found else {}
+
+
+@dataclass
+class Sum:
+    """Counts, and the three latencies merged."""
+
+    ok: int = 0
+    miss: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    histograms: defaultdict[str, HdrHistogram] = field(default_factory=lambda: defaultdict(new_histogram))
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        """Add an edge or a tier of one eureka's second."""
+        self.ok += entry["ok"]
+        self.miss += entry["miss"]
+        self.errors.update(entry["errors"])
+        for latency in LATENCIES:
+            if latency in entry:
+                add_encoded(self.histograms[latency], entry[latency])
+
+    def merge(self, other: Sum) -> None:
+        """Add another sum."""
+        self.ok += other.ok
+        self.miss += other.miss
+        self.errors.update(other.errors)
+        for latency, histogram in other.histograms.items():
+            self.histograms[latency].add(histogram)
+
+    def row(self, name: str, seconds: float) -> Row:
+        """As a line, over so many seconds."""
+        total = self.ok + self.miss + self.errors.total()
+        response, service, network = (self._percentiles(latency) for latency in LATENCIES)
+        rate = total / seconds if seconds > 0 else 0.0
+        return Row(name, rate, self.ok, self.miss, dict(self.errors), response, service, network)
+
+    def _percentiles(self, latency: str) -> Percentiles | None:
+        found = self.histograms.get(latency)
+        return tuple(int(found.get_value_at_percentile(p)) for p in PERCENTILES) if found is not None else None
+
+
+class Sums:
+    """Sums by name.
+
+    Args:
+        zones: whether zones make edges of their own.
+    """
+
+    def __init__(self, zones: bool = False) -> None:
+        self._zones = zones
+        self.edges: dict[tuple[str, str], Sum] = {}
+        self.served: dict[str, Sum] = {}
+
+    def add(self, second: Mapping[str, Any]) -> None:
+        """Take one eureka's second."""
+        for edge in second["edges"]:
+            self.edges.setdefault((self._end(edge["from"]), self._end(edge["to"])), Sum()).add(edge)
+        for tier in second["served"]:
+            self.served.setdefault(self._end(tier["at"]), Sum()).add(tier)
+
+    def edge_rows(self, seconds: float) -> list[Row]:
+        """Edges, as their callers see them."""
+        return [total.row(f"{a} -> {b}", seconds) for (a, b), total in sorted(self.edges.items())]
+
+    def tier_rows(self, seconds: float) -> list[Row]:
+        """Tiers, as they serve."""
+        return [total.row(name, seconds) for name, total in sorted(self.served.items())]
+
+    def _end(self, parts: list[str]) -> str:
+        tier, version, _, zone = parts
+        plain = tier if version == "1.0.0" else f"{tier}@{version}"
+        return f"{plain}/{zone}" if self._zones and zone != "*" else plain

@@ -1,0 +1,1 @@
+"""Receives traces over OTLP/HTTP, keeps the telling ones in memory, and draws them."""

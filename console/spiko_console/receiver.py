@@ -1,0 +1,76 @@
+"""The thin side: POST /v1/traces over HTTP/1.1 (aiohttp), and once a second the store's clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from spiko_console import otlp
+from spiko_console.errors import OtlpError
+from spiko_console.store import TraceStore
+
+LOOK_S = 1.0
+Listener = Callable[[otlp.Request], None]
+
+
+class Receiver:
+    """An OTLP/HTTP endpoint for traces.
+
+    Args:
+        store: where spans go.
+        listener: told of every request besides, for instance to write it to a file.
+    """
+
+    def __init__(self, store: TraceStore, listener: Listener | None = None) -> None:
+        self._store, self._listener = store, listener
+        self.endpoint = ""
+
+    async def export(self, request: web.Request) -> web.Response:
+        """One export."""
+        encoding = request.headers.get("Content-Encoding", "").lower()
+        try:
+            export = otlp.read_request(await request.read(), request.content_type, encoding)
+        except OtlpError as error:
+            return web.Response(status=error.status, text=f"{error}\n")
+        self._store.add(otlp.spans_of(export), time.monotonic())
+        if self._listener is not None:
+            self._listener(export)
+        if request.content_type == otlp.JSON:
+            return web.json_response({})
+        return web.Response(body=ExportTraceServiceResponse().SerializeToString(), content_type=otlp.PROTOBUF)
+
+    @asynccontextmanager
+    async def listen(self, address: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+        """Listen; gives the endpoint's base URL.
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        application = web.Application(client_max_size=otlp.MOST_BYTES)
+        application.router.add_post("/v1/traces", self.export)
+        # bodies are unpacked by `otlp`, which bounds what comes out
+        runner = web.AppRunner(application, access_log=None, auto_decompress=False, shutdown_timeout=0.5)
+        await runner.setup()
+        site = web.TCPSite(runner, address, port)
+        await site.start()
+        bound = runner.addresses[0]
+        self.endpoint = f"http://{bound[0]}:{bound[1]}"
+        settling = asyncio.create_task(self._settle())
+        try:
+            yield self.endpoint
+        finally:
+            settling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await settling
+            await runner.cleanup()
+
+    async def _settle(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self._store.settle(time.monotonic())

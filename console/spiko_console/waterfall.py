@@ -1,0 +1,130 @@
+"""Pure: one trace as text, a line for each call and its time as a bar.
+
+A call has two spans: the caller's (CLIENT) and, within it, the callee's (SERVER). They share a line: dotted where only the caller waits, that
+is the network and queues, solid where the callee works. A call without an answer has only its caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from spiko_console.spans import CLIENT, SERVER, Span, Trace
+
+BAR, WAIT, WORK = 48, "░", "█"
+MOST_LINES = 60
+
+
+@dataclass(frozen=True)
+class Line:
+    """One call, or a span by itself. `outer` is the caller's span, `inner` the callee's; one of them may be missing."""
+
+    depth: int
+    label: str
+    outer: Span | None
+    inner: Span | None
+
+    @property
+    def span(self) -> Span:
+        """The longer of the two."""
+        found = self.outer or self.inner
+        assert found is not None
+        return found
+
+    @property
+    def failed(self) -> bool:
+        """Whether either of them is an error."""
+        return any(span is not None and span.failed for span in (self.outer, self.inner))
+
+
+def lines_of(trace: Trace) -> list[Line]:
+    """The calls of a trace in the order of a tree, children by their start."""
+    children: dict[str, list[Span]] = {}
+    known = {span.span_id for span in trace.spans}
+    for span in sorted(trace.spans, key=lambda s: s.start_ns):
+        children.setdefault(span.parent_id if span.parent_id in known else "", []).append(span)
+
+    def walk(span: Span, depth: int) -> Iterator[Line]:
+        below = children.get(span.span_id, [])
+        served = [child for child in below if child.kind == SERVER]
+        if span.kind == CLIENT and len(served) <= 1:
+            inner = served[0] if served else None
+            if not depth:
+                yield Line(0, span.service, None, span)
+                depth = 1
+            yield Line(depth, _callee(span, inner), span, inner)
+            below = [child for child in below if child is not inner] + (
+                children.get(inner.span_id, []) if inner else []
+            )
+        else:
+            yield Line(depth, span.service, None, span)
+        for child in below:
+            yield from walk(child, depth + 1)
+
+    return [line for root in children.get("", []) for line in walk(root, 0)]
+
+
+def render_trace(trace: Trace) -> str:
+    """A head and a line for each call; times in ms.
+
+    Args:
+        trace: of at least one span.
+    """
+    lines = lines_of(trace)
+    start = min(span.start_ns for span in trace.spans)
+    whole = max(1, max(span.end_ns for span in trace.spans) - start)
+    labels = [f"{'  ' * line.depth}{'└ ' if line.depth else ''}{line.label}" for line in lines]
+    width = max(len(label) for label in labels[:MOST_LINES])
+    root = trace.root
+    texts = [f"{root.name} {_target(root)}  {trace.took_ns / 1e6:.2f} ms  trace {trace.trace_id}"]
+    for line, label in zip(lines[:MOST_LINES], labels, strict=False):
+        texts.append(
+            f"{label:<{width}} {_place(line):<14.14} |{_bar(line, start, whole)}| {_times(line)}{_fault(line)}".rstrip()
+        )
+    if len(lines) > MOST_LINES:
+        texts.append(f"... and {len(lines) - MOST_LINES} more")
+    if not trace.whole:
+        texts.append("(a span is missing: its process ended before it was sent)")
+    return "\n".join(texts)
+
+
+def _target(root: Span) -> str:
+    return str(root.attributes.get("url.path") or urlsplit(str(root.attributes.get("url.full", ""))).path)
+
+
+def _callee(outer: Span, inner: Span | None) -> str:
+    return inner.service if inner is not None else str(outer.attributes.get("service.peer.name", outer.name))
+
+
+def _place(line: Line) -> str:
+    resource = line.inner.resource if line.inner is not None else {}
+    return str(resource.get("cloud.availability_zone") or resource.get("cloud.region") or "")
+
+
+def _bar(line: Line, start: int, whole: int) -> str:
+    """Columns from the trace's start to its end; the smallest span is one column."""
+    cells = [" "] * BAR
+    for span, mark in ((line.outer, WAIT), (line.inner, WORK)):
+        if span is not None:
+            first = min(BAR - 1, (span.start_ns - start) * BAR // whole)
+            last = max(first + 1, -(-(span.end_ns - start) * BAR // whole))
+            cells[first : min(last, BAR)] = mark * (min(last, BAR) - first)
+    return "".join(cells)
+
+
+def _times(line: Line) -> str:
+    took = f"{line.span.took_ns / 1e6:8.2f} ms"
+    if line.outer is None or line.inner is None:
+        return took
+    return f"{took}, {line.inner.took_ns / 1e6:.2f} at the callee"
+
+
+def _fault(line: Line) -> str:
+    if not line.failed:
+        return ""
+    for span in (line.inner, line.outer):
+        if span is not None and span.failed:
+            reason = span.attributes.get("error.type") or span.attributes.get("http.response.status_code") or "error"
+            return f"  ! {reason}" + ("" if line.inner is not None else ", no answer")
+    return ""

@@ -1,0 +1,42 @@
+"""The README's first command in a fresh clone: seconds from typing it to its end, and to the next time.
+
+    python tests/bench/newcomer.py
+
+Packages come from the package index or pip's cache; run it twice for the figure with warm wheels. Goal: 60 s.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+GOAL_S = 60.0
+
+
+def timed(name: str, command: str, folder: Path) -> str:
+    """Run a command line; how long it took."""
+    began = time.monotonic()
+    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, check=False)
+    took = time.monotonic() - began
+    verdict = "" if done.returncode == 0 else f"  failed: {done.stderr[-300:]}"
+    return f"{name:<40}{took:>8.1f} s{verdict}"
+
+
+def main() -> None:
+    """Clone, install, run; run again."""
+    command = re.findall(
+        r"^```sh\n(python3 -m venv .*spiko run.*)\n```$", (ROOT / "README.md").read_text(), re.MULTILINE
+    )[0]
+    with tempfile.TemporaryDirectory(prefix="spk") as name:
+        clone = Path(name) / "spiko"
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+        print(timed(f"the README's first command (goal {GOAL_S:.0f})", command, clone))
+        print(timed("again", command, clone))
+
+
+if __name__ == "__main__":
+    main()

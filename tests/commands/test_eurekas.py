@@ -1,0 +1,37 @@
+"""Which kubeconfig the command line takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from spiko_cli.errors import ClusterError
+from spiko_cli.eurekas import find_kubeconfig
+
+
+def test_what_is_named_wins(tmp_path: Path) -> None:
+    """The option before the variable; of several files in the variable the first."""
+    for name in ("option", "variable"):
+        (tmp_path / name).write_text("{}")
+    environ = {"KUBECONFIG": f"{tmp_path / 'variable'}:{tmp_path / 'other'}", "SPIKO_HOME": str(tmp_path / "home")}
+
+    assert str(tmp_path / "option") == find_kubeconfig(environ, str(tmp_path / "option"))
+    assert str(tmp_path / "variable") == find_kubeconfig(environ, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "variable", "words"),
+    [
+        pytest.param("/nowhere/a", "", "--kubeconfig: /nowhere/a: no such file; no local cluster is up", id="option"),
+        pytest.param(None, "/nowhere/b", "KUBECONFIG: /nowhere/b: no such file", id="variable"),
+    ],
+)
+def test_a_file_that_is_named_and_not_there_is_said(
+    tmp_path: Path, given: str | None, variable: str, words: str
+) -> None:
+    """Nobody is sent to another cluster than the one that he named."""
+    with pytest.raises(ClusterError, match="spiko up") as caught:
+        find_kubeconfig({"KUBECONFIG": variable, "SPIKO_HOME": str(tmp_path)}, given)
+
+    assert words in str(caught.value)

@@ -1,0 +1,313 @@
+"""Kills of every sort, and the monkey, on a lamp that is under load all the while."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from architectures import fault, shop
+from local_cluster import ROOT, Cluster
+from totals import errors_since_the_beginning
+
+pytestmark = pytest.mark.e2e
+Object = dict[str, Any]
+WEB = "spiko.dev/tier=webserver"
+
+
+@pytest.fixture(scope="module")
+def lamp(cluster: Cluster) -> Iterator[str]:
+    """One lamp for all; returns its namespace."""
+    cluster.kubectl("create", "namespace", "chaos")
+    cluster.kubectl("apply", "-n", "chaos", "-f", str(ROOT / "examples" / "lamp.yaml"))
+    cluster.until_settled("lamp", "chaos", 60)
+    yield "chaos"
+    cluster.kubectl("delete", "namespace", "chaos", "--wait=false", check=False)
+
+
+def carried_out(
+    cluster: Cluster, namespace: str, name: str, deadline_s: int = 30, mode: str = "Enforce", **kill: Any
+) -> Object:
+    """The status of a Fault on lamp when it has ended, and lamp is whole again."""
+    body = fault(name, "lamp", tier="webserver", **kill)
+    body["spec"] |= {"activeDeadlineSeconds": deadline_s, "mode": mode}
+    cluster.apply(body, namespace)
+    cluster.until_true(name, "Ended", namespace, kind="fault")
+    cluster.until_settled("lamp", namespace)
+    status: Object = cluster.get("fault", name, namespace)["status"]
+    return status
+
+
+def reason(status: Object, kind: str) -> str:
+    """Of one condition."""
+    return str(next(c["reason"] for c in status["conditions"] if c["type"] == kind))
+
+
+def restarts(cluster: Cluster, namespace: str) -> dict[str, int]:
+    """Restart counts of web servers."""
+    pods = cluster.items("pods", namespace, WEB)
+    return {pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["restartCount"] for pod in pods}
+
+
+def test_three_are_deleted_and_replaced(cluster: Cluster, lamp: str) -> None:
+    """Given count 3, then three web servers go at once, three others come, everybody notices, and the other fifteen stay."""
+    before = cluster.uids(lamp, WEB)
+    status = carried_out(cluster, lamp, "three", count=3, method="Delete", gracePeriodSeconds=0)
+    after = cluster.uids(lamp, WEB)
+
+    gone = {victim["pod"] for victim in status["victims"]}
+    assert gone == before.keys() - after.keys()
+    assert len(gone) == len({victim["replacedBy"] for victim in status["victims"]}) == 3
+    assert {victim["replacedBy"] for victim in status["victims"]} == after.keys() - before.keys()
+    assert reason(status, "Ended") == "EvidenceComplete"
+    assert status["summary"].startswith("3 of 3 killed, noticed within ")
+    assert all(victim["noticedMilliseconds"] <= 1000 for victim in status["victims"])
+
+
+def test_a_share_of_a_zone_is_deleted(cluster: Cluster, lamp: str) -> None:
+    """Given half of the six in one zone, then three of that zone go."""
+    pods = cluster.items("pods", lamp, WEB)
+    zone = min(pod["metadata"]["labels"]["spiko.dev/zone"] for pod in pods)
+    before = cluster.uids(lamp, WEB)
+    status = carried_out(cluster, lamp, "zone", percent=50, zone=zone, method="Delete", gracePeriodSeconds=0)
+
+    assert len(before.keys() - cluster.uids(lamp, WEB).keys()) == 3
+    assert [victim["place"].rpartition("/")[2] for victim in status["victims"]] == [zone] * 3
+
+
+def test_a_crash_is_the_same_pod_again(cluster: Cluster, lamp: str) -> None:
+    """Given a crash of two, then both pods are there still, each restarted once after exit code 137; the source sees a few errors at most."""
+    before, counted = cluster.uids(lamp), restarts(cluster, lamp)
+    errors = sum(errors_since_the_beginning(cluster, lamp).values())
+    status = carried_out(cluster, lamp, "crash", count=2, method="Crash")
+    hurt = sum(errors_since_the_beginning(cluster, lamp).values()) - errors
+
+    assert before == cluster.uids(lamp)
+    crashed = {name for name, count in restarts(cluster, lamp).items() if count == counted[name] + 1}
+    assert {victim["pod"] for victim in status["victims"]} == crashed
+    assert len(crashed) == 2
+    for victim in status["victims"]:
+        pod = cluster.get("pod", victim["pod"], lamp)
+        assert pod["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 137
+        assert victim["replacedBy"] == victim["pod"]
+        assert victim["noticedMilliseconds"] <= 1000
+    assert reason(status, "Ended") == "EvidenceComplete"
+    assert hurt <= 10
+
+
+def test_a_dry_run_touches_nothing(cluster: Cluster, lamp: str) -> None:
+    """It writes down whom it would take, who calls them, and which evictions the budget would refuse; every pod and process stays."""
+    before, pids = cluster.uids(lamp), cluster.pod_pids(lamp)
+    status = carried_out(cluster, lamp, "dry", count=3, mode="DryRun")
+    shown = cluster.kubectl("get", "faults", "-n", lamp).stdout
+
+    assert (before, pids) == (cluster.uids(lamp), cluster.pod_pids(lamp))
+    assert [None, "lamp-webserver", "lamp-webserver"] == [victim.get("refusedBy") for victim in status["victims"]]
+    assert {("Planned", 1)} == {(victim["state"], victim["callers"]) for victim in status["victims"]}
+    assert "dry run: Evict of 3 of 18 ready pods: " in shown
+
+
+def test_evictions_go_one_by_one(cluster: Cluster, lamp: str) -> None:
+    """Given three evictions and a budget of one, then all three happen in time, at no look is more than one web server missing, and nobody is hurt."""
+    body = fault("evict", "lamp", tier="webserver", count=3)
+    body["spec"]["activeDeadlineSeconds"] = 30
+    cluster.apply(body, lamp)
+    least = 18
+
+    def ended() -> bool:
+        nonlocal least
+        least = min(least, sum(is_ready(pod) for pod in cluster.items("pods", lamp, WEB)))
+        return bool(cluster.condition("fault", "evict", "Ended", lamp))
+
+    cluster.until("the end", ended)
+    status = cluster.get("fault", "evict", lamp)["status"]
+
+    assert ["Killed"] * 3 == [victim["state"] for victim in status["victims"]]
+    assert [0] * 3 == [victim["requestsHurt"] for victim in status["victims"]]
+    assert least >= 17
+
+
+def test_the_examples_are_carried_out(cluster: Cluster, lamp: str) -> None:
+    """Half a zone by eviction, then a crash of two: the files as we ship them."""
+    for name, victims in (("kill-half-a-zone", 3), ("crash-webservers", 2)):
+        cluster.kubectl("apply", "-n", lamp, "-f", str(ROOT / "examples" / f"{name}.yaml"))
+        cluster.until_true(name, "Ended", lamp, kind="fault", seconds=60)
+        status = cluster.get("fault", name, lamp)["status"]
+        cluster.until_settled("lamp", lamp)
+
+        assert ["Killed"] * victims == [victim["state"] for victim in status["victims"]]
+        assert victims != 3 or {"us-east-1/us-east-1b"} == {victim["place"] for victim in status["victims"]}
+
+
+def is_ready(pod: Object) -> bool:
+    """Ready and not leaving."""
+    conditions = {c["type"]: c["status"] for c in pod["status"].get("conditions") or ()}
+    return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
+
+
+def test_an_operator_that_dies_between_writing_down_and_acting(cluster: Cluster, namespace: str) -> None:
+    """Given victims that a budget still protects, when the operator is killed, then the next one evicts these and nobody else, once the budget lets it."""
+    cluster.apply(shop(rate=0), namespace)
+    cluster.until_settled("shop", namespace)
+    frozen = next(pid for name, pid in cluster.pod_pids(namespace).items() if "-db-" in name)
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        budget = "no disruption allowed"
+        cluster.until(budget, lambda: cluster.get("pdb", "shop-db", namespace)["status"]["disruptionsAllowed"] == 0)
+        before = cluster.uids(namespace)
+        body = fault("later", "shop", tier="db")
+        body["spec"]["activeDeadlineSeconds"] = 60
+        cluster.apply(body, namespace)
+        planned = cluster.until(
+            "a victim", lambda: cluster.get("fault", "later", namespace).get("status", {}).get("victims")
+        )
+        cluster.kill("operator")
+        assert before == cluster.uids(namespace)
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+    cluster.until_true("later", "Ended", namespace, kind="fault", seconds=60)
+    (victim,) = cluster.get("fault", "later", namespace)["status"]["victims"]
+
+    assert (planned[0]["uid"], "Planned") == (victim["uid"], planned[0]["state"])
+    assert victim["state"] == "Killed"
+    assert before.items() - cluster.uids(namespace).items() == {(victim["pod"], victim["uid"])}
+
+
+def monkey(cluster: Cluster, namespace: str, **settings: Any) -> Object:
+    """Change the monkey; returns what the status says of it."""
+    patch = json.dumps({"spec": {"chaos": {"monkey": settings}}})
+    cluster.kubectl("patch", "arch", "lamp", "-n", namespace, "--type=merge", "-p", patch)
+    found: Object = chaos(cluster, namespace)
+    return found
+
+
+def chaos(cluster: Cluster, namespace: str) -> Object:
+    """What the status says."""
+    found: Object = cluster.get("arch", "lamp", namespace)["status"].get("chaos", {})
+    return found
+
+
+def test_the_monkey_kills_with_evidence_until_it_is_switched_off(cluster: Cluster, lamp: str) -> None:
+    """Given a mean of two seconds, then at least two go, counted and measured, over an operator's death; switched off, nobody goes, and no setting restarts a pod."""
+    before = cluster.uids(lamp)
+    cluster.kubectl("apply", "-n", lamp, "-f", str(ROOT / "examples" / "lamp-monkey.yaml"))
+    cluster.until("it is on", lambda: chaos(cluster, lamp).get("nextAt"))
+    monkey(cluster, lamp, mode="Off", meanSeconds=2, minSeconds=1)
+    cluster.until_settled("lamp", lamp)
+    assert before == cluster.uids(lamp)
+    monkey(cluster, lamp, mode="Enforce")
+    cluster.until("a kill", lambda: chaos(cluster, lamp).get("kills", 0) >= 1)
+    cluster.kill("operator")
+    cluster.until("two kills with evidence", lambda: measured(chaos(cluster, lamp)) >= 2, 60)
+    monkey(cluster, lamp, mode="Off")
+    cluster.until("off", lambda: chaos(cluster, lamp).get("mode") == "Off")
+    cluster.until("the last evidence", lambda: has_last_evidence(chaos(cluster, lamp)))
+    cluster.until_settled("lamp", lamp)
+    ended, after = chaos(cluster, lamp), cluster.uids(lamp)
+    time.sleep(3)
+
+    assert (ended, after) == (chaos(cluster, lamp), cluster.uids(lamp))
+    uids = {kill["uid"] for kill in ended["recent"]}
+    assert ended["kills"] == len(ended["recent"]) == len(uids)
+    assert not uids & set(after.values())
+    assert set(before.values()) - set(after.values()) <= uids
+    assert {"webserver"} == {kill["tier"] for kill in ended["recent"]}
+    assert len(after) == 23 + 3
+
+
+def has_last_evidence(found: Object) -> bool:
+    """Whether nothing more is to come of the kills: of one of them it may have been lost with the operator."""
+    assert measured(found) >= found["kills"] - 2, found
+    return "replacedMilliseconds" in found["recent"][0]
+
+
+def measured(found: Object) -> int:
+    """How many of the recent kills have their evidence."""
+    return sum("replacedMilliseconds" in kill and "noticedMilliseconds" in kill for kill in found.get("recent", ()))
+
+
+@pytest.mark.real  # our API server keeps no events
+def test_events_tell_the_story(cluster: Cluster, namespace: str) -> None:
+    """Whom it takes, each that was killed, and what came of it: `kubectl describe fault` is worth reading."""
+    cluster.apply(shop(rate=0), namespace)
+    cluster.until_settled("shop", namespace)
+    cluster.apply(fault("two", "shop", tier="web", count=2, method="Delete", gracePeriodSeconds=0), namespace)
+    cluster.until_true("two", "Ended", namespace, kind="fault")
+    shown = cluster.kubectl("describe", "fault", "two", "-n", namespace).stdout.partition("Events:")[2]
+
+    assert [1, 2, 1] == [shown.count(f"  {word}  ") for word in ("Accepted", "Killed", "Ended")]
+    assert "2 of 3 ready pods: shop-web-" in shown
+    assert "2 of 2 killed, " in shown
+
+
+KILLS: dict[str, tuple[Object, str]] = {
+    "a tier": ({"tier": "web"}, ""),
+    "a pod": ({"pod": "web-0", "method": "Delete", "gracePeriodSeconds": 0}, ""),
+    "a scope and a count": ({"tier": "web", "version": "1.0.0", "region": "r", "zone": "z", "count": 32}, ""),
+    "a share": ({"tier": "web", "percent": 100, "method": "Crash"}, ""),
+    "neither tier nor pod": ({}, "kill names exactly one of tier and pod"),
+    "count and percent": (
+        {"tier": "web", "count": 1, "percent": 1},
+        "count and percent exclude each other: remove one",
+    ),
+    "a pod and a count": ({"pod": "web-0", "count": 1}, "name a tier, or remove them"),
+    "a pod and a zone": ({"pod": "web-0", "zone": "z"}, "name a tier, or remove them"),
+    "a crash with grace": (
+        {"tier": "web", "method": "Crash", "gracePeriodSeconds": 0},
+        "goes with method: Delete only",
+    ),
+    "an eviction with grace": ({"tier": "web", "gracePeriodSeconds": 0}, "goes with method: Delete only"),
+    "a eureka that crashes": ({"tier": "eureka", "method": "Crash"}, "use method: Delete with gracePeriodSeconds: 0"),
+    "a percent of 0": ({"tier": "web", "percent": 0}, "should be greater than or equal to 1"),
+    "more than a percent": ({"tier": "web", "percent": 101}, "should be less than or equal to 100"),
+    "too many": ({"tier": "web", "count": 33}, "should be less than or equal to 32"),
+    "another method": ({"tier": "web", "method": "Kill"}, "Unsupported value"),
+}
+
+
+@pytest.mark.parametrize("name", KILLS)
+def test_the_api_server_takes_kills_that_make_sense(cluster: Cluster, name: str) -> None:
+    """And refuses others with the way out."""
+    kill, refusal = KILLS[name]
+    body = json.dumps(fault("dry", "nobody", **kill))
+    done = cluster.kubectl("create", "--dry-run=server", "-f", "-", stdin=body, check=False)
+
+    assert (done.returncode == 0) == (not refusal), done.stderr
+    assert refusal in done.stderr
+
+
+def test_a_faults_mode_cannot_change(cluster: Cluster, namespace: str) -> None:
+    """A dry run does not become a kill."""
+    body = fault("f", "nobody", tier="web")
+    body["spec"]["mode"] = "DryRun"
+    cluster.apply(body, namespace)
+    done = cluster.kubectl(
+        "patch", "fault", "f", "-n", namespace, "--type=merge", "-p", '{"spec":{"mode":"Enforce"}}', check=False
+    )
+
+    assert "a Fault is injected once and its spec cannot change" in done.stderr
+
+
+MONKEYS: dict[str, tuple[Object, str]] = {
+    "nothing": ({}, ""),
+    "all of it": ({"mode": "DryRun", "meanSeconds": 60, "minSeconds": 60, "seed": 1}, ""),
+    "more than the mean": ({"meanSeconds": 60, "minSeconds": 61}, "minSeconds must not exceed meanSeconds"),
+    "more than the mean that is not said": ({"minSeconds": 301}, "minSeconds must not exceed meanSeconds"),
+    "a mean of 0": ({"meanSeconds": 0}, "should be greater than or equal to 1"),
+    "Off as YAML reads it": ({"mode": False}, "Invalid value"),
+}
+
+
+@pytest.mark.parametrize("name", MONKEYS)
+def test_the_api_server_takes_monkeys_that_make_sense(cluster: Cluster, name: str) -> None:
+    """And refuses others with the way out."""
+    settings, refusal = MONKEYS[name]
+    body = json.dumps(shop(chaos={"monkey": settings}, victim="web"))
+    done = cluster.kubectl("create", "--dry-run=server", "-f", "-", stdin=body, check=False)
+
+    assert (done.returncode == 0) == (not refusal), done.stderr
+    assert refusal in done.stderr

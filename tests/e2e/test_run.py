@@ -1,0 +1,157 @@
+"""`spiko run`: from a file to a report, and nothing stays that was not asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from local_cluster import ROOT, Cluster, resting
+
+from spiko_console.otlp import JSON, read_request, spans_of
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+LAMP = ROOT / "examples" / "lamp.yaml"
+
+
+def small(**spec: Any) -> str:
+    """Two tiers and a source, as YAML."""
+    services = [
+        {"name": "db", "package": "store", "count": 2, "regions": 1},
+        {"name": "web", "package": "monolith", "count": 2, "regions": 1, "dependencies": ["db"]},
+        {"name": "www", "package": "denominator", "count": 0, "ratePerSecond": 50, "dependencies": ["web"]},
+    ]
+    body = {"apiVersion": "spiko.dev/v1alpha1", "kind": "Architecture", "metadata": {"name": "small"}}
+    return yaml.safe_dump(body | {"spec": {"services": services} | spec})
+
+
+@pytest.mark.usefixtures("cluster")  # it rests while another is up
+def test_a_run_from_nothing_reports_and_leaves_nothing(tmp_path: Path) -> None:
+    """Given no cluster, when lamp is run, then requests, traces and the kill are in the report, they agree with each other, and no process is left."""
+    home, traces = Path(tempfile.mkdtemp(prefix="spk")), tmp_path / "traces.jsonl"
+    shutil.rmtree(home)
+    environ = os.environ | {"SPIKO_HOME": str(home)}
+    command = [sys.executable, "-m", "spiko_cli", "run", str(LAMP), "-d", "6", "--json", "--traces", str(traces)]
+    with resting():
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, cwd=ROOT, timeout=150)
+        left = [path for path in Path("/proc").glob("[0-9]*/environ") if str(home).encode() in _read(path)]
+    assert 0 == done.returncode, done.stderr
+    report = json.loads(done.stdout)
+    edges = {row["name"]: row for row in report["edges"]}
+    (kill,) = report["faults"]
+    (victim,) = kill["status"]["victims"]
+    spans = [
+        span for line in traces.read_text().splitlines() for span in spans_of(read_request(line.encode(), JSON, ""))
+    ]
+
+    assert [] == left
+    assert not home.exists()
+    assert (23, 3, False) == (report["pods"], report["zones"], report["interrupted"])
+    # each request of the source goes down one way, is answered, and is one trace
+    sent = report["sources"]["requests"]
+    assert 540 <= sent <= 680
+    assert {sent} == {edges[name]["requests"] for name in ("www -> webserver-elb", "webserver-elb -> webserver")}
+    assert sent == report["traces"]["traces"] == len({span.trace_id for span in spans})
+    assert len(spans) == report["traces"]["spans"]
+    # whatever went wrong is the kill's
+    assert ("webserver", "Killed") == (victim["tier"], victim["state"])
+    assert sum(report["sources"]["errors"].values()) == victim["requestsHurt"] == report["traces"]["failed"]
+    assert victim["replacedMilliseconds"] > 0
+    assert set(Counter(span.service for span in spans)) == {
+        "www",
+        "webserver-elb",
+        "webserver",
+        "memcache",
+        "rds-mysql",
+    }
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_a_cluster_that_is_up_is_used_and_stays(cluster: Cluster, namespace: str) -> None:
+    """Given a cluster, when a file comes from standard input, then the report is text, and the architecture goes while the cluster stays."""
+    text = cluster.spiko("run", "-", "-d", "3", "-n", namespace, "--histograms", stdin=small()).stdout
+
+    assert "small: 5 pods in 3 zones, ready after" in text
+    assert "www -> web" in text
+    assert "the slowest: GET" in text
+    assert "name: web -> db service\nquantiles: [{50 " in text
+    assert "fault" not in text
+    assert [] == cluster.items("arch", namespace)
+    assert [] == cluster.items("pods", namespace)
+    assert cluster.spiko("status").returncode == 0
+
+
+def test_keep_leaves_the_architecture_as_the_file_has_it(cluster: Cluster, namespace: str) -> None:
+    """Given --keep, then the source sends again and its traces go nowhere; a second run says what is in its way."""
+    text = cluster.spiko("run", "-", "-d", "1", "-n", namespace, "--keep", stdin=small()).stdout
+    spec = cluster.get("arch", "small", namespace)["spec"]
+    again = cluster.spiko("run", "-", "-d", "1", "-n", namespace, stdin=small(), check=False)
+
+    assert "it goes on running" in text
+    assert "telemetry" not in spec
+    assert 50 == next(s["ratePerSecond"] for s in spec["services"] if s["name"] == "www")
+    assert (1, f"spiko: architecture small is there already in namespace {namespace}; `kubectl delete arch small`") == (
+        again.returncode,
+        again.stderr.split(", or")[0],
+    )
+    assert "small" == cluster.items("arch", namespace)[0]["metadata"]["name"]
+
+
+def test_ctrl_c_reports_what_was_and_cleans_up(cluster: Cluster, namespace: str) -> None:
+    """Given a long run, when it is interrupted, then its report is of the time until then, the exit code 130, and the architecture gone."""
+    command = [sys.executable, "-m", "spiko_cli", "run", "-", "-d", "600", "-n", namespace]
+    with subprocess.Popen(
+        command, env=cluster.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(small(victim="web"))
+        process.stdin.close()
+        lines: list[str] = []
+        while "2 of 600 s" not in "".join(lines[-1:]):
+            line = process.stdout.readline()
+            assert line, f"{''.join(lines)}{process.stderr.read() if process.stderr else ''}"
+            lines.append(line)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        code = process.wait(60)
+
+    assert 130 == code, rest
+    assert time.monotonic() - began < 30
+    assert "interrupted after" in rest
+    assert "interrupted before half time: no fault was injected" in rest
+    assert [] == cluster.items("arch", namespace)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param(small(victim="wbe"), ["SPK021", 'did you mean "web"', "cannot be run"], id="a file with a fault"),
+        pytest.param("a: 1", ["SPK002"], id="a file of something else"),
+        pytest.param(small(topology={"regions": [{"name": "r", "zones": ["nowhere"]}]}), ["is not ready after 4 s"], id="zones that no node has"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_run_is_said(cluster: Cluster, namespace: str, text: str, words: list[str]) -> None:
+    """Exit code 1, why, and nothing is left."""
+    done = cluster.spiko("run", "-", "-n", namespace, "--timeout", "4", stdin=text, check=False)
+
+    assert 1 == done.returncode
+    assert all(word in done.stderr for word in words), done.stderr
+    assert [] == cluster.items("arch", namespace)

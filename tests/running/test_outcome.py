@@ -1,0 +1,107 @@
+"""The report of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from made import make_call
+
+from spiko_cli.running.histogram import bins, render_histogram
+from spiko_cli.running.outcome import Outcome, render, to_json
+from spiko_cli.running.progress import Tick, render_tick
+from spiko_cli.sums import Sums
+from spiko_console.store import TraceStore
+from spiko_nanoservice.histograms import add_encoded, new_histogram
+from spiko_nanoservice.latencies import count_values, encode_counts
+
+
+def second(caller: str, callee: str, ok: int, miss: int, values: list[int], **errors: int) -> dict[str, Any]:
+    """One eureka's second of one edge, and of the callee as it served."""
+    encoded = encode_counts(count_values(values))
+    edge = {
+        "from": [caller, "1.0.0", "r", "*"],
+        "to": [callee, "1.0.0", "r", "a"],
+        "ok": ok,
+        "miss": miss,
+        "errors": errors,
+    }
+    served = {"at": [callee, "1.0.0", "r", "a"], "ok": ok, "miss": miss, "errors": {}, "response": encoded}
+    return {"edges": [edge | {"response": encoded, "service": encoded, "network": encoded}], "served": [served]}
+
+
+def outcome(**more: Any) -> Outcome:
+    """Www -> lb -> db, two sources' versions apart."""
+    sums = Sums()
+    sums.add(second("www", "lb", 90, 9, [1_000] * 99, refused=1))
+    sums.add(second("lb", "db", 90, 9, [500] * 99))
+    return Outcome("lamp", 23, 3, 1.9, 10.0, frozenset({"www"}), sums, **more)
+
+
+def test_the_head_counts_what_the_sources_sent() -> None:
+    """Requests, misses and errors by cause at the sources' edges only: those below are the same requests again."""
+    text = render(outcome(), histograms=False)
+
+    assert "lamp: 23 pods in 3 zones, ready after 1.9 s; traffic for 10.0 s" in text
+    assert "www: 100 requests, 9 misses, 1 errors (refused=1); response p50 1.00 ms" in text
+    assert "10.0     9.0   1.00    1.00" in next(line for line in text.splitlines() if line.startswith("www -> lb"))
+
+
+def test_the_report_for_programs_has_the_same_numbers() -> None:
+    """And percentiles under their names."""
+    found = to_json(outcome(faults=[{"metadata": {"name": "f"}, "spec": {}, "status": {"summary": "gone"}}], cut_s=3.0))
+
+    assert (100, 9, {"refused": 1}) == (
+        found["sources"]["requests"],
+        found["sources"]["miss"],
+        found["sources"]["errors"],
+    )
+    assert {"p50", "p90", "p99", "p99.9"} == set(found["edges"][0]["serviceMicroseconds"])
+    assert found["interrupted"]
+    assert "gone" == found["faults"][0]["status"]["summary"]
+
+
+def test_traces_are_drawn_if_they_came_here() -> None:
+    """The slowest and the last failed one; if they went elsewhere the report says where."""
+    store = TraceStore()
+    store.add(make_call("slow", 40), now=0.0)
+    store.add(make_call("bad", 4, error="refused"), now=0.0)
+    store.close()
+    text = render(outcome(traces=store), histograms=False)
+
+    assert "traces: 2 of 7 spans, 1 failed" in text
+    assert "the slowest: GET   40.00 ms  trace slow" in text
+    assert "the last that failed: GET   4.00 ms  trace bad" in text
+    assert "traces went to http://there" in render(outcome(endpoint="http://there"), histograms=False)
+
+
+def test_nothing_is_divided_by_nothing() -> None:
+    """A run without a request, a fault without a word."""
+    empty = Outcome("a", 1, 1, 0.1, 0.0, frozenset(), Sums(), faults=[{"metadata": {"name": "f"}, "spec": {}}])
+
+    assert "no source: no requests" in render(empty, histograms=True)
+    assert 0 == to_json(empty)["sources"]["requests"]
+    assert "0 requests/s" in render_tick(Tick(0, 1, "?", empty.begun(), [], []))
+
+
+def test_bins_hold_every_value_once() -> None:
+    """From 1 us to the end of the range, each in the bin of its bounds, up to the histogram's own precision of 1 %."""
+    values = [1, 2, 9, 10, 11, 99, 100, 1_000, 12_345, 999_999, 59_999_999]
+    histogram = new_histogram()
+    add_encoded(histogram, encode_counts(count_values(values)))
+    found = bins(histogram)
+
+    assert len(values) == sum(count for _, _, count in found)
+    assert (1, 60_000_000) == (found[0][0], 60_000_000)
+    for value in values:
+        assert any(count and low * 0.99 <= value < high * 1.01 for low, high, count in found), value
+    assert [] == bins(new_histogram())
+
+
+def test_a_bar_has_one_mark_per_percent() -> None:
+    """As Spigo printed it."""
+    histogram = new_histogram()
+    add_encoded(histogram, encode_counts(count_values([100] * 75 + [1_000] * 25)))
+    text = render_histogram("www", histogram)
+
+    assert "quantiles: [{50 100} {90 " in text
+    assert f"{100:>9} {120:>9} {75:>9}  0.7500 :{'#' * 75}\n" in text
