@@ -66,7 +66,7 @@ def state(**changes: Any) -> dict[str, Any]:
     }
     return {
         "parts": [well, ill],
-        "nodes": [{"name": "spiko-worker", "zone": "us-east-1a", "ready": True}],
+        "nodes": [{"name": "spiko-worker", "zone": "us-east-1a", "ready": True, "on": True}],
         "ready": True,
         "failed": "",
         "stopping": False,
