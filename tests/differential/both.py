@@ -46,8 +46,8 @@ class Server:
         self.name, self._token = name, token
         parts = urlsplit(url)
         assert parts.hostname is not None
-        self._host, self._port = parts.hostname, parts.port
-        self._context = ssl.create_default_context(cadata=authority)
+        self.host, self.port = parts.hostname, parts.port
+        self.context = ssl.create_default_context(cadata=authority)
 
     def ask(
         self,
@@ -58,7 +58,7 @@ class Server:
         accept: str = "application/json",
     ) -> Answer:
         """One request, whole answer."""
-        connection = http.client.HTTPSConnection(self._host, self._port, context=self._context, timeout=20)
+        connection = http.client.HTTPSConnection(self.host, self.port, context=self.context, timeout=20)
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self._token}", "Accept": accept, "User-Agent": "differential/1"}
         if data is not None:
@@ -67,14 +67,16 @@ class Server:
             connection.request(method, path, data, headers)
             reply = connection.getresponse()
             text = reply.read()
+            sent = dict(reply.getheaders())
+            sent["Warning"] = ", ".join(reply.headers.get_all("Warning") or ())
         finally:
             connection.close()
         if "watch=" in path:
             return Answer(reply.status, [json.loads(line) for line in text.splitlines() if line.strip()])
         try:
-            return Answer(reply.status, json.loads(text) if text else None, dict(reply.getheaders()))
+            return Answer(reply.status, json.loads(text) if text else None, sent)
         except ValueError:
-            return Answer(reply.status, text.decode(), dict(reply.getheaders()))
+            return Answer(reply.status, text.decode(), sent)
 
 
 @dataclass
@@ -154,12 +156,18 @@ class Plain:
             return {each: self(value[each], each) for each in sorted(value)}
         if key == "managedFields" and isinstance(value, list):  # controllers write when they come to it
             value = [each for each in value if each.get("manager") != "kube-controller-manager"]
+            # their order is that of their times, and a second may end between two writes on one server only
+            value.sort(
+                key=lambda each: [str(each.get(name)) for name in ("operation", "manager", "subresource", "apiVersion")]
+            )
         if isinstance(value, list):
             return [self(each, key) for each in value]
         if not isinstance(value, str):
             return value
         if key == "uid" and value:
             return self.name("uid", value)
+        if key == "token" and value:
+            return "<token>"
         if key == "resourceVersion" and value:
             return "<version>"
         if _TIME.match(value):

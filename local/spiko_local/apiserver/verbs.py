@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from spiko_local.apiserver import customs, fields, kinds, managers, patches, statuses
+from spiko_local.apiserver.admission import admit
 from spiko_local.apiserver.catalog import DEFINITIONS, Catalog, Resource
 from spiko_local.apiserver.decode import decode
 from spiko_local.apiserver.defaults import set_defaults
@@ -143,8 +144,10 @@ class Verbs:
             if "status" in resource.subresources:
                 body.pop("status", None)
         self._validate(at, body, None, options)
-        if self.store.get(resource.key, at.namespace, at.name) is not None:
-            raise statuses.already_exists(resource.group, resource.plural, at.name)
+        self._admit(at, body, None, options)
+        if (known := self.store.get(resource.key, at.namespace, at.name)) is not None:
+            is_going = "deletionTimestamp" in known.body["metadata"]
+            raise statuses.already_exists(resource.group, resource.plural, at.name, is_going)
         if options.dry_run:
             return body
         return self.store.put(resource.key, at.namespace, at.name, body).body
@@ -246,6 +249,7 @@ class Verbs:
         if body == was or managers.timeless(body) == managers.timeless(was):
             return was  # an update that changes nothing moves nothing
         self._validate(at, body, was, options)
+        self._admit(at, body, was, options)
         if body["metadata"].get("deletionTimestamp"):
             added = set(body["metadata"].get("finalizers") or ()) - set(was["metadata"].get("finalizers") or ())
             if added:
@@ -475,6 +479,10 @@ class Verbs:
         changed = old is None or old.get("spec") != body.get("spec")
         if resource.custom is None and options.strict != "Ignore" and changed:
             options.warnings.extend(kinds.warnings_of(resource.kind, body))
+
+    def _admit(self, at: Target, body: Body, old: Body | None, options: Options) -> None:
+        if at.resource.custom is None and not at.subresource:
+            options.warnings.extend(admit(self.store, at.resource, body, old))
 
     def _invalid(self, at: Target, causes: list[Cause]) -> StatusError:
         return statuses.invalid(at.resource.group, at.resource.kind, at.name, causes)
