@@ -33,6 +33,11 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
         r"^warning: .*duplicate port",
         "Kubernetes does not repeat some of the warnings that were due before",
     ),
+    (
+        r"^PATCH .*/deployments/a$",
+        r"patch: Invalid value|\.details\.causes\[0\]\.message",
+        "Kubernetes puts the whole patched object, or a Go map, into the message",
+    ),
     (r"^GET /api$", r"serverAddress", "each server's own address"),
     (r"/configmaps/a$", r"no new finalizers can be added", "Kubernetes says it twice"),
     (r"labelSelector=%3D%3D", r"^\.message", "the words of another parser"),

@@ -26,6 +26,7 @@ from spiko_local.ports import build_candidates, is_free
 TOKEN = "differential-token"  # of a server that lives for one test run, on loopback
 START_S = 20.0
 _UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_CLUSTER_ADDRESS = re.compile(r"^10\.96\.\d+\.\d+$")
 _AGE = re.compile(r"^\d+s$")
 _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
@@ -174,4 +175,6 @@ class Plain:
             return "<time>"
         if key == "cells" and _AGE.match(value):
             return "<age>"
+        if _CLUSTER_ADDRESS.match(value):
+            return self.name("address", value)
         return _UID.sub(lambda match: self.name("uid", match[0]), value)

@@ -351,4 +351,18 @@ SCENARIOS: dict[str, list[Call]] = {
         post(REVIEW, {"spec": {"user": "bob"}}), post(REVIEW, {"spec": {"groups": ["system:masters"], "nonResourceAttributes": {"verb": "get", "path": "/x"}}}),
         post(REVIEW, {"spec": {"user": "b", "groups": ["system:authenticated"], "nonResourceAttributes": {"verb": "get", "path": "/api"}}}),
     ],
+    "services: what they are given": [
+        post(SVC, {"metadata": {"name": "n"}, "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 31001}]}}),
+        put(f"{SVC}/n", {"metadata": {"name": "n"}, "spec": {"type": "NodePort", "ports": [{"port": 81}]}}),
+        post(SVC, {"metadata": {"name": "m"}, "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 31001}]}}),
+        post(SVC, {"metadata": {"name": "m"}, "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 80}]}}),
+        patch(f"{SVC}/n", {"spec": {"type": "ClusterIP"}}), patch(f"{SVC}/n", {"spec": {"type": "ExternalName", "externalName": "a.b"}}),
+        post(SVC, {"metadata": {"name": "l"}, "spec": {"type": "LoadBalancer", "ports": [{"port": 80, "nodePort": 31002}]}}),
+    ],
+    "patches of wrong types, and warnings": [
+        post(DEPLOY, deployment()), patch(f"{DEPLOY}/a", {"spec": {"replicas": "x"}}), patch(f"{DEPLOY}/a", {"spec": {"replicas": "x"}}, STRATEGIC),
+        patch(f"{DEPLOY}/a", [{"op": "replace", "path": "/spec/replicas", "value": []}], JSON), patch(f"{DEPLOY}/a/status", {"status": {"updatedReplicas": 3}}),
+        post(DEPLOY, containers(one("x", env=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}, {"name": "A", "value": "$(A)3"}], ports=[{"containerPort": 80}]),
+                                one("y", ports=[{"containerPort": 80}]), one("z", ports=[{"containerPort": 80}])) | {"metadata": {"name": "w"}}),
+    ],
 }  # fmt: skip

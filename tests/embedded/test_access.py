@@ -46,7 +46,7 @@ def make_account(server: Server, name: str, secret: str = "") -> str:
 def test_a_token_is_its_accounts_until_the_bound_object_goes(server: Server) -> None:
     """Bound to a Secret: good while that is there, refused when it is gone, though the name comes back."""
     token = make_account(server, "bound", "bound-to")
-    whoami = ("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {})
+    whoami: tuple[str, str, Any] = ("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {})
     code, body = ask(server, *whoami, Authorization=f"Bearer {token}")
     admin(server, "DELETE", "/api/v1/namespaces/default/secrets/bound-to")
     admin(server, "POST", "/api/v1/namespaces/default/secrets", {"metadata": {"name": "bound-to"}})

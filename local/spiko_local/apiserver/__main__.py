@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--lifeline", type=int, default=-1)
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # a request that is no HTTP is its sender's trouble
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
+from re import _parser  # type: ignore[attr-defined]  # no public way to look into a pattern
 from typing import Any
 from urllib.parse import urlsplit
 
 import cel
 
+from spiko_local.apiserver import costs
 from spiko_local.apiserver.decode import parse_quantity
 from spiko_local.apiserver.statuses import StatusError
 
@@ -70,6 +72,11 @@ def evaluate(rule: str, variables: dict[str, Any]) -> Any:
         context.add_variable(name, escaped(value))
     for name, function in _FUNCTIONS.items():
         context.add_function(name, function)
+    if costs.is_costly(rule, list(variables.values())):
+        context.add_function(
+            costs.TICK, costs.make_counter(lambda: ValueError(f"call cost exceeds limit for rule: {rule}"))
+        )
+        rule = costs.counted(rule)
     try:
         return compile_rule(rule).execute(context)
     except KeyError as error:
@@ -84,6 +91,15 @@ def evaluate(rule: str, variables: dict[str, Any]) -> Any:
         StatusError,
     ) as error:
         raise RuleError(str(error)) from error
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether a pattern is found in a text: by the library's regular expressions, whose time is linear, as that of Go's is.
+
+    Raises:
+        RuleError: the pattern is none.
+    """
+    return bool(evaluate("text.matches(pattern)", {"text": text, "pattern": pattern}))
 
 
 def escape(name: str) -> str:
@@ -148,13 +164,36 @@ def _char(text: str, at: int) -> str:
     return text[at : at + 1]
 
 
+@cache
+def _pattern(pattern: str) -> re.Pattern[str]:
+    """A pattern that Python's engine, which goes back and tries again, gets through in good time: without repeats of repeats."""
+    if _repeats(_parser.parse(pattern), 0):
+        raise ValueError(f"find: a repeat within a repeat is too costly here: {pattern}")
+    return re.compile(pattern)
+
+
+def _repeats(tree: Any, depth: int) -> bool:
+    for operation, argument in tree:
+        below = depth
+        if str(operation) in ("MAX_REPEAT", "MIN_REPEAT") and argument[1] > 1:
+            below += 1
+            if below > 1:
+                return True
+        parts = argument if isinstance(argument, tuple | list) else (argument,)
+        for part in parts:
+            for tree_below in part if isinstance(part, list) else (part,):
+                if isinstance(tree_below, _parser.SubPattern) and _repeats(tree_below, below):
+                    return True
+    return False
+
+
 def _find(text: str, pattern: str) -> str:
-    match = re.search(pattern, text)
+    match = _pattern(pattern).search(text)
     return match[0] if match else ""
 
 
 def _find_all(text: str, pattern: str, most: int = -1) -> list[str]:
-    found = [match[0] for match in re.finditer(pattern, text)]
+    found = [match[0] for match in _pattern(pattern).finditer(text)]
     return found if most < 0 else found[:most]
 
 

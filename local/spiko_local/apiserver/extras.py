@@ -78,9 +78,12 @@ def write_scale(verbs: Verbs, at: Target, kind: str | None, sent: Any, options: 
         new = merge_patch(scale, sent)
     else:
         raise statuses.unsupported(kind, [JSON, MERGE, STRATEGIC])
-    if not isinstance(new, dict):
-        raise bad_request("a Scale is an object")
-    version = new.get("metadata", {}).get("resourceVersion")
+    for name, value in (
+        (("metadata", new.get("metadata")), ("spec", new.get("spec"))) if isinstance(new, dict) else (("", new),)
+    ):
+        if not isinstance(value, dict | None) or new is None:
+            raise bad_request(f"json: cannot unmarshal into Go struct field Scale.{name}: an object is expected")
+    version = (new.get("metadata") or {}).get("resourceVersion")
     if version and version != str(entry.revision):
         raise statuses.conflict(at.resource.group, at.resource.plural, at.name)
     replicas = (new.get("spec") or {}).get("replicas", 0)
@@ -198,7 +201,7 @@ def bind(verbs: Verbs, namespace: str, name: str, sent: Body, options: Options) 
     resource = verbs.catalog.stored(PODS)
     assert resource is not None
     node = (sent.get("target") or {}).get("name")
-    if not node:
+    if not node or not isinstance(node, str):
         raise statuses.invalid("", "Binding", name, [statuses.required("target.name")])
     at = Target(resource, namespace, name)
     place(verbs, at, node, options)

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from spiko_local.apiserver import asked, statuses
 from spiko_local.apiserver.asked import flag
 from spiko_local.apiserver.statuses import bad_request
 from spiko_local.apiserver.store import Body
 from spiko_local.apiserver.verbs import Options
+
+
+def demand_objects(sent: Any, *names: str) -> Body:
+    """The body of a request, which is an object, and so are some of its fields if they are there.
+
+    Raises:
+        StatusError: 400, something else stands there.
+    """
+    if not isinstance(sent, dict):
+        raise bad_request("json: cannot unmarshal: the body is not an object")
+    for name in names:
+        if not isinstance(sent.get(name), dict | None):
+            raise bad_request(f"json: cannot unmarshal into Go struct field .{name}: an object is expected")
+    return sent
+
+
+async def _body_of(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except (web.RequestPayloadError, HttpProcessingError, zlib.error) as error:
+        raise bad_request(f"the body of the request cannot be read: {error}") from error
 
 
 async def read_write(request: web.Request) -> tuple[Options, Any]:
@@ -34,15 +57,19 @@ async def read_write(request: web.Request) -> tuple[Options, Any]:
         raise statuses.invalid("meta.k8s.io", "CreateOptions", "", [cause])
     agent = request.headers.get("User-Agent", "").split("/")[0]
     options = request["options"] = Options(manager or agent or "unknown", bool(dry), strict, flag(query, "force"))
-    return options, asked.read_body(await request.read(), request.headers.get("Content-Type", ""))
+    return options, asked.read_body(await _body_of(request), request.headers.get("Content-Type", ""))
 
 
 async def read_delete(request: web.Request) -> tuple[Options, Body]:
     """A delete's options: those of the query and those of the body."""
-    data, query = await request.read(), request.query
+    data, query = await _body_of(request), request.query
     wanted = asked.read_body(data, request.headers.get("Content-Type", "")) if data else {}
-    if not isinstance(wanted, dict):
-        raise bad_request("DeleteOptions is an object")
+    wanted = demand_objects(wanted, "preconditions")
+    for name, value in (wanted.get("preconditions") or {}).items():
+        if not isinstance(value, str | None):
+            raise bad_request(
+                f"json: cannot unmarshal into Go struct field Preconditions.preconditions.{name} of type string"
+            )
     if "gracePeriodSeconds" in query:
         wanted["gracePeriodSeconds"] = number(query["gracePeriodSeconds"], "gracePeriodSeconds")
     if "propagationPolicy" in query:
@@ -66,6 +93,9 @@ def number(text: str | None, name: str) -> int | None:
     if text is None or text == "":
         return None
     try:
-        return int(text)
+        found = int(text)
     except ValueError as error:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
+    if not -(2**63) <= found < 2**63:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return found

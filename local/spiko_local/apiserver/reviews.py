@@ -66,12 +66,6 @@ def _subject(kind: str, spec: Body) -> User:
     groups = spec.get("groups") or []
     if not isinstance(groups, list) or not all(isinstance(each, str) for each in groups):
         raise bad_request(f"{kind}: spec.groups is a list of names")
-    if not spec.get("user") and not groups:
-        cause = statuses.required("spec.user", "at least one of user or group must be specified")
-        causes = [
-            statuses.Cause("spec.user", cause.reason, "Required value: at least one of user or group must be specified")
-        ]
-        raise statuses.invalid(AUTHORIZATION, kind, "", causes)
     return User(str(spec.get("user") or ""), tuple(groups))
 
 

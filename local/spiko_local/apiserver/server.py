@@ -13,7 +13,7 @@ from spiko_local.apiserver.answers import form_of, json_answer, list_answer, now
 from spiko_local.apiserver.asked import DISCOVERY, JSON, Form, Place, flag
 from spiko_local.apiserver.catalog import Catalog, Resource
 from spiko_local.apiserver.gate import VERBS, Gate
-from spiko_local.apiserver.incoming import number, read_delete, read_write
+from spiko_local.apiserver.incoming import demand_objects, number, read_delete, read_write
 from spiko_local.apiserver.listing import Lists, chosen
 from spiko_local.apiserver.schema import read_data
 from spiko_local.apiserver.selectors import Test
@@ -76,7 +76,10 @@ class ApiServer:
         if path in OPEN_PATHS or path.startswith(("/livez/", "/readyz/", "/healthz/")):
             if path.startswith("/version"):
                 return json_answer(read_data("version"))
-            return web.Response(text="ok" if self.ready else "not ready", status=200 if self.ready else 500)
+            text = "ok" if self.ready else "not ready"
+            if "verbose" in request.query and path.count("/") == 1:
+                text = f"[{'+' if self.ready else '-'}]ping {text}\n{path[1:]} check {'passed' if self.ready else 'failed'}\n"
+            return web.Response(text=text, status=200 if self.ready else 500)
         user = self._gate.user(request)
         place = asked.parse_path(path)
         self._gate.check(request, user, place)
@@ -179,7 +182,7 @@ class ApiServer:
                     raise statuses.no_method()
                 options, body = await read_write(request)
                 if resource.plural == "bindings":
-                    name = body.get("metadata", {}).get("name", "") if isinstance(body, dict) else ""
+                    name = str((demand_objects(body, "metadata", "target").get("metadata") or {}).get("name", ""))
                     return json_answer(extras.bind(self._verbs, place.namespace, name, body, options), 201)
                 made = self._verbs.create(resource, place.namespace, body, options)
                 return object_answer(request, resource, made, 201, options)
@@ -264,10 +267,10 @@ class ApiServer:
             return object_answer(request, resource, extras.scale_of(at, body) if name == "scale" else body, 200)
         options, sent = await read_write(request)
         if name == "token" and request.method == "POST":
+            demand_objects(sent, "metadata", "spec")
             return json_answer(self._gate.tokens.issue(place.namespace, place.name, sent, options.dry_run), 201)
         if name in ("eviction", "binding") and request.method == "POST":
-            if not isinstance(sent, dict):
-                raise bad_request("the body is not an object")
+            demand_objects(sent, "metadata", "deleteOptions", "target")
             if name == "eviction":
                 return json_answer(extras.evict(self._verbs, at, sent, options), 201)
             return json_answer(extras.bind(self._verbs, place.namespace, place.name, sent, options), 201)
