@@ -39,6 +39,11 @@ class Answer:
     body: Any
     headers: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def code_only(self) -> bool:
+        """Whether it is a Status without a reason: what Kubernetes answers with 500 on purpose, or cannot classify."""
+        return isinstance(self.body, dict) and "reason" not in self.body and "message" in self.body
+
 
 class Server:
     """One API server."""
@@ -136,8 +141,11 @@ def own_server() -> Iterator[Server]:
             assert "Traceback" not in (home / "log").read_text(), (home / "log").read_text()[-4000:]
         finally:
             process.terminate()
-            process.wait(10)
-            log.close()
+            try:
+                process.wait(10)
+            finally:
+                process.kill()  # one that hangs must not outlive its test
+                log.close()
 
 
 class Plain:
