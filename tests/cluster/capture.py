@@ -40,13 +40,16 @@ SERVED = {
     },
 }  # fmt: skip
 LEFT_OUT = {
-    "serviceaccounts/token",
     "pods/resize",
     "pods/ephemeralcontainers",
     "services/proxy",
     "nodes/proxy",
     "pods/attach",
 }
+ROLES = {
+    "cluster-admin", "admin", "edit", "view", "system:aggregate-to-admin", "system:aggregate-to-edit", "system:aggregate-to-view",
+    "system:basic-user", "system:discovery", "system:public-info-viewer", "system:service-account-issuer-discovery",
+}  # fmt: skip
 GO_PACKAGES = {
     "io.k8s.api.core.v1": "k8s.io/api/core/v1",
     "io.k8s.api.apps.v1": "k8s.io/api/apps/v1",
@@ -89,9 +92,14 @@ def main() -> None:
         swagger = trim_v2(ask("/openapi/v2"))
         discovery = {path: discover(cluster, path) for path in ("api", "apis")}
         columns = read_columns(cluster, discovery)
+        roles = {
+            kind: read_roles(ask(f"/apis/rbac.authorization.k8s.io/v1/{kind}"))
+            for kind in ("clusterroles", "clusterrolebindings")
+        }
     write("version.json.gz", {**version, "buildDate": "1970-01-01T00:00:00Z"})
     write("discovery.json.gz", discovery)
     write("columns.json.gz", columns)
+    write("roles.json.gz", roles)
     write("swagger.json.gz", swagger)
     write("openapi.json.gz", documents)
     write("omitted.json.gz", read_omitted())
@@ -162,6 +170,16 @@ def close(wanted: set[str], schemas: dict[str, Any], prefix: str) -> set[str]:
         done.add(name)
         wanted |= references(schemas[name], prefix)
     return done
+
+
+def read_roles(listed: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those of the roles, or bindings, that every cluster has and that are for people: as they are created."""
+    kept = ("name", "labels", "annotations")
+    return [
+        {key: value for key, value in item.items() if key != "metadata"}
+        | {"metadata": {key: item["metadata"][key] for key in kept if key in item["metadata"]}}
+        for item in listed["items"] if item["metadata"]["name"] in ROLES
+    ]  # fmt: skip
 
 
 def ask_for(cluster: Any, path: str, accept: str) -> Any:

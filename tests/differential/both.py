@@ -24,8 +24,9 @@ from spiko_local.pki import make_pki
 from spiko_local.ports import build_candidates, is_free
 
 TOKEN = "differential-token"  # of a server that lives for one test run, on loopback
-START_S = 20.0
+START_S = 60.0  # two seconds, unless the machine is busy
 _UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_CLUSTER_ADDRESS = re.compile(r"^10\.96\.\d+\.\d+$")
 _AGE = re.compile(r"^\d+s$")
 _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
@@ -38,6 +39,11 @@ class Answer:
     body: Any
     headers: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def code_only(self) -> bool:
+        """Whether it is a Status without a reason: what Kubernetes answers with 500 on purpose, or cannot classify."""
+        return isinstance(self.body, dict) and "reason" not in self.body and "message" in self.body
+
 
 class Server:
     """One API server."""
@@ -46,8 +52,13 @@ class Server:
         self.name, self._token = name, token
         parts = urlsplit(url)
         assert parts.hostname is not None
-        self._host, self._port = parts.hostname, parts.port
-        self._context = ssl.create_default_context(cadata=authority)
+        self.host, self.port = parts.hostname, parts.port
+        self.context = ssl.create_default_context(cadata=authority)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """For requests that are not made by `ask`."""
+        return {"Authorization": f"Bearer {self._token}"}
 
     def ask(
         self,
@@ -58,7 +69,7 @@ class Server:
         accept: str = "application/json",
     ) -> Answer:
         """One request, whole answer."""
-        connection = http.client.HTTPSConnection(self._host, self._port, context=self._context, timeout=20)
+        connection = http.client.HTTPSConnection(self.host, self.port, context=self.context, timeout=20)
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self._token}", "Accept": accept, "User-Agent": "differential/1"}
         if data is not None:
@@ -67,14 +78,16 @@ class Server:
             connection.request(method, path, data, headers)
             reply = connection.getresponse()
             text = reply.read()
+            sent = dict(reply.getheaders())
+            sent["Warning"] = ", ".join(reply.headers.get_all("Warning") or ())
         finally:
             connection.close()
         if "watch=" in path:
             return Answer(reply.status, [json.loads(line) for line in text.splitlines() if line.strip()])
         try:
-            return Answer(reply.status, json.loads(text) if text else None, dict(reply.getheaders()))
+            return Answer(reply.status, json.loads(text) if text else None, sent)
         except ValueError:
-            return Answer(reply.status, text.decode(), dict(reply.getheaders()))
+            return Answer(reply.status, text.decode(), sent)
 
 
 @dataclass
@@ -98,43 +111,69 @@ def both_servers() -> Iterator[Both]:
 
 @contextmanager
 def own_server() -> Iterator[Server]:
-    """Our API server alone, on a free port."""
-    import random
+    """Our API server alone, on a free port; at its end its log must be free of tracebacks."""
+    with own_home() as own:
+        own.start()
+        yield own.server
+        own.check_log()
 
-    with tempfile.TemporaryDirectory(prefix="spk") as folder:
-        home = Path(folder)
+
+class Own:
+    """Our API server's home: it can be started, killed and started again.
+
+    Args:
+        home: a folder of its own.
+    """
+
+    def __init__(self, home: Path) -> None:
+        import random
+
+        self._home = home
         (home / "pki").mkdir()
         make_pki(home / "pki")
         (home / "pki" / "tokens.csv").write_text(f'{TOKEN},spiko-admin,spiko-admin,"system:masters"\n')
-        port = next(p for p in build_candidates("", random.Random()) if is_free("127.0.0.1", p))
-        command = [
-            sys.executable,
-            "-m",
-            "spiko_local.apiserver",
-            "--port",
-            str(port),
-            "--data",
-            str(home / "objects.db"),
-        ]
-        log = (home / "log").open("wb")
-        process = subprocess.Popen([*command, "--pki", str(home / "pki")], stdout=log, stderr=log)
-        server = Server("own", f"https://127.0.0.1:{port}", TOKEN, (home / "pki" / "ca.crt").read_text())
+        self._port = next(p for p in build_candidates("", random.Random()) if is_free("127.0.0.1", p))
+        self.server = Server("own", f"https://127.0.0.1:{self._port}", TOKEN, (home / "pki" / "ca.crt").read_text())
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, which must not run, and wait until it is ready."""
+        assert self._process is None or self._process.poll() is not None
+        paths = ["--data", str(self._home / "objects.db"), "--pki", str(self._home / "pki")]
+        command = [sys.executable, "-m", "spiko_local.apiserver", "--port", str(self._port), *paths]
+        with (self._home / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        end = time.monotonic() + START_S
+        while True:
+            try:
+                if self.server.ask("GET", "/readyz").status == 200:
+                    return
+            except OSError:
+                assert self._process.poll() is None, (self._home / "log").read_text()
+                assert time.monotonic() < end, "our API server does not start"
+                time.sleep(0.05)
+
+    def kill(self) -> None:
+        """Kill -9."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def check_log(self) -> None:
+        """Nothing went wrong inside."""
+        text = (self._home / "log").read_text()
+        assert "Traceback" not in text, text[-4000:]
+
+
+@contextmanager
+def own_home() -> Iterator[Own]:
+    """A home for our API server; whatever runs there at the end is killed."""
+    with tempfile.TemporaryDirectory(prefix="spk") as folder:
+        own = Own(Path(folder))
         try:
-            end = time.monotonic() + START_S
-            while True:
-                try:
-                    if server.ask("GET", "/readyz").status == 200:
-                        break
-                except OSError:
-                    assert process.poll() is None, (home / "log").read_text()
-                    assert time.monotonic() < end, "our API server does not start"
-                    time.sleep(0.05)
-            yield server
-            assert "Traceback" not in (home / "log").read_text(), (home / "log").read_text()[-4000:]
+            yield own
         finally:
-            process.terminate()
-            process.wait(10)
-            log.close()
+            own.kill()
 
 
 class Plain:
@@ -154,16 +193,24 @@ class Plain:
             return {each: self(value[each], each) for each in sorted(value)}
         if key == "managedFields" and isinstance(value, list):  # controllers write when they come to it
             value = [each for each in value if each.get("manager") != "kube-controller-manager"]
+            # their order is that of their times, and a second may end between two writes on one server only
+            value.sort(
+                key=lambda each: [str(each.get(name)) for name in ("operation", "manager", "subresource", "apiVersion")]
+            )
         if isinstance(value, list):
             return [self(each, key) for each in value]
         if not isinstance(value, str):
             return value
         if key == "uid" and value:
             return self.name("uid", value)
+        if key == "token" and value:
+            return "<token>"
         if key == "resourceVersion" and value:
             return "<version>"
         if _TIME.match(value):
             return "<time>"
         if key == "cells" and _AGE.match(value):
             return "<age>"
+        if _CLUSTER_ADDRESS.match(value):
+            return self.name("address", value)
         return _UID.sub(lambda match: self.name("uid", match[0]), value)

@@ -17,6 +17,8 @@ CM, DEPLOY, SVC = (
 )
 POD, PDB = "/api/v1/namespaces/{ns}/pods", "/apis/policy/v1/namespaces/{ns}/poddisruptionbudgets"
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+NS, ACCOUNT = "/api/v1/namespaces/{ns}", "/api/v1/namespaces/{ns}/serviceaccounts"
+REVIEW = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 THING = "/apis/diff.example.dev/v1/namespaces/{ns}/things"
 
 
@@ -323,5 +325,44 @@ SCENARIOS: dict[str, list[Call]] = {
         post("/api/v1/namespaces/{ns}/secrets", {"metadata": {"name": "s"}, "stringData": {"a": "b"}}),
         patch("/api/v1/namespaces/{ns}/secrets/s", {"type": "Other"}), get("/api/v1/namespaces/{ns}/secrets", TABLE),
         post("/api/v1/namespaces/{ns}/serviceaccounts", {"metadata": {"name": "s"}}),
+    ],
+    "pod security": [
+        patch(NS, {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "nonsense"}}}),
+        patch(NS, {"metadata": {"labels": {"pod-security.kubernetes.io/warn-version": "1.2"}}}),
+        post(POD, pod("a")), post(POD, pod("b", hostNetwork=True)),
+        patch(NS, {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline", "pod-security.kubernetes.io/warn": "restricted"}}}),
+        post(POD, pod("c")), post(POD, pod("d", hostPID=True, volumes=[{"name": "v", "hostPath": {"path": "/"}}])),
+        post(POD, pod("d", containers=[one("x", ports=[{"containerPort": 80, "hostPort": 80}]), one("y", securityContext={"capabilities": {"add": ["SYS_ADMIN", "KILL"]}})])),
+        post(POD, pod("d", securityContext={"seLinuxOptions": {"type": "bad", "user": "u"}, "sysctls": [{"name": "kernel.msgmax", "value": "1"}]})),
+        post(POD, pod("d", securityContext={"seccompProfile": {"type": "Unconfined"}, "appArmorProfile": {"type": "Unconfined"}})),
+        post(POD, pod("d", containers=[one("x", livenessProbe={"httpGet": {"host": "1.2.3.4", "port": 80}})])),
+        post(DEPLOY, deployment()), patch(NS, {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}),
+        post(POD, pod("e", volumes=[{"name": "v", "hostPath": {"path": "/"}}, {"name": "w", "nfs": {"server": "s", "path": "/"}}])),
+        post(POD, pod("e", securityContext={"runAsNonRoot": False, "runAsUser": 0})), patch(f"{POD}/a", {"metadata": {"labels": {"x": "y"}}}),
+        patch(f"{POD}/a", {"spec": {"containers": [{"name": "c", "image": "new"}]}}, STRATEGIC), post(POD, pod("f", serviceAccountName="gone")),
+    ],
+    "tokens of accounts": [
+        post(f"{ACCOUNT}/default/token", {}), post(f"{ACCOUNT}/none/token", {}), post(f"{ACCOUNT}/default/token", {"spec": {"expirationSeconds": 10}}),
+        post(f"{ACCOUNT}/default/token", {"spec": {"expirationSeconds": 700, "audiences": ["a", "b"]}}), get(f"{ACCOUNT}/default/token"),
+        post(f"{ACCOUNT}/default/token", {"metadata": {"name": "other"}}),
+        post(f"{ACCOUNT}/default/token", {"spec": {"boundObjectRef": {"kind": "Secret", "apiVersion": "v1", "name": "none"}}}),
+        post(f"{ACCOUNT}/default/token", {"spec": {"boundObjectRef": {"kind": "ConfigMap", "apiVersion": "v1", "name": "none"}}}),
+        post(REVIEW, {"spec": {"user": "bob", "resourceAttributes": {"verb": "get", "resource": "pods"}}}), post(REVIEW, {"spec": {}}),
+        post(REVIEW, {"spec": {"user": "bob"}}), post(REVIEW, {"spec": {"groups": ["system:masters"], "nonResourceAttributes": {"verb": "get", "path": "/x"}}}),
+        post(REVIEW, {"spec": {"user": "b", "groups": ["system:authenticated"], "nonResourceAttributes": {"verb": "get", "path": "/api"}}}),
+    ],
+    "services: what they are given": [
+        post(SVC, {"metadata": {"name": "n"}, "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 31001}]}}),
+        put(f"{SVC}/n", {"metadata": {"name": "n"}, "spec": {"type": "NodePort", "ports": [{"port": 81}]}}),
+        post(SVC, {"metadata": {"name": "m"}, "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 31001}]}}),
+        post(SVC, {"metadata": {"name": "m"}, "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 80}]}}),
+        patch(f"{SVC}/n", {"spec": {"type": "ClusterIP"}}), patch(f"{SVC}/n", {"spec": {"type": "ExternalName", "externalName": "a.b"}}),
+        post(SVC, {"metadata": {"name": "l"}, "spec": {"type": "LoadBalancer", "ports": [{"port": 80, "nodePort": 31002}]}}),
+    ],
+    "patches of wrong types, and warnings": [
+        post(DEPLOY, deployment()), patch(f"{DEPLOY}/a", {"spec": {"replicas": "x"}}), patch(f"{DEPLOY}/a", {"spec": {"replicas": "x"}}, STRATEGIC),
+        patch(f"{DEPLOY}/a", [{"op": "replace", "path": "/spec/replicas", "value": []}], JSON), patch(f"{DEPLOY}/a/status", {"status": {"updatedReplicas": 3}}),
+        post(DEPLOY, containers(one("x", env=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}, {"name": "A", "value": "$(A)3"}], ports=[{"containerPort": 80}]),
+                                one("y", ports=[{"containerPort": 80}]), one("z", ports=[{"containerPort": 80}])) | {"metadata": {"name": "w"}}),
     ],
 }  # fmt: skip

@@ -125,7 +125,6 @@ def _tiers(cluster: Cluster, namespace: str) -> dict[str, int]:
     return dict(Counter(pod["metadata"]["labels"]["spiko.dev/tier"] for pod in cluster.items("pods", namespace)))
 
 
-@pytest.mark.real  # our API server has no Pod Security admission
 def test_a_namespace_that_enforces_restricted_takes_all_of_lamp(cluster: Cluster, namespace: str) -> None:
     """Given Pod Security's strictest level, enforced, when lamp is applied, then it is Ready and no pod was refused; one that is not so strict is."""
     level = [f"pod-security.kubernetes.io/{mode}=restricted" for mode in ("enforce", "warn")]

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import csv
 import gc
 import logging
 import os
 import signal
 import ssl
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from aiohttp import web
 
 from spiko_local.apiserver.catalog import Catalog
+from spiko_local.apiserver.gate import Gate, read_users
 from spiko_local.apiserver.server import ApiServer
 from spiko_local.apiserver.store import Store
+from spiko_local.apiserver.tokens import Tokens
 from spiko_local.apiserver.tunnel import Kubelets
 from spiko_local.apiserver.verbs import Verbs
 from spiko_local.controllers import Controllers
@@ -33,6 +35,7 @@ def main() -> None:
     parser.add_argument("--lifeline", type=int, default=-1)
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # a request that is no HTTP is its sender's trouble
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -48,9 +51,10 @@ async def _serve(arguments: argparse.Namespace) -> None:
         loop.add_reader(arguments.lifeline, os._exit, 1)
     store = Store(arguments.data)
     verbs = Verbs(store, Catalog(), lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-    controllers = Controllers(verbs)
+    controllers = Controllers(verbs, (arguments.pki / "ca.crt").read_text())
     controllers.prepare()
-    server = ApiServer(store, verbs, Kubelets(store, arguments.pki), read_tokens(arguments.pki / "tokens.csv"))
+    gate = Gate(store, read_users(arguments.pki / "tokens.csv"), Tokens(store, arguments.pki / "sa.key", time.time))
+    server = ApiServer(store, verbs, Kubelets(store, arguments.pki), gate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(arguments.pki / "apiserver.crt", arguments.pki / "apiserver.key")
     context.set_alpn_protocols(["http/1.1"])
@@ -67,12 +71,6 @@ async def _serve(arguments: argparse.Namespace) -> None:
     working.cancel()
     await runner.cleanup()
     store.close()
-
-
-def read_tokens(path: Path) -> dict[str, str]:
-    """User names by token, of a file as kube-apiserver's `--token-auth-file` takes."""
-    with path.open(newline="") as file:
-        return {row[0]: row[1] for row in csv.reader(file) if row}
 
 
 if __name__ == "__main__":

@@ -85,8 +85,15 @@ def accepted(header: str) -> list[Form]:
         elif kind:
             form = None
         if form is not None:
-            found.append((float(named.get("q", 1)), form))
+            found.append((_quality(named.get("q", "1")), form))
     return [form for _, form in sorted(found, key=lambda each: -each[0])]
+
+
+def _quality(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 def read_body(data: bytes, content: str) -> Any:
@@ -117,7 +124,7 @@ def read_json(data: bytes) -> Any:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise bad_request(f"the object provided is unrecognized (must be of type JSON or YAML): {error}") from error
-    _limit(value)
+    _limit(value, len(data) + 1)
     return value
 
 
@@ -128,17 +135,21 @@ def read_yaml(data: bytes) -> Any:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         value = yaml.load(data, loader)  # a safe loader, the one in C if there is one
+        _limit(value, len(data))
         orjson.dumps(value)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise bad_request(f"error decoding YAML: {error}") from error
-    _limit(value)
     return value
 
 
-def _limit(value: Any) -> None:
-    """Refuse what is nested so deep that walking it would end the stack."""
+def _limit(value: Any, most: int) -> None:
+    """Refuse what is nested so deep that walking it would end the stack, and YAML that refers to itself over and over: a value needs a byte."""
     level = [value]
+    count = 0
     for _ in range(DEEPEST):
+        count += len(level)
+        if count > most:
+            raise bad_request("error decoding YAML: yaml: document contains excessive aliasing")
         level = [
             child for each in level
             for child in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())

@@ -12,6 +12,7 @@ from spiko_local.apiserver.schema import Node, built_in, read_data
 from spiko_local.apiserver.statuses import named
 
 ALL_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"  # keeps a definition until its objects have gone
 DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
 
 

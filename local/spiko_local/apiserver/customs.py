@@ -171,16 +171,11 @@ def _check_text(document: Any, value: str, path: str, found: list[Cause]) -> Non
         found.append(Cause(path, "FieldValueTooLong", f"Too long: may not be more than {document['maxLength']} bytes"))
     if "minLength" in document and len(value) < document["minLength"]:
         found.append(wrong(path, value, f"{path} in body should be at least {document['minLength']} chars long"))
-    if "pattern" in document and not _pattern(document["pattern"]).search(value):
+    if "pattern" in document and not e.matches(document["pattern"], value):
         found.append(wrong(path, value, f"{path} in body should match '{document['pattern']}'"))
     form = document.get("format")
     if form in _FORMATS and not _FORMATS[form].match(value):
         found.append(wrong(path, value, f"{path} in body must be of type {form}: {show(value)}"))
-
-
-@cache
-def _pattern(pattern: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\\z|(?<!\\)\$$", r"\\Z", pattern))  # Go's $ is the very end
 
 
 def _check_number(document: Any, value: float, path: str, found: list[Cause]) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.machinery
+import importlib.util
 import itertools
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
+from re import _parser  # type: ignore[attr-defined]  # no public way to look into a pattern
 from typing import Any
 from urllib.parse import urlsplit
 
-import cel
-
+from spiko_local.apiserver import costs
 from spiko_local.apiserver.decode import parse_quantity
 from spiko_local.apiserver.statuses import StatusError
 
@@ -42,12 +44,27 @@ _RESERVED = frozenset(
 )
 
 
+def _load_library() -> Any:
+    """The library's compiled part alone: its package brings a command line along whose imports take as long as all of the API server's."""
+    package = importlib.util.find_spec("cel")
+    assert package is not None
+    spec = importlib.machinery.PathFinder.find_spec("cel.cel", package.submodule_search_locations)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+cel = _load_library()
+
+
 class RuleError(Exception):
     """A rule cannot be compiled, or went wrong with a value."""
 
 
 @cache
-def compile_rule(rule: str) -> cel.Program:
+def compile_rule(rule: str) -> Any:
     """Compile a rule.
 
     Raises:
@@ -70,6 +87,11 @@ def evaluate(rule: str, variables: dict[str, Any]) -> Any:
         context.add_variable(name, escaped(value))
     for name, function in _FUNCTIONS.items():
         context.add_function(name, function)
+    if costs.is_costly(rule, list(variables.values())):
+        context.add_function(
+            costs.TICK, costs.make_counter(lambda: ValueError(f"call cost exceeds limit for rule: {rule}"))
+        )
+        rule = costs.counted(rule)
     try:
         return compile_rule(rule).execute(context)
     except KeyError as error:
@@ -84,6 +106,46 @@ def evaluate(rule: str, variables: dict[str, Any]) -> Any:
         StatusError,
     ) as error:
         raise RuleError(str(error)) from error
+
+
+SHORT, FEW = (
+    500,
+    2,
+)  # characters of a text, and repeats of a pattern, that Python's engine gets through in good time whatever they are
+
+
+@lru_cache(10_000)
+def matches(pattern: str, text: str) -> bool:
+    """Whether a pattern is found in a text, in time that is linear, as that of Go's expressions is.
+
+    Python's engine is the faster one where it cannot go astray; the library's, which cannot anywhere, takes the rest.
+
+    Raises:
+        RuleError: the pattern is none.
+    """
+    if len(text) <= SHORT and _is_tame(pattern):
+        return _anchored(pattern).search(text) is not None
+    context = cel.Context()
+    context.add_variable("text", text)
+    context.add_variable("pattern", pattern)
+    try:
+        return bool(compile_rule("text.matches(pattern)").execute(context))
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise RuleError(str(error)) from error
+
+
+@cache
+def _is_tame(pattern: str) -> bool:
+    try:
+        tree = _parser.parse(pattern)
+    except (re.error, RecursionError, OverflowError):
+        return False
+    return not _repeats(tree, 0) and len(re.findall(r"[*+{]", pattern)) <= FEW
+
+
+@cache
+def _anchored(pattern: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\z|(?<!\\)\$$", r"\\Z", pattern))  # Go's $ is the very end
 
 
 def escape(name: str) -> str:
@@ -148,13 +210,36 @@ def _char(text: str, at: int) -> str:
     return text[at : at + 1]
 
 
+@cache
+def _pattern(pattern: str) -> re.Pattern[str]:
+    """A pattern that Python's engine, which goes back and tries again, gets through in good time: without repeats of repeats."""
+    if _repeats(_parser.parse(pattern), 0):
+        raise ValueError(f"find: a repeat within a repeat is too costly here: {pattern}")
+    return re.compile(pattern)
+
+
+def _repeats(tree: Any, depth: int) -> bool:
+    for operation, argument in tree:
+        below = depth
+        if str(operation) in ("MAX_REPEAT", "MIN_REPEAT") and argument[1] > 1:
+            below += 1
+            if below > 1:
+                return True
+        parts = argument if isinstance(argument, tuple | list) else (argument,)
+        for part in parts:
+            for tree_below in part if isinstance(part, list) else (part,):
+                if isinstance(tree_below, _parser.SubPattern) and _repeats(tree_below, below):
+                    return True
+    return False
+
+
 def _find(text: str, pattern: str) -> str:
-    match = re.search(pattern, text)
+    match = _pattern(pattern).search(text)
     return match[0] if match else ""
 
 
 def _find_all(text: str, pattern: str, most: int = -1) -> list[str]:
-    found = [match[0] for match in re.finditer(pattern, text)]
+    found = [match[0] for match in _pattern(pattern).finditer(text)]
     return found if most < 0 else found[:most]
 
 

@@ -1,4 +1,4 @@
-"""What is no plain object: scale, eviction, binding, access reviews."""
+"""What is no plain object: scale, eviction, binding."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spiko_local.apiserver.verbs import JSON, MERGE, STRATEGIC, Options, Target,
 
 BUDGETS = ("policy", "poddisruptionbudgets")
 PODS = ("", "pods")
-GROUPS = ["system:masters", "system:authenticated"]
+TOPOLOGY = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 
 # ------------------------------------------------------------------ scale
 
@@ -78,9 +78,12 @@ def write_scale(verbs: Verbs, at: Target, kind: str | None, sent: Any, options: 
         new = merge_patch(scale, sent)
     else:
         raise statuses.unsupported(kind, [JSON, MERGE, STRATEGIC])
-    if not isinstance(new, dict):
-        raise bad_request("a Scale is an object")
-    version = new.get("metadata", {}).get("resourceVersion")
+    for name, value in (
+        (("metadata", new.get("metadata")), ("spec", new.get("spec"))) if isinstance(new, dict) else (("", new),)
+    ):
+        if not isinstance(value, dict | None) or new is None:
+            raise bad_request(f"json: cannot unmarshal into Go struct field Scale.{name}: an object is expected")
+    version = (new.get("metadata") or {}).get("resourceVersion")
     if version and version != str(entry.revision):
         raise statuses.conflict(at.resource.group, at.resource.plural, at.name)
     replicas = (new.get("spec") or {}).get("replicas", 0)
@@ -198,7 +201,7 @@ def bind(verbs: Verbs, namespace: str, name: str, sent: Body, options: Options) 
     resource = verbs.catalog.stored(PODS)
     assert resource is not None
     node = (sent.get("target") or {}).get("name")
-    if not node:
+    if not node or not isinstance(node, str):
         raise statuses.invalid("", "Binding", name, [statuses.required("target.name")])
     at = Target(resource, namespace, name)
     place(verbs, at, node, options)
@@ -226,34 +229,16 @@ def place(verbs: Verbs, at: Target, node: str, options: Options) -> Body:
     conditions.append({"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": verbs.now(),
                        "observedGeneration": pod["metadata"].get("generation", 1)})  # fmt: skip
     body = pod | {
+        "metadata": _with_topology(verbs, pod["metadata"], node),
         "spec": pod["spec"] | {"nodeName": node},
         "status": pod.get("status", {}) | {"conditions": conditions},
     }
     return verbs.store.put(PODS, at.namespace, at.name, body).body
 
 
-# ------------------------------------------------------------------ reviews
-
-
-def review(kind: str, sent: Body, user: str) -> Body:
-    """An access review: who has the cluster's token may do everything, nobody else anything."""
-    spec = sent.get("spec") or {}
-    head = {"kind": kind, "apiVersion": sent.get("apiVersion", "authorization.k8s.io/v1"), "metadata": {}}
-    match kind:
-        case "SelfSubjectReview":
-            return head | {"status": {"userInfo": {"username": user, "groups": GROUPS}}}
-        case "TokenReview":
-            return head | {"spec": spec, "status": {"user": {}, "error": "invalid bearer token"}}
-        case "SelfSubjectRulesReview":
-            rules = {
-                "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
-                "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}], "incomplete": False,
-            }  # fmt: skip
-            return head | {"spec": spec, "status": rules}
-    allowed = (
-        kind == "SelfSubjectAccessReview" or spec.get("user") == user or "system:masters" in (spec.get("groups") or ())
-    )
-    return head | {
-        "spec": spec,
-        "status": {"allowed": True} if allowed else {"allowed": False, "reason": "nobody but the administrator"},
-    }
+def _with_topology(verbs: Verbs, metadata: Body, node: str) -> Body:
+    """A pod's metadata with the region and the zone of its node, as Kubernetes' admission plugin PodTopologyLabels sets them."""
+    entry = verbs.store.get(("", "nodes"), "", node)
+    labels = (entry.body["metadata"].get("labels") or {}) if entry is not None else {}
+    found = {key: labels[key] for key in TOPOLOGY if key in labels}
+    return metadata | {"labels": (metadata.get("labels") or {}) | found} if found else metadata

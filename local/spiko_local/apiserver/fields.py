@@ -40,12 +40,14 @@ def _visit(node: Node, value: Any, path: Path, found: dict[Path, Any]) -> None:
     elif isinstance(value, list) and node.kind == s.LIST and node.relation in (s.SET, s.KEYED):
         found[path] = None
         element = node.element or s.UNTYPED
-        for item in value:
-            below = (*path, element_of(node, item))
-            if node.relation == s.KEYED:
-                _visit(element, item, below, found)
-            else:
+        for key, items in _by_key(node, value).items():
+            below = (*path, key)
+            if node.relation == s.SET:
                 found[below] = None
+            elif len(items) == 1:
+                _visit(element, items[0], below, found)
+            else:
+                found[below] = items  # those of one key are one thing, and nobody can own a part of it
     else:
         found[path] = value
 
@@ -62,13 +64,20 @@ def _collect(node: Node, value: Any, path: Path, found: set[Path]) -> None:
         return
     if isinstance(value, list) and node.kind == s.LIST and node.relation in (s.SET, s.KEYED):
         element = node.element or s.UNTYPED
-        for item in value:
-            below = (*path, element_of(node, item))
-            if node.relation == s.KEYED:
-                _collect(element, item, below, found)
+        for key, items in _by_key(node, value).items():
+            below = (*path, key)
+            if node.relation == s.KEYED and len(items) == 1:
+                _collect(element, items[0], below, found)
             found.add(below)
         return
     found.add(path)
+
+
+def _by_key(node: Node, value: list[Any]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for item in value:
+        found.setdefault(element_of(node, item), []).append(item)
+    return found
 
 
 def element_of(node: Node, item: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from spiko_local.apiserver.selectors import matches_selector
 from spiko_local.apiserver.statuses import Cause, prohibited, required, unsupported_value, wrong
+from spiko_local.apiserver.structural import schema_faults
 
 Body = dict[str, Any]
 SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
@@ -39,6 +40,7 @@ IN_KEY = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g."
     " 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 )
+MOST_ANNOTATIONS_BYTES, MOST_DATA_BYTES = 256 << 10, 1 << 20
 IMMUTABLE = "field is immutable"
 WITH_GENERATION = {
     ("apps", "Deployment"), ("apps", "ReplicaSet"), ("policy", "PodDisruptionBudget"), ("", "Pod"),
@@ -193,6 +195,12 @@ def metadata_faults(kind: str, body: Body, plain_name: bool, custom: bool) -> li
     for key in metadata.get("annotations") or {}:
         if not LABEL_KEY.match(key.lower()):
             found.append(wrong("metadata.annotations", key, IN_KEY))
+    if (
+        sum(len(k.encode()) + len(v.encode()) for k, v in (metadata.get("annotations") or {}).items())
+        > MOST_ANNOTATIONS_BYTES
+    ):
+        text = f"Too long: may not be more than {MOST_ANNOTATIONS_BYTES} bytes"
+        found.append(Cause("metadata.annotations", "FieldValueTooLong", text))
     for i, owner in enumerate(metadata.get("ownerReferences") or ()):
         for needed in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(needed):
@@ -304,24 +312,6 @@ def _pod_spec_faults(spec: Body, path: str) -> list[Cause]:
     return found
 
 
-def warnings_of(kind: str, body: Body) -> list[str]:
-    """What is allowed and probably a mistake."""
-    path, spec = (
-        ("spec", body.get("spec", {}))
-        if kind == "Pod"
-        else ("spec.template.spec", body.get("spec", {}).get("template", {}).get("spec", {}))
-    )
-    seen: dict[tuple[int, str], str] = {}
-    found = []
-    for i, container in enumerate(spec.get("containers", ()) if kind in ("Pod", "Deployment", "ReplicaSet") else ()):
-        for j, port in enumerate(container.get("ports", ())):
-            where, key = f"{path}.containers[{i}].ports[{j}]", (port["containerPort"], port["protocol"])
-            if key in seen:
-                found.append(f"{where}: duplicate port definition with {seen[key]}")
-            seen.setdefault(key, where)
-    return found
-
-
 _MAY_CHANGE = ("activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "schedulingGates")
 
 
@@ -383,6 +373,13 @@ def _budget_faults(body: Body, old: Body | None) -> list[Cause]:
 
 def _data_faults(body: Body, old: Body | None) -> list[Cause]:
     found = []
+    texts = {**(body.get("data") or {}), **(body.get("binaryData") or {})}.values()
+    size = sum(len(text.encode()) for text in texts)
+    if body.get("kind") == "Secret" or body.get("binaryData"):
+        size = size * 3 // 4  # of base 64, roughly
+    if size > MOST_DATA_BYTES:
+        where = "data" if body.get("kind") == "Secret" else ""
+        found.append(Cause(where, "FieldValueTooLong", f"Too long: may not be more than {MOST_DATA_BYTES} bytes"))
     for field in ("data", "binaryData"):
         for key in body.get(field) or {}:
             if not re.match(r"^[-._a-zA-Z0-9]+$", key) or len(key) > 253:
@@ -438,6 +435,8 @@ def _definition_faults(body: Body, old: Body | None) -> list[Cause]:
     for i, version in enumerate(versions):
         if not (version.get("schema") or {}).get("openAPIV3Schema"):
             found.append(required(f"spec.versions[{i}].schema.openAPIV3Schema", "schemas are required"))
+        elif old is None or version not in (old["spec"].get("versions") or ()):
+            found += schema_faults(version["schema"]["openAPIV3Schema"], f"spec.versions[{i}].schema.openAPIV3Schema")
     if not spec.get("names", {}).get("kind"):
         found.append(required("spec.names.kind"))
     if old is not None and old["spec"].get("scope") != spec.get("scope"):

@@ -6,13 +6,15 @@ import json
 from typing import Any
 
 import jsonpatch
-from jsonpointer import JsonPointerException
+import orjson
+from jsonpointer import JsonPointerException, resolve_pointer
 
 from spiko_local.apiserver import schema as s
 from spiko_local.apiserver.schema import Node
 from spiko_local.apiserver.statuses import StatusError, bad_request
 
 MOST_OPERATIONS = 10_000
+MOST_COPIED_BYTES = 3 << 20
 DIRECTIVE, ORDER, DELETE_LIST, RETAIN = "$patch", "$setElementOrder/", "$deleteFromPrimitiveList/", "$retainKeys"
 
 
@@ -48,13 +50,29 @@ def json_patch(body: dict[str, Any], patch: Any) -> Any:
             f"The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {len(patch)}",
         )
     try:
-        return jsonpatch.apply_patch(body, patch)
+        if not any(each.get("op") == "copy" for each in patch):
+            return jsonpatch.apply_patch(body, patch)
+        return _patch_with_copies(body, patch)
     except (jsonpatch.JsonPatchTestFailed, jsonpatch.JsonPatchConflict, JsonPointerException) as error:
         raise StatusError(
             422, "Invalid", "the server rejected our request due to an error in our request", {}
         ) from error
     except (jsonpatch.JsonPatchException, TypeError, KeyError, ValueError) as error:
         raise bad_request(f"error decoding patch: {error}") from error
+
+
+def _patch_with_copies(body: dict[str, Any], patch: list[Any]) -> Any:
+    """Step by step, so that what is copied can be counted: forty copies of an object into itself would fill any memory."""
+    found: Any = orjson.loads(orjson.dumps(body))
+    copied = 0
+    for step in patch:
+        if step.get("op") == "copy":
+            copied += len(orjson.dumps(resolve_pointer(found, str(step.get("from", "")))))
+            if copied > MOST_COPIED_BYTES:
+                raise jsonpatch.JsonPatchConflict(f"copies of more than {MOST_COPIED_BYTES} bytes")
+            step = step | {"op": "add", "value": orjson.loads(orjson.dumps(resolve_pointer(found, step["from"])))}
+        found = jsonpatch.JsonPatch([step]).apply(found, in_place=True)
+    return found
 
 
 def merge_patch(body: Any, patch: Any) -> Any:
@@ -96,8 +114,13 @@ def _merge_map(node: Node, body: dict[str, Any], patch: dict[str, Any]) -> dict[
         raise bad_request(f"Unknown patch type found: {directive}")
     found = dict(body)
     if RETAIN in plain:
+        if not isinstance(plain[RETAIN], list) or not all(isinstance(each, str) for each in plain[RETAIN]):
+            raise bad_request(f"{RETAIN} of a strategic merge patch is a list of names")
         keep = set(plain.pop(RETAIN))
         found = {key: value for key, value in found.items() if key in keep}
+    for key, value in plain.items():
+        if key.startswith(("$setElementOrder/", "$deleteFromPrimitiveList/")) and not isinstance(value, list):
+            raise bad_request(f"{key} of a strategic merge patch is a list")
     orders = {key.removeprefix(ORDER): plain.pop(key) for key in list(plain) if key.startswith(ORDER)}
     for key in [key for key in plain if key.startswith(DELETE_LIST)]:
         name, gone = key.removeprefix(DELETE_LIST), plain.pop(key)

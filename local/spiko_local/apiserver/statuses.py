@@ -64,9 +64,14 @@ def no_path() -> StatusError:
     return StatusError(404, "NotFound", "the server could not find the requested resource", {})
 
 
-def already_exists(group: str, plural: str, name: str) -> StatusError:
+def no_method() -> StatusError:
+    """405."""
+    return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
+
+
+def already_exists(group: str, plural: str, name: str, is_going: bool = False) -> StatusError:
     """409: a create found the name in use."""
-    message = f'{named(group, plural)} "{name}" already exists'
+    message = f'{"object is being deleted: " if is_going else ""}{named(group, plural)} "{name}" already exists'
     return StatusError(409, "AlreadyExists", message, _details(group, plural, name))
 
 

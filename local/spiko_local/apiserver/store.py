@@ -16,11 +16,18 @@ from typing import Any
 
 import orjson
 
+from spiko_local.errors import LocalError
+
 Body = dict[str, Any]
 Kind = tuple[str, str]  # group and plural
 ADDED, MODIFIED, DELETED, BOOKMARK = "ADDED", "MODIFIED", "DELETED", "BOOKMARK"
 HISTORY = 20_000  # events that a watch can go back; more than an architecture of 1,000 pods makes while it starts
+LARGEST_BYTES = 1_572_864  # as etcd's
 QUEUE = 50_000  # events that a watcher may be behind before it is told to list again
+
+
+class TooLargeError(LocalError):
+    """An object has more bytes than can be kept."""
 
 
 class Entry:
@@ -160,6 +167,8 @@ class Store:
         entry = Entry(body, revision)
         entries = self._kinds.setdefault(kind, {})
         before = entries.get((namespace, name))
+        if len(entry.raw) > LARGEST_BYTES:
+            raise TooLargeError(f"an object has {len(entry.raw)} bytes, and at most {LARGEST_BYTES} can be kept")
         with self._transaction(revision):
             self._db.execute(
                 "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)",

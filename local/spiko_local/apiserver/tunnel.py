@@ -36,8 +36,7 @@ class Kubelets:
     def _address(self, pod: Body) -> tuple[str, int]:
         node = pod["spec"].get("nodeName")
         if not node:
-            name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
-            raise bad_request(f"pod {name} does not have a host assigned ({namespace})")
+            raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
         entry = self._store.get(NODES, "", node)
         if entry is None:
             raise StatusError(404, "NotFound", f'nodes "{node}" not found')

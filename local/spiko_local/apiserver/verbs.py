@@ -6,6 +6,7 @@ one event loop a request is atomic, and no lock is needed.
 
 from __future__ import annotations
 
+import json
 import random
 import uuid
 from collections.abc import Callable, Mapping
@@ -14,12 +15,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from spiko_local.apiserver import customs, fields, kinds, managers, patches, statuses
-from spiko_local.apiserver.catalog import DEFINITIONS, Catalog, Resource
+from spiko_local.apiserver.admission import admit
+from spiko_local.apiserver.catalog import CLEANUP, DEFINITIONS, Catalog, Resource
 from spiko_local.apiserver.decode import decode
 from spiko_local.apiserver.defaults import set_defaults
+from spiko_local.apiserver.hints import status_faults, warnings_of
 from spiko_local.apiserver.managers import Writer
+from spiko_local.apiserver.services import SERVICES, allot, keep_allotted
 from spiko_local.apiserver.statuses import Cause, StatusError, bad_request
-from spiko_local.apiserver.store import Body, Entry, Store
+from spiko_local.apiserver.store import Body, Entry, Store, TooLargeError
 
 NAMESPACES, PODS = ("", "namespaces"), ("", "pods")
 SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
@@ -137,17 +141,19 @@ class Verbs:
             body = managers.write_managers(body, owners)
         if resource.custom is None:
             body = kinds.prepare_create(resource.group, resource.kind, body)
-            self._allot(resource, body)
+            self._allot(at, body)
         else:
             body["metadata"]["generation"] = 1
             if "status" in resource.subresources:
                 body.pop("status", None)
         self._validate(at, body, None, options)
-        if self.store.get(resource.key, at.namespace, at.name) is not None:
-            raise statuses.already_exists(resource.group, resource.plural, at.name)
+        self._admit(at, body, None, options)
+        if (known := self.store.get(resource.key, at.namespace, at.name)) is not None:
+            is_going = "deletionTimestamp" in known.body["metadata"]
+            raise statuses.already_exists(resource.group, resource.plural, at.name, is_going)
         if options.dry_run:
             return body
-        return self.store.put(resource.key, at.namespace, at.name, body).body
+        return self._put(at, body)
 
     def _check_namespace(self, resource: Resource, namespace: str) -> None:
         if not resource.namespaced:
@@ -173,18 +179,9 @@ class Verbs:
             }
             raise error
 
-    def _allot(self, resource: Resource, body: Body) -> None:
-        """A Service's cluster address: names are what matters here, so any free one will do."""
-        if resource.key != ("", "services") or body["spec"].get("type") == "ExternalName":
-            return
-        spec = body["spec"]
-        if not spec.get("clusterIP"):
-            taken = {entry.body["spec"].get("clusterIP") for entry in self.store.each(resource.key)}
-            free = (f"10.96.{n >> 8}.{n & 255}" for n in iter(lambda: self._random.randrange(2, 65_000), 0))
-            spec["clusterIP"] = next(address for address in free if address not in taken)
-        spec.setdefault("clusterIPs", [spec["clusterIP"]])
-        spec.setdefault("ipFamilies", ["IPv4"])
-        spec.setdefault("ipFamilyPolicy", "SingleStack")
+    def _allot(self, at: Target, body: Body) -> None:
+        if at.resource.key == SERVICES and (causes := allot(self.store, self._random, body)):
+            raise self._invalid(at, causes)
 
     # ------------------------------------------------------------------ update
 
@@ -243,9 +240,13 @@ class Verbs:
             body = managers.track_update(resource.node, was, body, self._writer(at, options))
         else:
             body = managers.write_managers(body, owners)
+        if resource.key == SERVICES and not at.subresource:  # what is allotted is nobody's
+            body = body | {"spec": keep_allotted(body["spec"], was["spec"])}
+            self._allot(at, body)
         if body == was or managers.timeless(body) == managers.timeless(was):
             return was  # an update that changes nothing moves nothing
         self._validate(at, body, was, options)
+        self._admit(at, body, was, options)
         if body["metadata"].get("deletionTimestamp"):
             added = set(body["metadata"].get("finalizers") or ()) - set(was["metadata"].get("finalizers") or ())
             if added:
@@ -256,7 +257,7 @@ class Verbs:
         if _finished(resource, body):
             self.store.remove(resource.key, at.namespace, at.name)  # as it was: nobody is told of the last change alone
             return body
-        return self.store.put(resource.key, at.namespace, at.name, body).body
+        return self._put(at, body)
 
     # ------------------------------------------------------------------ patch
 
@@ -292,7 +293,13 @@ class Verbs:
             )
         self._check_version(at, old, body["metadata"].get("resourceVersion"))
         self._check_uid(at, old, body["metadata"].get("uid"))
-        return self._replace(at, old, self._read(at.resource, body, options), options, None), False
+        try:
+            read = self._read(at.resource, body, options)
+        except StatusError as error:
+            if at.resource.custom is not None or "strict decoding error" in str(error):
+                raise
+            raise statuses.invalid("", "", "", [statuses.wrong("patch", _text(body), str(error))]) from error
+        return self._replace(at, old, read, options, None), False
 
     def _apply(self, at: Target, config: Any, options: Options) -> tuple[Body, bool]:
         resource = at.resource
@@ -356,6 +363,8 @@ class Verbs:
         body = entry.body
         grace = _grace(resource, body, wanted)
         finalizers = _finalizers(body, wanted)
+        if resource.key == DEFINITIONS and "deletionTimestamp" not in body["metadata"] and CLEANUP not in finalizers:
+            finalizers = [*finalizers, CLEANUP]
         gone = (
             grace == 0
             and not finalizers
@@ -391,9 +400,15 @@ class Verbs:
             body["status"] = body.get("status", {}) | {"phase": "Terminating"}
         if options.dry_run:
             return body, False
-        return self.store.put(resource.key, at.namespace, at.name, body).body, False
+        return self._put(at, body), False
 
     # ------------------------------------------------------------------ shared
+
+    def _put(self, at: Target, body: Body) -> Body:
+        try:
+            return self.store.put(at.resource.key, at.namespace, at.name, body).body
+        except TooLargeError as error:
+            raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {error}") from error
 
     def _writer(self, at: Target, options: Options) -> Writer:
         resource = at.resource
@@ -466,7 +481,10 @@ class Verbs:
             resource.custom is not None or resource.key == DEFINITIONS,
         )
         if resource.custom is None:
-            found += kinds.faults_of(resource.group, resource.kind, body, old) if not at.subresource else []
+            if at.subresource != "status":
+                found += kinds.faults_of(resource.group, resource.kind, body, old) if not at.subresource else []
+            elif body.get("status") != (old or {}).get("status"):
+                found += status_faults(resource.kind, body)
         else:
             found += customs.check(resource.node, body)
             found += customs.rules_after_faults(resource.node, body, old, found)
@@ -474,7 +492,11 @@ class Verbs:
             raise self._invalid(at, found)
         changed = old is None or old.get("spec") != body.get("spec")
         if resource.custom is None and options.strict != "Ignore" and changed:
-            options.warnings.extend(kinds.warnings_of(resource.kind, body))
+            options.warnings.extend(warnings_of(resource.kind, body))
+
+    def _admit(self, at: Target, body: Body, old: Body | None, options: Options) -> None:
+        if at.resource.custom is None and not at.subresource:
+            options.warnings.extend(admit(self.store, at.resource, body, old))
 
     def _invalid(self, at: Target, causes: list[Cause]) -> StatusError:
         return statuses.invalid(at.resource.group, at.resource.kind, at.name, causes)
@@ -549,3 +571,7 @@ def later(now: str, seconds: int) -> str:
 
 def _type(value: Any) -> str:
     return {str: "string", bool: "bool", list: "array", type(None): "null"}.get(type(value), "number")
+
+
+def _text(body: Body) -> str:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from spiko_local.apiserver.verbs import Options, Verbs
+from spiko_local.apiserver.schema import read_data
+from spiko_local.apiserver.store import Body, Kind
+from spiko_local.apiserver.verbs import Verbs
 from spiko_local.controllers.definitions import Definitions
 from spiko_local.controllers.deployments import Deployments
 from spiko_local.controllers.disruption import Disruption
@@ -13,26 +15,45 @@ from spiko_local.controllers.replica_sets import ReplicaSets
 from spiko_local.controllers.scheduler import Scheduler
 from spiko_local.controllers.work import NAMESPACES, Work
 
+SERVICES, RBAC = ("", "services"), "rbac.authorization.k8s.io"
+KUBERNETES: Body = {
+    "metadata": {"name": "kubernetes", "labels": {"component": "apiserver", "provider": "kubernetes"}},
+    "spec": {"clusterIP": "10.96.0.1", "ports": [{"name": "https", "port": 443, "targetPort": 6443}]},
+}
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
 class Controllers:
-    """Makes what is wanted so."""
+    """Makes what is wanted so.
 
-    def __init__(self, verbs: Verbs) -> None:
+    Args:
+        verbs: to write.
+        authority: the certificate of the cluster's authority, PEM.
+    """
+
+    def __init__(self, verbs: Verbs, authority: str) -> None:
         self._work = Work(verbs)
         self._definitions = Definitions(self._work)
-        parts = (Namespaces, Deployments, ReplicaSets, Scheduler, Disruption, NodeLife, Garbage)
-        for controller in (self._definitions, *(part(self._work) for part in parts)):
+        parts = (Deployments, ReplicaSets, Scheduler, Disruption, NodeLife, Garbage)
+        for controller in (self._definitions, Namespaces(self._work, authority), *(part(self._work) for part in parts)):
             self._work.add(controller)
 
     def prepare(self) -> None:
-        """What must be so before the first request: custom kinds are served, the system's namespaces are there."""
+        """What must be so before the first request: custom kinds are served, the system's namespaces and roles are there."""
         self._definitions.serve_all()
         for name in SYSTEM_NAMESPACES:
             if self._work.body(NAMESPACES, "", name) is None:
                 body = {"metadata": {"name": name}}
-                self._work.verbs.create(self._work.resource(NAMESPACES), "", body, Options(manager="kube-apiserver"))
+                self._make(NAMESPACES, "", body)
+        for plural, bodies in read_data("roles").items():
+            for body in bodies:
+                if self._work.body((RBAC, plural), "", body["metadata"]["name"]) is None:
+                    self._make((RBAC, plural), "", body)
+        if self._work.body(SERVICES, "default", "kubernetes") is None:
+            self._make(SERVICES, "default", KUBERNETES)
+
+    def _make(self, kind: Kind, namespace: str, body: Body) -> None:
+        self._work.create(kind, namespace, body, "kube-apiserver")
 
     async def run(self) -> None:
         """Work until cancelled."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from spiko_local.apiserver.catalog import CLEANUP
 from spiko_local.apiserver.store import DELETED, Body, Event, Kind
 from spiko_local.controllers.work import DEFINITIONS, Key, Work, set_condition
 
-FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 MANAGER = "kube-apiserver"
 
 
@@ -45,11 +45,6 @@ class Definitions:
         if body["metadata"].get("deletionTimestamp"):
             self._clear(body)
             return
-        if FINALIZER not in (body["metadata"].get("finalizers") or ()):
-            finalizers = [*(body["metadata"].get("finalizers") or ()), FINALIZER]
-            body = self._work.update(
-                DEFINITIONS, body | {"metadata": body["metadata"] | {"finalizers": finalizers}}, MANAGER
-            )
         spec, now = body["spec"], self._work.verbs.now()
         status: Body = dict(body.get("status", {}))
         conditions = list(status.get("conditions") or ())
@@ -68,7 +63,7 @@ class Definitions:
 
     def _clear(self, body: Body) -> None:
         """Delete all objects of the kind; then let the definition go."""
-        if FINALIZER not in (body["metadata"].get("finalizers") or ()):
+        if CLEANUP not in (body["metadata"].get("finalizers") or ()):
             return
         kind = (body["spec"]["group"], body["spec"]["names"]["plural"])
         entries = self._work.store.entries(kind)
@@ -78,5 +73,5 @@ class Definitions:
                     self._work.delete(kind, entry.body)
         if not self._work.store.entries(kind):
             self._work.store.end_watches(kind)
-            finalizers = [name for name in body["metadata"]["finalizers"] if name != FINALIZER]
+            finalizers = [name for name in body["metadata"]["finalizers"] if name != CLEANUP]
             self._work.update(DEFINITIONS, body | {"metadata": body["metadata"] | {"finalizers": finalizers}}, MANAGER)

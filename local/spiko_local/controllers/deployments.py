@@ -21,6 +21,7 @@ from spiko_local.controllers.work import (
     REPLICA_SETS,
     Key,
     Work,
+    condition_of,
     controlled_by,
     owner_of,
     set_condition,
@@ -267,14 +268,17 @@ class Deployments:
         if "collisionCount" in before:
             status["collisionCount"] = before["collisionCount"]
         now = self._work.verbs.now()
-        conditions = set_condition(list(before.get("conditions") or ()), _availability(body, available), now)
+        conditions = list(before.get("conditions") or ())
+        if conditions:  # the very first is Progressing
+            conditions = set_condition(conditions, _availability(body, available), now)
         progress = self._progress(key, body, new, counts, conditions)
         if progress is not None:
             conditions = set_condition(conditions, progress, now)
             done = {k: before.get(k, 0) for k in ("updatedReplicas", "readyReplicas", "availableReplicas")}
             if progress["reason"] == "ReplicaSetUpdated" and any(counts[name] > was for name, was in done.items()):
                 conditions = [c | ({"lastUpdateTime": now} if c["type"] == "Progressing" else {}) for c in conditions]
-        status["conditions"] = conditions
+        conditions = set_condition(conditions, _availability(body, available), now)
+        status["conditions"] = _with_failure(conditions, [new, *sets] if new is not None else sets)
         self._work.write_status(DEPLOYMENTS, body, status, MANAGER)
 
     def _progress(
@@ -328,6 +332,13 @@ class Deployments:
         ]  # fmt: skip
         for each in sorted(old, key=lambda each: _number(each, REVISION))[: max(0, len(old) - most)]:
             self._work.delete(REPLICA_SETS, each)
+
+
+def _with_failure(conditions: list[Body], sets: Sequence[Body]) -> list[Body]:
+    """Conditions with what keeps a set from making its pods."""
+    found = next((c for each in sets if (c := condition_of(each, "ReplicaFailure"))), None)
+    kept = [c for c in conditions if c["type"] != "ReplicaFailure"]
+    return kept if found is None else [*kept, found | {"lastUpdateTime": found["lastTransitionTime"]}]
 
 
 def _availability(body: Body, available: int) -> Body:

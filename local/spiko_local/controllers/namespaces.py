@@ -1,4 +1,4 @@
-"""Namespaces: each has its default service account; one that is deleted goes when everything in it has gone."""
+"""Namespaces: each has its default service account and the certificate of the cluster's authority; one that is deleted goes when everything in it has gone."""
 
 from __future__ import annotations
 
@@ -8,23 +8,33 @@ from spiko_local.apiserver.store import DELETED, Event, Kind
 from spiko_local.apiserver.verbs import Target
 from spiko_local.controllers.work import NAMESPACES, Key, Work
 
-ACCOUNTS = ("", "serviceaccounts")
+ACCOUNTS, CONFIG_MAPS = ("", "serviceaccounts"), ("", "configmaps")
+AUTHORITY = "kube-root-ca.crt"
+ABOUT = (
+    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or"
+    " kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters."
+)
 MANAGER = "kube-controller-manager"
 
 
 class Namespaces:
-    """The controller of namespaces."""
+    """The controller of namespaces.
+
+    Args:
+        work: to read and write.
+        authority: the certificate that every namespace gets, PEM.
+    """
 
     watches: tuple[Kind, ...] = ()
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(self, work: Work, authority: str) -> None:
+        self._work, self._authority = work, authority
 
     def keys(self, event: Event) -> Iterable[Key]:
         """A namespace, or that of something that has gone."""
         if event.kind == NAMESPACES:
             return [(event.entry.body["metadata"]["name"],)] if event.type != DELETED else ()
-        if event.namespace and event.type == DELETED:
+        if event.namespace and (event.type == DELETED or event.entry.body["metadata"]["name"] == AUTHORITY):
             return [(event.namespace,)]
         return ()
 
@@ -36,6 +46,13 @@ class Namespaces:
         if not body["metadata"].get("deletionTimestamp"):
             if self._work.body(ACCOUNTS, key[0], "default") is None:
                 self._work.create(ACCOUNTS, key[0], {"metadata": {"name": "default"}}, MANAGER)
+            data = {"ca.crt": self._authority}
+            known = self._work.body(CONFIG_MAPS, key[0], AUTHORITY)
+            if known is None:
+                metadata = {"name": AUTHORITY, "annotations": {"kubernetes.io/description": ABOUT}}
+                self._work.create(CONFIG_MAPS, key[0], {"metadata": metadata, "data": data}, MANAGER)
+            elif known.get("data") != data:
+                self._work.update(CONFIG_MAPS, known | {"data": data}, MANAGER)
             return
         left = False
         for kind in self._work.store.kinds():

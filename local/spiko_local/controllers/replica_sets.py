@@ -18,13 +18,13 @@ from spiko_local.controllers.work import (
     condition_of,
     controlled_by,
     owner_of,
-    set_condition,
 )
 
 MANAGER = "kube-controller-manager"
 COMPONENT = "replicaset-controller"
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 BURST = 500
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.005, 1000.0  # after pods were refused; doubled each time
 
 
 class ReplicaSets:
@@ -34,6 +34,7 @@ class ReplicaSets:
 
     def __init__(self, work: Work) -> None:
         self._work = work
+        self._failures: dict[Key, int] = {}
 
     def keys(self, event: Event) -> Iterable[Key]:
         """A set; or a pod's, now and before."""
@@ -60,6 +61,11 @@ class ReplicaSets:
             failure = self._manage(owner, active)
         active = [pod for pod in self._claim(owner) if is_active(pod)]
         self._report(key, owner, active, failure)
+        if failure is None:
+            self._failures.pop(key, None)
+        else:
+            times = self._failures[key] = self._failures.get(key, 0) + 1
+            self._work.later(min(FIRST_RETRY_S * 2.0**times, LONGEST_RETRY_S), self, key)
 
     def _claim(self, owner: Body) -> list[Body]:
         """The set's pods; those that match and belong to nobody are adopted."""
@@ -136,11 +142,10 @@ class ReplicaSets:
         conditions = [c for c in current.get("status", {}).get("conditions") or () if c["type"] != "ReplicaFailure"]
         if failure is not None:
             wanted = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": str(failure)}
-            before = current.get("status", {}).get("conditions") or []
-            conditions = [
-                {k: v for k, v in c.items() if k != "lastUpdateTime"}
-                for c in set_condition(before, wanted, self._work.verbs.now())
-            ]
+            before = condition_of(
+                current, "ReplicaFailure"
+            )  # the first failure's stays: it names a pod that is another each time
+            conditions.append(before or wanted | {"lastTransitionTime": self._work.verbs.now()})
         if conditions:
             status["conditions"] = conditions
         self._work.write_status(REPLICA_SETS, current, status, MANAGER)

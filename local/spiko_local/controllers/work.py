@@ -21,6 +21,8 @@ from spiko_local.apiserver.verbs import Options, Target, Verbs
 BATCH = 20  # syncs before requests get their turn
 AGAIN_S = 1.0
 MOST_SAID = 5000
+MOST_SIMILAR, SIMILAR_S = 10, 600.0  # events that differ in their message only, before they become one
+EVENT_BURST, EVENT_EVERY_S = 25, 300.0  # events about one object, and what is added to that later
 PODS, NODES, NAMESPACES, EVENTS = ("", "pods"), ("", "nodes"), ("", "namespaces"), ("", "events")
 DEPLOYMENTS, REPLICA_SETS = ("apps", "deployments"), ("apps", "replicasets")
 BUDGETS, LEASES = ("policy", "poddisruptionbudgets"), ("coordination.k8s.io", "leases")
@@ -62,7 +64,13 @@ class Work:
         self._queued: set[tuple[int, Key]] = set()
         self._timers: dict[tuple[int, Key], asyncio.TimerHandle] = {}
         self._wake = asyncio.Event()
-        self._said: dict[tuple[str, str, str, str], str] = {}  # names of events by what they say
+        self._said: dict[tuple[str, ...], str] = {}  # names of events by what they say
+        self._similar: dict[
+            tuple[str, ...], tuple[set[str], float]
+        ] = {}  # what differs in its message only, and when it was heard
+        self._budgets: dict[
+            tuple[str, str], tuple[float, float]
+        ] = {}  # how much a component may still say of an object
 
     def add(self, controller: Controller) -> None:
         """Let a controller take part; it hears of all that is there already."""
@@ -185,10 +193,14 @@ class Work:
             "kind": about["kind"], "apiVersion": about["apiVersion"], "name": metadata["name"], "uid": metadata.get("uid", ""),
             "resourceVersion": metadata.get("resourceVersion", ""),
         } | ({"namespace": metadata["namespace"]} if metadata.get("namespace") else {})  # fmt: skip
-        known = self._said.get((involved["uid"], reason, message, component))
+        message, group = self._combine((involved["uid"], kind, reason, component), message)
+        if not message:
+            return
+        known = self._said.get(group)
         body = self.body(EVENTS, namespace, known) if known is not None else None
         if body is not None:
-            self.update(EVENTS, body | {"count": body.get("count", 1) + 1, "lastTimestamp": now}, component)
+            changed = {"count": body.get("count", 1) + 1, "lastTimestamp": now, "message": message}
+            self.update(EVENTS, body | changed, component)
             return
         event = {
             "metadata": {"name": f"{metadata['name']}.{self.store.revision:016x}"}, "involvedObject": involved, "type": kind, "reason": reason,
@@ -197,11 +209,39 @@ class Work:
         }  # fmt: skip
         try:
             made = self.create(EVENTS, namespace, event, component)
-            self._said[involved["uid"], reason, message, component] = made["metadata"]["name"]
-            while len(self._said) > MOST_SAID:
-                del self._said[next(iter(self._said))]
+            self._said[group] = made["metadata"]["name"]
+            _cap(self._said)
         except StatusError as error:
             log.debug("event about %s: %s", metadata["name"], error)  # its namespace is going
+
+    def _combine(self, group: tuple[str, ...], message: str) -> tuple[str, tuple[str, ...]]:
+        """An event's message and what it is counted with, after client-go's correlator: many that differ in their message only become
+        one, and an object of which a component says too much is not heard for a while (an empty message).
+        """
+        now_s = self.now().timestamp()
+        source = (group[0], group[-1])
+        tokens, since_s = self._budgets.pop(source, (float(EVENT_BURST), now_s))
+        tokens = min(float(EVENT_BURST), tokens + (now_s - since_s) / EVENT_EVERY_S)
+        self._budgets[source] = (max(0.0, tokens - 1.0), now_s)
+        messages, last_s = self._similar.pop(group, (set(), now_s))
+        if now_s - last_s > SIMILAR_S:
+            messages = set()
+        if len(messages) < MOST_SIMILAR:
+            messages.add(message)
+        self._similar[group] = (messages, now_s)
+        _cap(self._budgets)
+        _cap(self._similar)
+        if tokens < 1.0:
+            return "", group
+        if len(messages) < MOST_SIMILAR:
+            return message, (*group, message)
+        return f"(combined from similar events): {message}", group
+
+
+def _cap(known: dict[Any, Any]) -> None:
+    """Forget what was heard of longest ago."""
+    while len(known) > MOST_SAID:
+        del known[next(iter(known))]
 
 
 def owner_of(body: Body) -> Body | None:
