@@ -30,6 +30,7 @@ SERVED = {
         "bindings", "configmaps", "events", "namespaces", "nodes", "pods", "secrets", "serviceaccounts", "services",
     },
     "apis/apps/v1": {"deployments", "replicasets"},
+    "apis/events.k8s.io/v1": {"events"},
     "apis/policy/v1": {"poddisruptionbudgets"},
     "apis/coordination.k8s.io/v1": {"leases"},
     "apis/rbac.authorization.k8s.io/v1": {"roles", "rolebindings", "clusterroles", "clusterrolebindings"},
@@ -53,6 +54,7 @@ ROLES = {
 GO_PACKAGES = {
     "io.k8s.api.core.v1": "k8s.io/api/core/v1",
     "io.k8s.api.apps.v1": "k8s.io/api/apps/v1",
+    "io.k8s.api.events.v1": "k8s.io/api/events/v1",
     "io.k8s.api.policy.v1": "k8s.io/api/policy/v1",
     "io.k8s.api.coordination.v1": "k8s.io/api/coordination/v1",
     "io.k8s.api.rbac.v1": "k8s.io/api/rbac/v1",

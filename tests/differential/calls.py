@@ -175,7 +175,49 @@ def thing(name: str = "t", **spec: Any) -> dict[str, Any]:
     }
 
 
+EV, NEW_EV = "/api/v1/namespaces/{ns}/events", "/apis/events.k8s.io/v1/namespaces/{ns}/events"
+
+
+def event(name: str = "a", **more: Any) -> dict[str, Any]:
+    """An Event of the new spelling."""
+    about = {"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "namespace": "{ns}"}
+    return {
+        "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": name}, "eventTime": "2026-01-01T00:00:00.000001Z",
+        "type": "Normal", "reason": "Tested", "action": "Test", "note": "n", "regarding": about,
+        "reportingController": "example.dev/test", "reportingInstance": "one",
+    } | more  # fmt: skip
+
+
+def old_event(name: str = "b", **more: Any) -> dict[str, Any]:
+    """An Event of the old spelling."""
+    about = {"apiVersion": "v1", "kind": "ConfigMap", "name": "y", "namespace": "{ns}"}
+    return {
+        "apiVersion": "v1", "kind": "Event", "metadata": {"name": name}, "type": "Normal", "reason": "Tested", "message": "m",
+        "involvedObject": about, "count": 2, "firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:00:01Z",
+        "source": {"component": "test"},
+    } | more  # fmt: skip
+
+
 SCENARIOS: dict[str, list[Call]] = {
+    "events have two spellings": [
+        post(NEW_EV, event()), post(EV, old_event()), get(f"{EV}/a"), get(f"{NEW_EV}/a"), get(f"{EV}/b"), get(f"{NEW_EV}/b"), get(EV),
+        get(NEW_EV), get(EV, TABLE), get(NEW_EV, TABLE),
+        get(f"{NEW_EV}?fieldSelector=regarding.name=x"), get(f"{EV}?fieldSelector=involvedObject.name=y"),
+        get(f"{NEW_EV}?fieldSelector=note=n"),
+        patch(f"{NEW_EV}/a", {"series": {"count": 2, "lastObservedTime": "2026-01-01T00:00:02.000000Z"}}),
+        patch(f"{NEW_EV}/a", {"series": {"count": 3}}, STRATEGIC), patch(f"{EV}/b", {"count": 3}), get(f"{NEW_EV}/b"),
+        patch(f"{NEW_EV}/a", {"note": "other"}), patch(f"{NEW_EV}/a", {"reason": "Other", "type": "Warning"}),
+        apply(f"{NEW_EV}/c", event("c")), apply(f"{NEW_EV}/c", event("c")), get(f"{EV}/c"),
+        delete(f"{NEW_EV}/b"), delete(f"{NEW_EV}/b"), delete(EV), get(NEW_EV),
+    ],
+    "events that are refused": [
+        post(NEW_EV, event(eventTime=None)), post(NEW_EV, event(type="Odd")), post(NEW_EV, event(action="")), post(NEW_EV, event(reason="r" * 129)),
+        post(NEW_EV, event(note="n" * 1025)), post(NEW_EV, event(reportingController="")), post(NEW_EV, event(reportingInstance="")),
+        post(NEW_EV, old_event()), post(EV, event()), post(f"{NEW_EV}?fieldValidation=Strict", event(message="m")),
+        post(NEW_EV, event(deprecatedCount=3, deprecatedSource={"component": "x"}, deprecatedFirstTimestamp="2026-01-01T00:00:00Z")),
+        post(NEW_EV, event(reportingController="a b")), post(NEW_EV, event(regarding={"kind": "Node", "name": "n"})),
+        post(EV, old_event(eventTime="2026-01-01T00:00:00.000001Z")), post(NEW_EV, event(series={"count": 1})), post(EV, old_event(involvedObject={})),
+    ],
     "create, read, update, delete": [
         post(CM, config_map(x="1")), post(CM, config_map(x="2")), get(f"{CM}/a"), get(f"{CM}/nope"),
         put(f"{CM}/a", config_map(x="3")), put(f"{CM}/a", config_map(x="3")), put(f"{CM}/b", config_map("c")), put(f"{CM}/b", config_map("b")),

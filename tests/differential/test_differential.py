@@ -63,10 +63,10 @@ def run(both: Both, namespace: str, calls: list[Call]) -> list[str]:
     marks = [{path: server.ask("GET", path.replace("{ns}", namespace)).body["metadata"]["resourceVersion"] for path in WATCHED}
              for server in (both.real, both.own)]  # fmt: skip
     for number, call in enumerate(calls):
-        path = call.path.replace("{ns}", namespace)
-        answers = [
-            server.ask(call.method, path, call.body, call.content, call.accept) for server in (both.real, both.own)
-        ]
+        path, body = call.path.replace("{ns}", namespace), call.body
+        if isinstance(body, dict):
+            body = json.loads(json.dumps(body).replace("{ns}", namespace))
+        answers = [server.ask(call.method, path, body, call.content, call.accept) for server in (both.real, both.own)]
         differences = list(compare(real, own, *answers))
         left = [each for each in differences if not may_differ(call, each)]
         found += [

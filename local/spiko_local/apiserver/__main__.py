@@ -17,6 +17,7 @@ from pathlib import Path
 from aiohttp import web
 
 from spiko_local.apiserver.catalog import Catalog
+from spiko_local.apiserver.events import ALIASES
 from spiko_local.apiserver.gate import Gate, read_users
 from spiko_local.apiserver.server import ApiServer
 from spiko_local.apiserver.store import Store
@@ -49,7 +50,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         loop.add_signal_handler(number, stop.set)
     if arguments.lifeline >= 0:
         loop.add_reader(arguments.lifeline, os._exit, 1)
-    store = Store(arguments.data)
+    store = Store(arguments.data, ALIASES)
     verbs = Verbs(store, Catalog(), lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
     controllers = Controllers(verbs, (arguments.pki / "ca.crt").read_text())
     controllers.prepare()

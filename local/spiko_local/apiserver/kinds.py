@@ -8,38 +8,22 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from spiko_local.apiserver import events
+from spiko_local.apiserver.names import (
+    IN_KEY,
+    IN_LABEL,
+    IN_SUBDOMAIN,
+    IN_VALUE,
+    LABEL,
+    LABEL_KEY,
+    LABEL_VALUE,
+    SUBDOMAIN,
+)
 from spiko_local.apiserver.selectors import matches_selector
 from spiko_local.apiserver.statuses import Cause, prohibited, required, unsupported_value, wrong
 from spiko_local.apiserver.structural import schema_faults
 
 Body = dict[str, Any]
-SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-SERVICE = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
-LABEL_KEY = re.compile(r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
-LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")
-IN_SUBDOMAIN = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an"
-    " alphanumeric character (e.g. 'example.com', regex used for validation is"
-    " '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-)
-IN_LABEL = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric"
-    " character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-)
-IN_SERVICE = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an"
-    " alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
-)
-IN_VALUE = (
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an"
-    " alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is"
-    " '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-)
-IN_KEY = (
-    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g."
-    " 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-)
 MOST_ANNOTATIONS_BYTES, MOST_DATA_BYTES = 256 << 10, 1 << 20
 IMMUTABLE = "field is immutable"
 WITH_GENERATION = {
@@ -453,6 +437,8 @@ _VALIDATE: dict[tuple[str, str], Callable[[Body, Body | None], list[Cause]]] = {
     ("", "Secret"): _secret_faults,
     ("policy", "PodDisruptionBudget"): _budget_faults,
     ("coordination.k8s.io", "Lease"): _lease_faults,
+    (events.GROUP, "Event"): events.faults,
+    ("", "Event"): events.core_faults,
     ("rbac.authorization.k8s.io", "RoleBinding"): _role_binding_faults,
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _role_binding_faults,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition_faults,

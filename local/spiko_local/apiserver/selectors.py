@@ -25,6 +25,10 @@ FIELDS = {
         "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
         "reportingComponent", "source", "type",
     },
+    ("events.k8s.io", "events"): {
+        "regarding.kind", "regarding.namespace", "regarding.name", "regarding.uid", "regarding.apiVersion",
+        "regarding.resourceVersion", "regarding.fieldPath", "reason", "reportingController", "type",
+    },
     ("", "nodes"): {"spec.unschedulable"},
     ("", "namespaces"): {"status.phase"},
     ("", "secrets"): {"type"},

@@ -107,8 +107,9 @@ def apply_conflict(causes: Sequence[tuple[str, str]]) -> StatusError:
 
 def invalid(group: str, kind: str, name: str, causes: Iterable[Cause]) -> StatusError:
     """422: every fault of an object at once."""
-    found = list(dict.fromkeys(causes))
-    texts = [f"{cause.field}: {cause.text}" if cause.field else cause.text for cause in found]
+    found = list(causes)
+    # the message says nothing twice, the causes may
+    texts = list(dict.fromkeys(f"{cause.field}: {cause.text}" if cause.field else cause.text for cause in found))
     what = f'{named(group, kind) if group else kind} "{name}" is invalid'
     joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     details = _details(group, kind, name)

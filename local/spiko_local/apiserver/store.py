@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,19 @@ class Event:
     before: Entry | None
 
 
+@dataclass(frozen=True)
+class Alias:
+    """The same objects under another API: kept as `of`, converted on their way out and in."""
+
+    of: Kind
+    out: Callable[[Body], Body]
+    into: Callable[[Body], Body]
+
+    def entry(self, entry: Entry) -> Entry:
+        """An object as the alias has it."""
+        return Entry(self.out(entry.body), entry.revision)
+
+
 class Watcher:
     """Events of one kind, in order; iterate, and close when done.
 
@@ -101,9 +114,11 @@ class Store:
 
     Args:
         path: of the SQLite file; None keeps nothing.
+        aliases: kinds that are kept as another one.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, aliases: Mapping[Kind, Alias] | None = None) -> None:
+        self._aliases = aliases or {}
         self._db = sqlite3.connect(":memory:" if path is None else path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=OFF")
@@ -141,10 +156,17 @@ class Store:
 
     def get(self, kind: Kind, namespace: str, name: str) -> Entry | None:
         """One object."""
+        alias = self._aliases.get(kind)
+        if alias is not None:
+            entry = self.get(alias.of, namespace, name)
+            return alias.entry(entry) if entry is not None else None
         return self._kinds.get(kind, {}).get((namespace, name))
 
     def entries(self, kind: Kind, namespace: str = "") -> list[Entry]:
         """All of a kind, or of a namespace, in the order of their names."""
+        alias = self._aliases.get(kind)
+        if alias is not None:
+            return [alias.entry(entry) for entry in self.entries(alias.of, namespace)]
         found = self._kinds.get(kind, {})
         keys = sorted(found) if not namespace else sorted(key for key in found if key[0] == namespace)
         return [found[key] for key in keys]
@@ -161,6 +183,9 @@ class Store:
 
     def put(self, kind: Kind, namespace: str, name: str, body: Body) -> Entry:
         """Create or replace; the body gets its resourceVersion here."""
+        alias = self._aliases.get(kind)
+        if alias is not None:
+            return alias.entry(self.put(alias.of, namespace, name, alias.into(body)))
         revision = self.revision + 1
         head = {name: body[name] for name in ("apiVersion", "kind") if name in body}
         body = head | body | {"metadata": body["metadata"] | {"resourceVersion": str(revision)}}
@@ -180,6 +205,9 @@ class Store:
 
     def remove(self, kind: Kind, namespace: str, name: str) -> Entry:
         """Delete; the last state carries the version of its end."""
+        alias = self._aliases.get(kind)
+        if alias is not None:
+            return alias.entry(self.remove(alias.of, namespace, name))
         revision = self.revision + 1
         before = self._kinds[kind][namespace, name]
         with self._transaction(revision):
@@ -203,6 +231,11 @@ class Store:
             self.oldest = self._history[0].revision - 1
         for watcher in self._watchers.get(event.kind, ()):
             watcher.put(event)
+        for kind, alias in self._aliases.items():
+            if alias.of == event.kind and (watchers := self._watchers.get(kind)):
+                seen = _seen(alias, kind, event)
+                for watcher in watchers:
+                    watcher.put(seen)
         for listener in self.listeners:
             listener(event)
 
@@ -214,9 +247,11 @@ class Store:
             return None
         watchers = self._watchers.setdefault(kind, set())
         watcher = Watcher(watchers.discard)
+        alias = self._aliases.get(kind)
+        kept = alias.of if alias else kind
         for event in self._history[bisect_right(self._history, after, key=lambda event: event.revision) :]:
-            if event.kind == kind:
-                watcher.put(event)
+            if event.kind == kept:
+                watcher.put(_seen(alias, kind, event) if alias else event)
         watchers.add(watcher)
         return watcher
 
@@ -224,6 +259,12 @@ class Store:
         """The kind is gone."""
         for watcher in self._watchers.get(kind, ()):
             watcher.end()
+
+
+def _seen(alias: Alias, kind: Kind, event: Event) -> Event:
+    """A change as a watcher of the alias sees it."""
+    before = alias.entry(event.before) if event.before is not None else None
+    return Event(event.revision, kind, event.namespace, event.type, alias.entry(event.entry), before)
 
 
 class _Transaction:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from spiko_local.apiserver import events
 from spiko_local.apiserver.catalog import Resource
 from spiko_local.apiserver.schema import read_data
 
@@ -326,6 +327,7 @@ _PRINTERS: dict[tuple[str, str], Callable[[Body, datetime], list[Any]]] = {
     ("", "pods"): _pod,
     ("", "nodes"): _node,
     ("", "events"): _event,
+    events.NEW: lambda body, now: _event(events.to_core(body), now),
     ("", "services"): _service,
     ("", "namespaces"): lambda body, now: [_NAME, body.get("status", {}).get("phase", ""), _AGE],
     ("", "configmaps"): lambda body, now: [

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from spiko_local.apiserver import customs, fields, kinds, managers, patches, statuses
+from spiko_local.apiserver import customs, events, fields, kinds, managers, patches, statuses
 from spiko_local.apiserver.admission import admit
 from spiko_local.apiserver.catalog import CLEANUP, DEFINITIONS, Catalog, Resource
 from spiko_local.apiserver.decode import decode
@@ -406,6 +406,8 @@ class Verbs:
 
     def _put(self, at: Target, body: Body) -> Body:
         try:
+            if at.resource.key == events.CORE:
+                body = events.written_out(body)
             return self.store.put(at.resource.key, at.namespace, at.name, body).body
         except TooLargeError as error:
             raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {error}") from error
@@ -499,7 +501,8 @@ class Verbs:
             options.warnings.extend(admit(self.store, at.resource, body, old))
 
     def _invalid(self, at: Target, causes: list[Cause]) -> StatusError:
-        return statuses.invalid(at.resource.group, at.resource.kind, at.name, causes)
+        group = "" if at.resource.group == events.GROUP else at.resource.group  # as it is kept
+        return statuses.invalid(group, at.resource.kind, at.name, causes)
 
 
 def _prepare_custom(resource: Resource, body: Body, old: Body, subresource: str) -> Body:
