@@ -230,7 +230,6 @@ def measured(found: Object) -> int:
     return sum("replacedMilliseconds" in kill and "noticedMilliseconds" in kill for kill in found.get("recent", ()))
 
 
-@pytest.mark.real  # our API server keeps no events
 def test_events_tell_the_story(cluster: Cluster, namespace: str) -> None:
     """Whom it takes, each that was killed, and what came of it: `kubectl describe fault` is worth reading."""
     cluster.apply(shop(rate=0), namespace)
