@@ -1,4 +1,4 @@
-"""Shared by all tests: end-to-end tests run with `--all` or `-m e2e`, differential ones with `-m`; helper modules beside tests can be imported."""
+"""Shared by all tests: end-to-end tests run with `--all` (but for the longest) or `-m e2e`, differential ones with `-m`; helper modules beside tests can be imported."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect what needs a cluster, or both API servers, unless its mark was asked for."""
     asked = (config.getoption("-m") or "") + (" e2e" if config.getoption("--all") else "")
+    asked += " e2e" if "long" in asked else ""
     dear = [mark for mark in ("e2e", "differential") if mark not in asked]
     if os.environ.get("SPIKO_TEST_CONTROL_PLANE") != "real":
         dear.append("real")
+    if config.getoption("--all") and "long" not in asked:
+        dear.append("long")
     left = [item for item in items if any(item.get_closest_marker(mark) for mark in dear)]
     items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=left)

@@ -149,6 +149,7 @@ def is_ready(pod: Object) -> bool:
     return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
 
 
+@pytest.mark.long
 def test_an_operator_that_dies_between_writing_down_and_acting(cluster: Cluster, namespace: str) -> None:
     """Given victims that a budget still protects, when the operator is killed, then the next one evicts these and nobody else, once the budget lets it."""
     cluster.apply(shop(rate=0), namespace)
@@ -191,6 +192,7 @@ def chaos(cluster: Cluster, namespace: str) -> Object:
     return found
 
 
+@pytest.mark.long
 def test_the_monkey_kills_with_evidence_until_it_is_switched_off(cluster: Cluster, lamp: str) -> None:
     """Given a mean of two seconds, then at least two go, counted and measured, over an operator's death; switched off, nobody goes, and no setting restarts a pod."""
     before = cluster.uids(lamp)

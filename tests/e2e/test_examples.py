@@ -25,11 +25,15 @@ EXAMPLES = {
     "netflix": (98, 371),
     "netflixoss-two-regions": (129, 590),
 }
+LONG = {"yogi", "netflix", "netflixoss-two-regions", "container"}
 BLIND = {"test"}  # its karyons of the third zone see no mysql: lint warns of it, SPK031
 PER_SECOND = 20  # of every source: a hundred pods on two cores are to be slow, but not to fail
 
 
-@pytest.mark.parametrize(("name", "counts"), EXAMPLES.items(), ids=EXAMPLES)
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [pytest.param(*each, id=each[0], marks=[pytest.mark.long] if each[0] in LONG else []) for each in EXAMPLES.items()],
+)
 def test_examples_come_up_as_predicted_and_serve(
     cluster: Cluster, namespace: str, name: str, counts: tuple[int, int]
 ) -> None:

@@ -218,6 +218,7 @@ def wide(name: str, services: int, versions: int, count: int = 1) -> Object:
     return architecture(name, *tiers)
 
 
+@pytest.mark.long
 def test_the_largest_spec_is_stored_and_changed_within_the_cost_limit(cluster: Cluster, space: str) -> None:
     """1,000 services of 8 versions are created and updated, each in less than 30 s; etcd takes the object; an identity changed among them is found."""
     took_s = []

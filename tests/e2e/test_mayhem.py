@@ -8,7 +8,7 @@ import pytest
 from local_cluster import Cluster
 from mayhem import run_mayhem
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(600)]
 SECONDS, SEED = 40.0, 3
 
 

@@ -15,7 +15,7 @@ from local_cluster import Cluster
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 4))])
 def test_the_operator_killed_at_any_moment(cluster: Cluster, namespace: str, seed: int) -> None:
     """Given changes under way, when the operator is killed at random moments, then the end state is that of an undisturbed run."""
     random = Random(seed)

@@ -20,7 +20,7 @@ from wire import Wire, wire
 
 from spiko_local.processes import die_with_parent
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(240)]
 ACCOUNT = "operator-of-tests"
 _numbers = itertools.count(1)
 
