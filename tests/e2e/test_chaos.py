@@ -68,6 +68,7 @@ def test_three_are_deleted_and_replaced(cluster: Cluster, lamp: str) -> None:
     assert all(victim["noticedMilliseconds"] <= 1000 for victim in status["victims"])
 
 
+@pytest.mark.long
 def test_a_share_of_a_zone_is_deleted(cluster: Cluster, lamp: str) -> None:
     """Given half of the six in one zone, then three of that zone go."""
     pods = cluster.items("pods", lamp, WEB)
@@ -111,6 +112,7 @@ def test_a_dry_run_touches_nothing(cluster: Cluster, lamp: str) -> None:
     assert "dry run: Evict of 3 of 18 ready pods: " in shown
 
 
+@pytest.mark.long
 def test_evictions_go_one_by_one(cluster: Cluster, lamp: str) -> None:
     """Given three evictions and a budget of one, then all three happen in time, at no look is more than one web server missing, and nobody is hurt."""
     body = fault("evict", "lamp", tier="webserver", count=3)
@@ -131,6 +133,7 @@ def test_evictions_go_one_by_one(cluster: Cluster, lamp: str) -> None:
     assert least >= 17
 
 
+@pytest.mark.long
 def test_the_examples_are_carried_out(cluster: Cluster, lamp: str) -> None:
     """Half a zone by eviction, then a crash of two: the files as we ship them."""
     for name, victims in (("kill-half-a-zone", 3), ("crash-webservers", 2)):

@@ -36,7 +36,7 @@ def newcomer() -> Iterator[Path]:
 
 
 @pytest.mark.usefixtures("cluster")  # it rests meanwhile
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [pytest.param(p, marks=[] if p == "README.md" else pytest.mark.long) for p in PAGES])
 def test_the_commands_of_a_page_run(newcomer: Path, page: str) -> None:
     """In the order of the page, in one shell; the first that fails ends it."""
     lines = [block for block in blocks(page, "sh") if not block.startswith(SET_UP)]

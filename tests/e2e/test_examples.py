@@ -25,7 +25,7 @@ EXAMPLES = {
     "netflix": (98, 371),
     "netflixoss-two-regions": (129, 590),
 }
-LONG = {"yogi", "netflix", "netflixoss-two-regions", "container"}
+LONG = {"yogi", "netflix", "netflixoss-two-regions", "container", "aws-ac-ra-web", "riak", "test"}
 BLIND = {"test"}  # its karyons of the third zone see no mysql: lint warns of it, SPK031
 PER_SECOND = 20  # of every source: a hundred pods on two cores are to be slow, but not to fail
 

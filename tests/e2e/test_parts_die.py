@@ -94,6 +94,7 @@ def test_a_process_that_dies_is_started_again(cluster: Cluster, namespace: str) 
     assert status["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 137
 
 
+@pytest.mark.long
 def test_nobody_outlives_the_supervisor(cluster: Cluster) -> None:
     """Kill -9 of the supervisor: no process of the cluster is left, pods included; up, up again, down, status say what is."""
     cluster.apply(shop())

@@ -103,6 +103,7 @@ def test_all_killed_at_once(own: Cluster) -> None:
     assert own.get("configmap", "survivor")
 
 
+@pytest.mark.long
 def test_down_keeps_data_when_asked_and_nothing_otherwise(own: Cluster) -> None:
     """`down --keep` and `up`: the same objects at the same address. `down`: no process, no file. Twice: fine."""
     own.kubectl("create", "configmap", "kept")
@@ -159,7 +160,7 @@ def test_a_part_that_fails_at_start_takes_all_down(apart: Cluster, tmp_path: Pat
     assert apart.spiko("status", check=False).returncode == 3
 
 
-@pytest.mark.parametrize("after_s", [0.2, 0.6, 1.0])
+@pytest.mark.parametrize("after_s", [0.2, *(pytest.param(s, marks=pytest.mark.long) for s in (0.6, 1.0))])
 def test_an_interrupted_up_leaves_nothing(apart: Cluster, after_s: float) -> None:
     """Ctrl-C at any moment: no process is left, and a new `up` works."""
     command = [sys.executable, "-m", "spiko_cli", "up", *apart.arguments]
@@ -174,6 +175,7 @@ def test_an_interrupted_up_leaves_nothing(apart: Cluster, after_s: float) -> Non
     assert apart.processes() == []
 
 
+@pytest.mark.long
 def test_a_killed_supervisor_is_cleaned_up_after(apart: Cluster) -> None:
     """Kill -9 of the supervisor: no process is left; the next `up` says what it found and starts afresh."""
     apart.up()
