@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     dear = [mark for mark in ("e2e", "differential") if mark not in asked]
     if os.environ.get("SPIKO_TEST_CONTROL_PLANE") != "real":
         dear.append("real")
-    if config.getoption("--all") and "long" not in asked:
+    if not config.getoption("-m"):
         dear.append("long")
     left = [item for item in items if any(item.get_closest_marker(mark) for mark in dear)]
     items[:] = [item for item in items if item not in left]

@@ -16,7 +16,7 @@ from spiko_operator.plan.findings import Finding, check, found
 from spiko_operator.plan.shape import render_path
 
 MOST_BYTES = 16 * 1024 * 1024
-MOST_NODES = 2_000_000  # aliases may repeat a node for ever
+MOST_NODES = 500_000  # aliases may repeat a node for ever; the largest Architecture has a quarter of that
 MOST_DEPTH = 100
 SUFFIXES = (".yaml", ".yml", ".json")
 Position = tuple[int, int]
