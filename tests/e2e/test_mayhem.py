@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from local_cluster import Cluster
+from local_cluster import Cluster, local_cluster
 from mayhem import run_mayhem
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(600)]
 SECONDS, SEED = 40.0, 3
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A cluster of its own: what was left by other tests must not be in the way, nor parts that are started again ever later in theirs."""
+    with local_cluster() as made:
+        yield made
 
 
 @pytest.fixture
