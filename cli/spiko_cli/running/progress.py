@@ -46,11 +46,14 @@ def render_tick(tick: Tick) -> str:
     '   2 of 10 s  23/23 pods ready  www 100 requests/s, 8 misses, 1 errors'
     """
     row = tick.begun
+    begin = f"{tick.elapsed_s:4.0f} of {tick.whole_s:.0f} s  {tick.pods} pods ready  "
+    if not row.total:
+        return f"{begin}nothing reported of {row.name} yet"
     times = (
         f", p50 {row.response_us[0] / 1000:.2f} ms, p99 {row.response_us[2] / 1000:.2f} ms" if row.response_us else ""
     )
     counts = f"{row.rate:.0f} requests/s, {row.miss} misses, {row.failed} errors"
-    return f"{tick.elapsed_s:4.0f} of {tick.whole_s:.0f} s  {tick.pods} pods ready  {row.name} {counts}{times}"
+    return f"{begin}{row.name} {counts}{times}"
 
 
 class Lines:

@@ -202,9 +202,10 @@ class Session:
         pods = "?"
         with contextlib.suppress(ClusterError):
             pods = ((await self._read()).get("status") or {}).get("summary", {}).get("pods", "?")
-        sums = self._window.sums(time.monotonic())
-        begun = sum_of(sums, self._wish.sources).row(", ".join(sorted(self._wish.sources)), SHOWN_S)
-        edges, tiers = sums.edge_rows(SHOWN_S), sums.tier_rows(SHOWN_S)
+        now = time.monotonic()
+        sums, covered_s = self._window.sums(now), self._window.covered_s(now)
+        begun = sum_of(sums, self._wish.sources).row(", ".join(sorted(self._wish.sources)), covered_s)
+        edges, tiers = sums.edge_rows(covered_s), sums.tier_rows(covered_s)
         self._progress.tick(Tick(elapsed_s, self._options.seconds, pods, begun, edges, tiers))
 
     async def _inject(self, faults: list[Object]) -> None:
