@@ -6,19 +6,29 @@ import logging
 import os
 import sys
 
+from spiko_operator.errors import SpecError
+from spiko_operator.settings import read_settings
+
 
 def main() -> None:
-    """Run kopf with our handlers, in all namespaces or in those of SPIKO_NAMESPACES (comma separated)."""
+    """Run kopf with our handlers, in all namespaces or in those of the settings."""
     import kopf
 
     import spiko_operator.main  # noqa: F401  # registers the handlers
 
+    try:
+        settings = read_settings(os.environ)
+    except SpecError as error:
+        sys.exit(f"spiko_operator: {error}")
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for noisy in ("kopf.objects", "kopf.activities.probe", "aiohttp.access"):  # a line an event says nothing
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    namespaces = [name for name in os.environ.get("SPIKO_NAMESPACES", "").split(",") if name]
-    liveness = os.environ.get("SPIKO_LIVENESS") or None  # such as http://0.0.0.0:8081/healthz
-    kopf.run(standalone=True, clusterwide=not namespaces, namespaces=namespaces, liveness_endpoint=liveness)
+    kopf.run(
+        standalone=True,
+        clusterwide=not settings.namespaces,
+        namespaces=settings.namespaces,
+        liveness_endpoint=settings.liveness,
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import logging
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from random import Random
@@ -18,7 +19,7 @@ from spiko_operator.cluster.client import RESOURCES, Client
 from spiko_operator.cluster.execute import Executor
 from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError
-from spiko_operator.handlers.architecture import reconcile
+from spiko_operator.handlers.architecture import read_labels, reconcile
 from spiko_operator.handlers.fault import inject
 from spiko_operator.handlers.monkey import visit
 from spiko_operator.links import Key, Links
@@ -39,7 +40,7 @@ WATCHED: Mapping[str, str] = {
     "Service": names.ARCHITECTURE,
     "PodDisruptionBudget": names.ARCHITECTURE,
     "Pod": f"{names.TIER}={names.EUREKA}",
-}
+}  # in the order of the lists: owners before what they own
 log = logging.getLogger("spiko.operator")
 
 
@@ -86,6 +87,8 @@ class App:
         loop = asyncio.get_running_loop()
         works = (self._architectures.run(), self._faults.run(), self._monkeys.run(), self._compare_for_ever())
         self._tasks = [loop.create_task(work) for work in works]
+        for task in self._tasks:
+            task.add_done_callback(_end_with)
         log.info("ready: %d architectures", len(self._cache.all("Architecture")))
 
     async def stop(self) -> None:
@@ -165,12 +168,29 @@ class App:
     async def _compare(self) -> None:
         assert self._context is not None
         for kind, labels in WATCHED.items():
-            listed = await self._context.client.list(kind, labels=labels)
-            for body in listed:
-                _complete(kind, body)
-            for body in self._cache.compare(kind, listed):
-                self._queue(kind, body)
+            for namespace in self._context.settings.namespaces or (None,):
+                snapshot = await self._context.client.snapshot(kind, namespace, labels)
+                for body in snapshot.items:
+                    _complete(kind, body)
+                for body in self._cache.compare(kind, snapshot.items, snapshot.version, namespace):
+                    self._queue(kind, body)
+        self._context.executor.forget_gone()
+        await self._look_at_nodes(self._context)
         self._listed_at = time.monotonic()
+
+    async def _look_at_nodes(self, context: Context) -> None:
+        """Nodes are not watched, they report too often: their zones are seen by the full lists."""
+        before, context.labelled = context.labelled, await read_labels(context.client)
+        if before != context.labelled:
+            for body in self._cache.all("Architecture"):
+                self._queue("Architecture", body)
+
+
+def _end_with(task: asyncio.Task[None]) -> None:
+    """A part that ends by itself was broken by a fault of ours: the process ends as well, and the next one begins with clean state."""
+    if not task.cancelled():
+        log.critical("a part of the operator has ended", exc_info=task.exception())
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _complete(kind: str, body: Object) -> None:

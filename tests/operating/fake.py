@@ -32,6 +32,7 @@ class FakeCluster:
         self.living: set[str] = set()
         self.writes_left: int | None = None
         self.round: Round | None = None
+        self.image = "spiko/nanoservice:1"  # the operator's
         self.heard: tuple[Acknowledged, ...] = ()
         self._nodes = NODES if nodes is None else nodes
         self._numbers = itertools.count(1)
@@ -78,7 +79,7 @@ class FakeCluster:
             frozenset(self.living),
             from_labels(self._nodes),
             self.heard,
-            "spiko/nanoservice:1",
+            self.image,
             "2026-01-01T00:00:00Z",
         )
 

@@ -17,11 +17,11 @@ def test_an_object_that_vanished_unheard_is_found_by_the_full_list() -> None:
     cache = Cache()
     cache.put("Service", body("gone", "u1", 1))
     cache.put("Service", body("made again", "u2", 2))
-    differing = cache.compare("Service", [body("made again", "u3", 9), body("new", "u4", 8)])
+    differing = cache.compare("Service", [body("made again", "u3", 9), body("new", "u4", 8)], "9")
 
     assert {"gone", "made again", "new"} == {o["metadata"]["name"] for o in differing}
     assert {"u3", "u4"} == {o["metadata"]["uid"] for o in cache.all("Service")}
-    assert cache.compare("Service", [body("made again", "u3", 9), body("new", "u4", 8)]) == []
+    assert cache.compare("Service", [body("made again", "u3", 9), body("new", "u4", 8)], "9") == []
 
 
 def test_an_older_version_never_replaces_a_newer_one() -> None:
@@ -50,3 +50,28 @@ def test_managed_fields_are_not_kept() -> None:
     cache.put("Service", fresh)
 
     assert "managedFields" not in cache.all("Service")[0]["metadata"]
+
+
+def test_what_is_newer_than_the_list_is_not_missing_from_it() -> None:
+    """An object made while the list travelled stays, in whichever namespace; one that the list should have had goes."""
+    cache = Cache()
+    cache.put("Service", body("made meanwhile", "u1", 12))
+    cache.put("Service", body("unheard of", "u2", 9))
+    cache.put(
+        "Service",
+        body("elsewhere", "u3", 9) | {"metadata": body("elsewhere", "u3", 9)["metadata"] | {"namespace": "m"}},
+    )
+
+    assert ["unheard of"] == [o["metadata"]["name"] for o in cache.compare("Service", [], "10", "n")]
+    assert {"u1", "u3"} == {o["metadata"]["uid"] for o in cache.all("Service")}
+
+
+def test_what_was_deleted_meanwhile_does_not_come_back() -> None:
+    """Neither by the list that was on its way, nor by the late answer to a write."""
+    cache = Cache()
+    cache.put("Service", body("a", "u1", 5))
+    cache.drop("Service", body("a", "u1", 11))
+
+    assert [] == cache.compare("Service", [body("a", "u1", 5)], "10")
+    cache.put("Service", body("a", "u1", 8))
+    assert [] == cache.all("Service")

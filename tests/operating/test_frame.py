@@ -6,6 +6,7 @@ import ast
 import asyncio
 import inspect
 import os
+import re
 import signal
 import socket
 import sys
@@ -72,7 +73,7 @@ class Recorder:
         self.requests.append(request)
         if self.silent:
             await asyncio.sleep(3600)
-        group, _, plural = request.path.rpartition("/")
+        group, _, plural = re.sub(r"/namespaces/[^/]+(?=/)", "", request.path).rpartition("/")
         if request.method != "GET":
             written = {"metadata": REFUSED["metadata"] | {"resourceVersion": "10"}}
             return web.json_response(REFUSED | written | {"status": (await request.json()).get("status")})
@@ -174,6 +175,25 @@ async def test_nothing_is_watched_unselected_nothing_scanned_nothing_written_but
     assert not {path for path in asked if "namespaces" in path.split("/")[-1] or "customresource" in path}
     status = "/apis/spiko.dev/v1alpha1/namespaces/default/architectures/shop/status"
     assert recorder.writes() == {("PATCH", status), ("POST", "/apis/events.k8s.io/v1/namespaces/default/events")}
+
+
+async def test_kept_to_namespaces_it_asks_in_no_other(tmp_path: Path) -> None:
+    """Given two namespaces, every list and watch is of one of them; nodes, which have none, are asked for and need not be answered."""
+    recorder = Recorder()
+    async with operator(recorder, tmp_path, SPIKO_NAMESPACES="one, two"):
+        await until("watches", lambda: SELECTORS.keys() <= recorder.watches.keys(), tmp_path / "log")
+        await asyncio.sleep(0.5)
+
+    asked = {request.path for request in recorder.requests if request.path.rpartition("/")[2] in SELECTORS}
+    assert {f"{group}/namespaces/{space}/{plural}"
+            for group, kinds in KINDS.items() for plural in kinds if plural in SELECTORS for space in ("one", "two")} == asked  # fmt: skip
+
+
+async def test_a_pattern_of_namespaces_is_refused_at_once(tmp_path: Path) -> None:
+    """The process ends with the value and the way out."""
+    async with operator(Recorder(), tmp_path, SPIKO_NAMESPACES="team-*") as process:
+        assert 0 != await process.wait()
+    assert "SPIKO_NAMESPACES: 'team-*' is no name of a namespace" in (tmp_path / "log").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])

@@ -11,6 +11,7 @@ from fake import Cut, FakeCluster
 
 from spiko_operator.plan.actions import SetStatus
 from spiko_operator.plan.status import Acknowledged
+from spiko_operator.plan.topology import REGION_LABEL, ZONE_LABEL
 
 Object = dict[str, Any]
 
@@ -225,7 +226,9 @@ def test_topology_is_chosen_once_and_only_grows() -> None:
     cluster = running()
     before = templates(cluster)
     cluster._nodes = [{}]
-    assert cluster.reconcile("shop") == []
+    cluster.settle("shop")
+    assert before == templates(cluster)
+    assert ("False", "ZonesWithoutNodes") == zones(cluster)
 
     wider = shop()
     wider["spec"]["services"][0]["regions"] = 2
@@ -234,10 +237,101 @@ def test_topology_is_chosen_once_and_only_grows() -> None:
 
     assert before.items() <= {n: t for n, t in templates(cluster).items() if n in before}.items()
     assert {"shop-db-1-0-0-z3", "shop-db-1-0-0-z4"} <= set(templates(cluster))
-    assert (
-        cluster.condition("shop", "ZonesLabelled")["status"],
-        cluster.condition("shop", "ZonesLabelled")["reason"],
-    ) == ("False", "LogicalZones")
+    assert ("False", "LogicalZones") == zones(cluster)
+
+
+def zones(cluster: FakeCluster) -> tuple[str, str]:
+    """Status and reason of the condition on zones."""
+    found = cluster.condition("shop", "ZonesLabelled")
+    return found["status"], found["reason"]
+
+
+def test_regions_that_no_tier_reaches_are_left_alone_until_one_does() -> None:
+    """Given nodes of two regions, a tier of one region has eurekas in that one; one of two regions takes the other's real zones."""
+    both = [{REGION_LABEL: region, ZONE_LABEL: f"{region}{z}"} for region in "rs" for z in "ab"]
+    cluster = FakeCluster(both)
+    cluster.put(shop())
+    cluster.settle("shop")
+    before = templates(cluster)
+    assert ["ra", "rb"] == [zone for region in regions(cluster) for zone in region["zones"]]
+    assert ("True", "Labelled") == zones(cluster)
+
+    wider = shop()
+    wider["spec"]["services"][0]["regions"] = 2
+    cluster.put(wider)
+    cluster.settle("shop")
+    assert ["ra", "rb", "sa", "sb"] == [zone for region in regions(cluster) for zone in region["zones"]]
+    assert before.items() <= templates(cluster).items()
+    assert ("True", "Labelled") == zones(cluster)
+
+
+def regions(cluster: FakeCluster) -> list[Object]:
+    """The topology in the status."""
+    found: list[Object] = cluster.objects["Architecture", "shop"]["status"]["regions"]
+    return found
+
+
+def test_zones_that_nodes_have_got_since_are_told_and_used_when_the_spec_names_them() -> None:
+    """A new zone re-plans nobody by itself."""
+    cluster = running()
+    cluster._nodes = [*cluster._nodes, {REGION_LABEL: "r", ZONE_LABEL: "rd"}]
+    before = templates(cluster)
+    cluster.settle("shop")
+    assert before == templates(cluster)
+    assert ("True", "MoreZones") == zones(cluster)
+
+    named = shop()
+    named["spec"]["topology"] = {"regions": [{"name": "r", "zones": ["ra", "rd"]}]}
+    cluster.put(named)
+    cluster.settle("shop")
+    assert ["ra", "rb", "rc", "rd"] == regions(cluster)[0]["zones"]
+    assert ("True", "Labelled") == zones(cluster)
+
+
+def test_a_spec_that_names_zones_without_nodes_is_told_so() -> None:
+    """Their pods would wait for ever without a word."""
+    cluster = FakeCluster()
+    named = shop()
+    named["spec"]["topology"] = {"regions": [{"name": "r", "zones": ["ra", "typo"]}]}
+    cluster.put(named)
+    cluster.settle("shop")
+
+    assert ("False", "ZonesWithoutNodes") == zones(cluster)
+    assert "typo" in cluster.condition("shop", "ZonesLabelled")["message"]
+
+
+def test_an_eureka_that_does_not_come_up_may_get_what_mends_it() -> None:
+    """Given a bad image that has reached the first zone, the next image goes there too, and to the others when it is up."""
+    cluster = running()
+    for image, expected in (("bad", {"z0": "bad"}), ("good", {"z0": "good"})):
+        cluster.image = f"spiko/nanoservice:{image}"
+        for _ in range(3):
+            cluster.reconcile("shop")
+        found = {
+            name.rpartition("-")[2]: template["spec"]["containers"][0]["image"].rpartition(":")[2]
+            for name, template in templates(cluster).items()
+            if "eureka" in name
+        }
+        assert expected == {zone: version for zone, version in found.items() if version != "1"}
+    for _ in "abc":
+        cluster.get_ready()
+        cluster.settle("shop")
+    assert {"good"} == {
+        template["spec"]["containers"][0]["image"].rpartition(":")[2]
+        for name, template in templates(cluster).items()
+        if "eureka" in name
+    }
+
+
+def test_memory_and_copies_lost_is_told() -> None:
+    """Zones are chosen anew, which may move pods: a condition says so."""
+    cluster = running()
+    del cluster.objects["ConfigMap", "shop-state"]
+    for body in cluster.objects.values():
+        body["metadata"].get("annotations", {}).pop("spiko.dev/topology", None)
+    cluster.settle("shop")
+
+    assert "chosen anew" in cluster.condition("shop", "ZonesLabelled")["message"]
 
 
 def test_a_lost_memory_is_made_again_from_what_runs() -> None:

@@ -213,15 +213,15 @@ class NotReady(Model):
     tier: Annotated[str, Field(max_length=38, description="its tier")]
     version: Annotated[str, Field(max_length=17, description="its version")]
     place: Annotated[str, Field(max_length=128, description="region and zone")]
-    ready: Annotated[Replicas, Field(description="pods that are Ready")]
-    desired: Annotated[Replicas, Field(description="pods that there should be")]
+    ready: Annotated[int, Field(ge=0, description="pods that are Ready")]
+    desired: Annotated[int, Field(ge=0, description="pods that there should be, with scale")]
 
 
 class Summary(Model):
     """The printer columns."""
 
-    tiers: Annotated[str, Field(max_length=16, description="ready/all")]
-    pods: Annotated[str, Field(max_length=16, description="ready/desired")]
+    tiers: Annotated[str, Field(max_length=24, description="ready/all")]
+    pods: Annotated[str, Field(max_length=24, description="ready/desired")]
 
 
 class Condemned(Model):
@@ -279,5 +279,5 @@ class ArchitectureStatus(Model):
     ] = None
     chaos: ChaosStatus | None = None
     conditions: Annotated[
-        list[Condition] | None, Field(max_length=16, description="Accepted, Programmed, Ready, ZonesLabelled")
+        list[Condition] | None, Field(max_length=16, description="Accepted, Applied, Programmed, Ready, ZonesLabelled")
     ] = None

@@ -1,7 +1,8 @@
 """What the operator has seen: objects by kind, namespace and name, fed by events and checked against full lists.
 
 kopf delivers no DELETED for an object that vanished while a watch was broken, so events alone are not believed: `compare` puts a full list
-beside the cache and tells what differed.
+beside the cache and tells what differed. The list is of one version, and events go on while it travels: what is newer than it is not missing
+from it, and what is known to be deleted does not come back by it.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ class Cache:
 
     def __init__(self) -> None:
         self._objects: dict[Key, Object] = {}
+        self._deleted: dict[tuple[str, str], int] = {}  # kind and UID -> version of the deletion, until a list is newer
         self.divergences = 0
 
     def put(self, kind: str, body: Object) -> None:
         """Take an object as it was read or delivered."""
         key = _key(kind, body)
         before = self._objects.get(key)
+        if (kind, body["metadata"]["uid"]) in self._deleted:
+            return  # an answer that was overtaken
         if before is None or _is_newer(body, before):
             body["metadata"].pop("managedFields", None)
             self._objects[key] = body
@@ -34,6 +38,7 @@ class Cache:
         """An object was deleted; another with its name, made since, stays."""
         key = _key(kind, body)
         before = self._objects.get(key)
+        self._deleted[kind, body["metadata"]["uid"]] = _version(body)
         if before is not None and before["metadata"]["uid"] == body["metadata"]["uid"]:
             del self._objects[key]
 
@@ -54,18 +59,33 @@ class Cache:
             if kind in wanted and space == namespace and architecture_of(body) == architecture
         }
 
-    def compare(self, kind: str, listed: list[Object]) -> list[Object]:
-        """Make the cache of one kind equal to a full list; returns what differed (as it was or as it is)."""
-        present = {_key(kind, body): body for body in listed}
+    def compare(self, kind: str, listed: list[Object], version: str, namespace: str | None = None) -> list[Object]:
+        """Make the cache of one kind equal to a full list, but for what is newer.
+
+        Args:
+            kind: of all objects.
+            listed: the list.
+            version: its resourceVersion.
+            namespace: what the list is of; None for all.
+
+        Returns:
+            What differed, as it was or as it is.
+        """
+        limit = _number(version)
+        gone = {uid for of, uid in self._deleted if of == kind}
+        present = {_key(kind, body): body for body in listed if body["metadata"]["uid"] not in gone}
         differing: list[Object] = []
         for key, body in list(self._objects.items()):
-            if key[0] == kind and (key not in present or present[key]["metadata"]["uid"] != body["metadata"]["uid"]):
+            if key[0] != kind or (namespace is not None and key[1] != namespace) or _version(body) > limit:
+                continue
+            if key not in present or present[key]["metadata"]["uid"] != body["metadata"]["uid"]:
                 differing.append(self._objects.pop(key))
         for key, body in present.items():
             before = self._objects.get(key)
             if before is None or _is_newer(body, before):
                 differing.append(body)
                 self.put(kind, body)
+        self._deleted = {key: at for key, at in self._deleted.items() if key[0] != kind or at > limit}
         self.divergences += len(differing)
         return differing
 
@@ -81,8 +101,13 @@ def _key(kind: str, body: Object) -> Key:
 
 
 def _is_newer(body: Object, before: Object) -> bool:
+    return _version(body) > _version(before)
+
+
+def _version(body: Object) -> int:
+    return _number(body["metadata"].get("resourceVersion", ""))
+
+
+def _number(version: str) -> int:
     """Resource versions are ordered numbers since Kubernetes 1.35 (KEP-5504); before they were in fact."""
-    mine, theirs = body["metadata"].get("resourceVersion", "0"), before["metadata"].get("resourceVersion", "0")
-    if mine.isdigit() and theirs.isdigit():
-        return int(mine) > int(theirs)
-    return bool(mine != theirs)
+    return int(version) if version.isdigit() else 0

@@ -19,13 +19,13 @@ from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.exceptions import ApiException
 
 from spiko_operator.api.common import API_VERSION
-from spiko_operator.errors import ClusterError, Conflict, Invalid, Missing, Throttled
+from spiko_operator.errors import ClusterError, Conflict, Invalid, Missing, Refused, Throttled
 
 Object = dict[str, Any]
 REQUEST_S = 30.0  # the library's 300 s would hold a worker for as long behind a connection that went silent
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
-_ERRORS: dict[int, type[ClusterError]] = {
+_ERRORS: dict[int, type[Refused]] = {
     400: Invalid,
     404: Missing,
     409: Conflict,
@@ -63,6 +63,14 @@ RESOURCES = {
     "ReplicaSet": Resource("apps/v1", "replicasets"),
     "PodDisruptionBudget": Resource("policy/v1", "poddisruptionbudgets"),
 }
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All objects of a kind as they were at one version."""
+
+    items: list[Object]
+    version: str
 
 
 class Client:
@@ -115,6 +123,10 @@ class Client:
 
     async def list(self, kind: str, namespace: str | None = None, labels: str = "") -> list[Object]:
         """Read all objects of a kind, in one namespace or in all. Raises ClusterError."""
+        return (await self.snapshot(kind, namespace, labels)).items
+
+    async def snapshot(self, kind: str, namespace: str | None = None, labels: str = "") -> Snapshot:
+        """As `list`, with the version that it is of: all pages are of the first one's. Raises ClusterError."""
         query = {"limit": "500"} | ({"labelSelector": labels} if labels else {})
         found: list[Object] = []
         while True:
@@ -122,7 +134,7 @@ class Client:
             found += page["items"]
             following = page["metadata"].get("continue")
             if not following:
-                return found
+                return Snapshot(found, page["metadata"].get("resourceVersion", ""))
             query["continue"] = following
 
     async def create(self, kind: str, body: Object, manager: str) -> Object:
@@ -243,4 +255,4 @@ def _error(status: int, text: str, method: str, path: str) -> ClusterError:
         message = str(json.loads(text)["message"])
     except (ValueError, KeyError, TypeError):
         message = text[:500]
-    return _ERRORS.get(status, ClusterError)(f"{method} {path}: {status}: {message}")
+    return _ERRORS.get(status, Refused)(f"{method} {path}: {status}: {message}", message)

@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from spiko_operator.cluster.client import Client
-from spiko_operator.context import Applied, Context
-from spiko_operator.errors import Conflict, Missing
+from spiko_operator.context import Context
+from spiko_operator.errors import Conflict, Missing, Refused
 from spiko_operator.links import Key
 from spiko_operator.plan import names
-from spiko_operator.plan.actions import Apply
-from spiko_operator.plan.memory import digest
-from spiko_operator.plan.reconcile import Round, Seen, plan
+from spiko_operator.plan.actions import Emit, SetStatus
+from spiko_operator.plan.reconcile import Seen, plan
 from spiko_operator.plan.topology import from_labels
 
 Object = dict[str, Any]
@@ -31,7 +30,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
     """Plan and carry out one round; returns in how many seconds to come again, or None.
 
     Raises:
-        ClusterError: something was refused or not answered; the queue comes again.
+        ClusterError: something was refused, which the status tells, or not answered; the queue comes again.
     """
     namespace, name = key
     architecture = context.cache.get("Architecture", namespace, name)
@@ -48,16 +47,21 @@ async def reconcile(context: Context, key: Key) -> float | None:
     with context.tracer.start_as_current_span("reconcile", attributes={"spiko.architecture": name}) as span:
         span.set_attribute("spiko.actions", len(round_.actions))
         try:
-            again = await context.executor.carry_out(round_.actions, architecture)
+            outcome = await context.executor.carry_out(round_.actions, architecture)
+            if outcome.refused:
+                told = plan(replace(await _see(context, architecture), foreign=seen.foreign, refused=outcome.refused))
+                says = [action for action in told.actions if isinstance(action, SetStatus | Emit)]
+                await context.executor.carry_out(says, architecture)
         except Conflict as conflict:
             log.info("%s/%s: begins again: %s", namespace, name, conflict)
             await _read_back(context, namespace, name)
             return 0.05
-    _remember(context, namespace, round_)
-    if round_.configuration is not None:
+    if round_.configuration is not None and outcome.remembered:  # what pods route by does not wait for what is refused
         context.links.configure(key, round_.configuration)
         context.links.keep(key, eureka_urls(context, namespace, name))
-    return again
+    if outcome.refused:
+        raise Refused(f"{len(outcome.refused)} objects are refused: {outcome.refused[0]}")
+    return outcome.again_s
 
 
 def eureka_urls(context: Context, namespace: str, name: str) -> dict[str, str]:
@@ -73,10 +77,8 @@ def eureka_urls(context: Context, namespace: str, name: str) -> dict[str, str]:
 async def _see(context: Context, architecture: Object) -> Seen:
     namespace, name = architecture["metadata"]["namespace"], architecture["metadata"]["name"]
     objects = context.cache.of_architecture(namespace, name, OWNED)
-    labelled: dict[str, list[str]] = {}
     if ("ConfigMap", names.state_name(name)) not in objects:  # only then topology is chosen
-        nodes = await context.client.list("Node")
-        labelled = from_labels([node["metadata"].get("labels") or {} for node in nodes])
+        context.labelled = await read_labels(context.client)
         try:
             state = await context.client.get("ConfigMap", namespace, names.state_name(name))
         except Missing:
@@ -89,16 +91,28 @@ async def _see(context: Context, architecture: Object) -> Seen:
         objects=objects,
         foreign={},
         living=frozenset(a["metadata"]["uid"] for a in context.cache.all("Architecture")),
-        labelled=labelled,
+        labelled=context.labelled,
         heard=context.links.heard((namespace, name)),
         image=context.settings.image,
         now=now_text(),
         normalised={
-            key: context.applied[namespace, *key].wish
-            for key, body in objects.items()
-            if (namespace, *key) in context.applied and context.applied[namespace, *key].is_of(body)
+            key: wish for key, body in objects.items() if (wish := context.executor.wish_of(key[0], body)) is not None
         },
     )
+
+
+async def read_labels(client: Client) -> dict[str, list[str]]:
+    """Regions and zones of all nodes; none for an operator that may not see nodes, since it is kept to some namespaces.
+
+    Raises:
+        ClusterError: the API server does not answer.
+    """
+    try:
+        nodes = await client.list("Node")
+    except Refused as error:
+        log.info("nodes cannot be seen, zones are logical: %s", error)
+        return {}
+    return from_labels([node["metadata"].get("labels") or {} for node in nodes])
 
 
 async def _look_up(client: Client, namespace: str, keys: tuple[tuple[str, str], ...]) -> dict[tuple[str, str], Object]:
@@ -111,15 +125,6 @@ async def _look_up(client: Client, namespace: str, keys: tuple[tuple[str, str], 
             if (kind, body["metadata"]["name"]) in wanted:
                 found[kind, body["metadata"]["name"]] = body
     return found
-
-
-def _remember(context: Context, namespace: str, round_: Round) -> None:
-    """Which version of an object our last apply led to: the API server may spell a quantity otherwise than we did."""
-    for action in round_.actions:
-        if isinstance(action, Apply):
-            kind, name = action.body["kind"], action.body["metadata"]["name"]
-            if (body := context.cache.get(kind, namespace, name)) is not None:
-                context.applied[namespace, kind, name] = Applied.of(body, digest(action.body))
 
 
 async def _read_back(context: Context, namespace: str, name: str) -> None:

@@ -34,6 +34,7 @@ class Memory:
     configuration_counter: int = 0
     configuration_hash: str = ""
     started: bool = False
+    chosen_anew: bool = False  # the topology, since this memory and its copies were lost
 
 
 def digest(value: Any) -> str:
@@ -56,6 +57,7 @@ def to_data(memory: Memory) -> dict[str, str]:
         "configurationCounter": memory.configuration_counter,
         "configurationHash": memory.configuration_hash,
         "started": memory.started,
+        "chosenAnew": memory.chosen_anew,
     }
     return {"format": FORMAT, "state.json": json.dumps(plain, sort_keys=True), "accepted-spec": packed.decode()}
 
@@ -78,6 +80,7 @@ def from_data(data: Mapping[str, str]) -> Memory:
             configuration_counter=int(plain["configurationCounter"]),
             configuration_hash=str(plain["configurationHash"]),
             started=bool(plain["started"]),
+            chosen_anew=bool(plain.get("chosenAnew", False)),
         )
     except (KeyError, ValueError, TypeError, zlib.error) as error:
         raise PlanError(f"the memory cannot be read: {error!r}") from error

@@ -41,7 +41,7 @@ class Seen:
 
     `objects` are those labelled with the architecture's name; `foreign` are others that hold a name that is wanted. `living` are the UIDs of
     all Architectures that exist. `normalised` has, for objects that nobody touched since our last apply, the digest of what was applied: what differs
-    then is only the API server's spelling.
+    then is only the API server's spelling. `labelled` are the nodes' regions and zones; `refused` is what the API server did not take just now.
     """
 
     architecture: Object
@@ -53,6 +53,7 @@ class Seen:
     image: str
     now: str
     normalised: Mapping[Key, str] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,13 @@ def _settle(seen: Seen, memory: Memory | None, lost: bool, draft: _Draft) -> Mem
         # what the eurekas hold has a number that was lost as well: the time is higher than any count
         counter = epoch_s(seen.now) if lost else 0
         return Memory(
-            topology, raw, _runtime(seen, spec), identities=identities, started=lost, configuration_counter=counter
+            topology,
+            raw,
+            _runtime(seen, spec),
+            identities=identities,
+            started=lost,
+            configuration_counter=counter,
+            chosen_anew=lost and _topology_copy(seen) is None,
         )
     if raw == memory.accepted and topology == memory.topology:
         return memory
@@ -168,9 +175,9 @@ def _settle(seen: Seen, memory: Memory | None, lost: bool, draft: _Draft) -> Mem
 def _topology(seen: Seen, memory: Memory | None, spec: ArchitectureSpec, lost: bool) -> Topology:
     wanted = wanted_regions(spec.services)
     if memory is not None:
-        return grow(memory.topology, spec.topology, wanted)
+        return grow(memory.topology, spec.topology, seen.labelled, wanted)
     if lost and (copy := _topology_copy(seen)) is not None:
-        return grow(copy, spec.topology, wanted)
+        return grow(copy, spec.topology, seen.labelled, wanted)
     return choose(spec.topology, seen.labelled, wanted)
 
 
@@ -290,8 +297,8 @@ def _apply(seen: Seen, wanted: list[Object]) -> list[Action]:
             and _is_eureka(body)
             and not covers(body["spec"]["template"], existing["spec"]["template"])
         ):
-            if not settled:
-                continue
+            if not settled and _is_available(existing):
+                continue  # another one is on its way; but one that does not come up may get what mends it
             settled = False
         found.append(Apply(body))
     return found
@@ -376,9 +383,10 @@ def _status_actions(
         revision = str(Revision(0, memory.configuration_counter))
         eurekas = len(memory.topology.zones)
         observed += [
+            status.applied(seen.refused),
             status.programmed(revision, eurekas, ready.pods_ready, seen.heard),
             ready.observation(),
-            status.zones_labelled(memory.topology),
+            status.zones_labelled(memory.topology, seen.labelled, memory.chosen_anew),
         ]
         after = {
             "scale": int(memory.accepted.get("scale", 100)),

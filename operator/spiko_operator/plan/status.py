@@ -16,7 +16,7 @@ from spiko_operator.plan.topology import Topology
 
 Object = dict[str, Any]
 
-ACCEPTED, PROGRAMMED, READY, ZONES = "Accepted", "Programmed", "Ready", "ZonesLabelled"
+ACCEPTED, APPLIED, PROGRAMMED, READY, ZONES = "Accepted", "Applied", "Programmed", "Ready", "ZonesLabelled"
 MOST_NOT_READY = 32
 MOST_MESSAGE = 1024
 
@@ -49,6 +49,14 @@ def accepted(faults: Sequence[tuple[str, str]]) -> Observation:
     return Observation(ACCEPTED, "False", faults[0][0], _short(f"the last accepted spec stays in force: {message}"))
 
 
+def applied(refused: Sequence[str]) -> Observation:
+    """Whether the API server has taken every object; `refused` says of each other one what it said."""
+    if not refused:
+        return Observation(APPLIED, "True", "AllApplied", "the API server has taken every object")
+    more = f"; and {len(refused) - 3} more" if len(refused) > 3 else ""
+    return Observation(APPLIED, "False", "Refused", _short(f"{'; '.join(refused[:3])}{more}"))
+
+
 def programmed(revision: str, eurekas: int, pods: int, heard: Sequence[Acknowledged]) -> Observation:
     """Whether every eureka has the configuration and every pod acts on it.
 
@@ -72,17 +80,32 @@ def programmed(revision: str, eurekas: int, pods: int, heard: Sequence[Acknowled
     return Observation(PROGRAMMED, "True", "AllPodsAcknowledged", f"every pod acts on configuration {revision}")
 
 
-def zones_labelled(topology: Topology) -> Observation:
-    """Whether zones are those of nodes."""
-    logical = [zone.name for zone in topology.zones if zone.logical]
-    if not logical:
-        return Observation(ZONES, "True", "Labelled", "every zone is a label of nodes")
-    return Observation(
-        ZONES,
-        "False",
-        "LogicalZones",
-        _short(f"no node carries these zones, pods are only spread softly: {', '.join(logical)}"),
+def zones_labelled(topology: Topology, labelled: Mapping[str, Sequence[str]], chosen_anew: bool) -> Observation:
+    """Whether zones are those of nodes.
+
+    Args:
+        topology: in force.
+        labelled: region -> zones of the nodes there are.
+        chosen_anew: whether what was chosen first is lost.
+    """
+    lost = (
+        "; memory and annotations were lost: the zones were chosen anew, pods may sit elsewhere" if chosen_anew else ""
     )
+    if logical := [zone.name for zone in topology.zones if zone.logical]:
+        text = f"no node carries these zones, pods are only spread softly: {', '.join(logical)}{lost}"
+        return Observation(ZONES, "False", "LogicalZones", _short(text))
+    missing = [z.name for r in topology.regions for z in r.zones if z.name not in labelled.get(r.name, ())]
+    if missing:
+        text = f"no node carries these zones, their pods wait for one: {', '.join(missing)}{lost}"
+        return Observation(ZONES, "False", "ZonesWithoutNodes", _short(text))
+    used = {region.name: {zone.name for zone in region.zones} for region in topology.regions}
+    others = [zone for name, zones in used.items() for zone in labelled.get(name, ()) if zone not in zones]
+    if others:
+        text = (
+            f"nodes carry other zones as well, to be used they must stand in spec.topology: {', '.join(others)}{lost}"
+        )
+        return Observation(ZONES, "True", "MoreZones", _short(text))
+    return Observation(ZONES, "True", "Labelled", f"every zone is a label of nodes{lost}")
 
 
 @dataclass(frozen=True)
@@ -165,15 +188,10 @@ def events_of(before: Sequence[Object], observed: Sequence[Observation]) -> list
         if old is not None and (old["status"], old["reason"]) == (o.status, o.reason):
             continue
         if o.status == "True":
-            found.append(Emit("Normal", o.type if o.type != ZONES else o.reason, o.message))
-        elif o.type in (ACCEPTED, ZONES) or (old is not None and o.type == READY):
-            found.append(
-                Emit(
-                    "Warning",
-                    o.reason if o.type == ACCEPTED else f"{o.type}Lost" if o.type == READY else o.reason,
-                    o.message,
-                )
-            )
+            if old is not None or o.type != APPLIED:
+                found.append(Emit("Normal", o.type if o.type != ZONES else o.reason, o.message))
+        elif o.type in (ACCEPTED, APPLIED, ZONES) or (old is not None and o.type == READY):
+            found.append(Emit("Warning", "ReadyLost" if o.type == READY else o.reason, o.message))
     return found
 
 

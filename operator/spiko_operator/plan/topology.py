@@ -121,23 +121,23 @@ def choose(spec: SpecTopology | None, labelled: Mapping[str, Sequence[str]], wan
     ['us-east-1a', 'us-east-1b', 'us-east-1c']
 
     """
-    if spec is not None:
-        places = {region.name: list(region.zones) for region in spec.regions}
-    else:
-        places = {region: list(zones) for region, zones in labelled.items()}
-    return _append(Topology(()), places, wanted)
+    return grow(Topology(()), spec, labelled, wanted)
 
 
-def grow(topology: Topology, spec: SpecTopology | None, wanted: int) -> Topology:
-    """Add what the spec names and the topology lacks; nothing is ever taken away or renumbered."""
-    places = {region.name: list(region.zones) for region in spec.regions} if spec is not None else {}
-    return _append(topology, places, wanted)
+def grow(topology: Topology, spec: SpecTopology | None, labelled: Mapping[str, Sequence[str]], wanted: int) -> Topology:
+    """Add what the spec names and the topology lacks; nothing is ever taken away or renumbered.
 
-
-def _append(topology: Topology, places: Mapping[str, Sequence[str]], wanted: int) -> Topology:
+    Regions that no tier reaches are left out: each of their zones would cost a eureka. Regions that are needed besides come from the labels of nodes,
+    unless the spec names regions, and then are logical ones.
+    """
     regions = {region.name: list(region.zones) for region in topology.regions}
     following = len(topology.zones)
+    places = {region.name: list(region.zones) for region in spec.regions} if spec is not None else labelled
     for name, zones in places.items():
+        if name not in regions and len(regions) >= wanted:
+            continue
+        if name in regions and spec is None:
+            continue  # zones that nodes have got since are for the spec to name
         known = regions.setdefault(name, [])
         for zone in zones:
             if zone not in {z.name for z in known}:
