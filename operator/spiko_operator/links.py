@@ -143,10 +143,11 @@ class Links:
             except (ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
                 log.debug("eureka %s: %r", link.url, error)
             finally:
-                link.outbox = None
+                was_open, link.outbox = link.outbox is not None, None
                 link.acknowledged = None
-            _tell_all(group, {"t": "lost", "eureka": link.url})
-            self._changed(key)
+            if was_open:  # else it was told before
+                _tell_all(group, {"t": "lost", "eureka": link.url})
+                self._changed(key)
             await asyncio.sleep(pause_s)
             pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
 
@@ -160,7 +161,10 @@ class Links:
         try:
             async for frame in socket:
                 if frame.type == WSMsgType.TEXT:
-                    self._hear(key, group, link, json.loads(frame.data))
+                    message = json.loads(frame.data)
+                    if not isinstance(message, dict):
+                        raise TypeError(f"no object: {frame.data[:80]}")
+                    self._hear(key, group, link, message)
         finally:
             pump.cancel()
 

@@ -21,6 +21,7 @@ class Cache:
 
     def __init__(self) -> None:
         self._objects: dict[Key, Object] = {}
+        self._labelled: dict[tuple[str, str], dict[Key, None]] = {}  # a round asks for one architecture of many
         self._deleted: dict[tuple[str, str], int] = {}  # kind and UID -> version of the deletion, until a list is newer
         self.divergences = 0
 
@@ -32,7 +33,9 @@ class Cache:
             return  # an answer that was overtaken
         if before is None or _is_newer(body, before):
             body["metadata"].pop("managedFields", None)
+            self._remove(key)
             self._objects[key] = body
+            self._labelled.setdefault((key[1], architecture_of(body) or ""), {})[key] = None
 
     def drop(self, kind: str, body: Object) -> None:
         """An object was deleted; another with its name, made since, stays."""
@@ -40,7 +43,7 @@ class Cache:
         before = self._objects.get(key)
         self._deleted[kind, body["metadata"]["uid"]] = _version(body)
         if before is not None and before["metadata"]["uid"] == body["metadata"]["uid"]:
-            del self._objects[key]
+            self._remove(key)
 
     def get(self, kind: str, namespace: str, name: str) -> Object | None:
         """One object, or None."""
@@ -53,11 +56,8 @@ class Cache:
     def of_architecture(self, namespace: str, architecture: str, kinds: Iterable[str]) -> dict[tuple[str, str], Object]:
         """Objects labelled with an architecture's name, by kind and name."""
         wanted = frozenset(kinds)
-        return {
-            (kind, name): body
-            for (kind, space, name), body in self._objects.items()
-            if kind in wanted and space == namespace and architecture_of(body) == architecture
-        }
+        keys = self._labelled.get((namespace, architecture), ())
+        return {(key[0], key[2]): self._objects[key] for key in keys if key[0] in wanted}
 
     def compare(self, kind: str, listed: list[Object], version: str, namespace: str | None = None) -> list[Object]:
         """Make the cache of one kind equal to a full list, but for what is newer.
@@ -79,7 +79,8 @@ class Cache:
             if key[0] != kind or (namespace is not None and key[1] != namespace) or _version(body) > limit:
                 continue
             if key not in present or present[key]["metadata"]["uid"] != body["metadata"]["uid"]:
-                differing.append(self._objects.pop(key))
+                differing.append(body)
+                self._remove(key)
         for key, body in present.items():
             before = self._objects.get(key)
             if before is None or _is_newer(body, before):
@@ -88,6 +89,15 @@ class Cache:
         self._deleted = {key: at for key, at in self._deleted.items() if key[0] != kind or at > limit}
         self.divergences += len(differing)
         return differing
+
+    def _remove(self, key: Key) -> None:
+        body = self._objects.pop(key, None)
+        if body is None:
+            return
+        group = key[1], architecture_of(body) or ""
+        self._labelled[group].pop(key, None)
+        if not self._labelled[group]:
+            del self._labelled[group]
 
 
 def architecture_of(body: Object) -> str | None:

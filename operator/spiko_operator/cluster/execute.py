@@ -7,22 +7,20 @@ for all of them, so that nothing is taken away before what replaces it is there.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from spiko_operator.cluster.cache import Cache
 from spiko_operator.cluster.client import Client
-from spiko_operator.errors import ClusterError, Conflict, Missing, Refused
+from spiko_operator.cluster.events import Recorder
+from spiko_operator.errors import Conflict, Missing, Refused
 from spiko_operator.plan.actions import Action, Again, Apply, CreateState, Delete, Emit, ReplaceState, SetStatus
 from spiko_operator.plan.memory import digest
 from spiko_operator.plan.names import FIELD_MANAGER
 
 Object = dict[str, Any]
 AT_ONCE = 8  # applies under way; the API server takes 4 ms each
-log = logging.getLogger("spiko.operator")
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,7 @@ class Executor:
 
     def __init__(self, client: Client, cache: Cache) -> None:
         self._client, self._cache = client, cache
+        self._events = Recorder(client)
         self._applied: dict[tuple[str, str, str], Applied] = {}
 
     async def carry_out(self, actions: Sequence[Action], resource: Object) -> Outcome:
@@ -147,40 +146,9 @@ class Executor:
                     return  # deleted meanwhile
                 self._cache.put(resource["kind"], updated)
             case Emit():
-                await self._emit(action, resource)
+                await self._events.emit(action, resource)
             case _:
                 raise AssertionError(action)
-
-    async def _emit(self, event: Emit, resource: Object) -> None:
-        """Events are for people: one that cannot be written is logged and forgotten."""
-        metadata = resource["metadata"]
-        now = datetime.now(UTC)
-        body = {
-            "apiVersion": "events.k8s.io/v1",
-            "kind": "Event",
-            "metadata": {
-                "name": f"{metadata['name']}.{int(now.timestamp() * 1e9):x}",
-                "namespace": metadata["namespace"],
-            },
-            "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "type": event.type,
-            "reason": event.reason,
-            "note": event.message[:1024],
-            "action": event.action,
-            "regarding": {
-                "apiVersion": resource["apiVersion"],
-                "kind": resource["kind"],
-                "name": metadata["name"],
-                "namespace": metadata["namespace"],
-                "uid": metadata["uid"],
-            },
-            "reportingController": "spiko.dev/operator",
-            "reportingInstance": FIELD_MANAGER,
-        }
-        try:
-            await self._client.create("Event", body, FIELD_MANAGER)
-        except ClusterError as error:
-            log.warning("event %s of %s: %s", event.reason, metadata["name"], error)
 
 
 def _key(kind: str, body: Object) -> tuple[str, str, str]:

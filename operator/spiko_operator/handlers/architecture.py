@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
+from spiko_operator.clock import now_text
 from spiko_operator.cluster.client import Client
 from spiko_operator.context import Context
 from spiko_operator.errors import Conflict, Missing, Refused
@@ -19,11 +19,6 @@ from spiko_operator.plan.topology import from_labels
 Object = dict[str, Any]
 OWNED = ("ConfigMap", "Deployment", "Service", "PodDisruptionBudget")
 log = logging.getLogger("spiko.operator")
-
-
-def now_text() -> str:
-    """The time as Kubernetes writes it: UTC, whole seconds."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 async def reconcile(context: Context, key: Key) -> float | None:

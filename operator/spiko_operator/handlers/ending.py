@@ -11,9 +11,9 @@ import time
 from collections.abc import Sequence
 
 from spiko_operator.api.fault import FaultSpec
+from spiko_operator.clock import now_text
 from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError, Conflict, Missing, Throttled
-from spiko_operator.handlers.architecture import now_text
 from spiko_operator.handlers.gathering import LOOK_S, Gathering
 from spiko_operator.plan import names
 from spiko_operator.plan.evidence import Evidence, has_ended, is_going

@@ -12,8 +12,8 @@ from random import Random
 from typing import Any
 
 from spiko_operator.api.fault import FaultSpec, Victim
+from spiko_operator.clock import now_text
 from spiko_operator.context import Context
-from spiko_operator.handlers.architecture import now_text
 from spiko_operator.handlers.ending import Ending
 from spiko_operator.handlers.gathering import Gathering, surely
 from spiko_operator.links import Key

@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from spiko_operator.api.architecture import ChaosStatus, Condemned, Monkey
 from spiko_operator.api.fault import Victim
+from spiko_operator.clock import now_milli_text
 from spiko_operator.context import Context
 from spiko_operator.handlers.gathering import Gathering, surely
 from spiko_operator.links import Key
@@ -24,11 +24,6 @@ from spiko_operator.plan.monkey import Sight, count, desired_of, find_blocker, p
 
 Object = dict[str, Any]
 NOT_TAKEN_S = 10.0
-
-
-def now_text() -> str:
-    """The time to the millisecond: a gap of `minSeconds` is not shortened by rounding."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 async def visit(context: Context, key: Key) -> float | None:
@@ -80,7 +75,7 @@ def _chaos(architecture: Object) -> ChaosStatus:
 def _see(context: Context, key: Key, architecture: Object, tier: str, pods: list[Object] | None) -> Sight:
     deployments = context.cache.of_architecture(*key, ("Deployment",)).values()
     state = context.cache.get("ConfigMap", key[0], names.state_name(key[1]))
-    return Sight(tier, find_blocker(architecture, state), desired_of(deployments, tier), pods, now_text())
+    return Sight(tier, find_blocker(architecture, state), desired_of(deployments, tier), pods, now_milli_text())
 
 
 async def _end(context: Context, key: Key, condemned: Condemned) -> None:
@@ -115,7 +110,7 @@ async def _count(context: Context, key: Key, condemned: Condemned) -> bool:
     chaos = _chaos(architecture)
     if chaos.victim is None or chaos.victim.uid != condemned.uid:
         return False
-    written, event = count(monkey, chaos, condemned, now_text())
+    written, event = count(monkey, chaos, condemned, now_milli_text())
     await _write(context, architecture, written, (event,))
     return True
 

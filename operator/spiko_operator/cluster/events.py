@@ -1,0 +1,97 @@
+"""Events of ours: for people, so one that cannot be written is logged and forgotten, and of one object there are not more than anybody reads."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from spiko_operator.cluster.client import Client
+from spiko_operator.errors import ClusterError
+from spiko_operator.plan.actions import Emit
+from spiko_operator.plan.names import FIELD_MANAGER
+
+Object = dict[str, Any]
+BURST, REFILL_S = 50, 20.0
+MOST_NAME = 230  # of an object's name of 253, so that the time still fits
+MOST_NOTE = 1024
+MOST_KEYS = 10_000
+log = logging.getLogger("spiko.operator")
+
+
+class Budget:
+    """So many at once, and then one in so many seconds, for each key.
+
+    Args:
+        burst: at once.
+        refill_s: seconds until there is one more.
+
+    >>> budget = Budget(2, 10.0)
+    >>> [budget.take("a", now) for now in (0.0, 1.0, 2.0, 11.0)], budget.take("b", 2.0)
+    ([True, True, False, True], True)
+    """
+
+    def __init__(self, burst: int, refill_s: float) -> None:
+        self._burst, self._refill_s = burst, refill_s
+        self._full_at: dict[str, float] = {}  # when a key's budget is whole again
+
+    def take(self, key: str, now: float) -> bool:
+        """Take one, if there is one left at this time, in seconds."""
+        full_at = max(now, self._full_at.pop(key, now)) + self._refill_s
+        if full_at - now > self._burst * self._refill_s:
+            self._full_at[key] = full_at - self._refill_s
+            return False
+        self._full_at[key] = full_at
+        if len(self._full_at) > MOST_KEYS:
+            self._full_at = {key: at for key, at in self._full_at.items() if at > now}
+        return True
+
+
+class Recorder:
+    """Writes events.
+
+    Args:
+        client: of the API server.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._budget = Budget(BURST, REFILL_S)
+
+    async def emit(self, event: Emit, resource: Object) -> None:
+        """Write an event about an object."""
+        metadata = resource["metadata"]
+        if not self._budget.take(metadata["uid"], time.monotonic()):
+            log.info("event %s of %s is one too many: %s", event.reason, metadata["name"], event.message)
+            return
+        try:
+            await self._client.create("Event", _body(event, resource, datetime.now(UTC)), FIELD_MANAGER)
+        except ClusterError as error:
+            log.warning("event %s of %s: %s", event.reason, metadata["name"], error)
+
+
+def _body(event: Emit, resource: Object, now: datetime) -> Object:
+    metadata = resource["metadata"]
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {
+            "name": f"{metadata['name'][:MOST_NAME].rstrip('.-')}.{int(now.timestamp() * 1e9):x}",
+            "namespace": metadata["namespace"],
+        },
+        "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "type": event.type,
+        "reason": event.reason,
+        "note": event.message[:MOST_NOTE],
+        "action": event.action,
+        "regarding": {
+            "apiVersion": resource["apiVersion"],
+            "kind": resource["kind"],
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "uid": metadata["uid"],
+        },
+        "reportingController": "spiko.dev/operator",
+        "reportingInstance": FIELD_MANAGER,
+    }
