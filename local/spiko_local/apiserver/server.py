@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 
@@ -75,7 +76,7 @@ class ApiServer:
         path = request.path
         if path in OPEN_PATHS or path.startswith(("/livez/", "/readyz/", "/healthz/")):
             if path.startswith("/version"):
-                return json_answer(read_data("version"))
+                return web.Response(text=json.dumps(read_data("version"), indent=2), content_type="application/json")
             text = "ok" if self.ready else "not ready"
             if "verbose" in request.query and path.count("/") == 1:
                 text = f"[{'+' if self.ready else '-'}]ping {text}\n{path[1:]} check {'passed' if self.ready else 'failed'}\n"
@@ -131,7 +132,10 @@ class ApiServer:
         ):
             return web.Response(body=data, content_type="application/json")
         if path == "/openapi/v2":
-            if "json" not in request.headers.get("Accept", "*/*") and "*/*" not in request.headers.get("Accept", "*/*"):
+            accept = request.headers.get("Accept", "*/*")
+            if discovery.V2_PROTOBUF in accept:
+                return web.Response(body=discovery.v2_protobuf(), headers={"Content-Type": discovery.V2_PROTOBUF})
+            if "json" not in accept and "*/*" not in accept:
                 raise StatusError(406, "NotAcceptable", "only application/json is offered here")
             return web.Response(body=self._openapi.v2(), content_type="application/json")
         return web.Response(text="404 page not found\n", status=404)

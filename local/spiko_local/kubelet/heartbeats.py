@@ -20,13 +20,18 @@ LEASE_S, RENEW_S = 40, 10.0
 STATUS_S = 300.0
 PORT = 10250
 MOST_PODS = 1000
+ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())  # as Go names it
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 log = logging.getLogger("spiko.kubelet")
 
 
 def build_node(node: Node) -> Object:
     """The object; status is written apart."""
-    labels = {"kubernetes.io/hostname": node.name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
+    labels = {"kubernetes.io/hostname": node.name} | {
+        f"{prefix}kubernetes.io/{name}": value
+        for prefix in ("", "beta.")
+        for name, value in (("os", "linux"), ("arch", ARCH))
+    }
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -53,7 +58,7 @@ def build_node_status(node: Node, now: str, version: str) -> Object:
         "declaredFeatures": ["ExtendWebSocketsToKubelet"],  # else the API server speaks SPDY to us
         "conditions": conditions,
         "nodeInfo": {
-            "architecture": "amd64",
+            "architecture": ARCH,
             "bootID": "",
             "containerRuntimeVersion": "process://1",
             "kernelVersion": platform.release(),

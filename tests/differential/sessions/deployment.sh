@@ -34,9 +34,9 @@ kubectl annotate deployment/web kubernetes.io/change-cause='a new word'
 kubectl rollout history deployment/web
 kubectl rollout history deployment/web --revision=2
 kubectl rollout history deployment/web --revision=9
+kubectl rollout pause deployment/web
+kubectl rollout pause deployment/web
 kubectl set image deployment/web main=spiko/nanoservice:0.2.0
-kubectl rollout pause deployment/web
-kubectl rollout pause deployment/web
 kubectl rollout status deployment/web --timeout=2s --watch=false
 kubectl rollout undo deployment/web
 kubectl rollout resume deployment/web

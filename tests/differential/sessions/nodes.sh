@@ -33,6 +33,7 @@ kubectl run picky --image=spiko/nanoservice:0.1.0 --overrides='{"spec":{"nodeSel
 kubectl wait pod/picky --for=jsonpath='{.status.conditions[0].reason}'=Unschedulable --timeout=20s
 kubectl get pod picky
 kubectl describe pod picky
+kubectl get pod picky -o yaml
 kubectl get events --for pod/picky
 kubectl events --for pod/picky
 kubectl events --types=Warning
