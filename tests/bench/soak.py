@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Lamp for a while, undisturbed, on the real control plane of this machine: `python tests/bench/soak.py [--minutes 10]`.
+"""Lamp for a while, undisturbed, `python tests/bench/soak.py [--minutes 10]`, on our own
+control plane or with SPIKO_TEST_CONTROL_PLANE=real on that of Kubernetes.
 
 First 100 requests/s: how many, how many misses, errors, restarts. Then the source is silent: what the API server is asked to write, by its own
 counters, without leases and the nodes' heartbeats. Each for the minutes given. Prints a table; ends with 1 if there was an error, a restart, a

@@ -146,3 +146,23 @@ def test_nobody_reads_versions_and_nothing_else(server: Server) -> None:
     """Without a token."""
     assert 200 == ask(server, "GET", "/version")[0]
     assert 403 == ask(server, "GET", "/api/v1/nodes")[0]
+
+
+def test_what_is_counted_is_what_was_asked(server: Server) -> None:
+    """Requests by verb, resource and code, as Kubernetes names them; objects stored."""
+    path = "/api/v1/namespaces/default/configmaps"
+    before = server.ask("GET", "/metrics").body
+    server.ask("POST", path, {"metadata": {"name": "counted"}})
+    server.ask("POST", path, {"metadata": {"name": "counted"}})
+    server.ask("GET", path)
+    server.ask("DELETE", f"{path}/counted")
+    after = server.ask("GET", "/metrics").body
+
+    def value(text: str, verb: str, code: int) -> int:
+        labels = f'code="{code}",component="apiserver",group="",resource="configmaps",subresource="",verb="{verb}",version="v1"'
+        line = f"apiserver_request_total{{{labels}}} "
+        return int(next((each.removeprefix(line) for each in text.splitlines() if each.startswith(line)), "0"))
+
+    for verb, code in (("POST", 201), ("POST", 409), ("LIST", 200), ("DELETE", 200)):
+        assert value(after, verb, code) == value(before, verb, code) + 1, (verb, code)
+    assert 'apiserver_storage_objects{resource="namespaces"} ' in after

@@ -9,13 +9,14 @@ import random
 import orjson
 from aiohttp import web
 
-from spiko_local.apiserver import asked, discovery, extras, reviews, statuses, verbs, watching
+from spiko_local.apiserver import asked, discovery, extras, metrics, reviews, statuses, verbs, watching
 from spiko_local.apiserver.answers import form_of, json_answer, list_answer, now, object_answer, stream, warning
 from spiko_local.apiserver.asked import DISCOVERY, JSON, Form, Place, flag
 from spiko_local.apiserver.catalog import Catalog, Resource
 from spiko_local.apiserver.gate import VERBS, Gate
 from spiko_local.apiserver.incoming import demand_objects, number, read_delete, read_write
 from spiko_local.apiserver.listing import Lists, chosen
+from spiko_local.apiserver.metrics import Metrics, verb_of
 from spiko_local.apiserver.schema import read_data
 from spiko_local.apiserver.selectors import Test
 from spiko_local.apiserver.statuses import StatusError, bad_request
@@ -47,11 +48,20 @@ class ApiServer:
         self._gate, self._lists = gate, Lists(store)
         self._openapi = discovery.OpenApi(self._catalog)
         self._random = random.Random()  # spreads the ends of watches
+        self._metrics, self._watches = Metrics(), 0
         self.ready = False
         self.application = web.Application(client_max_size=LARGEST_BODY)
         self.application.router.add_route("*", "/{path:.*}", self._handle)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        answer = await self._answer_whatever(request)
+        place: Place | None = request.get("place")
+        if place is not None:
+            verb = verb_of(request.method, bool(place.name), flag(request.query, "watch"), request.content_type)
+            self._metrics.count(verb, place, answer.status)
+        return answer
+
+    async def _answer_whatever(self, request: web.Request) -> web.StreamResponse:
         try:
             return await self._answer(request)
         except StatusError as error:
@@ -102,6 +112,7 @@ class ApiServer:
                 ),
                 201,
             )
+        request["place"] = place
         return await self._resource(request, place, resource)
 
     # ------------------------------------------------------------------ what is no resource
@@ -117,6 +128,7 @@ class ApiServer:
                         "/apis",
                         "/healthz",
                         "/livez",
+                        "/metrics",
                         "/openapi/v2",
                         "/openapi/v3",
                         "/readyz",
@@ -124,6 +136,10 @@ class ApiServer:
                     ]
                 }
             )
+        if path == "/metrics":
+            objects = {f"{r.plural}.{r.group}".rstrip("."): len(self._store.entries(r.key)) for r in self._catalog}
+            text = self._metrics.render(objects, self._watches)
+            return web.Response(text=text, headers={"Content-Type": metrics.CONTENT_TYPE})
         if path == "/openapi/v3":
             return json_answer(self._openapi.index())
         if (
@@ -331,7 +347,11 @@ class ApiServer:
             flag(query, "allowWatchBookmarks"), float(timeout),
         )  # fmt: skip
         media = "application/json;stream=watch" if watch.form.what != JSON else "application/json"
-        return await stream(request, watching.lines(self._store, watch, now), media)
+        self._watches += 1
+        try:
+            return await stream(request, watching.lines(self._store, watch, now), media)
+        finally:
+            self._watches -= 1
 
     # ------------------------------------------------------------------ in and out
 
