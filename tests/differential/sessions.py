@@ -15,6 +15,7 @@ FOLDER = Path(__file__).with_name("sessions")
 EXAMPLES = ("lamp.yaml", "crash-webservers.yaml")
 LONGEST_S = 120
 _WORD = "[bcdfghjklmnpqrstvwxz2456789]"  # of what Kubernetes makes random names
+_NODE, _ZONE = re.compile(r"\bspiko-worker\d?\b"), re.compile(r"\bus-east-1[abc]\b")
 _PLAIN = (
     (re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<uid>"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "<time>"),
@@ -81,8 +82,13 @@ def _say(line: str, folder: Path, environ: dict[str, str]) -> Said:
     return Said(line, done.returncode, done.stdout, done.stderr)
 
 
-def plain(text: str) -> list[str]:
-    """Lines without what differs by nature; lines with random names are sorted, since such names decide their order."""
+def plain(session: str, text: str) -> list[str]:
+    """Lines without what differs by nature; lines with random names are sorted, since such names decide their order.
+
+    Of nodes that are as good as each other any may be taken; where nodes are what a session is about, they are named.
+    """
+    if session != "nodes":
+        text = _NODE.sub("<node>", _ZONE.sub("<zone>", text))
     for pattern, replacement in _PLAIN:
         text = pattern.sub(replacement, text)
     lines = text.splitlines()

@@ -150,7 +150,9 @@ class ApiServer:
         if path == "/openapi/v2":
             accept = request.headers.get("Accept", "*/*")
             if discovery.V2_PROTOBUF in accept:
-                return web.Response(body=discovery.v2_protobuf(), headers={"Content-Type": discovery.V2_PROTOBUF})
+                return web.Response(
+                    body=discovery.v2_protobuf(), headers={"Content-Type": discovery.V2_PROTOBUF.replace("@", ".")}
+                )
             if "json" not in accept and "*/*" not in accept:
                 raise StatusError(406, "NotAcceptable", "only application/json is offered here")
             return web.Response(body=self._openapi.v2(), content_type="application/json")

@@ -40,6 +40,6 @@ kubectl patch fault crash-webservers --type=merge -p '{"spec":{"seed":99}}'
 kubectl delete fault --all
 kubectl delete arch lamp
 kubectl get arch
-kubectl wait --for=delete pod --all --timeout=60s
+kubectl wait --for=delete pod --all --timeout=60s > /dev/null
 kubectl get all
 kubectl get cm -o name
