@@ -75,3 +75,13 @@ def test_what_was_deleted_meanwhile_does_not_come_back() -> None:
     assert [] == cache.compare("Service", [body("a", "u1", 5)], "10")
     cache.put("Service", body("a", "u1", 8))
     assert [] == cache.all("Service")
+
+
+def test_what_has_lost_its_label_comes_back_with_it() -> None:
+    """A watch with a selector tells DELETED of an object that has lost its label; the same object, labelled again, is known again."""
+    cache = Cache()
+    cache.put("Service", body("a", "u1", 5))
+    cache.drop("Service", body("a", "u1", 8))
+    cache.put("Service", body("a", "u1", 9))
+
+    assert ["9"] == [each["metadata"]["resourceVersion"] for each in cache.all("Service")]

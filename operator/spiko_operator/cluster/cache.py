@@ -29,7 +29,7 @@ class Cache:
         """Take an object as it was read or delivered."""
         key = _key(kind, body)
         before = self._objects.get(key)
-        if (kind, body["metadata"]["uid"]) in self._deleted:
+        if self._is_gone(kind, body):
             return  # an answer that was overtaken
         if before is None or _is_newer(body, before):
             body["metadata"].pop("managedFields", None)
@@ -72,8 +72,7 @@ class Cache:
             What differed, as it was or as it is.
         """
         limit = _number(version)
-        gone = {uid for of, uid in self._deleted if of == kind}
-        present = {_key(kind, body): body for body in listed if body["metadata"]["uid"] not in gone}
+        present = {_key(kind, body): body for body in listed if not self._is_gone(kind, body)}
         differing: list[Object] = []
         for key, body in list(self._objects.items()):
             if key[0] != kind or (namespace is not None and key[1] != namespace) or _version(body) > limit:
@@ -89,6 +88,10 @@ class Cache:
         self._deleted = {key: at for key, at in self._deleted.items() if key[0] != kind or at > limit}
         self.divergences += len(differing)
         return differing
+
+    def _is_gone(self, kind: str, body: Object) -> bool:
+        """Whether it was gone after this version of it; of one that has lost its label and got it again later versions come."""
+        return self._deleted.get((kind, body["metadata"]["uid"]), -1) >= _version(body)
 
     def _remove(self, key: Key) -> None:
         body = self._objects.pop(key, None)
