@@ -19,7 +19,9 @@ from allowed import may_differ
 from both import Answer, Both, Plain, Server, both_servers
 from calls import CM, CRD, DEFINITION, SCENARIOS, SVC, THING, Call, get
 from generated import generate
+from refused import REFUSED
 
+ALL = SCENARIOS | REFUSED
 WATCHED = (CM, SVC, THING)
 SEEDS = [int(each) for each in os.environ.get("SPIKO_TEST_SEEDS", "1 2 3 4 5 6 7 8").split()]
 pytestmark = [pytest.mark.differential, pytest.mark.timeout(180)]
@@ -144,10 +146,10 @@ def walk(path: str, theirs: Any, ours: Any) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", ALL)
 def test_the_same_answers(both: Both, namespace: str, name: str) -> None:
     """The same calls, the same answers."""
-    found = run(both, namespace, SCENARIOS[name])
+    found = run(both, namespace, ALL[name])
     assert not found, "\n" + "\n".join(found)
 
 

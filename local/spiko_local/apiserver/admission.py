@@ -9,6 +9,7 @@ from spiko_local.apiserver.store import Body, Store
 
 NAMESPACES, PODS, ACCOUNTS = ("", "namespaces"), ("", "pods"), ("", "serviceaccounts")
 MAKERS = {("apps", "deployments"), ("apps", "replicasets")}
+IMMORTAL = ("default", "kube-system", "kube-public")
 NEEDS_NO_ACCOUNT = "default"  # every namespace gets it, a moment after it is there
 
 
@@ -41,6 +42,16 @@ def admit(store: Store, resource: Resource, body: Body, old: Body | None) -> lis
             store, body["metadata"]["namespace"], template.get("metadata") or {}, template.get("spec") or {}, ""
         )
     return []
+
+
+def admit_delete(resource: Resource, name: str) -> None:
+    """Let an object go.
+
+    Raises:
+        StatusError: 403, the cluster cannot do without it.
+    """
+    if resource.key == NAMESPACES and name in IMMORTAL:
+        raise statuses.forbidden("", "namespaces", name, "this namespace may not be deleted")
 
 
 def _secure(store: Store, namespace: str, metadata: Body, spec: Body, pod: str) -> list[str]:

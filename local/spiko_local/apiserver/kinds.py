@@ -9,23 +9,23 @@ from collections.abc import Callable
 from typing import Any
 
 from spiko_local.apiserver import events
+from spiko_local.apiserver.definitions import definition_faults
 from spiko_local.apiserver.names import (
     IN_KEY,
     IN_LABEL,
     IN_SUBDOMAIN,
-    IN_VALUE,
     LABEL,
     LABEL_KEY,
-    LABEL_VALUE,
     SUBDOMAIN,
 )
-from spiko_local.apiserver.selectors import matches_selector
-from spiko_local.apiserver.statuses import Cause, prohibited, required, unsupported_value, wrong
+from spiko_local.apiserver.pods import IN_CONFIG_KEY, pod_faults
+from spiko_local.apiserver.selectors import label_faults, selector_faults
+from spiko_local.apiserver.statuses import IMMUTABLE, Cause, prohibited, required, unsupported_value, wrong
 from spiko_local.apiserver.structural import schema_faults
+from spiko_local.apiserver.workloads import budget_faults, deployment_faults, replica_set_faults
 
 Body = dict[str, Any]
 MOST_ANNOTATIONS_BYTES, MOST_DATA_BYTES = 256 << 10, 1 << 20
-IMMUTABLE = "field is immutable"
 WITH_GENERATION = {
     ("apps", "Deployment"), ("apps", "ReplicaSet"), ("policy", "PodDisruptionBudget"), ("", "Pod"),
     ("apiextensions.k8s.io", "CustomResourceDefinition"),
@@ -70,6 +70,10 @@ def prepare_create(group: str, kind: str, body: Body) -> Body:
             body["status"] = {"loadBalancer": {}}
         case ("apps", "ReplicaSet"):
             body["status"] = {"replicas": 0}
+        case ("apiextensions.k8s.io", "CustomResourceDefinition"):
+            names = {"kind": "", "plural": ""}
+            body["status"] = {"acceptedNames": names, "conditions": None, "storedVersions": None}
+            _note_stored(body)
         case ("policy", "PodDisruptionBudget"):
             body["status"] = {"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0}
     return body
@@ -92,9 +96,20 @@ def prepare_update(group: str, kind: str, body: Body, old: Body, subresource: st
         body["status"] = old["status"]
     if kind == "Namespace":
         body["spec"] = old.get("spec", {})
+    if kind == "CustomResourceDefinition":
+        _note_stored(body)
     if (group, kind) in WITH_GENERATION and _changed(kind, body, old):
         body["metadata"] = metadata | {"generation": old["metadata"].get("generation", 0) + 1}
     return body
+
+
+def _note_stored(definition: Body) -> None:
+    """The version that a definition's objects are stored at from now on."""
+    name = next((v.get("name", "") for v in definition["spec"].get("versions") or () if v.get("storage")), None)
+    status = definition.get("status") or {}
+    stored = status.get("storedVersions") or []
+    if name is not None and name not in stored:
+        definition["status"] = status | {"storedVersions": [*stored, name]}
 
 
 def _keep(new: Body, old: Body, name: str) -> Body:
@@ -142,7 +157,7 @@ def _admit_pod(spec: Body) -> None:
 
 
 def faults_of(group: str, kind: str, body: Body, old: Body | None) -> list[Cause]:
-    """Every fault of a built-in object.
+    """Every fault of a built-in object, but for those that it had before: an earlier release let them in, and what has them must go.
 
     Args:
         group: of its kind.
@@ -151,7 +166,11 @@ def faults_of(group: str, kind: str, body: Body, old: Body | None) -> list[Cause
         old: what it replaces; None for a create.
     """
     known = _VALIDATE.get((group, kind))
-    return known(body, old) if known is not None else []
+    found = known(body, old) if known is not None else []
+    if not found or old is None or known is None:
+        return found
+    before = known(old, old)
+    return [cause for cause in found if cause not in before]
 
 
 def metadata_faults(kind: str, body: Body, plain_name: bool, custom: bool) -> list[Cause]:
@@ -175,7 +194,7 @@ def metadata_faults(kind: str, body: Body, plain_name: bool, custom: bool) -> li
         found += _named(name, LABEL, IN_LABEL, 63)
     else:
         found += _named(name, SUBDOMAIN, IN_SUBDOMAIN, 253)
-    found += _label_faults(metadata.get("labels") or {}, "metadata.labels")
+    found += label_faults(metadata.get("labels") or {}, "metadata.labels")
     for key in metadata.get("annotations") or {}:
         if not LABEL_KEY.match(key.lower()):
             found.append(wrong("metadata.annotations", key, IN_KEY))
@@ -215,111 +234,6 @@ def _named(name: str, pattern: re.Pattern[str], text: str, most: int) -> list[Ca
     return found
 
 
-def _label_faults(labels: Body, path: str) -> list[Cause]:
-    found = []
-    for key, value in labels.items():
-        if not LABEL_KEY.match(key):
-            found.append(wrong(path, key, IN_KEY))
-        if len(value) > 63:
-            found.append(wrong(path, value, "must be no more than 63 bytes"))
-        elif not LABEL_VALUE.match(value):
-            found.append(wrong(path, value, IN_VALUE))
-    return found
-
-
-def _not_negative(body: Body, path: str) -> list[Cause]:
-    value: Any = body
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    bad = isinstance(value, int) and value < 0
-    return [wrong(path, value, "must be greater than or equal to 0")] if bad else []
-
-
-def _template_faults(body: Body, old: Body | None) -> list[Cause]:
-    """What Deployments and ReplicaSets share."""
-    spec = body["spec"]
-    found = _not_negative(body, "spec.replicas")
-    selector, template = spec.get("selector"), spec.get("template", {})
-    labels = template.get("metadata", {}).get("labels") or {}
-    if selector is None:
-        found.append(required("spec.selector"))
-        found.append(
-            wrong("spec.template.metadata.labels", labels or None, "`selector` does not match template `labels`")
-        )
-    elif not selector.get("matchLabels") and not selector.get("matchExpressions"):
-        found.append(wrong("spec.selector", selector, "empty selector is invalid for deployment"))
-    elif not matches_selector(selector, labels):
-        found.append(
-            wrong("spec.template.metadata.labels", labels or None, "`selector` does not match template `labels`")
-        )
-    if old is not None and old["spec"].get("selector") != selector:
-        found.append(wrong("spec.selector", selector, IMMUTABLE))
-    found += _label_faults(labels, "spec.template.labels")
-    found += _pod_spec_faults(template.get("spec", {}), "spec.template.spec")
-    policy = template.get("spec", {}).get("restartPolicy", "Always")
-    if policy != "Always":
-        found.append(unsupported_value("spec.template.spec.restartPolicy", policy, ["Always"]))
-    return found
-
-
-def _pod_spec_faults(spec: Body, path: str) -> list[Cause]:
-    found: list[Cause] = []
-    containers = spec.get("containers") or []
-    if not containers:
-        found.append(required(f"{path}.containers"))
-    seen: set[str] = set()
-    for i, container in enumerate(containers):
-        where, name = f"{path}.containers[{i}]", container.get("name", "")
-        if not name:
-            found.append(required(f"{where}.name"))
-        elif not LABEL.match(name):
-            found.append(wrong(f"{where}.name", name, IN_LABEL))
-        elif name in seen:
-            found.append(Cause(f"{where}.name", "FieldValueDuplicate", f'Duplicate value: "{name}"'))
-        seen.add(name)
-        if not container.get("image", "").strip():
-            found.append(required(f"{where}.image"))
-        for j, port in enumerate(container.get("ports", ())):
-            number = port.get("containerPort", 0)
-            if not 0 < number < 65536:
-                found.append(
-                    required(f"{where}.ports[{j}].containerPort") if number == 0
-                    else wrong(f"{where}.ports[{j}].containerPort", number, "must be between 1 and 65535, inclusive")
-                )  # fmt: skip
-    if spec.get("restartPolicy", "Always") not in ("Always", "OnFailure", "Never"):
-        found.append(
-            unsupported_value(f"{path}.restartPolicy", spec["restartPolicy"], ["Always", "OnFailure", "Never"])
-        )
-    grace = spec.get("terminationGracePeriodSeconds", 0)
-    if grace < 0:
-        found.append(wrong(f"{path}.terminationGracePeriodSeconds", grace, "must be greater than or equal to 0"))
-    return found
-
-
-_MAY_CHANGE = ("activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "schedulingGates")
-
-
-def _pod_faults(body: Body, old: Body | None) -> list[Cause]:
-    found = _pod_spec_faults(body["spec"], "spec")
-    if old is None:
-        return found
-    if _fixed(body["spec"]) != _fixed(old["spec"]):
-        found.append(prohibited("spec", (
-            "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
-            "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
-            "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
-        )))  # fmt: skip
-    return found
-
-
-def _fixed(spec: Body) -> Body:
-    found = {key: value for key, value in spec.items() if key not in _MAY_CHANGE}
-    for name in ("containers", "initContainers"):
-        if name in found:
-            found[name] = [{k: v for k, v in each.items() if k != "image"} for each in found[name]]
-    return found
-
-
 def _service_faults(body: Body, old: Body | None) -> list[Cause]:
     spec = body["spec"]
     found: list[Cause] = []
@@ -347,14 +261,6 @@ def _service_faults(body: Body, old: Body | None) -> list[Cause]:
     return found
 
 
-def _budget_faults(body: Body, old: Body | None) -> list[Cause]:
-    spec = body["spec"]
-    if "minAvailable" in spec and "maxUnavailable" in spec:
-        return [wrong("spec", {k: spec[k] for k in ("minAvailable", "maxUnavailable")},
-                      "minAvailable and maxUnavailable cannot be both set")]  # fmt: skip
-    return _not_negative(body, "spec.minAvailable") + _not_negative(body, "spec.maxUnavailable")
-
-
 def _data_faults(body: Body, old: Body | None) -> list[Cause]:
     found = []
     texts = {**(body.get("data") or {}), **(body.get("binaryData") or {})}.values()
@@ -367,10 +273,7 @@ def _data_faults(body: Body, old: Body | None) -> list[Cause]:
     for field in ("data", "binaryData"):
         for key in body.get(field) or {}:
             if not re.match(r"^[-._a-zA-Z0-9]+$", key) or len(key) > 253:
-                found.append(wrong(f"{field}[{key}]", key, (
-                    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or"
-                    " 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
-                )))  # fmt: skip
+                found.append(wrong(f"{field}[{key}]", key, IN_CONFIG_KEY))
     if old is not None and old.get("immutable"):
         if not body.get("immutable"):
             found.append(prohibited("immutable", "field is immutable when `immutable` is set"))
@@ -395,6 +298,18 @@ def _lease_faults(body: Body, old: Body | None) -> list[Cause]:
     )
 
 
+def _cluster_role_faults(body: Body, old: Body | None) -> list[Cause]:
+    rule, path = body.get("aggregationRule"), "aggregationRule.clusterRoleSelectors"
+    if rule is None:
+        return []
+    found = []
+    for i, selector in enumerate(rule.get("clusterRoleSelectors") or ()):
+        if faults := selector_faults(selector, f"{path}[{i}]"):
+            found += [*faults, wrong(f"{path}[{i}]", None, "invalid label selector.")]
+    text = "at least one clusterRoleSelector required if aggregationRule is non-nil"
+    return found if rule.get("clusterRoleSelectors") else [required(path, text)]
+
+
 def _role_binding_faults(body: Body, old: Body | None) -> list[Cause]:
     if old is not None and body.get("roleRef") != old.get("roleRef"):
         return [wrong("roleRef", body.get("roleRef"), "cannot change roleRef")]
@@ -402,43 +317,32 @@ def _role_binding_faults(body: Body, old: Body | None) -> list[Cause]:
 
 
 def _definition_faults(body: Body, old: Body | None) -> list[Cause]:
-    spec, found = body["spec"], []
-    name, wanted = (
-        body["metadata"].get("name", ""),
-        f"{spec.get('names', {}).get('plural', '')}.{spec.get('group', '')}",
-    )
-    if name != wanted:
+    spec = body["spec"]
+    name = body["metadata"].get("name", "")
+    found = definition_faults(body, old)
+    if old is None and name != f"{(spec.get('names') or {}).get('plural', '')}.{spec.get('group', '')}":
         found.append(wrong("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
-    if spec.get("scope") not in ("Cluster", "Namespaced"):
-        found.append(unsupported_value("spec.scope", spec.get("scope", ""), ["Cluster", "Namespaced"]))
     versions = spec.get("versions") or []
-    if not versions:
-        found.append(required("spec.versions"))
-    if sum(bool(version.get("storage")) for version in versions) != 1:
-        found.append(wrong("spec.versions", "", "must have exactly one version marked as storage version"))
     for i, version in enumerate(versions):
         if not (version.get("schema") or {}).get("openAPIV3Schema"):
-            found.append(required(f"spec.versions[{i}].schema.openAPIV3Schema", "schemas are required"))
+            found.append(required(f"spec.versions[{i}].schema.openAPIV3Schema"))
         elif old is None or version not in (old["spec"].get("versions") or ()):
             found += schema_faults(version["schema"]["openAPIV3Schema"], f"spec.versions[{i}].schema.openAPIV3Schema")
-    if not spec.get("names", {}).get("kind"):
-        found.append(required("spec.names.kind"))
-    if old is not None and old["spec"].get("scope") != spec.get("scope"):
-        found.append(wrong("spec.scope", spec.get("scope"), IMMUTABLE))
     return found
 
 
 _VALIDATE: dict[tuple[str, str], Callable[[Body, Body | None], list[Cause]]] = {
-    ("apps", "Deployment"): _template_faults,
-    ("apps", "ReplicaSet"): _template_faults,
-    ("", "Pod"): _pod_faults,
+    ("apps", "Deployment"): deployment_faults,
+    ("apps", "ReplicaSet"): replica_set_faults,
+    ("", "Pod"): pod_faults,
     ("", "Service"): _service_faults,
     ("", "ConfigMap"): _data_faults,
     ("", "Secret"): _secret_faults,
-    ("policy", "PodDisruptionBudget"): _budget_faults,
+    ("policy", "PodDisruptionBudget"): budget_faults,
     ("coordination.k8s.io", "Lease"): _lease_faults,
     (events.GROUP, "Event"): events.faults,
     ("", "Event"): events.core_faults,
+    ("rbac.authorization.k8s.io", "ClusterRole"): _cluster_role_faults,
     ("rbac.authorization.k8s.io", "RoleBinding"): _role_binding_faults,
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _role_binding_faults,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition_faults,

@@ -31,3 +31,48 @@ IN_KEY = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g."
     " 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 )
+IN_WHOLE_KEY = (
+    "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g."
+    " 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS"
+    " subdomain prefix and '/' (e.g. 'example.com/MyName')"
+)
+_KEY_NAME = re.compile(r"^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$")
+_VALUE = re.compile(r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")
+
+
+def key_faults(key: str) -> list[str]:
+    """What is wrong with a label's key.
+
+    >>> key_faults("example.com/MyName"), key_faults("/x")
+    ([], ['prefix part must be non-empty'])
+    """
+    *prefixes, name = key.split("/")
+    if len(prefixes) > 1:
+        return [IN_WHOLE_KEY]
+    found = []
+    for prefix in prefixes:
+        if not prefix:
+            found.append("prefix part must be non-empty")
+        elif len(prefix) > 253:
+            found.append("prefix part must be no more than 253 bytes")
+        elif not SUBDOMAIN.match(prefix):
+            found.append(f"prefix part {IN_SUBDOMAIN}")
+    if not name:
+        found.append("name part must be non-empty")
+    elif len(name) > 63:
+        found.append("name part must be no more than 63 bytes")
+    if not _KEY_NAME.match(name):
+        found.append(IN_KEY)
+    return found
+
+
+def value_faults(value: str) -> list[str]:
+    """What is wrong with a label's value."""
+    found = ["must be no more than 63 bytes"] if len(value) > 63 else []
+    return found + ([] if _VALUE.match(value) else [IN_VALUE])
+
+
+def service_faults(name: str) -> list[str]:
+    """What is wrong with a name of the form of RFC 1035."""
+    found = ["must be no more than 63 bytes"] if len(name) > 63 else []
+    return found + ([] if SERVICE.match(name) else [IN_SERVICE])

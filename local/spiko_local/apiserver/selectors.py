@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from spiko_local.apiserver.statuses import bad_request
+from spiko_local.apiserver.names import key_faults, value_faults
+from spiko_local.apiserver.statuses import Cause, bad_request, prohibited, required, wrong
 
 Body = dict[str, Any]
 Test = Callable[[Body], bool]
@@ -127,16 +128,56 @@ def _at(body: Body, path: tuple[str, ...]) -> str:
 
 
 def matches_selector(selector: Body | None, labels: dict[str, str]) -> bool:
-    """A LabelSelector of a spec: none matches nothing, an empty one everything."""
+    """A LabelSelector of a spec: none matches nothing, an empty one everything, and one that is faulty nothing.
+
+    >>> matches_selector({"matchExpressions": [{"key": "a", "operator": "in", "values": ["b"]}]}, {"a": "b"})
+    False
+    """
     if selector is None:
         return False
     if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
         return False
     for each in selector.get("matchExpressions") or ():
-        value, values = labels.get(each["key"]), each.get("values") or ()
+        value, values = labels.get(each.get("key", "")), each.get("values") or ()
         good = {
             "In": value in values, "NotIn": value not in values, "Exists": value is not None, "DoesNotExist": value is None,
-        }[each["operator"]]  # fmt: skip
+        }.get(each.get("operator", ""), False)  # fmt: skip
         if not good:
             return False
     return True
+
+
+def selector_faults(selector: Body | None, path: str) -> list[Cause]:
+    """Every fault of a LabelSelector. After ValidateLabelSelector of k8s.io/apimachinery.
+
+    Args:
+        selector: as decoded; None has no faults.
+        path: of it, for messages.
+    """
+    found = label_faults((selector or {}).get("matchLabels") or {}, f"{path}.matchLabels")
+    for i, each in enumerate((selector or {}).get("matchExpressions") or ()):
+        where = f"{path}.matchExpressions[{i}]"
+        operator, values = each.get("operator", ""), each.get("values") or ()
+        if operator in ("In", "NotIn"):
+            if not values:
+                found.append(required(f"{where}.values", "must be specified when `operator` is 'In' or 'NotIn'"))
+        elif operator in ("Exists", "DoesNotExist"):
+            if values:
+                text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+                found.append(prohibited(f"{where}.values", text))
+        else:
+            found.append(wrong(f"{where}.operator", operator, "not a valid selector operator"))
+        key = each.get("key", "")
+        found += [wrong(f"{where}.key", key, text) for text in key_faults(key)]
+        for j, value in enumerate(values):
+            found += [wrong(f"{where}.values[{j}]", value, text) for text in value_faults(value)]
+    return found
+
+
+def label_faults(labels: dict[str, str], path: str) -> list[Cause]:
+    """Every fault of labels: all have the path of the whole map."""
+    found = []
+    for key, value in labels.items():
+        found += [wrong(path, key, text) for text in key_faults(key)]
+        found += [wrong(path, value, text) for text in value_faults(value)]
+    return found

@@ -75,6 +75,7 @@ def already_exists(group: str, plural: str, name: str, is_going: bool = False) -
     return StatusError(409, "AlreadyExists", message, _details(group, plural, name))
 
 
+IMMUTABLE = "field is immutable"
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 

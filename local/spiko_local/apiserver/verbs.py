@@ -15,10 +15,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from spiko_local.apiserver import customs, events, fields, kinds, managers, patches, statuses
-from spiko_local.apiserver.admission import admit
+from spiko_local.apiserver.admission import admit, admit_delete
 from spiko_local.apiserver.catalog import CLEANUP, DEFINITIONS, Catalog, Resource
 from spiko_local.apiserver.decode import decode
 from spiko_local.apiserver.defaults import set_defaults
+from spiko_local.apiserver.definitions import mark_terminating
 from spiko_local.apiserver.hints import status_faults, warnings_of
 from spiko_local.apiserver.managers import Writer
 from spiko_local.apiserver.services import SERVICES, allot, keep_allotted
@@ -347,9 +348,10 @@ class Verbs:
             options: of the request.
 
         Raises:
-            StatusError: it is not there, or a precondition does not hold.
+            StatusError: it is not there, must not go, or a precondition does not hold.
         """
         resource, entry = at.resource, self.get(at)
+        admit_delete(resource, at.name)
         conditions = wanted.get("preconditions") or {}
         uid = entry.body["metadata"]["uid"]
         if conditions.get("uid") not in (None, uid):
@@ -386,7 +388,10 @@ class Verbs:
         ):
             return body, False
         began = metadata.get("deletionTimestamp")
-        if began is None or grace < metadata.get("deletionGracePeriodSeconds", 0):
+        if began is None and CLEANUP in finalizers:  # a definition: first its objects go
+            metadata["deletionTimestamp"] = self.now()
+            body = mark_terminating(body, self.now())
+        elif began is None or grace < metadata.get("deletionGracePeriodSeconds", 0):
             metadata["deletionTimestamp"] = later(self.now(), grace)
             metadata["deletionGracePeriodSeconds"] = grace
             if began is None and "generation" in metadata:

@@ -1,0 +1,210 @@
+"""Objects that Kubernetes refuses because a controller could do nothing with them: scenarios like those of `calls`."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from calls import CRD, DEPLOY, PDB, POD, Call, delete, deployment, get, one, patch, pod, post
+
+ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+RS = "/apis/apps/v1/namespaces/{ns}/replicasets"
+
+
+def expression(operator: Any = "In", key: Any = "app", *values: str) -> dict[str, Any]:
+    """A LabelSelector of one expression."""
+    return {"matchExpressions": [{"key": key, "operator": operator, **({"values": list(values)} if values else {})}]}
+
+
+SELECTORS: list[dict[str, Any]] = [
+    expression("in", "app", "a"), expression("In"), expression("NotIn"), expression("Exists", "app", "a"), expression("", "app", "a"),
+    expression("In", "", "a"), expression("In", "a/b/c", "a"), expression("In", "-x", "a"), expression("In", "/x", "a"),
+    expression("In", "UP/x", "a"), expression("In", "x" * 64, "a"), expression("In", "app", "no good"), expression("In", "app", "a" * 64),
+    {"matchLabels": {"app": "no good"}}, {"matchLabels": {"-x": "y"}}, {"matchExpressions": [{}]},
+]  # fmt: skip
+
+
+def budget(name: str = "a", **spec: Any) -> dict[str, Any]:
+    """A PodDisruptionBudget."""
+    return {"metadata": {"name": name}, "spec": {"selector": {"matchLabels": {"app": "a"}}} | spec}
+
+
+def replica_set(name: str = "a", **spec: Any) -> dict[str, Any]:
+    """A ReplicaSet of no pods."""
+    return deployment(name, **spec) | {"kind": "ReplicaSet"}
+
+
+def rolling(surge: Any, unavailable: Any) -> dict[str, Any]:
+    """A Deployment with these limits."""
+    return deployment(
+        strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}
+    )
+
+
+def spread(**constraint: Any) -> dict[str, Any]:
+    """A pod with one spread constraint."""
+    whole = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"} | constraint
+    return pod(topologySpreadConstraints=[{key: value for key, value in whole.items() if value is not None}])
+
+
+def variable(**entry: Any) -> dict[str, Any]:
+    """A pod whose container has this entry in its environment."""
+    return pod(containers=[one("c", env=[entry])])
+
+
+def terms(*each: dict[str, Any]) -> dict[str, Any]:
+    """A node selector."""
+    return {"nodeSelectorTerms": list(each)}
+
+
+def affine(required: Any = None, preferred: Any = None) -> dict[str, Any]:
+    """A pod with demands, or wishes, of its node."""
+    when = "DuringSchedulingIgnoredDuringExecution"
+    found = {f"required{when}": required, f"preferred{when}": preferred}
+    return pod(affinity={"nodeAffinity": {key: value for key, value in found.items() if value is not None}})
+
+
+def definition(plural: str = "gadgets", group: str = "{ns}.example.dev", **names: Any) -> dict[str, Any]:
+    """A definition of a scenario's own; its group is that of the namespace."""
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group, "scope": "Namespaced", "names": {"plural": plural, "kind": plural[:-1].capitalize()} | names,
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}],
+        },
+    }  # fmt: skip
+
+
+def changed(**spec: Any) -> dict[str, Any]:
+    """The definition with other values in its spec; None takes one out."""
+    whole = definition()
+    whole["spec"] = {key: value for key, value in (whole["spec"] | spec).items() if value is not None}
+    return whole
+
+
+def version(**changes: Any) -> dict[str, Any]:
+    """A version with other values; None takes one out."""
+    whole = copy.deepcopy(definition()["spec"]["versions"][0]) | changes
+    return {key: value for key, value in whole.items() if value is not None}
+
+
+def approved(how: str) -> dict[str, Any]:
+    """A definition in a group of Kubernetes, with the annotation that such a group needs."""
+    whole = definition("gadgets", "{ns}.k8s.io")
+    whole["metadata"]["annotations"] = {"api-approved.kubernetes.io": how}
+    return whole
+
+
+def column(**values: Any) -> dict[str, Any]:
+    """A version with one column."""
+    return changed(versions=[version(additionalPrinterColumns=[values])])
+
+
+def scale(**paths: Any) -> dict[str, Any]:
+    """A version with a scale."""
+    return changed(versions=[version(subresources={"scale": paths})])
+
+
+AGGREGATIONS: list[dict[str, Any]] = [
+    {}, {"clusterRoleSelectors": []}, {"clusterRoleSelectors": [expression("in", "a", "b")]},
+]  # fmt: skip
+ONE = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gadgets.{ns}.example.dev"
+REFUSED: dict[str, list[Call]] = {
+    "selectors of deployments": [post(DEPLOY, deployment(selector=each)) for each in SELECTORS],
+    "selectors of replica sets": [post(RS, replica_set(selector=each)) for each in SELECTORS],
+    "selectors of budgets": [post(PDB, budget(selector=each)) for each in SELECTORS],
+    "selectors of spread constraints": [post(POD, spread(labelSelector=each)) for each in SELECTORS],
+    "strategies": [
+        *(post(DEPLOY, rolling(*each)) for each in (
+            ("lots", 1), (1, "lots"), (0, 0), ("0%", "0%"), ("0%", 0), (-1, 1), (1, -1), ("25", 1), ("-5%", 1), ("5.5%", 1), (1, "101%"), ("", 0),
+        )),
+        post(DEPLOY, deployment(strategy={"type": "Sideways"})), post(DEPLOY, deployment(strategy={"type": ""}, replicas=-1)),
+        post(DEPLOY, deployment(strategy={"type": "Recreate", "rollingUpdate": {"maxSurge": 1}})),
+        post(DEPLOY, deployment(minReadySeconds=-1)), post(DEPLOY, deployment(revisionHistoryLimit=-1)),
+        post(DEPLOY, deployment(progressDeadlineSeconds=-1)), post(DEPLOY, deployment(progressDeadlineSeconds=5, minReadySeconds=5)),
+        post(DEPLOY, rolling("200%", 0)), patch(f"{DEPLOY}/a", {"spec": {"strategy": {"type": "Recreate", "rollingUpdate": None}}}),
+        patch(f"{DEPLOY}/a", {"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "x%"}}}}),
+        post(RS, replica_set(minReadySeconds=-1)),
+    ],
+    "limits of budgets": [
+        *(post(PDB, budget(minAvailable=each)) for each in ("abc", "101%", "-1%", "", -1, "1.5%")),
+        *(post(PDB, budget(maxUnavailable=each)) for each in ("abc", "101%", "", -1)),
+        post(PDB, budget(unhealthyPodEvictionPolicy="Sometimes", minAvailable=1)), post(PDB, budget(minAvailable="50%")),
+        post(PDB, budget("b", selector=None)), post(PDB, {"metadata": {"name": "c"}}),
+    ],
+    "spread constraints": [
+        *(post(POD, spread(**each)) for each in (
+            {"topologyKey": None}, {"topologyKey": ""}, {"maxSkew": None}, {"maxSkew": 0}, {"maxSkew": -1}, {"whenUnsatisfiable": None},
+            {"whenUnsatisfiable": "Maybe"}, {"minDomains": 0}, {"minDomains": 1, "whenUnsatisfiable": "ScheduleAnyway"},
+            {"nodeAffinityPolicy": "Maybe"}, {"nodeTaintsPolicy": "Maybe"},
+        )),
+        post(POD, pod(topologySpreadConstraints=[{"maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule"}] * 2)),
+        post(DEPLOY, deployment(template={"metadata": {"labels": {"app": "a"}}, "spec": spread(topologyKey=None, maxSkew=None)["spec"]})),
+    ],
+    "environments": [
+        *(post(POD, variable(**each)) for each in (
+            {"value": "x"}, {"name": "", "value": "x"}, {"name": "a=b", "value": "x"}, {"name": "1A", "value": "x"}, {"name": "A", "valueFrom": {}},
+            {"name": "A", "valueFrom": {"fieldRef": {}}}, {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": ""}}},
+            {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.nothing"}}},
+            {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.phase"}}},
+            {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name", "apiVersion": "v9"}}},
+            {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['no good']"}}},
+            {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name['x']"}}},
+            {"name": "A", "value": "x", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}, "configMapKeyRef": {"name": "a", "key": "b"}}},
+            {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "a"}}}, {"name": "A", "valueFrom": {"secretKeyRef": {"name": "a"}}},
+            {"name": "A", "valueFrom": {"secretKeyRef": {"name": "A_", "key": "a/b"}}}, {"name": "A", "valueFrom": {"configMapKeyRef": {"key": "b"}}},
+            {"name": "A", "valueFrom": {"resourceFieldRef": {}}}, {"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.love"}}},
+        )),
+        post(POD, variable(name="A", valueFrom={"fieldRef": {"fieldPath": "metadata.annotations['x/Y']"}})),
+    ],
+    "affinities": [
+        post(POD, affine({})), post(POD, affine(terms())),
+        *(post(POD, affine(terms(expression(*words)))) for words in (
+            ("in", "a", "b"), ("In", "a"), ("Exists", "a", "b"), ("Gt", "a"), ("Lt", "a", "1", "2"), ("In", "", "b"), ("In", "a", "no good"),
+        )),
+        post(POD, affine(terms({"matchFields": [{"key": "metadata.name", "operator": "In"}]}))),
+        post(POD, affine(terms({"matchFields": [{"key": "spec.x", "operator": "Exists"}]}))),
+        post(POD, affine(preferred=[{"preference": expression("In", "a", "b")}])),
+        post(POD, affine(preferred=[{"weight": 101, "preference": expression("in", "a", "no good")}])),
+        post(POD, pod() | {"metadata": {"name": "a", "annotations": {"controller.kubernetes.io/pod-deletion-cost": "dear"}}}),
+    ],
+    "roles made of roles": [
+        post(ROLE, {"metadata": {"name": "{ns}"}, "aggregationRule": each})
+        for each in AGGREGATIONS
+    ],
+    "definitions: names and groups": [
+        post(CRD, definition(group="apps")), post(CRD, definition("deployments", "apps")), post(CRD, definition(group="UP.example.dev")),
+        post(CRD, definition(group="")), post(CRD, changed(group=None)), post(CRD, changed(names=None)), post(CRD, changed(names={"plural": "gadgets"})),
+        post(CRD, changed(names={"kind": "Gadget"})), post(CRD, definition(kind="no good")), post(CRD, definition(singular="No")),
+        post(CRD, definition(listKind="Gadget")), post(CRD, definition(listKind="-")), post(CRD, definition(shortNames=["ok", "Not"])),
+        post(CRD, definition(categories=["ok", "Not"])), post(CRD, definition("Gadgets")), post(CRD, definition("gad.gets")),
+        post(CRD, definition() | {"metadata": {"name": "other.{ns}.example.dev"}}), post(CRD, definition() | {"metadata": {"name": "Other"}}),
+        post(CRD, changed(scope=None)), post(CRD, changed(scope="Galaxy")), post(CRD, {"metadata": {"name": "gadgets.{ns}.example.dev"}}),
+        post(CRD, definition("gadgets", "{ns}.k8s.io")), post(CRD, approved("")), post(CRD, approved("yes")),
+        post(CRD, definition("leases", "coordination.k8s.io")),
+    ],
+    "definitions: versions": [
+        *(post(CRD, changed(versions=each)) for each in (
+            None, [], [version(name=None)], [version(name="")], [version(name="V1")], [version(name="v-")], [version(storage=False)],
+            [version(), version(name="v2")], [version(schema=None)], [version(schema={})], [version(served=None, storage=None)],
+        )),
+        post(CRD, changed(versions=[version(), version(storage=False, schema={"openAPIV3Schema": {"type": "object", "description": "x"}})])),
+        post(CRD, changed(versions=[version(deprecationWarning="x")])), post(CRD, changed(versions=[version(deprecated=True, deprecationWarning="")])),
+        post(CRD, column()), post(CRD, column(name="A", type="what", jsonPath=".x")), post(CRD, column(name="A", type="string", jsonPath="x")),
+        post(CRD, column(name="A", type="string", format="what", jsonPath=".x")), post(CRD, scale()),
+        post(CRD, scale(specReplicasPath="spec", statusReplicasPath="status")),
+        post(CRD, scale(specReplicasPath=".status.x", statusReplicasPath=".spec.x", labelSelectorPath=".other")),
+        post(CRD, changed(preserveUnknownFields=True)), post(CRD, changed(conversion={"strategy": "Magic"})), post(CRD, changed(conversion={"strategy": "Webhook"})),
+        post(CRD, changed(conversion={"strategy": "None", "conversionReviewVersions": ["v1"]})),
+    ],
+    "definitions: what must not change": [
+        post(CRD, definition()), patch(ONE, {"spec": {"group": "other.example.dev"}}), patch(ONE, {"spec": {"names": {"plural": "others"}}}),
+        patch(ONE, {"spec": {"scope": "Cluster"}}), patch(ONE, {"spec": {"names": {"kind": "Other"}}}), patch(ONE, {"spec": {"versions": []}}),
+        patch(ONE, {"spec": {"versions": [version(name=None)]}}), patch(ONE, {"spec": {"names": {"shortNames": ["gg"]}}}), delete(ONE),
+    ],
+    "namespaces that may not be deleted": [
+        *(delete(f"/api/v1/namespaces/{name}") for name in ("default", "kube-system", "kube-public")),
+        delete("/api/v1/namespaces/default?dryRun=All"), get("/api/v1/namespaces/default"), Call("DELETE", "/api/v1/namespaces"),
+    ],
+}  # fmt: skip
