@@ -86,6 +86,10 @@ class Catalog:
         """The resource that an object's apiVersion and kind mean."""
         return next((r for r in self if r.api_version == api_version and r.kind == kind and "list" in r.verbs), None)
 
+    def built_in(self, group: str) -> list[Resource]:
+        """The built-in resources of a group."""
+        return [r for r in self._built_in.values() if r.group == group]
+
     def __iter__(self) -> Iterator[Resource]:
         """All resources."""
         yield from self._built_in.values()

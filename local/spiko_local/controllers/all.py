@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+
 from spiko_local.apiserver.schema import read_data
 from spiko_local.apiserver.store import Body, Kind
 from spiko_local.apiserver.verbs import Verbs
@@ -9,7 +12,7 @@ from spiko_local.controllers.definitions import Definitions
 from spiko_local.controllers.deployments import Deployments
 from spiko_local.controllers.disruption import Disruption
 from spiko_local.controllers.garbage import Garbage
-from spiko_local.controllers.namespaces import Namespaces
+from spiko_local.controllers.namespaces import SYSTEM_NAMESPACES, Namespaces
 from spiko_local.controllers.node_life import NodeLife
 from spiko_local.controllers.replica_sets import ReplicaSets
 from spiko_local.controllers.scheduler import Scheduler
@@ -20,7 +23,6 @@ KUBERNETES: Body = {
     "metadata": {"name": "kubernetes", "labels": {"component": "apiserver", "provider": "kubernetes"}},
     "spec": {"clusterIP": "10.96.0.1", "ports": [{"name": "https", "port": 443, "targetPort": 6443}]},
 }
-SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
 class Controllers:
@@ -29,10 +31,11 @@ class Controllers:
     Args:
         verbs: to write.
         authority: the certificate of the cluster's authority, PEM.
+        now: the time, UTC; None asks the clock.
     """
 
-    def __init__(self, verbs: Verbs, authority: str) -> None:
-        self._work = Work(verbs)
+    def __init__(self, verbs: Verbs, authority: str, now: Callable[[], datetime] | None = None) -> None:
+        self._work = Work(verbs, now)
         self._definitions = Definitions(self._work)
         parts = (Deployments, ReplicaSets, Scheduler, Disruption, NodeLife, Garbage)
         for controller in (self._definitions, Namespaces(self._work, authority), *(part(self._work) for part in parts)):

@@ -1,4 +1,6 @@
-"""Namespaces: each has its default service account and the certificate of the cluster's authority; one that is deleted goes when everything in it has gone."""
+"""Namespaces: each has its default service account and the certificate of the cluster's authority; one that is deleted goes when everything
+in it has gone; the system's are made again.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from spiko_local.apiserver.verbs import Target
 from spiko_local.controllers.work import NAMESPACES, Key, Work
 
 ACCOUNTS, CONFIG_MAPS = ("", "serviceaccounts"), ("", "configmaps")
+SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 AUTHORITY = "kube-root-ca.crt"
 ABOUT = (
     "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or"
@@ -33,7 +36,8 @@ class Namespaces:
     def keys(self, event: Event) -> Iterable[Key]:
         """A namespace, or that of something that has gone."""
         if event.kind == NAMESPACES:
-            return [(event.entry.body["metadata"]["name"],)] if event.type != DELETED else ()
+            name = event.entry.body["metadata"]["name"]
+            return [(name,)] if event.type != DELETED or name in SYSTEM_NAMESPACES else ()
         if event.namespace and (event.type == DELETED or event.entry.body["metadata"]["name"] == AUTHORITY):
             return [(event.namespace,)]
         return ()
@@ -42,6 +46,8 @@ class Namespaces:
         """Give it its account, or go on deleting it."""
         body = self._work.body(NAMESPACES, "", key[0])
         if body is None:
+            if key[0] in SYSTEM_NAMESPACES:
+                self._work.create(NAMESPACES, "", {"metadata": {"name": key[0]}}, "kube-apiserver")
             return
         if not body["metadata"].get("deletionTimestamp"):
             if self._work.body(ACCOUNTS, key[0], "default") is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from spiko_local.apiserver.store import Body, Event, Kind, Store
 from spiko_local.apiserver.verbs import Options, Target, Verbs
 
 BATCH = 20  # syncs before requests get their turn
-AGAIN_S = 1.0
+AGAIN_S, LONGEST_AGAIN_S = 1.0, 60.0  # after a failure; doubled each time
 MOST_SAID = 5000
 MOST_SIMILAR, SIMILAR_S = 10, 600.0  # events that differ in their message only, before they become one
 EVENT_BURST, EVENT_EVERY_S = 25, 300.0  # events about one object, and what is added to that later
@@ -54,15 +54,18 @@ class Work:
 
     Args:
         verbs: to write.
+        now: the time, UTC.
     """
 
-    def __init__(self, verbs: Verbs) -> None:
+    def __init__(self, verbs: Verbs, now: Callable[[], datetime] | None = None) -> None:
         self.verbs = verbs
+        self.now = now or (lambda: datetime.now(UTC))
         self.store: Store = verbs.store
         self._controllers: list[Controller] = []
         self._queue: deque[tuple[Controller, Key]] = deque()
         self._queued: set[tuple[int, Key]] = set()
         self._timers: dict[tuple[int, Key], asyncio.TimerHandle] = {}
+        self._failures: dict[tuple[int, Key], int] = {}  # in a row
         self._wake = asyncio.Event()
         self._said: dict[tuple[str, ...], str] = {}  # names of events by what they say
         self._similar: dict[
@@ -88,8 +91,17 @@ class Work:
     def _hear(self, event: Event) -> None:
         for controller in self._controllers:
             if not controller.watches or event.kind in controller.watches:
-                for key in controller.keys(event):
+                for key in self._keys(controller, event):
                     self.put(controller, key)
+
+    def _keys(self, controller: Controller, event: Event) -> list[Key]:
+        """What a change concerns; the write has been done, and the other controllers must hear of it, whatever becomes of this one."""
+        try:
+            return list(controller.keys(event))
+        except Exception:
+            name = event.entry.body.get("metadata", {}).get("name", "")
+            log.exception("%s cannot read %s %s/%s", type(controller).__name__, event.kind[1], event.namespace, name)
+            return []
 
     def put(self, controller: Controller, key: Key) -> None:
         """Sync this soon."""
@@ -130,15 +142,21 @@ class Work:
                 await self._wake.wait()
 
     def _sync(self, controller: Controller, key: Key) -> None:
+        marker = (id(controller), key)
         try:
             controller.sync(key)
         except StatusError as error:
-            if error.code not in (404, 409):
-                log.warning("%s %s: %s", type(controller).__name__, "/".join(key), error)
-            self.later(AGAIN_S, controller, key)
+            if error.code in (404, 409):  # it has changed meanwhile
+                self.later(AGAIN_S, controller, key)
+                return
+            log.warning("%s %s: %s", type(controller).__name__, "/".join(key), error)
         except Exception:
             log.exception("%s %s", type(controller).__name__, "/".join(key))
-            self.later(AGAIN_S, controller, key)
+        else:
+            self._failures.pop(marker, None)
+            return
+        times = self._failures[marker] = self._failures.get(marker, 0) + 1
+        self.later(min(AGAIN_S * 2.0 ** (times - 1), LONGEST_AGAIN_S), controller, key)
 
     # ------------------------------------------------------------------ reading
 
@@ -150,10 +168,6 @@ class Work:
     def bodies(self, kind: Kind, namespace: str = "") -> list[Body]:
         """All objects of a kind."""
         return [entry.body for entry in self.store.entries(kind, namespace)]
-
-    def now(self) -> datetime:
-        """The time, UTC."""
-        return datetime.now(UTC)
 
     # ------------------------------------------------------------------ writing
 
