@@ -20,7 +20,7 @@ from spiko_local.apiserver.catalog import Catalog
 from spiko_local.apiserver.events import ALIASES
 from spiko_local.apiserver.gate import Gate, read_users
 from spiko_local.apiserver.server import ApiServer
-from spiko_local.apiserver.store import Store
+from spiko_local.apiserver.store import DamagedError, Store
 from spiko_local.apiserver.tokens import Tokens
 from spiko_local.apiserver.tunnel import Kubelets
 from spiko_local.apiserver.verbs import Verbs
@@ -40,7 +40,10 @@ def main() -> None:
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(arguments))
+        try:
+            runner.run(_serve(arguments))
+        except DamagedError as error:
+            sys.exit(str(error))
 
 
 async def _serve(arguments: argparse.Namespace) -> None:

@@ -1,7 +1,8 @@
 """The objects, their versions and their history: one counter for all, a watch that misses nothing, a file that survives `kill -9`.
 
 Everything is in memory as well as in SQLite. A write goes to SQLite first, in one transaction with the counter; the process may be killed
-at any moment after it (no fsync: the machine may not). Objects that are in here are never changed in place.
+at any moment after it. The machine may crash, too: then the last writes are lost, for not each of them is waited for, but the file is sound.
+Objects that are in here are never changed in place.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ QUEUE = 50_000  # events that a watcher may be behind before it is told to list 
 
 class TooLargeError(LocalError):
     """An object has more bytes than can be kept."""
+
+
+class DamagedError(LocalError):
+    """The file cannot be read."""
 
 
 class Entry:
@@ -115,13 +120,32 @@ class Store:
     Args:
         path: of the SQLite file; None keeps nothing.
         aliases: kinds that are kept as another one.
+
+    Raises:
+        DamagedError: the file is there, and is none that this wrote.
     """
 
     def __init__(self, path: Path | None, aliases: Mapping[Kind, Alias] | None = None) -> None:
         self._aliases = aliases or {}
         self._db = sqlite3.connect(":memory:" if path is None else path, isolation_level=None)
+        self._kinds: dict[Kind, dict[tuple[str, str], Entry]] = {}
+        self._watchers: dict[Kind, set[Watcher]] = {}
+        self._history: list[Event] = []
+        try:
+            self._prepare()
+            self.revision = self._load()
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+            self._db.close()
+            raise DamagedError(
+                f"{path}: the file with the cluster's objects cannot be read ({error}). `spiko down` without --keep removes it, and `spiko up`"
+                f" begins with an empty cluster; to keep what is in it, copy it and those beside it that begin with {path and path.name} first"
+            ) from error
+        self.oldest = self.revision  # a watch can begin here or later
+        self.listeners: list[Callable[[Event], None]] = []
+
+    def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=OFF")
+        self._db.execute("PRAGMA synchronous=NORMAL")  # with it the disk is waited for at checkpoints only
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS objects (api TEXT, plural TEXT, namespace TEXT, name TEXT, revision INTEGER, body BLOB,"
             " PRIMARY KEY (api, plural, namespace, name)) WITHOUT ROWID"
@@ -129,12 +153,6 @@ class Store:
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS counter (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER)"
         )
-        self._kinds: dict[Kind, dict[tuple[str, str], Entry]] = {}
-        self._watchers: dict[Kind, set[Watcher]] = {}
-        self._history: list[Event] = []
-        self.revision = self._load()
-        self.oldest = self.revision  # a watch can begin here or later
-        self.listeners: list[Callable[[Event], None]] = []
 
     def _load(self) -> int:
         for api, plural, namespace, name, revision, raw in self._db.execute("SELECT * FROM objects"):
@@ -277,8 +295,10 @@ class _Transaction:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self._db.execute("INSERT OR REPLACE INTO counter VALUES (1, ?)", (self._revision,))
-            self._db.execute("COMMIT")
-        else:
-            self._db.execute("ROLLBACK")
+        try:
+            if kind is None:
+                self._db.execute("INSERT OR REPLACE INTO counter VALUES (1, ?)", (self._revision,))
+                self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
