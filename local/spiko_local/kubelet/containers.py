@@ -40,7 +40,15 @@ def end_unrecorded(logs: Path, recorded: Collection[int], name: str = "") -> lis
     for pid, written in find_containers(logs).items():
         if pid not in recorded and name in ("", written):
             log.warning("process %d writes to %s and is in no record; killed", pid, written)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
+            signal_session(pid, signal.SIGKILL)
             ended.append(pid)
     return ended
+
+
+def signal_session(pid: int, number: int) -> None:
+    """Signal a container's whole session; its leader if the group is no more; nobody if he is gone, too."""
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)

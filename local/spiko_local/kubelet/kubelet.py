@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 import time
@@ -16,7 +15,7 @@ from spiko_local.api import Api
 from spiko_local.errors import ApiError
 from spiko_local.home import write_atomically
 from spiko_local.kubelet.clock import now_micro_text
-from spiko_local.kubelet.containers import end_unrecorded
+from spiko_local.kubelet.containers import end_unrecorded, signal_session
 from spiko_local.kubelet.forks import Forks
 from spiko_local.kubelet.heartbeats import keep_node
 from spiko_local.kubelet.records import Record, Records
@@ -117,7 +116,7 @@ class Kubelet:
         for uid, record in self._old.items():
             if uid not in present:
                 if record.alive:
-                    os.killpg(record.pid, signal.SIGKILL)
+                    signal_session(record.pid, signal.SIGKILL)
                 self.records.remove(uid)
         for pod in items:
             self._see_pod({"type": "ADDED", "object": pod})
@@ -219,7 +218,7 @@ class Kubelet:
         """What its pods' memory held is lost; so is a process that was about to start."""
         for record in [record for record in self._old.values() if record.node == name]:
             if record.alive:
-                os.killpg(record.pid, signal.SIGKILL)
+                signal_session(record.pid, signal.SIGKILL)
             end_unrecorded(self.logs, {record.pid}, f"{record.uid}.{record.container + 1}.log")
 
     # ---------------------------------------------------------------- for workers

@@ -10,8 +10,9 @@ import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from spiko_local.errors import ApiError, LocalError
+from spiko_local.errors import ApiError
 from spiko_local.kubelet.clock import now_text
+from spiko_local.kubelet.containers import signal_session
 from spiko_local.kubelet.environment import ConfigError, build_environment, image_message, is_ours, unsupported
 from spiko_local.kubelet.probes import read_probe, watch_probe
 from spiko_local.kubelet.records import Record
@@ -65,7 +66,7 @@ class PodWorker:
         """The node's power is cut: the process is silent, and of this worker nothing is heard any more."""
         self._frozen = True
         if self.record.alive:
-            _signal(self.record.pid, signal.SIGSTOP)
+            signal_session(self.record.pid, signal.SIGSTOP)
 
     async def run(self) -> None:
         """Live until the pod is deleted or done."""
@@ -73,19 +74,30 @@ class PodWorker:
         writer = asyncio.create_task(self._write_status())
         try:
             await self._live()
-        except LocalError as error:
-            log.error("pod %s: %s", self.record.name, error)
+        except Exception as error:  # nobody awaits this task: what it does not say itself, nobody hears
+            log.exception("pod %s/%s", self.record.namespace, self.record.name)
+            await self._fail(error)
         finally:
             self._stop_probes()
             if self._frozen:
                 writer.cancel()
                 return  # noqa: B012  # cancelled on purpose
             if self.record.alive:
-                _signal(self.record.pid, signal.SIGKILL)
-            if self._deleting.is_set() and not self._gone.is_set():
-                await self._flush_last(writer)
-            writer.cancel()
-            self._kubelet.forget(self)
+                signal_session(self.record.pid, signal.SIGKILL)
+            try:
+                if self._deleting.is_set() and not self._gone.is_set():
+                    await self._flush_last(writer)
+            finally:
+                writer.cancel()
+                self._kubelet.forget(self)
+
+    async def _fail(self, error: Exception) -> None:
+        """What nobody foresaw: the pod says so, and waits to be deleted."""
+        self._stop_probes()
+        if self.record.alive:
+            signal_session(self.record.pid, signal.SIGKILL)
+        self._set(self.container.wait(Waiting("CreateContainerError", f"{type(error).__name__}: {error}")))
+        await self._deleting.wait()
 
     # ---------------------------------------------------------------- life
 
@@ -226,12 +238,12 @@ class PodWorker:
 
     async def _end_process(self, ending: asyncio.Task[int], grace_s: float) -> None:
         if grace_s > 0:
-            _signal(self.record.pid, signal.SIGTERM)
+            signal_session(self.record.pid, signal.SIGTERM)
             gone = asyncio.create_task(self._gone.wait())
             await asyncio.wait({ending, gone}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
             gone.cancel()
         if not ending.done():
-            _signal(self.record.pid, signal.SIGKILL)
+            signal_session(self.record.pid, signal.SIGKILL)
         await ending
 
     def _grace_s(self) -> float:
@@ -331,7 +343,12 @@ class PodWorker:
         while True:
             await self._dirty.wait()
             self._dirty.clear()
-            if not await self._write_once():
+            try:
+                is_written = await self._write_once()
+            except Exception:  # nor this one; the next change may be one that can be written
+                log.exception("status of pod %s/%s", self.record.namespace, self.record.name)
+                continue
+            if not is_written:
                 await asyncio.sleep(0.3)
                 self._dirty.set()
 
@@ -362,12 +379,3 @@ class PodWorker:
                 await asyncio.sleep(0.5)
             else:
                 return
-
-
-def _signal(pid: int, number: int) -> None:
-    """Signal a container's whole session; its leader if the group is no more."""
-    try:
-        os.killpg(pid, number)
-    except ProcessLookupError:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
