@@ -119,6 +119,23 @@ class Control:
         lease = {"metadata": {"name": name}, "spec": {"holderIdentity": name, "renewTime": self.text()}}
         self.create(LEASES, lease, "kube-node-lease")
 
+    def start_node_again(self, name: str) -> None:
+        """A node that was silent says that it is ready."""
+        node = self.get(NODES, name)
+        assert node is not None
+        ready = {
+            "type": "Ready",
+            "status": "True",
+            "lastHeartbeatTime": self.verbs.now(),
+            "lastTransitionTime": self.verbs.now(),
+        }
+        self.change(NODES, name, "status", status=node["status"] | {"conditions": [ready]})
+        self.beat(name)
+
+    def sleep(self, seconds: float) -> None:
+        """The machine sleeps, and nobody's time but the clocks' passes."""
+        self._selector.passed_s += seconds
+
     def beat(self, *names: str) -> None:
         """Nodes renew their leases."""
         resource = self.verbs.catalog.stored(LEASES)

@@ -1,9 +1,15 @@
 """The life of nodes: one that is silent is Unknown, tainted, and its pods are deleted when their patience is over; pods of a node that is no
 more are deleted at once.
+
+Silence is measured by when something was heard, in the time of the loop: what a lease says of the wall clock may be of before a laptop's sleep.
+While no node at all is ready, nobody is evicted: then it is the cluster that ails, and no pod would find a better place. So does Kubernetes, in
+what it calls full disruption mode.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -19,6 +25,8 @@ NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unr
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 OURS = (NOT_READY, UNREACHABLE, UNSCHEDULABLE)
 LEASE_NAMESPACE = "kube-node-lease"
+LATE_S = 5.0  # a look that comes later than this shows that nobody could have been heard: we, or all of the machine, have slept
+log = logging.getLogger("spiko.controllers")
 
 
 class NodeLife:
@@ -28,14 +36,20 @@ class NodeLife:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._began = work.now()  # a restarted API server has heard nobody for a while
+        self._heard: dict[str, float] = {}  # when, by the node's name; who is seen for the first time counts as heard
+        self._due: dict[str, float] = {}  # when a node is looked at again
+        self._is_disrupted = False
 
     def keys(self, event: Event) -> Iterable[Key]:
         """A node, by itself or by its lease; a pod on a node that ails."""
         body = event.entry.body
         name = body["metadata"]["name"]
         if event.kind == LEASES:
-            return [("node", name)] if event.namespace == LEASE_NAMESPACE else ()
+            if event.namespace != LEASE_NAMESPACE:
+                return ()
+            if event.before is None or _renewed(event.before.body) != _renewed(body):
+                self._heard[name] = _time()
+            return [("node", name)]
         if event.kind == PODS:
             node = body["spec"].get("nodeName")
             if event.type == DELETED or not node:
@@ -43,6 +57,11 @@ class NodeLife:
             known = self._work.body(NODES, "", node)
             ails = known is None or known.get("spec", {}).get("taints")
             return [("pod", event.namespace, name)] if ails else ()
+        if event.type == DELETED:
+            self._heard.pop(name, None)
+            self._due.pop(name, None)
+        elif event.before is None or _beat(event.before.body) != _beat(body):
+            self._heard[name] = _time()
         pods = [
             ("pod", pod["metadata"]["namespace"], pod["metadata"]["name"])
             for pod in self._work.bodies(PODS) if pod["spec"].get("nodeName") == name
@@ -59,26 +78,39 @@ class NodeLife:
     # ------------------------------------------------------------------ nodes
 
     def _node(self, key: Key) -> None:
-        node = self._work.body(NODES, "", key[1])
+        name, now = key[1], _time()
+        node = self._work.body(NODES, "", name)
         if node is None:
+            self._judge()
             return
-        left = SILENT_S - (self._work.now() - self._heard(node)).total_seconds()
+        due = self._due.get(name, now)
+        if now > due + LATE_S:
+            log.info("no node was looked at for %.0f s: all count as heard of now", now - due)
+            self._heard, self._due = dict.fromkeys(self._heard, now), {}
+        left = SILENT_S - (now - self._heard.setdefault(name, now))
         if left > 0:
             self._work.later(left + 0.1, self, key)
+            self._due[name] = min(now + left + 0.1, due if due > now else now + left + 0.1)
         else:
+            self._due.pop(name, None)
             node = self._mark_silent(node)
+        self._judge()
         self._taint(node)
 
-    def _heard(self, node: Body) -> datetime:
-        """When a node was last heard of."""
-        times = [self._began, read_time(node["metadata"]["creationTimestamp"])]
-        lease = self._work.body(LEASES, LEASE_NAMESPACE, node["metadata"]["name"])
-        if lease is not None and lease.get("spec", {}).get("renewTime"):
-            times.append(read_time(lease["spec"]["renewTime"]))
-        ready = condition_of(node, "Ready")
-        if ready.get("lastHeartbeatTime") and ready["status"] != "Unknown":
-            times.append(read_time(ready["lastHeartbeatTime"]))
-        return max(times)
+    def _judge(self) -> None:
+        """Whether any node is ready; when that changes, all of them are looked at."""
+        nodes = self._work.bodies(NODES)
+        is_disrupted = bool(nodes) and not any(condition_of(node, "Ready").get("status") == "True" for node in nodes)
+        if is_disrupted == self._is_disrupted:
+            return
+        self._is_disrupted = is_disrupted
+        log.info(
+            "no node is ready: nobody is evicted" if is_disrupted else "some nodes are ready: pods are evicted again"
+        )
+        if not is_disrupted:
+            self._heard = dict.fromkeys(self._heard, _time())
+        for node in nodes:
+            self._work.put(self, ("node", node["metadata"]["name"]))
 
     def _mark_silent(self, node: Body) -> Body:
         now, conditions = self._work.verbs.now(), []
@@ -113,7 +145,7 @@ class NodeLife:
         wanted = []
         if ready != "True":
             name = UNREACHABLE if ready == "Unknown" else NOT_READY
-            wanted = [(name, "NoSchedule"), (name, "NoExecute")]
+            wanted = [(name, "NoSchedule")] if self._is_disrupted else [(name, "NoSchedule"), (name, "NoExecute")]
         if node.get("spec", {}).get("unschedulable"):
             wanted.append((UNSCHEDULABLE, "NoSchedule"))
         before = node.get("spec", {}).get("taints") or []
@@ -166,6 +198,21 @@ def patience(pod: Body, node: Body, now: datetime) -> float | None:
             left = (since + timedelta(seconds=max(0, min(limits))) - now).total_seconds()
             found = left if found is None else min(found, left)
     return found
+
+
+def _time() -> float:
+    """That of the loop: it goes on by a second a second, and not while the machine sleeps."""
+    return asyncio.get_running_loop().time()
+
+
+def _renewed(lease: Body) -> str | None:
+    return (lease.get("spec") or {}).get("renewTime")
+
+
+def _beat(node: Body) -> str | None:
+    """The kubelet's last word in a node's status; what we have written ourselves is none."""
+    ready = condition_of(node, "Ready")
+    return ready.get("lastHeartbeatTime") if ready.get("status") != "Unknown" else None
 
 
 def _taints(node: Body | None) -> list[Body]:
