@@ -9,7 +9,6 @@ from typing import Any
 
 from spiko_local.apiserver.customs import custom_node
 from spiko_local.apiserver.schema import Node, built_in, read_data
-from spiko_local.apiserver.statuses import named
 
 ALL_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"  # keeps a definition until its objects have gone
@@ -48,11 +47,6 @@ class Resource:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
-    def qualified(self) -> str:
-        """As messages say it."""
-        return named(self.group, self.plural)
-
-    @property
     def path(self) -> str:
         """`api/v1` or `apis/apps/v1`."""
         return f"apis/{self.group}/{self.version}" if self.group else f"api/{self.version}"
@@ -71,6 +65,7 @@ class Catalog:
     def __init__(self) -> None:
         self._built_in = {(r.group, r.version, r.plural): r for r in _read_built_in()}
         self._custom: dict[tuple[str, str, str], Resource] = {}
+        self._stored = {r.key: r for r in self._built_in.values()}
         self.changes = 0  # counts what discovery and OpenAPI must be made anew for
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
@@ -79,12 +74,8 @@ class Catalog:
         return self._built_in.get(key) or self._custom.get(key)
 
     def stored(self, kind: tuple[str, str]) -> Resource | None:
-        """Any version of what the store keeps under a kind."""
-        return next((r for r in self if r.key == kind), None)
-
-    def by_kind(self, api_version: str, kind: str) -> Resource | None:
-        """The resource that an object's apiVersion and kind mean."""
-        return next((r for r in self if r.api_version == api_version and r.kind == kind and "list" in r.verbs), None)
+        """What the store keeps under a kind, in the version in which it does."""
+        return self._stored.get(kind)
 
     def built_in(self, group: str) -> list[Resource]:
         """The built-in resources of a group."""
@@ -99,8 +90,11 @@ class Catalog:
         """Serve what a CustomResourceDefinition says."""
         self.forget(definition["metadata"]["name"])
         spec = definition["spec"]
-        for resource in custom_resources(spec):
-            self._custom[resource.group, resource.version, resource.plural] = resource
+        for version, resource in zip(spec["versions"], custom_resources(spec), strict=True):
+            if version.get("served"):
+                self._custom[resource.group, resource.version, resource.plural] = resource
+            if version.get("storage"):
+                self._stored[resource.key] = resource
         self.changes += 1
 
     def forget(self, name: str) -> None:
@@ -108,20 +102,17 @@ class Catalog:
         gone = [key for key, r in self._custom.items() if f"{r.plural}.{r.group}" == name]
         for key in gone:
             del self._custom[key]
+        self._stored = {
+            key: r for key, r in self._stored.items() if r.custom is None or f"{r.plural}.{r.group}" != name
+        }
         self.changes += bool(gone)
-
-    def of_definition(self, name: str) -> list[Resource]:
-        """All versions of one definition."""
-        return [r for r in self._custom.values() if f"{r.plural}.{r.group}" == name]
 
 
 def custom_resources(spec: dict[str, Any]) -> list[Resource]:
-    """The served versions of a definition."""
+    """All versions of a definition, in its order."""
     names = spec["names"]
     found = []
     for version in spec["versions"]:
-        if not version.get("served"):
-            continue
         subresources: dict[str, dict[str, Any]] = {}
         if "status" in (version.get("subresources") or {}):
             subresources["status"] = {"kind": names["kind"], "verbs": ["get", "patch", "update"]}

@@ -8,8 +8,11 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import Any
+
+import orjson
 
 from spiko_local.apiserver import expressions as e
 from spiko_local.apiserver import schema as s
@@ -103,14 +106,54 @@ def drop_nulls(node: Node, value: Any) -> Any:
 # ------------------------------------------------------------------ check
 
 
-def check(node: Node, value: Any, path: str = "") -> list[Cause]:
-    """Every fault of a value against its schema."""
+ABSENT: Any = object()  # nothing stood at the same place before
+
+
+def check(node: Node, value: Any, old: Any = ABSENT) -> list[Cause]:
+    """Every fault of an object against its schema.
+
+    What is as it was before is let through, so that an object can be changed, and deleted, after its schema has become stricter: Kubernetes
+    calls that ratcheting.
+
+    Args:
+        node: of the kind.
+        value: the object.
+        old: the object that it replaces.
+    """
     found: list[Cause] = []
-    _check(node, value, path, found)
-    return found
+    _check(node, value, "", found, old)
+    twice: list[Cause] = []
+    _find_twice(node, value, "", twice)
+    if twice and old is not ABSENT:
+        known: list[Cause] = []
+        _find_twice(node, old, "", known)
+        twice = [] if known else twice
+    return found + twice
 
 
-def _check(node: Node, value: Any, path: str, found: list[Cause]) -> None:
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two values are equal and of the same types.
+
+    >>> is_same({"a": [1]}, {"a": [1]}), is_same({"a": 1}, {"a": True}), 1 == True
+    (True, False, True)
+    """
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(is_same(each, other[key]) for key, each in one.items())
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(is_same, one, other))
+    return bool(one == other)
+
+
+def _check(node: Node, value: Any, path: str, found: list[Cause], old: Any = ABSENT) -> None:
+    before = len(found)
+    _check_value(node, value, path, found, old)
+    if len(found) > before and old is not ABSENT and is_same(value, old):
+        del found[before:]
+
+
+def _check_value(node: Node, value: Any, path: str, found: list[Cause], old: Any) -> None:
     document = node.document
     if value is None and document.get("nullable"):
         return
@@ -131,9 +174,9 @@ def _check(node: Node, value: Any, path: str, found: list[Cause]) -> None:
     elif isinstance(value, int | float) and not isinstance(value, bool):
         _check_number(document, value, path, found)
     elif isinstance(value, list):
-        _check_list(node, value, path, found)
+        _check_list(node, value, path, found, old)
     elif isinstance(value, dict):
-        _check_map(node, value, path, found)
+        _check_map(node, value, path, found, old)
     for branch in ("allOf", "anyOf", "oneOf", "not"):
         if branch in document and not (branch != "not" and document.get("x-kubernetes-int-or-string")):
             _check_branches(node, branch, value, path, found)
@@ -199,15 +242,27 @@ def _check_number(document: Any, value: float, path: str, found: list[Cause]) ->
                     f"{path} in body should be greater than {'' if exclusive else 'or equal to '}{_number(least)}",
                 )
             )
-    if "multipleOf" in document and math.fmod(value, document["multipleOf"]):
+    if "multipleOf" in document and not _is_multiple(value, document["multipleOf"]):
         found.append(wrong(path, value, f"{path} in body should be a multiple of {_number(document['multipleOf'])}"))
+
+
+def _is_multiple(value: float, factor: float) -> bool:
+    """As kube-openapi has it: what is a multiple but for the rounding of binary fractions is one, and of 0 nothing is.
+
+    >>> _is_multiple(0.3, 0.1), _is_multiple(0.35, 0.1), _is_multiple(6, 3), _is_multiple(3, 0)
+    (True, False, True, False)
+    """
+    if factor == 0:
+        return False
+    times = 1 / factor * value if factor < 1 else value / factor
+    return math.isfinite(times) and math.isclose(times, round(times), rel_tol=1e-9)
 
 
 def _number(value: float) -> str:
     return str(int(value)) if float(value).is_integer() else str(value)
 
 
-def _check_list(node: Node, value: list[Any], path: str, found: list[Cause]) -> None:
+def _check_list(node: Node, value: list[Any], path: str, found: list[Cause], old: Any) -> None:
     document = node.document
     if "maxItems" in document and len(value) > document["maxItems"]:
         found.append(
@@ -215,27 +270,47 @@ def _check_list(node: Node, value: list[Any], path: str, found: list[Cause]) -> 
         )
     if "minItems" in document and len(value) < document["minItems"]:
         found.append(wrong(path, len(value), f"{path} in body should have at least {document['minItems']} items"))
-    if document.get("uniqueItems") and any(each in value[:i] for i, each in enumerate(value)):
+    if document.get("uniqueItems") and len({_text(each) for each in value}) < len(value):
         found.append(wrong(path, value, f"{path} in body shouldn't contain duplicates"))
-    if node.relation in (s.SET, s.KEYED):
-        seen: list[Any] = []
-        for i, item in enumerate(value):
-            key = (
-                {k: item[k] for k in node.keys if k in item}
-                if node.relation == s.KEYED and isinstance(item, dict)
-                else item
-            )
-            if key in seen:
-                found.append(Cause(f"{path}[{i}]", "FieldValueDuplicate", f"Duplicate value: {show(key)}"))
-            seen.append(key)
     if node.element is not None:
+        # items of other lists have nothing by which they could be known again
+        known = _match(node, old) if node.relation == s.KEYED else {}
         for i, each in enumerate(value):
             if len(found) >= MOST_CAUSES:
                 return
-            _check(node.element, each, f"{path}[{i}]", found)
+            was = known.get(_key(node, each), ABSENT) if known else ABSENT
+            _check(node.element, each, f"{path}[{i}]", found, was)
 
 
-def _check_map(node: Node, value: dict[str, Any], path: str, found: list[Cause]) -> None:
+def _find_twice(node: Node, value: Any, path: str, found: list[Cause]) -> None:
+    """What is in a set, or in a list with keys, more than once."""
+    if not _has_relations(node) or len(found) >= MOST_CAUSES:
+        return
+    if isinstance(value, dict):
+        for name, each in value.items():
+            child = node.fields.get(name) if node.kind == s.STRUCT else node.element
+            if child is not None and (path or name not in _ROOT_FIELDS):
+                _find_twice(child, each, f"{path}.{name}" if path else name, found)
+    elif isinstance(value, list):
+        seen: set[bytes] = set()
+        for i, item in enumerate(value if node.relation in (s.SET, s.KEYED) else ()):
+            is_keyed = node.relation == s.KEYED and isinstance(item, dict)
+            key = {k: item[k] for k in node.keys if k in item} if is_keyed else item
+            text = _text(key)
+            if text in seen and len(found) < MOST_CAUSES:
+                found.append(Cause(f"{path}[{i}]", "FieldValueDuplicate", f"Duplicate value: {show(key)}"))
+            seen.add(text)
+        for i, each in enumerate(value):
+            if node.element is not None:
+                _find_twice(node.element, each, f"{path}[{i}]", found)
+
+
+def _text(value: Any) -> bytes:
+    """What equal values have in common, to look them up by."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _check_map(node: Node, value: dict[str, Any], path: str, found: list[Cause], old: Any) -> None:
     document = node.document
     for name in document.get("required", ()):
         if name not in value:
@@ -259,12 +334,15 @@ def _check_map(node: Node, value: dict[str, Any], path: str, found: list[Cause])
             continue
         child = node.fields.get(name) if node.kind == s.STRUCT else node.element
         if child is not None:
-            _check(child, each, f"{path}.{name}" if path else name, found)
+            was = old.get(name, ABSENT) if isinstance(old, dict) else ABSENT
+            _check(child, each, f"{path}.{name}" if path else name, found, was)
 
 
 def _check_branches(node: Node, branch: str, value: Any, path: str, found: list[Cause]) -> None:
     def faults(document: Any) -> list[Cause]:
-        return check(Node(document, lambda name: {}, custom=True), value, path)
+        causes: list[Cause] = []
+        _check(Node(document, lambda name: {}, custom=True), value, path, causes)
+        return causes
 
     match branch:
         case "allOf":
@@ -304,46 +382,48 @@ UNCHECKED = Cause(
 )  # fmt: skip
 
 
-def rules_after_faults(node: Node, value: Any, old: Any, faults: list[Cause]) -> list[Cause]:
+def rules_after_faults(node: Node, value: Any, old: Any, faults: list[Cause], warnings: list[str]) -> list[Cause]:
     """What the rules add to the faults of the schema: they need a value that has the right types."""
     if any(cause.reason in BLOCKING for cause in faults):
         return [UNCHECKED] if _has_rules(node) else []
-    return run_rules(node, value, old)
+    return run_rules(node, value, old, warnings)
 
 
-def run_rules(node: Node, value: Any, old: Any, path: str = "") -> list[Cause]:
+def run_rules(node: Node, value: Any, old: Any, warnings: list[str]) -> list[Cause]:
     """Every rule that does not hold.
 
     Args:
         node: of the value.
         value: new.
         old: what stood at the same place before; None if nothing did, and then rules about transitions do not run.
-        path: of the value.
+        warnings: gets the rules that do not hold of what is as it was before.
     """
     found: list[Cause] = []
-    _run(node, value, old, path, found)
+    _run(node, value, old, "", found, warnings)
     return found
 
 
-def _run(node: Node, value: Any, old: Any, path: str, found: list[Cause]) -> None:
+def _run(node: Node, value: Any, old: Any, path: str, found: list[Cause], warnings: list[str]) -> None:
     if not _has_rules(node):
         return
     for rule in node.document.get("x-kubernetes-validations", ()):
         if uses_old(rule["rule"]) and old is None:
             continue
         cause = _broken(rule, node, value, old, path)
-        if cause is not None:
+        if cause is not None and old is not None and not uses_old(rule["rule"]) and is_same(value, old):
+            warnings.append(f"{cause.field}: {cause.text}")
+        elif cause is not None:
             found.append(cause)
     if isinstance(value, dict):
         for name, each in value.items():
             child = node.fields.get(name) if node.kind == s.STRUCT else node.element
             if child is not None and (path or name not in _ROOT_FIELDS):
                 before = old.get(name) if isinstance(old, dict) else None
-                _run(child, each, before, f"{path}.{name}" if path else name, found)
+                _run(child, each, before, f"{path}.{name}" if path else name, found, warnings)
     elif isinstance(value, list) and node.element is not None:
         matched = _match(node, old)
         for i, each in enumerate(value):
-            _run(node.element, each, matched.get(_key(node, each)), f"{path}[{i}]", found)
+            _run(node.element, each, matched.get(_key(node, each)), f"{path}[{i}]", found, warnings)
 
 
 def _broken(rule: dict[str, Any], node: Node, value: Any, old: Any, path: str) -> Cause | None:
@@ -372,12 +452,21 @@ def _broken(rule: dict[str, Any], node: Node, value: Any, old: Any, path: str) -
 
 def _has_rules(node: Node) -> bool:
     """Whether a rule stands here or below; most of a schema has none."""
-    found = node.__dict__.get("_has_rules")
+    return _is_anywhere(node, "_has_rules", lambda each: bool(each.document.get("x-kubernetes-validations")))
+
+
+def _has_relations(node: Node) -> bool:
+    """Whether a set or a list with keys stands here or below."""
+    return _is_anywhere(node, "_has_relations", lambda each: each.relation in (s.SET, s.KEYED))
+
+
+def _is_anywhere(node: Node, name: str, test: Callable[[Node], bool]) -> bool:
+    """Whether something is true of a node or of one below it; remembered at the node under a name."""
+    found = node.__dict__.get(name)
     if found is None:
-        node.__dict__["_has_rules"] = False  # a schema that contains itself ends here
+        node.__dict__[name] = False  # a schema that contains itself ends here
         below = [*(node.fields.values() if node.kind == s.STRUCT else ()), *([node.element] if node.element else ())]
-        found = bool(node.document.get("x-kubernetes-validations")) or any(_has_rules(each) for each in below)
-        node.__dict__["_has_rules"] = found
+        found = node.__dict__[name] = test(node) or any(_is_anywhere(each, name, test) for each in below)
     return bool(found)
 
 

@@ -119,7 +119,6 @@ def resource_list(catalog: Catalog, group_name: str, version: str) -> dict[str, 
     resources = dict(_versions(catalog, group_name)).get(version)
     if resources is None:
         return None
-    stored = {r.key: r.version for r in catalog if r.custom is not None and r.custom.get("storage")}
     found = []
     for r in resources:
         entry: dict[str, Any] = {
@@ -130,7 +129,7 @@ def resource_list(catalog: Catalog, group_name: str, version: str) -> dict[str, 
         if r.categories:
             entry["categories"] = list(r.categories)
         if "list" in r.verbs:
-            entry["storageVersionHash"] = storage_hash(r.group, stored.get(r.key, r.version), r.kind)
+            entry["storageVersionHash"] = storage_hash(r.group, (catalog.stored(r.key) or r).version, r.kind)
         found.append(entry)
         for name, s in r.subresources.items():
             kind = s.get("responseKind") or {

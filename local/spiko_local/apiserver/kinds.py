@@ -328,6 +328,9 @@ def _definition_faults(body: Body, old: Body | None) -> list[Cause]:
             found.append(required(f"spec.versions[{i}].schema.openAPIV3Schema"))
         elif old is None or version not in (old["spec"].get("versions") or ()):
             found += schema_faults(version["schema"]["openAPIV3Schema"], f"spec.versions[{i}].schema.openAPIV3Schema")
+    if (spec.get("conversion") or {}).get("strategy") == "Webhook":
+        text = "conversion by webhooks is not to be had here: with None, versions differ in their name and in the fields of their schemas"
+        found.append(prohibited("spec.conversion.strategy", text))
     return found
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from spiko_local.apiserver import customs, events, fields, kinds, managers, patches, statuses
+from spiko_local.apiserver import customs, events, fields, kinds, managers, patches, statuses, versions
 from spiko_local.apiserver.admission import admit, admit_delete
 from spiko_local.apiserver.catalog import CLEANUP, DEFINITIONS, Catalog, Resource
 from spiko_local.apiserver.decode import decode
@@ -28,7 +28,6 @@ from spiko_local.apiserver.store import Body, Entry, Store, TooLargeError
 
 NAMESPACES, PODS = ("", "namespaces"), ("", "pods")
 SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
-MOST_UPDATES = 5  # a patch is tried again if the object has moved; here it cannot, but a hook may move it
 PLAIN_NAMES = {"rbac.authorization.k8s.io"}
 STRATEGIC, MERGE, JSON, APPLY = (
     "application/strategic-merge-patch+json", "application/merge-patch+json", "application/json-patch+json",
@@ -98,10 +97,14 @@ class Verbs:
         Raises:
             StatusError: 404.
         """
-        entry = self.store.get(at.resource.key, at.namespace, at.name)
+        entry = self._find(at)
         if entry is None:
             raise statuses.not_found(at.resource.group, at.resource.plural, at.name)
         return entry
+
+    def _find(self, at: Target) -> Entry | None:
+        entry = self.store.get(at.resource.key, at.namespace, at.name)
+        return versions.shown(at.resource, entry) if entry is not None else None
 
     # ------------------------------------------------------------------ create
 
@@ -153,7 +156,7 @@ class Verbs:
             is_going = "deletionTimestamp" in known.body["metadata"]
             raise statuses.already_exists(resource.group, resource.plural, at.name, is_going)
         if options.dry_run:
-            return body
+            return self._as_stored(at, body)
         return self._put(at, body)
 
     def _check_namespace(self, resource: Resource, namespace: str) -> None:
@@ -244,7 +247,7 @@ class Verbs:
         if resource.key == SERVICES and not at.subresource:  # what is allotted is nobody's
             body = body | {"spec": keep_allotted(body["spec"], was["spec"])}
             self._allot(at, body)
-        if body == was or managers.timeless(body) == managers.timeless(was):
+        if self._is_current(at) and (body == was or managers.timeless(body) == managers.timeless(was)):
             return was  # an update that changes nothing moves nothing
         self._validate(at, body, was, options)
         self._admit(at, body, was, options)
@@ -254,7 +257,7 @@ class Verbs:
                 text = f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{', '.join(map(statuses.show, sorted(added)))}}}"
                 raise self._invalid(at, [statuses.prohibited("metadata.finalizers", text)])
         if options.dry_run:
-            return body
+            return self._as_stored(at, body)
         if _finished(resource, body):
             self.store.remove(resource.key, at.namespace, at.name)  # as it was: nobody is told of the last change alone
             return body
@@ -287,6 +290,8 @@ class Verbs:
             body = patches.strategic_patch(at.resource.node, old.body, patch)
         else:
             raise statuses.unsupported(kind, [JSON, MERGE, APPLY])
+        if at.resource.custom is not None and isinstance(body, dict):
+            self._check_kind(at, body)
         body = self._identify(at.resource, at.namespace, body)
         if body["metadata"].get("name") != at.name:
             raise bad_request(
@@ -314,7 +319,7 @@ class Verbs:
             raise bad_request(
                 f"the name of the object ({config['metadata']['name']}) does not match the name on the URL ({at.name})"
             )
-        old = self.store.get(resource.key, at.namespace, at.name)
+        old = self._find(at)
         if old is None and at.subresource:
             raise statuses.not_found(resource.group, resource.plural, at.name)
         if old is not None:
@@ -379,7 +384,9 @@ class Verbs:
                 self.store.remove(resource.key, at.namespace, at.name)
             return body | {"metadata": metadata}, True
         if gone:
-            return (body if options.dry_run else self.store.remove(resource.key, at.namespace, at.name).body), True
+            if options.dry_run:
+                return body, True
+            return versions.shown(resource, self.store.remove(resource.key, at.namespace, at.name)).body, True
         metadata = dict(body["metadata"])
         if (
             "deletionTimestamp" in metadata
@@ -413,9 +420,26 @@ class Verbs:
         try:
             if at.resource.key == events.CORE:
                 body = events.written_out(body)
-            return self.store.put(at.resource.key, at.namespace, at.name, body).body
+            body = versions.kept(self.catalog.stored(at.resource.key), body)
+            entry = self.store.put(at.resource.key, at.namespace, at.name, body)
+            return versions.shown(at.resource, entry).body
         except TooLargeError as error:
             raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {error}") from error
+
+    def _as_stored(self, at: Target, body: Body) -> Body:
+        """What a dry run would have written."""
+        entry = Entry(versions.kept(self.catalog.stored(at.resource.key), body), 0)
+        return versions.shown(at.resource, entry).body
+
+    def _is_current(self, at: Target) -> bool:
+        """Whether an object is kept in the version in which it would be now; else any update brings it there."""
+        entry, storage = self.store.get(at.resource.key, at.namespace, at.name), self.catalog.stored(at.resource.key)
+        return (
+            entry is None
+            or storage is None
+            or storage.custom is None
+            or entry.body["apiVersion"] == storage.api_version
+        )
 
     def _writer(self, at: Target, options: Options) -> Writer:
         resource = at.resource
@@ -452,6 +476,13 @@ class Verbs:
         else:
             metadata.pop("namespace", None)
         return body | {"apiVersion": version, "kind": kind, "metadata": metadata}
+
+    def _check_kind(self, at: Target, body: Body) -> None:
+        """A patch cannot make another kind of a custom object."""
+        right = {"apiVersion": at.resource.api_version, "kind": at.resource.kind}
+        wrong = [name for name, value in right.items() if body.get(name) not in (None, "", value)]
+        if wrong:
+            raise self._invalid(at, [statuses.wrong(name, body[name], f"must be {right[name]}") for name in wrong])
 
     def _read(self, resource: Resource, body: Body, options: Options, merged: bool = False) -> Body:
         """From what a client sent to what is stored: types, unknown fields, empty fields, defaults."""
@@ -493,8 +524,8 @@ class Verbs:
             elif body.get("status") != (old or {}).get("status"):
                 found += status_faults(resource.kind, body)
         else:
-            found += customs.check(resource.node, body)
-            found += customs.rules_after_faults(resource.node, body, old, found)
+            found += customs.check(resource.node, body, customs.ABSENT if old is None else old)
+            found += customs.rules_after_faults(resource.node, body, old, found, options.warnings)
         if found:
             raise self._invalid(at, found)
         changed = old is None or old.get("spec") != body.get("spec")

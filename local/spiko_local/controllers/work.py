@@ -183,8 +183,10 @@ class Work:
 
     def update(self, kind: Kind, body: Body, manager: str, subresource: str = "") -> Body:
         """Replace an object as it was read."""
-        metadata = body["metadata"]
-        at = Target(self.resource(kind), metadata.get("namespace", ""), metadata["name"], subresource)
+        metadata, resource = body["metadata"], self.resource(kind)
+        if resource.custom is not None:
+            body = body | {"apiVersion": resource.api_version}  # it may have been kept in another one
+        at = Target(resource, metadata.get("namespace", ""), metadata["name"], subresource)
         return self.verbs.update(at, body, Options(manager=manager, strict="Ignore"))[0]
 
     def write_status(self, kind: Kind, body: Body, status: Body, manager: str) -> None:
