@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ import yaml
 from aiohttp import web
 from multidict import CIMultiDict
 
-from spiko_local.apiserver import asked, tables
+from spiko_local.apiserver import asked, tables, versions
 from spiko_local.apiserver.asked import JSON, PARTIAL, TABLE, YAML, Form
 from spiko_local.apiserver.catalog import Resource
 from spiko_local.apiserver.statuses import StatusError
@@ -19,6 +20,10 @@ from spiko_local.apiserver.store import Body, Entry
 from spiko_local.apiserver.verbs import Options
 
 Headers = CIMultiDict[str]
+MOST_STUCK_S, LEAST_STUCK_S = (
+    30.0,
+    1.0,
+)  # that a client may take for reading; what it is sent at the end of its time needs a moment, too
 MEDIA = (
     "application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch,"
     " application/vnd.kubernetes.protobuf;stream=watch"
@@ -77,12 +82,13 @@ def warning(options: Options | None) -> Headers:
 def list_answer(request: web.Request, resource: Resource, entries: Sequence[Entry], metadata: Body) -> web.Response:
     """A list; `metadata` is its own."""
     form = form_of(request)
+    entries = [versions.shown(resource, entry) for entry in entries] if resource.custom is not None else entries
     if form.what == TABLE:
         include = request.query.get("includeObject", "Metadata")
         body = tables.table(resource, [entry.body for entry in entries], metadata, form.version, include, now())
         return _encoded(form, body)
     if form.what == PARTIAL:
-        items = [tables.partial(entry.body) for entry in entries]
+        items = [tables.partial(entry.body, form.version) for entry in entries]
         kind = {"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{form.version}"}
         return _encoded(form, kind | {"metadata": metadata, "items": items})
     kind_name = f"{resource.kind}List"
@@ -122,14 +128,22 @@ def json_answer(body: Any, status: int = 200, headers: Headers | None = None) ->
     return web.Response(body=orjson.dumps(body), status=status, headers=headers, content_type="application/json")
 
 
-async def stream(request: web.Request, pieces: AsyncIterator[bytes], media: str) -> web.StreamResponse:
-    """Pieces as they come, until there are no more or the client has gone."""
+async def stream(
+    request: web.Request, pieces: AsyncIterator[bytes], media: str, timeout_s: float
+) -> web.StreamResponse:
+    """Pieces as they come, until there are no more or the client has gone; one that reads nothing for half a minute is cut off."""
     response = web.StreamResponse(headers={"Content-Type": media, "Cache-Control": "no-cache, private"})
     await response.prepare(request)
+    end = asyncio.get_running_loop().time() + timeout_s
     try:
         async for piece in pieces:
-            await response.write(piece)
+            left_s = end - asyncio.get_running_loop().time()
+            async with asyncio.timeout(min(MOST_STUCK_S, max(left_s, LEAST_STUCK_S))):
+                await response.write(piece)
         await response.write_eof()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
     except ConnectionError:
         pass  # the client has gone
     finally:

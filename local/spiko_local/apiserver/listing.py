@@ -4,101 +4,135 @@ from __future__ import annotations
 
 import base64
 import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from spiko_local.apiserver import statuses
-from spiko_local.apiserver.asked import Place
 from spiko_local.apiserver.catalog import Resource
 from spiko_local.apiserver.incoming import number
-from spiko_local.apiserver.selectors import Test, field_selector, label_selector
-from spiko_local.apiserver.statuses import StatusError, bad_request
+from spiko_local.apiserver.selectors import Selection, Test, field_selector, label_selector, required_value
+from spiko_local.apiserver.statuses import bad_request, too_large_version
 from spiko_local.apiserver.store import Body, Entry, Store
 
 SNAPSHOTS = 32  # lists that are read in pieces at one time
+SNAPSHOT_S = 300.0  # as long as Kubernetes' etcd keeps old versions
+PODS = ("", "pods")
 
 
-def chosen(request: web.Request, resource: Resource, name: str = "") -> Test | None:
-    """What the selectors of a query choose; None if they choose all.
+def chosen(request: web.Request, resource: Resource, namespace: str, name: str = "") -> Selection:
+    """What a path and the selectors of a query choose.
 
     Raises:
         StatusError: 400, a selector cannot be read.
     """
     tests: list[Test] = []
+    node, whole = "", False
     if text := request.query.get("labelSelector"):
         tests.append(label_selector(text))
     if text := request.query.get("fieldSelector"):
         custom = tuple(each["jsonPath"].lstrip(".") for each in (resource.custom or {}).get("selectableFields") or ())
         tests.append(field_selector(resource.key, text, custom))
+        whole = any(path in text for path in custom)
+        name = name or required_value(text, "metadata.name")
+        node = required_value(text, "spec.nodeName") if resource.key == PODS else ""
     if name:
         tests.append(lambda body: body["metadata"]["name"] == name)
-    if not tests:
-        return None
-    return tests[0] if len(tests) == 1 else lambda body: all(test(body) for test in tests)
+    test = tests[0] if len(tests) == 1 else lambda body: all(test(body) for test in tests)
+    return Selection(namespace, name, node, test if tests else None, whole)
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """A list whose first piece was read.
+
+    Args:
+        of: the resource, the namespace and the selectors of whoever read it.
+        entries: all of it.
+        until_s: when it is forgotten.
+    """
+
+    of: tuple[str, ...]
+    entries: list[Entry]
+    until_s: float
 
 
 class Lists:
-    """Lists of a store; those that are read in pieces are remembered for a while.
+    """Lists of a store; those that are read in pieces are remembered until the last piece, or for five minutes.
 
     Args:
         store: the objects.
+        clock: seconds, from anywhere.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._snapshots: dict[str, list[Entry]] = {}
+    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._clock = store, clock
+        self._snapshots: dict[str, _Snapshot] = {}
         self._random = random.Random()  # of tokens
 
-    def page(
-        self, request: web.Request, place: Place, resource: Resource, test: Test | None
-    ) -> tuple[list[Entry], Body]:
-        """Objects of a list, or a piece of it: what is read in pieces is as it was when the first was read."""
+    def page(self, request: web.Request, resource: Resource, chosen: Selection) -> tuple[list[Entry], Body]:
+        """Objects of a list, or a piece of it: what is read in pieces is as it was when the first was read.
+
+        Raises:
+            StatusError: 400, a number or a token is none; 410, the list is forgotten; 504, a version that has not been.
+        """
         query = request.query
         version, limit = (
             number(query.get("resourceVersion"), "resourceVersion"),
             number(query.get("limit"), "limit") or 0,
         )
+        token = query.get("continue")
+        if token and query.get("resourceVersion") not in (None, "", "0"):
+            raise bad_request("specifying resource version is not allowed when using continue")
         if version and version > self._store.revision:
-            details = {
-                "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
-                "retryAfterSeconds": 1,
-            }
-            raise StatusError(
-                504,
-                "Timeout",
-                f"Timeout: Too large resource version: {version}, current: {self._store.revision}",
-                details,
-            )
+            raise too_large_version(version, self._store.revision)
         if query.get("resourceVersionMatch") == "Exact" and version != self._store.revision:
             raise statuses.expired(f"The resourceVersion for the provided list is too old: {version}")
-        if token := query.get("continue"):
-            token, entries, at = self._resume(token)
+        if limit < 0 or (
+            query.get("resourceVersion") == "0" and not token
+        ):  # any version will do: all of it, as Kubernetes does
+            limit = 0
+        self._expire()
+        of = (*resource.key, chosen.namespace, query.get("labelSelector", ""), query.get("fieldSelector", ""))
+        if token:
+            name, entries, at = self._resume(token, of)
         else:
             entries = [
                 entry
-                for entry in self._store.entries(resource.key, place.namespace)
-                if test is None or test(entry.body)
+                for entry in self._store.entries(resource.key, chosen.namespace)
+                if chosen.test is None or chosen.test(entry.body)
             ]
-            token, at = str(self._store.revision), 0
-        metadata: Body = {"resourceVersion": token.split(".", maxsplit=1)[0]}
-        if limit and at + limit < len(entries):
-            token = token if "." in token else f"{token}.{self._random.getrandbits(48):x}"
-            self._snapshots[token] = entries
-            while len(self._snapshots) > SNAPSHOTS:
-                del self._snapshots[next(iter(self._snapshots))]
-            metadata["continue"] = base64.urlsafe_b64encode(f"{token}/{at + limit}".encode()).decode()
-            if test is None:
-                metadata["remainingItemCount"] = len(entries) - at - limit
-        return entries[at : at + limit] if limit else entries[at:], metadata
+            name, at = f"{self._store.revision}.{self._random.getrandbits(48):x}", 0
+        metadata: Body = {"resourceVersion": name.partition(".")[0]}
+        if not limit or at + limit >= len(entries):
+            self._snapshots.pop(name, None)
+            return entries[at:], metadata
+        self._snapshots.pop(name, None)
+        self._snapshots[name] = _Snapshot(of, entries, self._clock() + SNAPSHOT_S)
+        while len(self._snapshots) > SNAPSHOTS:
+            del self._snapshots[next(iter(self._snapshots))]
+        metadata["continue"] = base64.urlsafe_b64encode(f"{name}/{at + limit}".encode()).decode()
+        if chosen.test is None:
+            metadata["remainingItemCount"] = len(entries) - at - limit
+        return entries[at : at + limit], metadata
 
-    def _resume(self, text: str) -> tuple[str, list[Entry], int]:
+    def _expire(self) -> None:
+        now_s = self._clock()
+        for name in [name for name, snapshot in self._snapshots.items() if snapshot.until_s <= now_s]:
+            del self._snapshots[name]
+
+    def _resume(self, text: str, of: tuple[str, ...]) -> tuple[str, list[Entry], int]:
         try:
-            token, _, at = base64.urlsafe_b64decode(text).decode().partition("/")
+            name, _, at = base64.urlsafe_b64decode(text).decode().partition("/")
             number = int(at)
         except (ValueError, UnicodeDecodeError) as error:
             raise bad_request(f"invalid continue token: continue key is not valid: {error}") from error
-        entries = self._snapshots.get(token)
-        if entries is None:
+        snapshot = self._snapshots.get(name)
+        if snapshot is None or number < 0:
             raise statuses.expired("The provided continue parameter is too old to display a consistent list result. You must start a new list"
                                    " without the continue parameter.")  # fmt: skip
-        return token, entries, number
+        if snapshot.of != of:
+            raise bad_request("invalid continue token: it continues a list of another resource, namespace or selector")
+        return name, snapshot.entries, number

@@ -1,9 +1,10 @@
-"""Label and field selectors of a query."""
+"""Label and field selectors of a query, and what of an object they look at."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from spiko_local.apiserver.names import key_faults, value_faults
@@ -35,6 +36,67 @@ FIELDS = {
     ("", "secrets"): {"type"},
     ("", "services"): {"spec.clusterIP", "spec.type"},
     ("apps", "replicasets"): {"status.replicas"},
+}  # fmt: skip
+_OWN = ("name", "namespace", "labels")  # of the metadata: any kind can be selected by them
+_SOURCE = ("source", "reportingComponent")  # two fields that `source` of an Event looks at
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a list or a watch is of.
+
+    Args:
+        namespace: empty for all.
+        name: of the only object, empty for all.
+        node: of pods; empty for all.
+        test: of the selectors; None lets all through. It covers the three above.
+        whole: the test looks at fields that a digest does not have.
+    """
+
+    namespace: str = ""
+    name: str = ""
+    node: str = ""
+    test: Test | None = None
+    whole: bool = False
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The narrowest of node, name and namespace, as watchers are kept by it."""
+        if self.node:
+            return ("", "", self.node)
+        if self.name:
+            return (self.namespace, self.name)
+        return (self.namespace,) if self.namespace else ()
+
+
+EVERYTHING = Selection()
+
+
+def digest(kind: tuple[str, str], body: Body) -> Body:
+    """The part of an object that selectors look at; the fields that a definition makes selectable are not in it.
+
+    >>> digest(("", "pods"), {"metadata": {"name": "a", "uid": "u"}, "spec": {"nodeName": "n", "containers": []}})
+    {'metadata': {'name': 'a'}, 'spec': {'nodeName': 'n'}}
+    """
+    metadata = body["metadata"]
+    found: Body = {"metadata": {name: metadata[name] for name in _OWN if name in metadata}}
+    for *parents, last in _DIGESTS.get(kind, ()):
+        there: Any = body
+        for name in parents:
+            there = there.get(name) or {}
+        if last in there:
+            below = found
+            for name in parents:
+                below = below.setdefault(name, {})
+            below[last] = there[last]
+    return found
+
+
+_DIGESTS = {
+    kind: tuple(
+        path for each in sorted(names) for path in ([(name,) for name in _SOURCE] if each == "source" else [tuple(each.split("."))])
+    )
+    for kind, names in FIELDS.items()
 }  # fmt: skip
 
 
@@ -114,6 +176,19 @@ def field_selector(kind: tuple[str, str], text: str, selectable: tuple[str, ...]
             )
         tests.append((tuple(path.split(".")), equal, value))
     return lambda body: all((_at(body, path) == value) == equal for path, equal, value in tests)
+
+
+def required_value(text: str, path: str) -> str:
+    """The value that a field selector demands of one field; empty if it demands none.
+
+    >>> required_value("spec.nodeName=a,metadata.name!=b", "spec.nodeName"), required_value("metadata.name!=b", "metadata.name")
+    ('a', '')
+    """
+    for part in text.split(","):
+        match = re.match(r"^\s*([^=!]+?)\s*==?\s*([^=].*?)\s*$", part)
+        if match is not None and match[1] == path:
+            return match[2]
+    return ""
 
 
 def _at(body: Body, path: tuple[str, ...]) -> str:

@@ -18,7 +18,7 @@ from spiko_local.apiserver.incoming import demand_objects, number, read_delete, 
 from spiko_local.apiserver.listing import Lists, chosen
 from spiko_local.apiserver.metrics import Metrics, verb_of
 from spiko_local.apiserver.schema import read_data
-from spiko_local.apiserver.selectors import Test
+from spiko_local.apiserver.selectors import Selection
 from spiko_local.apiserver.statuses import StatusError, bad_request
 from spiko_local.apiserver.store import Body, Store
 from spiko_local.apiserver.tunnel import Kubelets
@@ -46,6 +46,7 @@ class ApiServer:
         self._store, self._verbs, self._kubelets = store, actions, kubelets
         self._catalog: Catalog = actions.catalog
         self._gate, self._lists = gate, Lists(store)
+        self._lines = watching.Lines()
         self._openapi = discovery.OpenApi(self._catalog)
         self._random = random.Random()  # spreads the ends of watches
         self._metrics, self._watches = Metrics(), 0
@@ -258,7 +259,7 @@ class ApiServer:
     async def _delete_all(self, request: web.Request, place: Place, resource: Resource) -> web.Response:
         _require(resource, "deletecollection")
         options, wanted = await read_delete(request)
-        test = chosen(request, resource)
+        test = chosen(request, resource, place.namespace).test
         entries = [
             entry for entry in self._store.entries(resource.key, place.namespace) if test is None or test(entry.body)
         ]
@@ -324,17 +325,15 @@ class ApiServer:
     async def _collection(self, request: web.Request, place: Place, resource: Resource) -> web.StreamResponse:
         if "list" not in resource.verbs:
             raise statuses.no_method()
-        test = chosen(request, resource, place.name)
+        selection = chosen(request, resource, place.namespace, place.name)
         if flag(request.query, "watch"):
-            return await self._watch(request, place, resource, test)
-        entries, metadata = self._lists.page(request, place, resource, test)
+            return await self._watch(request, resource, selection)
+        entries, metadata = self._lists.page(request, resource, selection)
         return list_answer(request, resource, entries, metadata)
 
-    async def _watch(
-        self, request: web.Request, place: Place, resource: Resource, test: Test | None
-    ) -> web.StreamResponse:
+    async def _watch(self, request: web.Request, resource: Resource, selection: Selection) -> web.StreamResponse:
         query = request.query
-        initial = flag(query, "sendInitialEvents")
+        initial = flag(query, "sendInitialEvents") if "sendInitialEvents" in query else None
         if "sendInitialEvents" in query and query.get("resourceVersionMatch") != "NotOlderThan":
             cause = statuses.prohibited(
                 "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
@@ -345,13 +344,14 @@ class ApiServer:
         )
         version = number(query.get("resourceVersion"), "resourceVersion")
         watch = watching.Watch(
-            resource, place.namespace, test, form_of(request), query.get("includeObject", "Metadata"), version, initial,
+            resource, selection, form_of(request), query.get("includeObject", "Metadata"), version, initial,
             flag(query, "allowWatchBookmarks"), float(timeout),
         )  # fmt: skip
         media = "application/json;stream=watch" if watch.form.what != JSON else "application/json"
         self._watches += 1
         try:
-            return await stream(request, watching.lines(self._store, watch, now), media)
+            lines = watching.lines(self._store, watch, now, self._lines)
+            return await stream(request, lines, media, float(timeout))
         finally:
             self._watches -= 1
 

@@ -131,6 +131,15 @@ def expired(message: str) -> StatusError:
     return StatusError(410, "Expired", message)
 
 
+def too_large_version(version: int, current: int) -> StatusError:
+    """504: a version that has not been yet."""
+    details = {
+        "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+        "retryAfterSeconds": 1,
+    }
+    return StatusError(504, "Timeout", f"Timeout: Too large resource version: {version}, current: {current}", details)
+
+
 def forbidden(group: str, plural: str, name: str, why: str) -> StatusError:
     """403."""
     return StatusError(

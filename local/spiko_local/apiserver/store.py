@@ -7,24 +7,25 @@ Objects that are in here are never changed in place.
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from spiko_local.apiserver.selectors import EVERYTHING, Selection
+from spiko_local.apiserver.watchers import ADDED, DELETED, MODIFIED, Change, Version, Watcher, Watchers
 from spiko_local.errors import LocalError
 
 Body = dict[str, Any]
 Kind = tuple[str, str]  # group and plural
-ADDED, MODIFIED, DELETED, BOOKMARK = "ADDED", "MODIFIED", "DELETED", "BOOKMARK"
 HISTORY = 20_000  # events that a watch can go back; more than an architecture of 1,000 pods makes while it starts
+HISTORY_BYTES = 32 << 20  # of objects in those events
+SPARE = 4  # of history, a quarter more is kept before it is cut, so that cutting is rare
 LARGEST_BYTES = 1_572_864  # as etcd's
-QUEUE = 50_000  # events that a watcher may be behind before it is told to list again
 
 
 class TooLargeError(LocalError):
@@ -38,10 +39,11 @@ class DamagedError(LocalError):
 class Entry:
     """One object at one version."""
 
-    __slots__ = ("_raw", "body", "revision")
+    __slots__ = ("_raw", "_version", "body", "revision")
 
     def __init__(self, body: Body, revision: int, raw: bytes | None = None) -> None:
         self.body, self.revision, self._raw = body, revision, raw
+        self._version: Version | None = None
 
     @property
     def raw(self) -> bytes:
@@ -49,6 +51,12 @@ class Entry:
         if self._raw is None:
             self._raw = orjson.dumps(self.body)
         return self._raw
+
+    def version(self, kind: Kind) -> Version:
+        """What history keeps of it; one for the change that made it and the one that ends it."""
+        if self._version is None:
+            self._version = Version(kind, self.body, self.raw)
+        return self._version
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,44 +84,6 @@ class Alias:
         return Entry(self.out(entry.body), entry.revision)
 
 
-class Watcher:
-    """Events of one kind, in order; iterate, and close when done.
-
-    Args:
-        close: takes it off the store's list.
-    """
-
-    def __init__(self, close: Callable[[Watcher], None]) -> None:
-        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        self._close = close
-        self.behind = False
-
-    def put(self, event: Event) -> None:
-        """Called by the store."""
-        if self._queue.qsize() >= QUEUE:
-            self.behind = True
-            self._queue.put_nowait(None)
-        elif not self.behind:
-            self._queue.put_nowait(event)
-
-    def end(self) -> None:
-        """The kind is no longer served, or the server stops."""
-        self._queue.put_nowait(None)
-
-    async def next(self) -> Event | None:
-        """The next event; None at the end."""
-        return await self._queue.get()
-
-    def ready(self) -> Iterator[Event | None]:
-        """Events that wait already."""
-        while not self._queue.empty():
-            yield self._queue.get_nowait()
-
-    def close(self) -> None:
-        """No more events."""
-        self._close(self)
-
-
 class Store:
     """All objects.
 
@@ -129,8 +99,9 @@ class Store:
         self._aliases = aliases or {}
         self._db = sqlite3.connect(":memory:" if path is None else path, isolation_level=None)
         self._kinds: dict[Kind, dict[tuple[str, str], Entry]] = {}
-        self._watchers: dict[Kind, set[Watcher]] = {}
-        self._history: list[Event] = []
+        self._watchers: dict[Kind, Watchers] = {}
+        self._history: list[Change] = []
+        self._history_bytes = 0
         try:
             self._prepare()
             self.revision = self._load()
@@ -162,9 +133,8 @@ class Store:
 
     def end(self) -> None:
         """End all watches."""
-        for watchers in self._watchers.values():
-            for watcher in watchers:
-                watcher.end()
+        for kind in self._watchers:
+            self.end_watches(kind)
 
     def close(self) -> None:
         """Close the file."""
@@ -243,46 +213,74 @@ class Store:
 
     def _tell(self, event: Event) -> None:
         self.revision = event.revision
-        self._history.append(event)
-        if len(self._history) > HISTORY * 5 // 4:
-            del self._history[:-HISTORY]
-            self.oldest = self._history[0].revision - 1
-        for watcher in self._watchers.get(event.kind, ()):
-            watcher.put(event)
+        change = _change(event, event.kind, event.entry, event.before)
+        self._remember(change)
+        if (watchers := self._watchers.get(event.kind)) is not None:
+            watchers.tell(change)
         for kind, alias in self._aliases.items():
             if alias.of == event.kind and (watchers := self._watchers.get(kind)):
-                seen = _seen(alias, kind, event)
-                for watcher in watchers:
-                    watcher.put(seen)
+                watchers.tell(_seen(alias, kind, event))
         for listener in self.listeners:
             listener(event)
 
+    def _remember(self, change: Change) -> None:
+        """History is bounded in events and in bytes; who has not read what is forgotten here is told to list again."""
+        history = self._history
+        history.append(change)
+        self._history_bytes += change.size
+        if len(history) <= HISTORY + HISTORY // SPARE and self._history_bytes <= HISTORY_BYTES:
+            return
+        gone, size = 0, self._history_bytes
+        most = HISTORY_BYTES - HISTORY_BYTES // SPARE
+        while len(history) - gone > HISTORY or (size > most and gone < len(history) - 1):
+            size -= history[gone].size
+            gone += 1
+        self.oldest = history[gone - 1].revision
+        del history[:gone]
+        self._history_bytes = size
+        for watchers in self._watchers.values():
+            watchers.forget(self.oldest)
+
     # ------------------------------------------------------------------ watching
 
-    def watch(self, kind: Kind, after: int) -> Watcher | None:
-        """Events after a version, past and future; None if that is too long ago."""
+    def watch(self, kind: Kind, after: int, chosen: Selection = EVERYTHING) -> Watcher | None:
+        """Changes after a version, past and future; None if that is too long ago."""
         if after < self.oldest:
             return None
-        watchers = self._watchers.setdefault(kind, set())
-        watcher = Watcher(watchers.discard)
+        watcher = self._watchers.setdefault(kind, Watchers()).add(chosen)
         alias = self._aliases.get(kind)
         kept = alias.of if alias else kind
-        for event in self._history[bisect_right(self._history, after, key=lambda event: event.revision) :]:
-            if event.kind == kept:
-                watcher.put(_seen(alias, kind, event) if alias else event)
-        watchers.add(watcher)
+        for change in self._history[bisect_right(self._history, after, key=lambda change: change.revision) :]:
+            if change.kind == kept:
+                watcher.put(_remembered(alias, kind, change) if alias else change)
         return watcher
 
     def end_watches(self, kind: Kind) -> None:
         """The kind is gone."""
-        for watcher in self._watchers.get(kind, ()):
-            watcher.end()
+        if kind in self._watchers:
+            self._watchers[kind].end()
 
 
-def _seen(alias: Alias, kind: Kind, event: Event) -> Event:
+def _change(event: Event, kind: Kind, entry: Entry, before: Entry | None) -> Change:
+    was = before.version(kind) if before is not None else None
+    return Change(event.revision, kind, event.type, entry.version(kind), was)
+
+
+def _seen(alias: Alias, kind: Kind, event: Event) -> Change:
     """A change as a watcher of the alias sees it."""
-    before = alias.entry(event.before) if event.before is not None else None
-    return Event(event.revision, kind, event.namespace, event.type, alias.entry(event.entry), before)
+    return _change(
+        event, kind, alias.entry(event.entry), alias.entry(event.before) if event.before is not None else None
+    )
+
+
+def _remembered(alias: Alias, kind: Kind, change: Change) -> Change:
+    """The same of a change that is history."""
+
+    def seen(version: Version) -> Version:
+        return Entry(alias.out(version.body()), change.revision).version(kind)
+
+    was = seen(change.before) if change.before is not None else None
+    return Change(change.revision, kind, change.type, seen(change.now), was)
 
 
 class _Transaction:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from spiko_local.apiserver.catalog import CLEANUP
 from spiko_local.apiserver.definitions import accept_names, approval, shape_faults
-from spiko_local.apiserver.store import DELETED, Body, Event, Kind
+from spiko_local.apiserver.store import Body, Event, Kind
+from spiko_local.apiserver.watchers import DELETED
 from spiko_local.controllers.work import DEFINITIONS, Key, Work, condition_of, set_condition
 
 MANAGER = "kube-apiserver"

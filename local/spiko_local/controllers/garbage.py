@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from spiko_local.apiserver.store import DELETED, Body, Event, Kind
+from spiko_local.apiserver.store import Body, Event, Kind
+from spiko_local.apiserver.watchers import DELETED
 from spiko_local.controllers.work import EVENTS, Key, Work
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"

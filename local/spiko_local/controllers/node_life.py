@@ -13,8 +13,9 @@ import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from spiko_local.apiserver.store import DELETED, Body, Event
+from spiko_local.apiserver.store import Body, Event
 from spiko_local.apiserver.tables import read_time
+from spiko_local.apiserver.watchers import DELETED
 from spiko_local.controllers.placing import tolerates
 from spiko_local.controllers.work import LEASES, NODES, PODS, Key, Work, condition_of
 

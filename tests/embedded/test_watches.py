@@ -1,0 +1,121 @@
+"""Watches of our API server: bookmarks in good time and of the right kind, ends that are told, and readers that do not read."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from typing import Any
+
+import pytest
+from both import Server
+
+from spiko_local.apiserver.answers import MOST_STUCK_S
+
+CM = "/api/v1/namespaces/watches/configmaps"
+PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+INITIAL = "allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+
+
+@pytest.fixture(scope="session")
+def maps(server: Server) -> Server:
+    """The server, with a namespace of these tests'."""
+    assert 201 == server.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "watches"}}).status
+    return server
+
+
+def watched(server: Server, query: str, accept: str = "application/json") -> list[Any]:
+    """What a watch tells until it ends."""
+    found: list[Any] = server.ask("GET", f"{CM}?watch=true&{query}", accept=accept).body
+    return found
+
+
+def version_of(server: Server) -> str:
+    """The present version."""
+    return str(server.ask("GET", CM).body["metadata"]["resourceVersion"])
+
+
+def test_a_bookmark_comes_before_the_end_however_much_happens(maps: Server) -> None:
+    """Events of the kind, chosen by the watch or not, do not put it off."""
+    done = threading.Event()
+
+    def write() -> None:
+        while not done.wait(0.05):
+            for name in ("busy", "other"):
+                maps.ask("POST", CM, {"metadata": {"name": name}})
+                maps.ask("DELETE", f"{CM}/{name}")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    after = version_of(maps)
+    try:
+        told = watched(
+            maps, f"resourceVersion={after}&timeoutSeconds=4&allowWatchBookmarks=true&fieldSelector=metadata.name=busy"
+        )
+    finally:
+        done.set()
+        writer.join()
+    marks = [i for i, event in enumerate(told) if event["type"] == "BOOKMARK"]
+
+    assert 1 == len(marks)
+    versions = [int(event["object"]["metadata"]["resourceVersion"]) for event in told]
+    assert versions == sorted(versions)
+    assert {"busy"} == {event["object"]["metadata"]["name"] for event in told if event["type"] != "BOOKMARK"}
+
+
+def test_bookmarks_are_of_the_form_that_is_watched_in(maps: Server) -> None:
+    """Metadata alone, or a Table with one row without a name."""
+    partial = watched(maps, f"{INITIAL}&timeoutSeconds=1", PARTIAL)[-1]["object"]
+    table = watched(maps, f"{INITIAL}&timeoutSeconds=1", TABLE)[-1]["object"]
+
+    assert ("PartialObjectMetadata", "meta.k8s.io/v1") == (partial["kind"], partial["apiVersion"])
+    assert "true" == partial["metadata"]["annotations"]["k8s.io/initial-events-end"]
+    assert ("Table", "PartialObjectMetadata") == (table["kind"], table["rows"][0]["object"]["kind"])
+
+
+def test_initial_events_that_are_not_wanted_are_not_sent(maps: Server) -> None:
+    """Said in so many words, without a version."""
+    maps.ask("POST", CM, {"metadata": {"name": "there"}})
+
+    assert [] == watched(maps, "sendInitialEvents=false&resourceVersionMatch=NotOlderThan&timeoutSeconds=1")
+    assert [] != watched(maps, "timeoutSeconds=1")
+
+
+def test_a_version_that_has_not_been_is_told_so(maps: Server) -> None:
+    """A client that knew an earlier cluster lists again, and is not told of older versions as if they were newer."""
+    (told,) = watched(maps, f"resourceVersion={10**15}&timeoutSeconds=1")
+    (initial,) = watched(maps, f"{INITIAL}&resourceVersion={10**15}&timeoutSeconds=1")
+
+    assert ("ERROR", 410) == (told["type"], told["object"]["code"])
+    assert ("ERROR", 504) == (initial["type"], initial["object"]["code"])
+
+
+@pytest.mark.timeout(120)
+def test_a_client_that_reads_nothing_is_cut_off(maps: Server) -> None:
+    """A stopped `kubectl get -w` holds neither the connection nor the objects for ever; others are told all the same."""
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    plain.connect((maps.host, maps.port))
+    stuck = maps.context.wrap_socket(plain, server_hostname="127.0.0.1")
+    head = "".join(f"{name}: {value}\r\n" for name, value in maps.headers.items())
+    stuck.sendall(f"GET {CM}?watch=true HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode())
+    body: dict[str, Any] = {"metadata": {"name": "large"}, "data": {"x": "x" * 500_000}}
+    maps.ask("POST", CM, body)
+    began = time.monotonic()
+    for i in range(40):
+        maps.ask("PUT", f"{CM}/large", body | {"data": {"x": str(i) * 300_000}})
+    after = version_of(maps)
+    time.sleep(max(0.0, MOST_STUCK_S + 3 - (time.monotonic() - began)))
+    stuck.settimeout(5)
+    read = 0
+    with contextlib.suppress(OSError):  # cut off, not ended
+        while data := stuck.recv(1 << 20):
+            read += len(data)
+    stuck.close()
+
+    assert read < 40 * 300_000
+    maps.ask("DELETE", f"{CM}/large")
+    assert "DELETED" in json.dumps(watched(maps, f"resourceVersion={after}&timeoutSeconds=1"))
