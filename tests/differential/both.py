@@ -153,6 +153,12 @@ class Own:
                 assert time.monotonic() < end, "our API server does not start"
                 time.sleep(0.05)
 
+    @property
+    def pid(self) -> int:
+        """Of the running server."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """Kill -9."""
         if self._process is not None:

@@ -93,6 +93,7 @@ def test_a_version_that_has_not_been_is_told_so(maps: Server) -> None:
     assert ("ERROR", 504) == (initial["type"], initial["object"]["code"])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_a_client_that_reads_nothing_is_cut_off(maps: Server) -> None:
     """A stopped `kubectl get -w` holds neither the connection nor the objects for ever; others are told all the same."""

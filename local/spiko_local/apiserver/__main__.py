@@ -7,6 +7,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import ssl
 import sys
@@ -25,6 +26,9 @@ from spiko_local.apiserver.tokens import Tokens
 from spiko_local.apiserver.tunnel import Kubelets
 from spiko_local.apiserver.verbs import Verbs
 from spiko_local.controllers import Controllers
+
+MOST_FILES = 1 << 20  # where there is no limit
+FILES_KEPT = 0.2  # of all files, for requests that are no watches and for connections to kubelets
 
 
 def main() -> None:
@@ -46,6 +50,14 @@ def main() -> None:
             sys.exit(str(error))
 
 
+def _raise_files() -> int:
+    """As many files as this process may have; returns how many."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = most if most != resource.RLIM_INFINITY else MOST_FILES
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
+
+
 async def _serve(arguments: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -58,7 +70,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     controllers = Controllers(verbs, (arguments.pki / "ca.crt").read_text())
     controllers.prepare()
     gate = Gate(store, read_users(arguments.pki / "tokens.csv"), Tokens(store, arguments.pki / "sa.key", time.time))
-    server = ApiServer(store, verbs, Kubelets(store, arguments.pki), gate)
+    server = ApiServer(store, verbs, Kubelets(store, arguments.pki), gate, int(_raise_files() * (1 - FILES_KEPT)))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(arguments.pki / "apiserver.crt", arguments.pki / "apiserver.key")
     context.set_alpn_protocols(["http/1.1"])

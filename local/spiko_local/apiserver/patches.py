@@ -18,6 +18,7 @@ MOST_COPIED_BYTES = 3 << 20
 DIRECTIVE, ORDER, DELETE_LIST, RETAIN = "$patch", "$setElementOrder/", "$deleteFromPrimitiveList/", "$retainKeys"
 
 
+_GONE: Any = object()  # an item of a list that a patch has deleted
 NOT_A_MAP = "error decoding patch: json: cannot unmarshal {} into Go value of type map[string]interface {{}}"
 
 
@@ -123,8 +124,8 @@ def _merge_map(node: Node, body: dict[str, Any], patch: dict[str, Any]) -> dict[
             raise bad_request(f"{key} of a strategic merge patch is a list")
     orders = {key.removeprefix(ORDER): plain.pop(key) for key in list(plain) if key.startswith(ORDER)}
     for key in [key for key in plain if key.startswith(DELETE_LIST)]:
-        name, gone = key.removeprefix(DELETE_LIST), plain.pop(key)
-        found[name] = [each for each in found.get(name, ()) if each not in gone]
+        name, gone = key.removeprefix(DELETE_LIST), {_text(each) for each in plain.pop(key)}
+        found[name] = [each for each in found.get(name, ()) if _text(each) not in gone]
     for name, value in plain.items():
         if value is None:
             found.pop(name, None)
@@ -144,7 +145,8 @@ def _merge_value(node: Node, old: Any, new: Any, order: list[Any] | None) -> Any
     if isinstance(new, list) and "merge" in node.strategies:
         before = old if isinstance(old, list) else []
         if node.merge_key is None:
-            merged = before + [each for each in new if each not in before]
+            known = {_text(each) for each in before}
+            merged = before + [each for each in new if _text(each) not in known]
         else:
             merged = _merge_items(node, before, new, node.merge_key)
         return _sort(node, merged, order if order is not None else new, before)
@@ -156,18 +158,27 @@ def _merge_items(node: Node, old: list[Any], new: list[Any], key: str) -> list[A
     found = list(old)
     if any(isinstance(item, dict) and set(item) == {DIRECTIVE} and item[DIRECTIVE] == "replace" for item in new):
         return [item for item in new if DIRECTIVE not in item]
+    places: dict[bytes, list[int]] = {}  # of items by their key; more than one only if the list was wrong before
+    for i, each in enumerate(found):
+        places.setdefault(_text(each.get(key)), []).append(i)
     for item in new:
         if not isinstance(item, dict) or key not in item:
             raise StatusError(500, "", f"map: {go_map(item)} does not contain declared merge key: {key}")
-        directive = item.get(DIRECTIVE)
-        at = next((i for i, each in enumerate(found) if each.get(key) == item[key]), None)
-        if directive == "delete":
-            found = [each for each in found if each.get(key) != item[key]]
-        elif at is None:
+        there = places.get(_text(item[key]))
+        if item.get(DIRECTIVE) == "delete":
+            for i in places.pop(_text(item[key]), ()):
+                found[i] = _GONE
+        elif there is None:
+            places[_text(item[key])] = [len(found)]
             found.append(_merge_map(element, {}, item))
         else:
-            found[at] = _merge_map(element, found[at], item)
-    return found
+            found[there[0]] = _merge_map(element, found[there[0]], item)
+    return [each for each in found if each is not _GONE]
+
+
+def _text(value: Any) -> bytes:
+    """What equal values have in common, to look them up by."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def _sort(node: Node, items: list[Any], order: list[Any], before: list[Any]) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import time
 
 import orjson
 from aiohttp import web
@@ -27,6 +28,7 @@ from spiko_local.apiserver.verbs import Target, Verbs
 PATCHES = {verbs.JSON, verbs.MERGE, verbs.STRATEGIC, verbs.APPLY}
 LARGEST_BODY = 3 << 20
 SHORTEST_WATCH_S, LONGEST_WATCH_S = 1800, 3600
+COMPLAIN_EVERY_S = 60.0
 OPEN_PATHS = {"/healthz", "/livez", "/readyz", "/version", "/version/"}
 TUNNELS = {"exec": "exec", "portforward": "portForward", "attach": "attach"}
 log = logging.getLogger("spiko.apiserver")
@@ -40,16 +42,18 @@ class ApiServer:
         actions: what may be done with them.
         kubelets: for logs, exec and port-forward.
         gate: who may do what.
+        most_watches: at one time; each holds a connection.
     """
 
-    def __init__(self, store: Store, actions: Verbs, kubelets: Kubelets, gate: Gate) -> None:
+    def __init__(self, store: Store, actions: Verbs, kubelets: Kubelets, gate: Gate, most_watches: int) -> None:
         self._store, self._verbs, self._kubelets = store, actions, kubelets
         self._catalog: Catalog = actions.catalog
         self._gate, self._lists = gate, Lists(store)
         self._lines = watching.Lines()
+        self._watches, self._most_watches, self._complain_s = 0, most_watches, 0.0
         self._openapi = discovery.OpenApi(self._catalog)
         self._random = random.Random()  # spreads the ends of watches
-        self._metrics, self._watches = Metrics(), 0
+        self._metrics = Metrics()
         self.ready = False
         self.application = web.Application(client_max_size=LARGEST_BODY)
         self.application.router.add_route("*", "/{path:.*}", self._handle)
@@ -69,7 +73,10 @@ class ApiServer:
             headers = warning(request.get("options"))
             if retry := (error.details or {}).get("retryAfterSeconds"):
                 headers["Retry-After"] = str(retry)
-            return json_answer(error.body(), error.code, headers)
+            answer = json_answer(error.body(), error.code, headers)
+            if request.get("close"):
+                answer.force_close()
+            return answer
         except web.HTTPRequestEntityTooLarge:
             text = f"Request entity too large: limit is {LARGEST_BODY}"
             return json_answer(StatusError(413, "RequestEntityTooLarge", text).body(), 413)
@@ -348,12 +355,25 @@ class ApiServer:
             flag(query, "allowWatchBookmarks"), float(timeout),
         )  # fmt: skip
         media = "application/json;stream=watch" if watch.form.what != JSON else "application/json"
+        self._make_room(request)
         self._watches += 1
         try:
-            lines = watching.lines(self._store, watch, now, self._lines)
-            return await stream(request, lines, media, float(timeout))
+            return await stream(request, watching.lines(self._store, watch, now, self._lines), media, float(timeout))
         finally:
             self._watches -= 1
+
+    def _make_room(self, request: web.Request) -> None:
+        """Refuse a watch for which there is no file left, while requests and the watches that there are go on."""
+        if self._watches < self._most_watches:
+            return
+        if time.monotonic() >= self._complain_s:
+            self._complain_s = time.monotonic() + COMPLAIN_EVERY_S
+            log.warning(
+                "%d watches are open, and more would take the last files: they are refused; see `ulimit -n`",
+                self._watches,
+            )
+        request["close"] = True  # a kept connection would hold the file all the same
+        raise StatusError(429, "TooManyRequests", f"too many watches: {self._most_watches}", {"retryAfterSeconds": 1})
 
     # ------------------------------------------------------------------ in and out
 

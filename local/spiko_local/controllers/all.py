@@ -11,6 +11,7 @@ from spiko_local.apiserver.verbs import Verbs
 from spiko_local.controllers.definitions import Definitions
 from spiko_local.controllers.deployments import Deployments
 from spiko_local.controllers.disruption import Disruption
+from spiko_local.controllers.expiry import Expiry
 from spiko_local.controllers.garbage import Garbage
 from spiko_local.controllers.namespaces import SYSTEM_NAMESPACES, Namespaces
 from spiko_local.controllers.node_life import NodeLife
@@ -37,7 +38,7 @@ class Controllers:
     def __init__(self, verbs: Verbs, authority: str, now: Callable[[], datetime] | None = None) -> None:
         self._work = Work(verbs, now)
         self._definitions = Definitions(self._work)
-        parts = (Deployments, ReplicaSets, Scheduler, Disruption, NodeLife, Garbage)
+        parts = (Deployments, ReplicaSets, Scheduler, Disruption, NodeLife, Garbage, Expiry)
         for controller in (self._definitions, Namespaces(self._work, authority), *(part(self._work) for part in parts)):
             self._work.add(controller)
 

@@ -1,0 +1,47 @@
+"""Events do not pile up: they go an hour after their last write, and nothing is written before."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from spiko_local.apiserver.catalog import Catalog
+from spiko_local.apiserver.store import Store
+from spiko_local.apiserver.verbs import Verbs
+from spiko_local.controllers.expiry import Expiry
+from spiko_local.controllers.work import EVENTS, Work
+
+
+def event(minutes_ago: float, **more: Any) -> dict[str, Any]:
+    """An Event of some age."""
+    made = (datetime.now(UTC) - timedelta(minutes=minutes_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    metadata = {"name": "e", "namespace": "default", "creationTimestamp": made}
+    return {"apiVersion": "v1", "kind": "Event", "metadata": metadata} | more
+
+
+@pytest.mark.parametrize(
+    ("body", "is_there"),
+    [
+        (event(59), True),
+        (event(61), False),
+        (event(61, lastTimestamp=datetime.now(UTC).isoformat()), True),
+        (event(10_000, lastTimestamp=None, series={"lastObservedTime": "2026-01-01T00:00:00.000001Z"}), False),
+    ],
+)
+async def test_an_event_goes_an_hour_after_its_last_write(body: dict[str, Any], is_there: bool) -> None:
+    """Also one that was there before the process was."""
+    store = Store(None)
+    store.put(EVENTS, "default", "e", body)
+    revision = store.revision
+    work = Work(Verbs(store, Catalog(), lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))
+    work.add(Expiry(work))
+    work.start()
+    running = asyncio.create_task(work.run())
+    await asyncio.sleep(0.05)
+    running.cancel()
+
+    assert is_there == (store.get(EVENTS, "default", "e") is not None)
+    assert is_there == (revision == store.revision)
