@@ -72,6 +72,12 @@ ROWS = [
         "PartialSight",
         f"{S}.dependencies[0]",
     ),
+    (
+        "a version that sees less than its tier",
+        manifest(tier("m", "monolith", 3, dependencies=["lb"], versions=two(package="karyon")), tier("lb", "elb", 0)),
+        "UnreachableDependency",
+        f"{S}.dependencies[0]",
+    ),
     ("a negative count", manifest(tier(count=-1)), "OutOfRange", f"{S}.count"),
     ("a huge count", manifest(tier(count=10**30)), "OutOfRange", f"{S}.count"),
     ("a float count", manifest(tier(count=1.0)), "WrongType", f"{S}.count"),
@@ -239,6 +245,15 @@ def test_yaml_reads_off_as_false() -> None:
     body["spec"]["chaos"] = {"monkey": {"mode": False}}
 
     assert ['YAML reads a bare Off as false: write "Off"'] == [f.hint for f in check(body)]
+
+
+def test_a_version_may_be_the_source() -> None:
+    """A tier of which one version is a denominator has a rate, and is where requests begin."""
+    source = tier("s", "elb", dependencies=["db"], versions=two(package="denominator"), ratePerSecond=5)
+    body = manifest(tier(), source)
+    body["spec"]["services"].pop()
+
+    assert [] == check(body)
 
 
 @pytest.mark.parametrize("package", Package)

@@ -15,7 +15,7 @@ def instance(version: str) -> Instance:
 def test_a_version_without_a_share_is_in_nobodys_table() -> None:
     """Its instances are nodes without callers, as `spiko graph -f` predicts; a version that is declared no more is no different."""
     shares = (("1.0.0", 100), ("1.1.0", 0))
-    view = View(Viewpoint("lb", "r", "*"), "elb", False, (Dependency("web", 3, shares),))
+    view = View(Viewpoint("lb", "elb", "r", "*"), False, (Dependency("web", 3, shares),))
 
     assert view.wants(instance("1.0.0"))
     assert not view.wants(instance("1.1.0"))

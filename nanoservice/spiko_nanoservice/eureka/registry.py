@@ -127,7 +127,7 @@ class Registry:
 
     def hello(self, number: int, hello: Hello, now: float) -> list[Effect]:
         """A pod registers over a new session."""
-        viewpoint = Viewpoint(hello.tier, hello.region, hello.zone)
+        viewpoint = Viewpoint(hello.tier, hello.package, hello.region, hello.zone)
         self.sessions[number] = Session(hello, viewpoint)
         if self.configuration is None:
             self._waiting.append(number)
@@ -299,7 +299,7 @@ class Registry:
         hello = session.hello
         if hello.zone == ANYWHERE and hello.slot is None:
             hello = session.hello = replace(hello, slot=0, grant=0)  # alone in its space
-        view = self._view(session.viewpoint, hello.package)
+        view = self._view(session.viewpoint)
         view.sessions.add(number)
         self._effects.append(
             Send(
@@ -368,12 +368,12 @@ class Registry:
                     if view.wants(instance):
                         view.put(instance)
 
-    def _view(self, viewpoint: Viewpoint, package: str) -> View:
+    def _view(self, viewpoint: Viewpoint) -> View:
         view = self._views.get(viewpoint)
         if view is None:
             tier = find_tier(self._in_force, viewpoint.tier)
             across = tier is not None and EUREKA in tier.dependencies
-            view = View(viewpoint, package, across, ())
+            view = View(viewpoint, across, ())
             self._views[viewpoint] = view
             self._reconfigure(view)
         return view

@@ -18,7 +18,6 @@ class View:
     """
 
     viewpoint: Viewpoint
-    package: str
     across: bool
     dependencies: tuple[Dependency, ...]
     revision: int = 1
@@ -44,7 +43,7 @@ class View:
             if dependency.tier == instance.tier
             for version, weight in dependency.versions
         )
-        return called and sees(self.viewpoint, self.package, self.across, instance.tier, instance.region, instance.zone)
+        return called and sees(self.viewpoint, self.across, instance.tier, instance.region, instance.zone)
 
     def put(self, instance: Instance) -> None:
         """Note a new or changed instance; nothing if it is there already."""

@@ -21,31 +21,31 @@ ZONE_BOUND = frozenset({"karyon", "zuul"})
 
 @dataclass(frozen=True, slots=True)
 class Viewpoint:
-    """What a caller's sight depends on; all pods of one tier in one zone share a table."""
+    """What a caller's sight depends on; all pods of one tier and package in one zone share a table. A version may have a package of its own."""
 
     tier: str
+    package: str
     region: str
     zone: str
 
 
-def sees(viewer: Viewpoint, package: str, across: bool, tier: str, region: str, zone: str) -> bool:
+def sees(viewer: Viewpoint, across: bool, tier: str, region: str, zone: str) -> bool:
     """Whether a caller may connect to an instance of a tier that it depends on.
 
     Args:
         viewer: the caller.
-        package: the caller's package.
         across: whether the caller's tier lists `eureka`.
         tier: the callee's tier.
         region: the callee's region.
         zone: the callee's zone.
 
-    >>> sees(Viewpoint("web", "r", "a"), "karyon", False, "db", "r", "b")
+    >>> sees(Viewpoint("web", "karyon", "r", "a"), False, "db", "r", "b")
     False
 
     """
     if viewer.region != ANYWHERE and region not in (viewer.region, ANYWHERE) and not (across and tier == viewer.tier):
         return False
-    return package not in ZONE_BOUND or zone == viewer.zone
+    return viewer.package not in ZONE_BOUND or zone == viewer.zone
 
 
 def regions_of(tier: TierConfig, region: str, configured: tuple[str, ...]) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ def dependencies_of(configuration: Configuration, viewer: Viewpoint, here: str) 
         weight = sum(
             place.size
             for place in callee.places
-            if place.region in (here, ANYWHERE) and sees(viewer, caller.package, across, name, place.region, place.zone)
+            if place.region in (here, ANYWHERE) and sees(viewer, across, name, place.region, place.zone)
         )
         if weight:
             found.append(Dependency(name, weight, tuple((v.version, v.weight) for v in callee.versions)))

@@ -46,17 +46,15 @@ def build_configuration(
 
 
 def _tier(service: Service, spec: ArchitectureSpec, topology: Topology) -> TierConfig:
+    made = releases(service, topology, spec.scale)
     rate = DEFAULT_RATE_PER_SECOND if service.rate_per_second is None else service.rate_per_second
     return TierConfig(
         name=service.name,
         package=service.package.value,
         dependencies=tuple(service.dependencies),
         places=_places(spaces(topology, service.regions, scaled(service.count, spec.scale))),
-        versions=tuple(
-            VersionConfig(release.version, release.weight, _places(release.spaces))
-            for release in releases(service, topology, spec.scale)
-        ),
-        rate_per_second=rate if service.package is Package.DENOMINATOR else 0,
+        versions=tuple(VersionConfig(release.version, release.weight, _places(release.spaces)) for release in made),
+        rate_per_second=rate if any(r.identity.package == Package.DENOMINATOR for r in made) else 0,
     )
 
 

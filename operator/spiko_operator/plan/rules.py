@@ -8,7 +8,7 @@ from typing import Any
 from spiko_operator.api.common import Package
 from spiko_operator.plan import names
 from spiko_operator.plan.findings import Finding, found, nearest, shorten
-from spiko_operator.plan.sketch import Sketch, SketchService, declared
+from spiko_operator.plan.sketch import Sketch, SketchService, declared, packages
 
 ZONE_BOUND = ("karyon", "zuul")
 
@@ -137,14 +137,14 @@ def _dependencies(sketch: Sketch, service: SketchService) -> Iterator[Finding]:
         elif name != names.EUREKA and name not in known:
             yield found("UnknownDependency", path, name, f'"{name[:64]}" is no tier', nearest(name, known))
         seen.add(name)
-    if service.has_rate and service.package not in (None, Package.DENOMINATOR):
+    if service.has_rate and service.package is not None and Package.DENOMINATOR not in packages(service):
         yield found(
             "RateWithoutSource",
             f"{service.path}.ratePerSecond",
             None,
             f"a {service.package} sends no requests of its own",
         )
-    if service.package == Package.DENOMINATOR and not service.dependencies:
+    if Package.DENOMINATOR in packages(service) and not service.dependencies:
         yield found(
             "IdleSource", f"{service.path}.dependencies", [], f'denominator "{service.name}" has nobody to send to'
         )
@@ -161,7 +161,8 @@ def _zones_of(sketch: Sketch, service: SketchService) -> frozenset[str] | None:
 
 def _sight(sketch: Sketch, service: SketchService) -> Iterator[Finding]:
     own = _zones_of(sketch, service)
-    if service.package not in ZONE_BOUND or own is None:
+    bound = " or ".join(package for package in packages(service) if package in ZONE_BOUND)
+    if not bound or own is None:
         return
     tiers = {other.name: other for other in sketch.services}
     for path, name in service.dependencies:
@@ -172,15 +173,13 @@ def _sight(sketch: Sketch, service: SketchService) -> Iterator[Finding]:
         blind = [zone for zone in (*sketch.zones, "*") if zone in own and zone not in theirs]
         if len(blind) == len(own):
             where = "has no zone" if "*" in theirs else f"has instances in {', '.join(sorted(theirs))} only"
-            yield found(
-                "UnreachableDependency", path, name, f'a {service.package} sees its own zone only, and "{name}" {where}'
-            )
+            yield found("UnreachableDependency", path, name, f'a {bound} sees its own zone only, and "{name}" {where}')
         elif blind:
             yield found(
                 "PartialSight",
                 path,
                 name,
-                f'a {service.package} in {", ".join(blind)} sees no "{name}", which has {callee.count if callee else 0} instances',
+                f'a {bound} in {", ".join(blind)} sees no "{name}", which has {callee.count if callee else 0} instances',
             )
 
 
@@ -234,9 +233,9 @@ def _delays(service: SketchService) -> Iterator[Finding]:
 
 def _sources(sketch: Sketch) -> Iterator[Finding]:
     tiers = {service.name: service for service in sketch.services if service.name}
-    sources = [service for service in tiers.values() if service.package == Package.DENOMINATOR]
+    sources = [service for service in tiers.values() if Package.DENOMINATOR in packages(service)]
     if not sources:
-        if any(service.package in set(Package) for service in tiers.values()):
+        if any(set(packages(service)) & set(Package) for service in tiers.values()):
             yield found("NoSource", "spec.services", None, "no tier is a denominator: nothing sends requests")
         return
     reached: set[str] = set()

@@ -15,6 +15,7 @@ class SketchVersion:
 
     name: str
     path: str
+    package: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,9 @@ def _service(path: str, item: Mapping[str, Any]) -> SketchService:
             if isinstance(name, str)
         ),
         versions=tuple(
-            SketchVersion(str(v["version"]), where) for where, v in entries if isinstance(v.get("version"), str)
+            SketchVersion(str(v["version"]), where, _text(v.get("package")))
+            for where, v in entries
+            if isinstance(v.get("version"), str)
         )
         if isinstance(versions, list)
         else None,
@@ -128,6 +131,12 @@ def _service(path: str, item: Mapping[str, Any]) -> SketchService:
 def declared(service: SketchService) -> tuple[str, ...]:
     """Names of a service's versions."""
     return (DEFAULT_VERSION,) if service.versions is None else tuple(v.name for v in service.versions)
+
+
+def packages(service: SketchService) -> tuple[str, ...]:
+    """What a service's pods are: a version may have a package of its own."""
+    own = [version.package or service.package for version in service.versions or ()] or [service.package]
+    return tuple(sorted({package for package in own if package is not None}))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
