@@ -1,6 +1,6 @@
 """A small HTTP/1.1 server on `asyncio.Protocol` and llhttp: what a tier needs and nothing more.
 
-Requests of one connection are answered in order, pipelined or not. Malformed or oversized input gets 400, 413 or 431 and the connection
+Requests of one connection are answered in order, pipelined or not; while many wait, or nobody takes the answers, no more are read. Malformed or oversized input gets 400, 413 or 431 and the connection
 ends. `drain` stops accepting, ends idle connections, and lets requests in progress finish with `Connection: close`.
 """
 
@@ -18,6 +18,7 @@ MOST_HEADER_BYTES = 65_536
 MOST_BODY_BYTES = 1_048_576
 IDLE_S = 75.0
 MOST_PIPELINED = 128
+SLICE = 4_096  # parsed at a time: what waits exceeds MOST_PIPELINED by what fits in here at most
 
 REASONS = {
     200: b"OK",
@@ -136,17 +137,20 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_busy",
+        "_going",
         "_header_bytes",
+        "_held",
         "_idle_since",
         "_idle_timer",
         "_parser",
         "_parts",
-        "_queue",
         "_refusal",
         "_request",
         "_server",
         "_size",
+        "_stuffed",
         "_transport",
+        "queue",
     )
 
     def __init__(self, server: Server) -> None:
@@ -158,7 +162,10 @@ class Connection(asyncio.Protocol):
         self._size = 0
         self._header_bytes = 0
         self._busy = False
-        self._queue: deque[Request] = deque()
+        self._going = False
+        self._stuffed = False
+        self._held = b""  # not parsed yet
+        self.queue: deque[Request] = deque()
         self._refusal = b""  # said after the requests before it were answered
         self._idle_since = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -178,8 +185,38 @@ class Connection(asyncio.Protocol):
             self._idle_timer.cancel()
             self._idle_timer = None
 
+    def pause_writing(self) -> None:
+        """The other side does not take our answers."""
+        self._stuffed = True
+
+    def resume_writing(self) -> None:
+        """It does."""
+        self._stuffed = False
+        self._go_on()
+
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; it calls the `on_` methods."""
+        """Feed the parser, unless enough waits: then it gets the rest later."""
+        if self._held:
+            self._held += data
+        elif len(data) <= SLICE and len(self.queue) < MOST_PIPELINED:
+            self._parse(data)
+        else:
+            self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
+        at = 0
+        while at < len(data) and (transport := self._transport) is not None:
+            if self._refusal or transport.is_closing():
+                return
+            if len(self.queue) >= MOST_PIPELINED:
+                self._held = data[at:]
+                transport.pause_reading()
+                return
+            self._parse(data[at : at + SLICE])
+            at += SLICE
+
+    def _parse(self, data: bytes) -> None:
+        """The parser calls the `on_` methods."""
         self._header_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -234,18 +271,35 @@ class Connection(asyncio.Protocol):
             return
         if self._parts:
             request.body = b"".join(self._parts)
-        if self._busy:
-            self._queue.append(request)
-            if len(self._queue) >= MOST_PIPELINED:
-                self._transport.pause_reading()
-        else:
-            self._start(request)
+        self.queue.append(request)
+        self._go_on()
 
-    def _start(self, request: Request) -> None:
-        self._busy = True
-        self._server.busy += 1
-        request.arrived_ns = time.perf_counter_ns()
-        self._server.handler(request)
+    def _go_on(self) -> None:
+        """Start what waits. A request that is answered at once comes back here and finds us at it: a loop, however many there are."""
+        transport = self._transport
+        if self._going or transport is None:
+            return
+        self._going = True
+        try:
+            while not (self._busy or self._stuffed or transport.is_closing()):
+                if self.queue:
+                    self._busy = True
+                    self._server.busy += 1
+                    request = self.queue.popleft()
+                    request.arrived_ns = time.perf_counter_ns()
+                    self._server.handler(request)
+                elif self._held:
+                    data, self._held = self._held, b""
+                    self._feed(data)
+                    if not self._held:
+                        transport.resume_reading()
+                elif self._refusal:
+                    transport.write(self._refusal)
+                    transport.close()
+                else:
+                    break
+        finally:
+            self._going = False
 
     def finish(self, request: Request, status: int, body: bytes, extra: bytes, heads: dict[int, bytes]) -> None:
         """Answer the request in progress and go on with the next."""
@@ -253,26 +307,23 @@ class Connection(asyncio.Protocol):
         self._server.busy -= 1
         transport = self._transport
         if transport is None or transport.is_closing():
-            self._queue.clear()
+            self.queue.clear()
+            self._held = b""
             return
-        last = not request.keep_alive or (self._server.draining and not self._queue and not self._refusal)
+        waits = self.queue or self._held or self._refusal
+        last = not request.keep_alive or (self._server.draining and not waits)
         end = b"Connection: close\r\n\r\n" if last else b"\r\n"
         transport.write(b"%b%d\r\n%b%b%b" % (heads[status], len(body), extra, end, body))
         if last:
             transport.close()
-        elif self._queue:
-            if len(self._queue) >= MOST_PIPELINED:
-                transport.resume_reading()
-            self._start(self._queue.popleft())
-        elif self._refusal:
-            transport.write(self._refusal)
-            transport.close()
+        elif waits:
+            self._go_on()
         else:
             self._idle_since = asyncio.get_running_loop().time()
 
     def close_if_idle(self) -> None:
         """End a kept-alive connection that has nothing to do."""
-        if not self._busy and self._transport is not None:
+        if not self._busy and not self.queue and self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
@@ -282,14 +333,11 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, status: int, body: bytes) -> None:
         transport = self._transport
-        if transport is None:
+        if transport is None or transport.is_closing():
             return
         self._refusal = b"%b%d\r\nConnection: close\r\n\r\n%b" % (_HEADS[status], len(body), body)
-        if self._busy:
-            transport.pause_reading()
-        else:
-            transport.write(self._refusal)
-            transport.close()
+        transport.pause_reading()
+        self._go_on()
 
     def _watch_idle(self) -> None:
         self._idle_since = asyncio.get_running_loop().time()
@@ -299,6 +347,9 @@ class Connection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         left = self._idle_since + IDLE_S - loop.time()
         if not self._busy and left <= 0.0:
-            self.close_if_idle()
+            if self._stuffed:
+                self.abort()
+            else:
+                self.close_if_idle()
         else:
             self._idle_timer = loop.call_later(max(left, 1.0), self._check_idle)

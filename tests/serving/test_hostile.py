@@ -73,6 +73,62 @@ async def test_pipelined_requests_are_answered_in_order_also_before_nonsense() -
     assert answer.index(b"slow") < answer.index(b"/b") < answer.index(b" 400 ")
 
 
+async def test_thousands_of_pipelined_requests_are_all_answered_and_few_are_kept() -> None:
+    """One that takes its time, and 20,000 behind it in one go: what is read ahead is bounded, and every request gets its answer, in order."""
+    waiting: list[Request] = []
+    longest = 0
+
+    def handle(request: Request) -> None:
+        nonlocal longest
+        longest = max(longest, len(request.connection.queue))
+        waiting.append(request) if request.path == b"/slow" else request.reply(200, request.path)
+
+    server = Server(handle)
+    address = await server.listen("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*address)
+    writer.write(b"GET /slow HTTP/1.1\r\n\r\n" + b"".join(b"GET /%d HTTP/1.1\r\n\r\n" % n for n in range(20_000)))
+    while not waiting:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    waiting.pop().reply(200, b"slow")
+    answer = b""
+    async with asyncio.timeout(10):
+        while not answer.endswith(b"/19999"):
+            answer += await reader.read(1 << 20)
+    writer.close()
+    await server.drain(1.0)
+
+    assert 20_001 == answer.count(b"HTTP/1.1 200")
+    assert longest < 1_000
+
+
+async def test_who_does_not_read_is_not_answered_for_ever() -> None:
+    """Answers that nobody takes hold back the requests behind them."""
+    answered = 0
+
+    def handle(request: Request) -> None:
+        nonlocal answered
+        answered += 1
+        request.reply(200, b"x" * 10_000)
+
+    server = Server(handle)
+    address = await server.listen("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*address, limit=1_000)
+    writer.write(b"GET / HTTP/1.1\r\n\r\n" * 5_000)
+    await asyncio.sleep(0.5)
+    before = answered
+    async with asyncio.timeout(10):
+        heard = 0
+        while heard < 5_000:
+            heard += (await reader.readuntil(b"\r\n\r\n")).count(b" 200 ")
+            await reader.readexactly(10_000)
+    writer.close()
+    await server.drain(1.0)
+
+    assert before < 5_000
+    assert answered == 5_000
+
+
 async def test_a_request_in_pieces_and_100_continue() -> None:
     """Bytes may come one by one; whoever expects a go-ahead gets it."""
     async with echo() as address:
