@@ -101,6 +101,10 @@ class Exporter:
             log.debug("collector %s: %s", self._endpoint, error)
             self._close_pool()
             return False
+        except ValueError as error:
+            log.warning("collector %s: no address: %s", self._endpoint, error)
+            self._close_pool()
+            return False
         if reply.status in RETRYABLE:
             return False
         del self._queue[: len(batch)]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from fake import Cut, FakeCluster
 
 from spiko_operator.plan.actions import SetStatus
+from spiko_operator.plan.memory import from_data, to_data
 from spiko_operator.plan.status import Acknowledged
 from spiko_operator.plan.topology import REGION_LABEL, ZONE_LABEL
 
@@ -205,6 +207,24 @@ def test_a_spec_that_is_not_accepted_changes_nothing(change: Object, reason: str
         cluster.condition("shop", "Accepted")["reason"],
     )
     assert cluster.log == ["create Service/shop-db"]
+
+
+def test_an_accepted_spec_that_this_release_does_not_take_touches_nothing() -> None:
+    """A release may be stricter than the one that accepted it: what runs goes on, and the condition says why."""
+    cluster = running()
+    body = shop()
+    body["spec"]["telemetry"] = {"otlpEndpoint": "http://otel:99999"}
+    state = cluster.objects["ConfigMap", "shop-state"]
+    state["data"] = to_data(replace(from_data(state["data"]), accepted=body["spec"]))
+    before = templates(cluster)
+    cluster.put(body)
+    cluster.settle("shop")
+
+    assert before == templates(cluster)
+    assert ("False", "Invalid") == (
+        cluster.condition("shop", "Accepted")["status"],
+        cluster.condition("shop", "Accepted")["reason"],
+    )
 
 
 def test_a_version_that_comes_back_otherwise_is_refused() -> None:

@@ -121,6 +121,24 @@ ROWS = [
     ("an unknown field", manifest(tier(cuont=1)), "UnknownField", f"{S}.cuont"),
     ("an unknown field of the spec", manifest(tier(), victm="db"), "UnknownField", "spec.victm"),
     ("scale 0", manifest(tier(), scale=0), "OutOfRange", "spec.scale"),
+    (
+        "a port that is none",
+        manifest(tier(), telemetry={"otlpEndpoint": "http://x:99999"}),
+        "BadName",
+        "spec.telemetry.otlpEndpoint",
+    ),
+    (
+        "a port in letters",
+        manifest(tier(), telemetry={"otlpEndpoint": "http://x:abc"}),
+        "BadName",
+        "spec.telemetry.otlpEndpoint",
+    ),
+    (
+        "an endpoint without a host",
+        manifest(tier(), telemetry={"otlpEndpoint": "http://:80"}),
+        "BadName",
+        "spec.telemetry.otlpEndpoint",
+    ),
     ("a rate on a store", manifest(tier(ratePerSecond=5)), "RateWithoutSource", f"{S}.ratePerSecond"),
     (
         "a lognormal delay without p99",
@@ -264,6 +282,27 @@ def test_every_package_can_be_run(package: Package) -> None:
 
     assert [] == [f for f in (*check(body), *check_spec("lamp", spec)) if f.severity is Severity.ERROR]
     assert make_role(package.value) is not None
+
+
+ENDPOINTS = (
+    "http://otel",
+    "http://otel:1",
+    "http://a.b-c.svc:65535/x/y",
+    "http://127.0.0.1:4318/",
+    "http://[::1]:4318",
+)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_an_endpoint_is_a_host_perhaps_with_port_and_path(endpoint: str) -> None:
+    """Names and addresses; what is none says how to write one."""
+    assert [] == check(manifest(tier(), telemetry={"otlpEndpoint": endpoint}))
+
+    refused = check(manifest(tier(), telemetry={"otlpEndpoint": endpoint + " "}))
+
+    assert ["write http://HOST:PORT, with a port from 1 to 65535, and a path if there is one"] == [
+        f.hint for f in refused
+    ]
 
 
 def test_codes_are_unique() -> None:

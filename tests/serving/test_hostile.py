@@ -211,6 +211,33 @@ async def test_silence_is_a_timeout_and_nobody_there_is_refused() -> None:
     assert (silent.value.reason, closed.value.reason) == (Reason.TIMEOUT, Reason.REFUSED)
 
 
+@pytest.mark.parametrize(
+    "endpoint", ["http://x:99999", "http://x:abc", "http://[", f"http://{'x' * 64}.y", "http://a..b"]
+)
+async def test_an_endpoint_that_is_none_ends_no_exporter(endpoint: str) -> None:
+    """The task survives it, and sends once there is a better one."""
+    taken = asyncio.Event()
+
+    async def collect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        taken.set()
+        writer.close()
+
+    exporter = Exporter(Envelope({}, "s", "1"))
+    exporter.point_at(endpoint)
+    exporter.add(b"span")
+    running = asyncio.create_task(exporter.run())
+    await asyncio.sleep(0.6)
+    server = await asyncio.start_server(collect, "127.0.0.1", 0)
+    async with server:
+        exporter.point_at(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        async with asyncio.timeout(5):
+            await taken.wait()
+        assert not running.done()
+    running.cancel()
+
+
 async def test_a_dead_collector_costs_a_bounded_queue() -> None:
     """What does not fit is dropped and counted; nothing else happens."""
     exporter = Exporter(Envelope({}, "s", "1"))

@@ -32,6 +32,9 @@ DEFAULT_RATE_PER_SECOND = 100
 
 Microseconds = Annotated[int, Field(ge=0, le=60_000_000)]
 PerMillion = Annotated[int, Field(ge=0, le=1_000_000)]
+_HOST = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?)"
+_PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+ENDPOINT_PATTERN = rf"^http://{_HOST}(:{_PORT})?(/[^\s?#]*)?$"
 Replicas = Annotated[int, Field(ge=0, le=10_000)]
 
 
@@ -129,7 +132,11 @@ class Telemetry(Model):
 
     otlp_endpoint: Annotated[
         str | None,
-        Field(max_length=255, pattern=r"^http://[^/\s]+(/.*)?$", description="base URL of an OTLP/HTTP collector"),
+        Field(
+            max_length=255,
+            pattern=ENDPOINT_PATTERN,
+            description="base URL of an OTLP/HTTP collector; port 4318 if left out",
+        ),
     ] = None
     samples_per_million: Annotated[PerMillion | None, Field(description="traces kept; 1000000 if left out")] = None
 

@@ -81,10 +81,9 @@ def plan(seen: Seen) -> Round:
     draft = _Draft()
     memory, lost = _read_memory(seen)
     memory = _settle(seen, memory, lost, draft)
-    if memory is None:
+    spec = _parse(memory.accepted) if memory is not None else None
+    if memory is None or spec is None:  # nothing was accepted, or by a release that took more than this one
         return Round(_status_actions(seen, draft, None, None, ()))
-    spec = _parse(memory.accepted)
-    assert spec is not None, "what was accepted can be read"
     rendering = _rendering(seen, memory)
     releases = all_releases(spec, memory.topology)
     wanted = build_all(rendering, [service.name for service in spec.services], releases)

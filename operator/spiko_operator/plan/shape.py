@@ -24,6 +24,7 @@ _TYPES = {
     "model": "an object",
     "dict": "an object",
 }
+_FORMS = {"otlpEndpoint": "write http://HOST:PORT, with a port from 1 to 65535, and a path if there is one"}
 _NAME_FIELDS = ("name", "architecture", "tier")
 
 
@@ -119,6 +120,7 @@ def _translate(error: Mapping[str, Any], model: type[BaseModel]) -> Finding:
         return found("TooLong", path, value, f"{size} {unit}, {word} {limit}")
     if kind == "string_pattern_mismatch":
         hint = "" if field in (*_NAME_FIELDS, "victim") else f"it must match {context.get('pattern')}"
+        hint = _FORMS.get(str(field), hint)
         return found("BadName", path, value, f"{shorten(value)} does not have the right form", hint)
     if kind in ("enum", "literal_error"):
         allowed = str(context.get("expected", "")).replace("'", "")
