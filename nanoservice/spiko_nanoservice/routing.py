@@ -139,6 +139,17 @@ class Routes:
         """Draw the instance for one call; None without any."""
         return self._all.draw(random)
 
+    def pick_missing(self, random: Random) -> tuple[str, str] | None:
+        """Draw the tier and version that a call is for though nobody is there; None without a dependency."""
+        declared = (
+            ((tier, version), max(1, weight) * share)
+            for tier, weight in self._weights.items()
+            for version, share in self._shares[tier]
+        )
+        choice = _Choice.of(declared)
+        found: tuple[str, str] | None = choice.draw(random) if choice.options else None
+        return found
+
     def group(self, packages: frozenset[str], without: str = "") -> Group:
         """Those of some packages, drawn as all are; not those of the tier `without`."""
         chosen = {

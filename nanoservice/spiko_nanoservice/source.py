@@ -1,5 +1,8 @@
 """Where requests begin: an open-loop source in every denominator. It does not wait for answers; its rate changes live.
 
+Once it has begun nothing but a rate of 0 stops it: while nobody can be called, every request that is due is an error of the edge that it would
+have taken, `no_route`.
+
 The mix is Spigo's, a third each: GET `why?`, which every store knows from birth; GET `Why<q><q*q>` with q from 0 to w-1; PUT of the w-th
 such key, after which w grows. `Why00` is never written, so the share of misses falls as w grows.
 Source: spigo actors/denominator.
@@ -16,6 +19,7 @@ from spiko_nanoservice.tier import Tier
 
 LONGEST_LAG_S = 1.0  # after a stall the source does not make up for more than this
 SHORTEST_SLEEP_S = 0.001
+LOOK_S = 0.01  # how soon a first route is seen
 HOLD_BACK_S = 10.0  # for an architecture that comes up; one that never gets ready as a whole has traffic all the same
 
 
@@ -33,6 +37,8 @@ class Source:
         self._written = 1
         self._rate = 0
         self._started = False
+        self._begun = False
+        self.hold_back_s = HOLD_BACK_S
         self._hold_until: float | None = None
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -41,7 +47,7 @@ class Source:
         """Requests per second from now on; 0 is silence.
 
         While the architecture was never ready (`started`), tiers that are there may not see those below them yet: requests would only count
-        as errors. So the first one waits for it, 10 s at most.
+        as errors. So the first one waits for it and for a route, 10 s at most from the first of the two.
         """
         if (per_second, started) != (self._rate, self._started):
             self._rate, self._started = per_second, started
@@ -53,14 +59,15 @@ class Source:
         while True:
             self._changed.clear()
             rate = self._rate
-            if rate == 0 or not self._tier.routes.has_route:
-                await self._wait(None if rate == 0 else 0.01)
+            if rate == 0:
+                await self._wait(None)
                 continue
-            if not self._started and (left := self._held_back(loop.time())) > 0.0:
-                await self._wait(left)
+            if not self._begun and (left := self._held_back(loop.time())) > 0.0:
+                await self._wait(min(left, LOOK_S))
                 continue
+            self._begun = True
             due = loop.time()
-            while not self._changed.is_set() and self._tier.routes.has_route:
+            while not self._changed.is_set():
                 now = loop.time()
                 due = max(due, now - LONGEST_LAG_S)
                 while due <= now:
@@ -69,10 +76,13 @@ class Source:
                 await self._wait(max(SHORTEST_SLEEP_S, due - now))
 
     def _held_back(self, now: float) -> float:
-        """Seconds until the source begins whatever happens, counted from its first route."""
-        if self._hold_until is None:
-            self._hold_until = now + HOLD_BACK_S
-        return self._hold_until - now
+        """Seconds until the source begins whatever happens."""
+        routed = self._tier.routes.has_route
+        if routed and self._started:
+            return 0.0
+        if self._hold_until is None and (routed or self._started):
+            self._hold_until = now + self.hold_back_s
+        return self.hold_back_s if self._hold_until is None else self._hold_until - now
 
     async def _wait(self, seconds: float | None) -> None:
         try:
@@ -95,6 +105,10 @@ class Source:
 
     def _send(self) -> None:
         tier = self._tier
+        if not tier.routes.has_route:
+            if (missed := tier.routes.pick_missing(self._random)) is not None:
+                tier.tally.unrouted(*missed)
+            return
         method, path, body = self.next_request()
         left_us = tier.config.deadline_ms * 1000
         exchange = Exchange(method, path, body, time.perf_counter_ns(), left_us, None, tier.tracer)

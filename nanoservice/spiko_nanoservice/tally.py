@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import Any
 
-from spiko_nanoservice.contract import Instance
+from spiko_nanoservice.contract import ANYWHERE, Instance, Reason
 from spiko_nanoservice.cumulative import Cumulative
 from spiko_nanoservice.latencies import count_values, encode_counts
 
@@ -67,17 +67,21 @@ class Tally:
 
     def called(self, to: Instance, status: int, reason: str, response_us: int, service_us: int | None) -> None:
         """A call was answered."""
-        edge = self._edge(to)
+        edge = self._edge((to.tier, to.version, to.region, to.zone))
         edge.count(status, reason)
         edge.time(response_us, service_us)
 
     def failed(self, to: Instance, reason: str, response_us: int) -> None:
         """A call got no answer: counted against the instance as well."""
-        edge = self._edge(to)
+        edge = self._edge((to.tier, to.version, to.region, to.zone))
         edge.count(0, reason)
         edge.time(response_us, None)
         causes = self._hurt.setdefault(to.id, {})
         causes[reason] = causes.get(reason, 0) + 1
+
+    def unrouted(self, tier: str, version: str) -> None:
+        """A request of our own had nobody to go to: nowhere, and no time passed."""
+        self._edge((tier, version, ANYWHERE, ANYWHERE)).count(503, Reason.NO_ROUTE)
 
     def served(self, status: int, reason: str, took_us: int) -> None:
         """A request was answered."""
@@ -117,8 +121,7 @@ class Tally:
             found = self._edge_sums[callee] = Cumulative()
         return found
 
-    def _edge(self, to: Instance) -> Edge:
-        key = (to.tier, to.version, to.region, to.zone)
+    def _edge(self, key: Callee) -> Edge:
         edge = self._edges.get(key)
         if edge is None:
             edge = self._edges[key] = Edge()

@@ -167,6 +167,41 @@ async def test_the_source_keeps_its_rate_and_everything_is_answered() -> None:
     assert all(not e["errors"] for e in edges.values())
 
 
+async def test_an_outage_before_the_first_tier_is_seen() -> None:
+    """A source that has begun does not stop because nobody is there: what it would have sent are errors of the edge, at its rate."""
+    tiers = (tier("www", "denominator", "front", rate=200), *CHAIN.tiers)
+    async with town() as t:
+        await t.add_eureka("a", configuration(*tiers, started=True))
+        front = await t.add("front-0", "front", "monolith")
+        www = await t.add("www-0", "www", "denominator")
+        await until(lambda: front.tier.tally.take(0) is not None)
+        await t.stop("front-0")
+        await until(lambda: not www.tier.routes.has_route)
+        www.tier.tally.take(0)
+        await asyncio.sleep(0.5)
+        report = www.tier.tally.take(0)
+
+    assert report is not None
+    (edge,) = report["edges"]
+    assert edge["to"] == ["front", "1.0.0", "*", "*"]
+    assert edge["errors"].keys() == {"no_route"}
+    assert 80 <= edge["errors"]["no_route"] <= 120
+    assert (0, 0, None, {}) == (edge["ok"], edge["miss"], edge.get("response"), report["hurt"])
+
+
+async def test_a_source_that_begins_in_an_outage_shows_it() -> None:
+    """Of an architecture that was ready before: after a while without a route it counts what it would send."""
+    tiers = (tier("www", "denominator", "front", rate=200), *CHAIN.tiers)
+    async with town() as t:
+        await t.add_eureka("a", configuration(*tiers, started=True))
+        www = await t.add("www-0", "www", "denominator")
+        assert www.source is not None
+        www.source.hold_back_s = 0.3
+        await until(lambda: www.tier.ready)
+        assert www.tier.tally.take(0) is None
+        await until(lambda: www.tier.tally.take(0) is not None)
+
+
 async def test_a_quiet_eureka_is_asked_and_not_left() -> None:
     """Silence is no death: a pod that hears nothing pings, and stays with the eureka that answers."""
     async with town() as t:
