@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -49,7 +49,6 @@ class Membership:
     slot: int | None = None
     grant: int | None = None
     leaving: bool = False
-    left: asyncio.Event = field(default_factory=asyncio.Event)
     on_slot: Callable[[Instance | None], None] = lambda before: None  # and who had it before, if the eureka knows
 
     def hello(self) -> Hello:
@@ -87,6 +86,7 @@ class RegionLink:
         self._socket: WebSocket | None = None
         self._config: Revision | None = None
         self.registered = asyncio.Event()
+        self.left = asyncio.Event()  # we said that we leave, and nobody here routes to us any more
 
     @property
     def connected(self) -> bool:
@@ -196,7 +196,7 @@ class RegionLink:
                 before = message.get("before")
                 self._membership.on_slot(decode(Instance, before) if before else None)
             case m.LEFT:
-                self._membership.left.set()
+                self.left.set()
             case m.CRASH:
                 log.warning("ends at once, as by kill -9: a Fault wants it")
                 os._exit(KILLED)

@@ -30,7 +30,7 @@ from spiko_nanoservice.tracing import Tracer
 LEAVE_S = 2.0  # at most so long for all callers to hear that this pod leaves
 QUIET_S = 0.2  # callers at other eurekas hear a moment later than those at ours
 HANDOVER_S = 3.0  # at most so long for a node's keys to reach their new owners
-DRAIN_S = 5.0
+DRAIN_S = 5.0  # at most so long for what is in progress, copies that follow an answer included
 log = logging.getLogger("spiko.pod")
 
 
@@ -162,16 +162,20 @@ class TierPod:
         home = self._links[self.settings.eureka_region]
         if self._mover is not None and home.connected:
             await self._mover.warn()  # before anybody else can have our slot
-        told = [link.send({"t": m.BYE}) for link in self._links.values()]
-        if any(told):
+        told = [link for link in self._links.values() if link.send({"t": m.BYE})]
+        if told:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LEAVE_S):
-                    await self._membership.left.wait()
+                    for link in told:
+                        await link.left.wait()
             await asyncio.sleep(QUIET_S)
             if self._mover is not None:
                 await self._mover.finish(HANDOVER_S, lambda: home.connected)
         self._stop("report")
+        loop = asyncio.get_running_loop()
+        end = loop.time() + DRAIN_S
         await self.server.drain(DRAIN_S)
+        await self.tier.finish(end - loop.time())
         self._report()
         for link in self._links.values():
             await link.drain()

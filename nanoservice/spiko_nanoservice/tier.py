@@ -283,6 +283,11 @@ class Tier:
         """Requests that are being worked on, replication included."""
         return len(self._tasks)
 
+    async def finish(self, timeout_s: float) -> None:
+        """Wait for what is being worked on, at most `timeout_s`: a copy is made after the answer, when no connection waits for it."""
+        if self.busy:
+            await asyncio.wait(self._tasks, timeout=max(0.0, timeout_s))
+
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from ring_town import cluster, is_clean, key_of, node, ring_town
+from ring_town import REGIONS, cluster, is_clean, key_of, node, ring_town
 from town import Town, ask, until
 
-from spiko_nanoservice.contract import Place, TierConfig, VersionConfig
+from spiko_nanoservice.contract import PROTOCOL, Hello, Place, TierConfig, VersionConfig
+from spiko_nanoservice.eureka.server import Eureka
 from spiko_nanoservice.http_server import Request, Server
 from spiko_nanoservice.pod import TierPod
 
@@ -212,3 +213,34 @@ async def test_versions_are_rings_of_their_own_and_replicate_to_each_other() -> 
 
     assert [200] * 5 == [put.status, *(reply.status for reply in got)]
     assert {"1.0.0": 1, "1.1.0": 1} == holders
+
+
+def pods_of(eureka: Eureka) -> set[str]:
+    """Who has a session there."""
+    return {session.hello.id for session in eureka.registry.sessions.values()}
+
+
+async def test_who_is_in_several_regions_leaves_all_of_them() -> None:
+    """A node that leaves serves on until nobody in any of its regions routes to it: the first one's word is not enough."""
+    async with ring_town() as rings:
+        await rings.start(cluster(1, "rs"))
+        leaver = next(p for p in rings.town.pods.values() if p.settings.region == "r")
+        there = [rings.town.eurekas[zone].eureka for zone in REGIONS["s"]]
+        leaver_id = leaver.settings.pod_uid
+        await until(lambda: any(leaver_id in pods_of(eureka) for eureka in there))
+        away = next(eureka for eureka in there if leaver_id in pods_of(eureka))
+        slow = Hello(
+            PROTOCOL, "slow", "slow", "cass", "priamCassandra", "1.0.0", "s", away.registry.zone, "127.0.0.1", 1, (1, 1)
+        )
+        away.carry_out(away.registry.hello(999, slow, time.monotonic()))
+        view = away.registry.sessions[999].viewpoint
+        await until(lambda: leaver_id in away.registry._views[view].members)
+        away.carry_out(away.registry.ack(999, away.registry._views[view].revision, None, time.monotonic()))
+
+        leaving = asyncio.create_task(rings.town.stop(leaver_id))
+        await asyncio.sleep(1.0)
+        served = await ask(leaver, "GET", "/k/why%3F")
+        away.carry_out(away.registry.lost(999, time.monotonic()))
+        await leaving
+
+    assert served.status == 200

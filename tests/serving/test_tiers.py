@@ -101,6 +101,28 @@ async def test_stores_that_depend_on_themselves_replicate() -> None:
     assert values == [b"1", b"1"]
 
 
+async def test_a_copy_that_is_on_its_way_is_waited_for_by_who_leaves() -> None:
+    """A write is answered before it is copied: a store that leaves meanwhile ends when the copy is kept, and has reported it."""
+    slow = '{"delay": {"medianMicroseconds": 600000}}'
+    async with town() as t:
+        eureka = await t.add_eureka("a", configuration(tier("db", "store", "db", count=2)))
+        first = await t.add("db-0", "db", "store")
+        second = await t.add("db-1", "db", "store", SPIKO_BEHAVIOUR=slow)
+        await until(lambda: len(first.tier.routes.instances) == len(second.tier.routes.instances) == 1)
+
+        await ask(first, "PUT", "/k/x", b"1")
+        await t.stop("db-0")
+        kept = second.tier.tally.take(0)
+        await until(
+            lambda: eureka.eureka.totals.second("e") is not None or bool(eureka.eureka.totals.totals()["edges"])
+        )
+        edges = eureka.eureka.totals.totals()["edges"]
+
+    assert kept is not None
+    assert kept["served"]["ok"] == 1
+    assert [1] == [edge["ok"] for edge in edges]
+
+
 async def test_leaving_hurts_nobody() -> None:
     """While requests run, one of two stores leaves in order: no request fails."""
     async with town() as t:
