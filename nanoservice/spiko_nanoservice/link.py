@@ -33,6 +33,7 @@ from spiko_nanoservice.settings import Settings
 from spiko_nanoservice.websocket import WebSocket, connect
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.03, 1.0
+HELD_S = 1.0  # a connection that breaks sooner is as good as none: whatever breaks it may do so every time
 HOME_EVERY_S = 1.0
 KILLED = 137  # what a container that was ended by SIGKILL says: 128 + 9
 log = logging.getLogger("spiko.link")
@@ -108,18 +109,20 @@ class RegionLink:
 
     async def run(self) -> None:
         """Keep registered until cancelled."""
+        loop = asyncio.get_running_loop()
         pause_s = FIRST_PAUSE_S
         while True:
+            began = loop.time()
             opened = await self._open(self._names)
-            if opened is None:
-                await asyncio.sleep(pause_s * (0.5 + self._random.random()))
-                pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
-                continue
-            pause_s = FIRST_PAUSE_S
-            socket: WebSocket | None
-            socket, home = opened
-            while socket is not None:
-                socket, home = await self._serve(socket, home)
+            if opened is not None:
+                socket: WebSocket | None
+                socket, home = opened
+                while socket is not None:
+                    socket, home = await self._serve(socket, home)
+                if loop.time() - began >= HELD_S:
+                    pause_s = FIRST_PAUSE_S
+            await asyncio.sleep(pause_s * (0.5 + self._random.random()))
+            pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
 
     async def _serve(self, socket: WebSocket, home: bool) -> tuple[WebSocket | None, bool]:
         """Serve one connection; returns its successor if the link has moved home, else None when it breaks."""
@@ -128,7 +131,7 @@ class RegionLink:
         reading = asyncio.create_task(self._read(socket))
         try:
             await asyncio.wait({reading, *({moving} if moving else ())}, return_when=asyncio.FIRST_COMPLETED)
-            if moving is not None and moving.done() and not reading.done():
+            if moving is not None and moving.done():
                 return moving.result(), True
             error = reading.exception()
             log.info("link to %s ends: %s", self.region, error)

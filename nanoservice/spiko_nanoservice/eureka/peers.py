@@ -15,6 +15,7 @@ from spiko_nanoservice.resolve import Resolve
 
 SEARCH_S = 0.1  # while one is missing
 LOOK_S = 10.0  # once all are known
+PAUSE_S = 0.2  # after a connection's end: the other is starting or gone, or would end the next one as well
 log = logging.getLogger("spiko.eureka")
 
 
@@ -59,7 +60,15 @@ class Peers:
         return len(self._eureka.peers) >= sum(len(region.zones) for region in configuration.regions) - 1
 
     async def _hold(self, session: ClientSession, address: str) -> None:
-        """One connection, until it breaks."""
+        """One connection, until it breaks, and a pause."""
+        try:
+            await self._connect(session, address)
+            await asyncio.sleep(PAUSE_S)
+        finally:
+            self._tasks.pop(address, None)
+            self._changed.set()
+
+    async def _connect(self, session: ClientSession, address: str) -> None:
         try:
             url = f"http://{address}:{self._port}/peer"
             async with session.ws_connect(url, heartbeat=HEARTBEAT_S, max_msg_size=0) as socket:
@@ -78,10 +87,6 @@ class Peers:
                     pump.cancel()
         except (ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
             log.debug("peer %s: %r", address, error)
-            await asyncio.sleep(0.2)  # refused: it is starting or gone
-        finally:
-            self._tasks.pop(address, None)
-            self._changed.set()
 
     def _open(self, link: PeerLink) -> None:
         """First words, before anything else can be told over this connection."""
