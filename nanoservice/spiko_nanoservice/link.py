@@ -198,6 +198,8 @@ class RegionLink:
                 self._membership.slot, self._membership.grant = message["slot"], message["grant"]
                 before = message.get("before")
                 self._membership.on_slot(decode(Instance, before) if before else None)
+            case m.REFUSED:
+                log.warning("the eureka of %s refuses: %s", self.region, message["message"])
             case m.LEFT:
                 self.left.set()
             case m.CRASH:

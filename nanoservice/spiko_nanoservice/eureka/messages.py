@@ -5,6 +5,7 @@ eureka -> pod       welcome, config, slot, table, delta, left, crash
 eureka -> eureka    peer, entries, changes, config      (one direction a connection: each side tells its own over the one it opened)
 operator -> eureka  config, follow, unfollow, crash
 eureka -> operator  peer-less hello: eureka; programmed, second, holders, hurt, crashed
+eureka -> anybody   refused: why the connection ends
 """
 
 from __future__ import annotations
@@ -35,3 +36,4 @@ HOLDERS: Final = "holders"
 HURT: Final = "hurt"
 CRASH: Final = "crash"
 CRASHED: Final = "crashed"
+REFUSED: Final = "refused"

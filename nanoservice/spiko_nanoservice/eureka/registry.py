@@ -95,7 +95,9 @@ class Registry:
         self._rings = Rings()
         self._rings_stale = False
         self._watched: dict[str, set[int]] = {}  # pod -> sessions that acknowledged a table with it
-        self._followed: set[str] = set()  # those of the watched that somebody outside wants to hear of
+        self.follows: set[tuple[int, str]] = (
+            set()
+        )  # which connections from outside want to hear of which of the watched
         self._programmed: tuple[Revision, int, int, bool] | None = None
         self._programmed_stale_since: float | None = None
         self._effects: list[Effect] = []
@@ -237,19 +239,23 @@ class Registry:
             due += [self._programmed_stale_since + PROGRAMMED_EVERY_S]
         return min(due, default=None)
 
-    def follow(self, id: str) -> list[Effect]:
-        """Begin to tell how many callers of ours hold a table with this pod."""
+    def follow(self, follower: int, id: str) -> list[Effect]:
+        """Begin to tell a connection from outside how many callers of ours hold a table with this pod."""
         self._watch(id)
-        self._followed.add(id)
+        self.follows.add((follower, id))
         number = self._own.get(id)
         process = None if number is None else self.sessions[number].hello.registration[0]
         return [Inform({"t": m.HOLDERS, "id": id, "holders": len(self._watched[id]), "process": process})]
 
-    def unfollow(self, id: str) -> list[Effect]:
+    def unfollow(self, follower: int, id: str) -> None:
         """Stop it."""
-        self._followed.discard(id)
+        self.follows.discard((follower, id))
         self._unwatch(id)
-        return []
+
+    def unfollow_all(self, follower: int) -> None:
+        """The connection has ended."""
+        for id in [id for who, id in self.follows if who == follower]:
+            self.unfollow(follower, id)
 
     def crash(self, id: str, process: int) -> list[Effect]:
         """Have a pod end at once, if its session here is of the process that began then: told twice, no process ends for the other's word."""
@@ -405,8 +411,11 @@ class Registry:
 
     def _unwatch(self, id: str) -> None:
         leaving = any(s.leaving and s.hello.id == id for s in self.sessions.values())
-        if id not in self._followed and not leaving:
+        if not leaving and not self._is_followed(id):
             self._watched.pop(id, None)
+
+    def _is_followed(self, id: str) -> bool:
+        return any(followed == id for _, followed in self.follows)
 
     def _reckon(self, number: int, session: Session) -> None:
         """After an acknowledgement: does this pod still, or now, route to the watched ones?"""
@@ -420,7 +429,7 @@ class Registry:
                 self._held_by_fewer(id)
 
     def _held_by_fewer(self, id: str) -> None:
-        if id in self._followed:
+        if self._is_followed(id):
             self._effects.append(Inform({"t": m.HOLDERS, "id": id, "holders": len(self._watched[id])}))
 
     # ---------------------------------------------------------------- slots

@@ -17,13 +17,13 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from spiko_nanoservice.contract import Configuration, ContractError, Hello, Revision, decode, encode
+from spiko_nanoservice.contract import PROTOCOL, Configuration, ContractError, Hello, Revision, decode, encode
 from spiko_nanoservice.eureka import messages as m
 from spiko_nanoservice.eureka.asking import find_silent
 from spiko_nanoservice.eureka.effects import Ask, Effect, Inform, Send, Tell, dumps
@@ -33,6 +33,8 @@ from spiko_nanoservice.eureka.totals import Totals
 
 HEARTBEAT_S = 2.0  # a ping every 2 s, its pong awaited for 1 s: gone after three seconds of silence
 MOST_MESSAGE_BYTES = 16 * 1024 * 1024
+SPOKEN = tuple(range(max(1, PROTOCOL - 1), PROTOCOL + 1))
+Act = Callable[[], None]
 log = logging.getLogger("spiko.eureka")
 
 
@@ -139,34 +141,42 @@ class Eureka:
         async with self._socket(request) as (socket, outbox):
             self._pods[number] = outbox
             try:
-                async for message in _messages(socket):
-                    self._from_pod(number, message)
-            except (ContractError, KeyError, TypeError, ValueError) as error:
-                log.warning("session %d ends: it does not follow the contract: %s", number, error)
+                await _listen(socket, f"session {number}", lambda message: self._from_pod(number, message))
             finally:
                 del self._pods[number]
                 self.carry_out(self.registry.lost(number, time.monotonic()))
         return socket
 
-    def _from_pod(self, number: int, message: Message) -> None:
-        now = time.monotonic()
+    def _from_pod(self, number: int, message: Message) -> Act:
+        now, registry = time.monotonic(), self.registry
         match message["t"]:
             case m.HELLO:
-                self.carry_out(self.registry.hello(number, decode(Hello, message["hello"]), now))
+                _check_protocol(message["hello"]["protocol"])
+                hello = decode(Hello, message["hello"])
+                return lambda: self.carry_out(registry.hello(number, hello, now))
             case m.ACK:
                 config = decode(Revision, message["config"]) if message.get("config") else None
-                self.carry_out(self.registry.ack(number, int(message["revision"]), config, now))
+                revision = int(message["revision"])
+                return lambda: self.carry_out(registry.ack(number, revision, config, now))
             case m.REPORT:
-                session = self.registry.sessions.get(number)
-                if session is not None:
-                    h = session.hello
-                    self.totals.add((h.tier, h.version, h.region, h.zone), message)
-                    for id, errors in message.get("hurt", {}).items():
-                        self.inform({"t": m.HURT, "id": id, "errors": errors})
+                return self._from_report(number, message)
             case m.BYE:
-                self.carry_out(self.registry.bye(number, now))
+                return lambda: self.carry_out(registry.bye(number, now))
             case other:
                 raise ContractError(f"t: {other!r} is no message from a pod")
+
+    def _from_report(self, number: int, message: Message) -> Act:
+        session = self.registry.sessions.get(number)
+        if session is None:
+            return _nothing
+        h, hurt = session.hello, dict(message.get("hurt") or {})
+        self.totals.add((h.tier, h.version, h.region, h.zone), message)  # it adds up as it reads
+
+        def tell() -> None:
+            for id, errors in hurt.items():
+                self.inform({"t": m.HURT, "id": id, "errors": errors})
+
+        return tell
 
     # ---------------------------------------------------------------- peers
 
@@ -174,13 +184,18 @@ class Eureka:
         """Another eureka tells us what it has."""
         number = next(self._numbers)
         name = ""
+
+        def read(message: Message) -> Act:
+            nonlocal name
+            if message["t"] == m.PEER:
+                name = str(message["name"])
+                return _nothing
+            return self._from_peer(number, name, message)
+
         async with self._socket(request) as (socket, outbox):
             outbox.put_nowait(dumps(self.introduction()))
             try:
-                async for message in _messages(socket):
-                    name = self._from_peer(number, name, message)
-            except (ContractError, KeyError, TypeError, ValueError) as error:
-                log.warning("peer %s ends: it does not follow the contract: %s", name, error)
+                await _listen(socket, f"peer {request.remote}", read)
             finally:
                 if name:
                     self.carry_out(self.registry.peer_lost(number, name, time.monotonic()))
@@ -190,54 +205,52 @@ class Eureka:
         """Who we are."""
         return {"t": m.PEER, "name": self.registry.name, "region": self.registry.region, "zone": self.registry.zone}
 
-    def _from_peer(self, number: int, name: str, message: Message) -> str:
-        now = time.monotonic()
+    def _from_peer(self, number: int, name: str, message: Message) -> Act:
+        now, registry = time.monotonic(), self.registry
         match message["t"]:
-            case m.PEER:
-                return str(message["name"])
             case m.ENTRIES:
                 entries = [decode(Hello, entry) for entry in message["entries"]]
-                self.carry_out(self.registry.peer_entries(number, name, entries, now))
+                return lambda: self.carry_out(registry.peer_entries(number, name, entries, now))
             case m.CHANGES:
                 up = [decode(Hello, entry) for entry in message["up"]]
                 down = [str(id) for id in message["down"]]
-                self.carry_out(self.registry.peer_changes(number, name, up, down, now))
+                return lambda: self.carry_out(registry.peer_changes(number, name, up, down, now))
             case m.CONFIG:
-                self.carry_out(self.registry.configure(decode(Configuration, message["configuration"]), now))
+                configuration = decode(Configuration, message["configuration"])
+                return lambda: self.carry_out(registry.configure(configuration, now))
             case other:
                 raise ContractError(f"t: {other!r} is no message from a eureka")
-        return name
 
     # ---------------------------------------------------------------- operator, command line
 
     async def control(self, request: web.Request) -> web.WebSocketResponse:
         """Whoever configures or follows."""
+        number = next(self._numbers)
         async with self._socket(request) as (socket, outbox):
             outbox.put_nowait(dumps(self.introduction() | {"t": m.EUREKA}))
             outbox.put_nowait(dumps(self.registry.programmed_message()))
             self._followers[outbox] = request.query.get("seconds") == "1"
             try:
-                async for message in _messages(socket):
-                    self._from_control(message)
-            except (ContractError, KeyError, TypeError, ValueError) as error:
-                outbox.put_nowait(dumps({"t": "refused", "message": str(error)}))
-                await asyncio.sleep(0)
-                log.warning("a control connection ends: %s", error)
+                await _listen(socket, "a control connection", lambda message: self._from_control(number, message))
             finally:
                 self._followers.pop(outbox, None)
+                self.registry.unfollow_all(number)
         return socket
 
-    def _from_control(self, message: Message) -> None:
+    def _from_control(self, number: int, message: Message) -> Act:
+        registry = self.registry
         match message["t"]:
             case m.CONFIG:
                 configuration = decode(Configuration, message["configuration"])
-                self.carry_out(self.registry.configure(configuration, time.monotonic()))
-            case m.FOLLOW:
-                self.carry_out(self.registry.follow(str(message["id"])))
-            case m.UNFOLLOW:
-                self.carry_out(self.registry.unfollow(str(message["id"])))
+                return lambda: self.carry_out(registry.configure(configuration, time.monotonic()))
+            case m.FOLLOW | m.UNFOLLOW as word:
+                id = str(message["id"])
+                if word == m.FOLLOW:
+                    return lambda: self.carry_out(registry.follow(number, id))
+                return lambda: registry.unfollow(number, id)
             case m.CRASH:
-                self.carry_out(self.registry.crash(str(message["id"]), int(message["process"])))
+                id, process = str(message["id"]), int(message["process"])
+                return lambda: self.carry_out(registry.crash(id, process))
             case other:
                 raise ContractError(f"t: {other!r} is no message from an operator")
 
@@ -293,10 +306,37 @@ async def _pump(socket: web.WebSocketResponse, outbox: asyncio.Queue[str]) -> No
         return  # the reading side sees the end as well, and cleans up
 
 
-async def _messages(socket: web.WebSocketResponse) -> AsyncIterator[Message]:
+async def _listen(socket: web.WebSocketResponse, who: str, read: Callable[[Message], Act]) -> None:
+    """Act on messages until the end, or the first that does not follow the contract: its sender is told why.
+
+    Args:
+        socket: where they come from.
+        who: for the log.
+        read: decodes one and returns what is to be done; an error of that is our own, and no fault of the message.
+    """
     async for frame in socket:
-        if frame.type == WSMsgType.TEXT:
+        if frame.type != WSMsgType.TEXT:
+            continue
+        try:
             message = json.loads(frame.data)
             if not isinstance(message, dict):
                 raise ContractError(f"message: {frame.data[:80]!r} is no object")
-            yield message
+            act = read(message)
+        except (KeyError, TypeError, ValueError) as error:
+            why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            log.warning("%s ends: it does not follow the contract: %s", who, why)
+            await socket.send_str(dumps({"t": m.REFUSED, "message": why}))
+            return
+        act()
+
+
+def _check_protocol(protocol: Any) -> None:
+    if protocol not in SPOKEN:
+        known = " and ".join(map(str, SPOKEN))
+        raise ContractError(
+            f"protocol {protocol!r}: this eureka speaks {known}; the pod's image is too new for it, or too old"
+        )
+
+
+def _nothing() -> None:
+    return
