@@ -86,6 +86,7 @@ class RegionLink:
         self._resolve, self._random = resolve, random
         self._socket: WebSocket | None = None
         self._config: Revision | None = None
+        self.closed = False  # nothing that is heard from now on counts
         self.registered = asyncio.Event()
         self.left = asyncio.Event()  # we said that we leave, and nobody here routes to us any more
 
@@ -176,6 +177,8 @@ class RegionLink:
             raise LinkError(f"a message that does not follow the contract: {error!r}") from error
 
     def _act(self, socket: WebSocket, message: dict[str, Any]) -> None:
+        if self.closed:
+            return
         match message["t"]:
             case m.WELCOME:
                 if self._at_home or self._membership.slot is None:

@@ -111,7 +111,12 @@ class TierPod:
         if self.source is not None:
             self.source.set_rate(config.rate_per_second, config.started)
         self._learn()
-        for region in config.regions[1:]:
+        others = config.regions[1:]
+        for region in self._links.keys() - {self.settings.eureka_region, *others}:
+            self._links.pop(region).closed = True
+            self._stop(f"link {region}")
+            self.tier.routes.forget(region)
+        for region in others:
             if region not in self._links:
                 self._open_link(region, self.settings.eurekas[-1:], at_home=False)
 

@@ -135,6 +135,11 @@ class Routes:
         self._rebuild()
         return True
 
+    def forget(self, region: str) -> None:
+        """Registered there no more."""
+        if self._tables.pop(region, None) is not None:
+            self._rebuild()
+
     def pick(self, random: Random) -> Instance | None:
         """Draw the instance for one call; None without any."""
         return self._all.draw(random)

@@ -244,3 +244,24 @@ async def test_who_is_in_several_regions_leaves_all_of_them() -> None:
         await leaving
 
     assert served.status == 200
+
+
+def regions_seen(pod: TierPod) -> set[str]:
+    """Where its table has somebody."""
+    return {instance.region for instance in pod.tier.routes.instances.values()}
+
+
+async def test_who_is_no_longer_in_other_regions_leaves_them() -> None:
+    """A tier that does not list `eureka` any more ends its sessions elsewhere and forgets whom it knew there."""
+    async with ring_town() as rings:
+        await rings.start(cluster(1, "rs"))
+        pods = list(rings.town.pods.values())
+        eurekas = [eureka.eureka for eureka in rings.town.eurekas.values()]
+        await until(lambda: sum(len(e.registry.sessions) for e in eurekas) == 8)
+
+        rings.configure(cluster(1, "rs", dependencies=("cass",)))
+        await until(lambda: sum(len(e.registry.sessions) for e in eurekas) == 4)
+        await until(lambda: all({pod.settings.region} == regions_seen(pod) for pod in pods))
+        rings.configure(cluster(1, "rs"))
+        await until(lambda: sum(len(e.registry.sessions) for e in eurekas) == 8)
+        await until(lambda: all({"r", "s"} == regions_seen(pod) for pod in pods))

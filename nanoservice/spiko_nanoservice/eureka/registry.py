@@ -516,15 +516,25 @@ class Registry:
             return
         self._programmed_stale_since = None
         current = self.configuration.revision
-        owned = [self.sessions[number] for number in self._own.values()]
-        acked = sum(s.config_acked == current and s.acked == self._views[s.viewpoint].revision for s in owned)
-        word = (current, len(owned), acked, self._hears_all())
+        acked = behind = 0
+        for session in (self.sessions[number] for number in self._own.values()):
+            if session.config_acked != current or session.acked != self._views[session.viewpoint].revision:
+                behind += 1
+            elif self._at_home(session.hello):
+                acked += 1
+        word = (current, acked + behind, acked, self._hears_all())
         if word != self._programmed:
             self._programmed = word
             self._effects.append(Inform(self.programmed_message()))
 
+    def _at_home(self, hello: Hello) -> bool:
+        """Whether a pod is counted here: one that has registered in several regions in its own, or in the first."""
+        return hello.region == self.region or (
+            hello.region == ANYWHERE and self._in_force.regions[0].region == self.region
+        )
+
     def programmed_message(self) -> Message:
-        """Which configuration is in force here, for how many pods, and how many of them act on it."""
+        """Which configuration is in force here, for how many pods (those at home here, and all that are behind), and how many act on it."""
         if self._programmed is None:
             return {"t": m.PROGRAMMED, "revision": None, "pods": 0, "acked": 0, "complete": False}
         revision, pods, acked, complete = self._programmed
