@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from spiko_nanoservice.roles import make_role
 from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.api.common import Package
 from spiko_operator.plan.findings import RULES, Severity, check, check_spec
+from spiko_operator.plan.rules import spec_rules
+from spiko_operator.plan.sketch import sketch_of
 
 Object = dict[str, Any]
 
@@ -196,6 +199,47 @@ def test_without_a_source_or_a_way_from_it_there_is_a_warning() -> None:
     assert [f.reason for f in check(silent)] == ["NoSource"]
     assert {"IdleSource", "UnreachedTier"} == {f.reason for f in check(idle)}
     assert {Severity.WARNING} == {f.severity for f in check(idle)}
+
+
+CIRCLES = [
+    ("two routers", [tier("a", "elb", dependencies=["b"]), tier("b", "monolith", dependencies=["a", "db"])], ['"a" -> "b" -> "a"']),
+    ("three, and a staash among them", [
+        tier("a", "zuul", 3, dependencies=["b"]), tier("b", "staash", 3, dependencies=["c"]), tier("c", "karyon", 3, dependencies=["b"]),
+    ], ['"b" -> "c" -> "b"']),
+    ("two circles", [
+        tier("a", "elb", dependencies=["b"]), tier("b", "elb", dependencies=["a", "c"]), tier("c", "elb", 2, dependencies=["c"]),
+    ], ['"a" -> "b" -> "a"', '"c" -> "c"']),
+    ("a router of one instance that names itself", [tier("a", "elb", 1, dependencies=["a", "db"])], []),
+    ("a staash that names itself", [tier("a", "staash", 3, dependencies=["a", "db"])], []),
+    ("stores that replicate to each other", [tier("a", "store", 3, dependencies=["b"]), tier("b", "store", 3, dependencies=["a"])], []),
+    ("a circle through a store, which answers", [tier("a", "elb", dependencies=["b"]), tier("b", "store", dependencies=["a"])], []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tiers", "circles"), [row[1:] for row in CIRCLES], ids=[row[0] for row in CIRCLES])
+def test_a_circle_of_tiers_that_pass_requests_on_is_a_warning(tiers: list[Object], circles: list[str]) -> None:
+    """Spigo runs it, so it is carried out; but a request goes round until its deadline. What answers by itself ends a circle."""
+    found = [f for f in check(manifest(*tiers, tier(count=3))) if f.code == "SPK036"]
+
+    assert [f"requests may go round: {circle}" for circle in circles] == [f.message for f in found]
+    assert all(f.severity is Severity.WARNING and f.path.endswith("dependencies[0]") for f in found)
+
+
+def test_the_largest_architecture_is_checked_in_a_moment() -> None:
+    """It is checked in every round, between two heartbeats: 1,000 tiers with 32 dependencies each, all of them wrong, or in one great circle."""
+    names = [f"tier-{number:03}-of-a-very-long-name-indeed" for number in range(1_000)]
+    wrong = [tier(name, "monolith", 2, dependencies=[f"{name}-{n}" for n in range(32)]) for name in names]
+    round_ = [
+        tier(name, "monolith", 2, dependencies=[names[(i + n) % 1_000] for n in range(1, 33)])
+        for i, name in enumerate(names)
+    ]
+    for services, expected in ((wrong, "UnknownDependency"), (round_, "DependencyCycle")):
+        sketch = sketch_of(manifest(*services))
+        began = time.process_time()
+        findings = spec_rules(sketch)
+
+        assert time.process_time() - began < 1.0
+        assert expected in {f.reason for f in findings}
 
 
 KILLS = [

@@ -7,10 +7,12 @@ from typing import Any
 
 from spiko_operator.api.common import Package
 from spiko_operator.plan import names
-from spiko_operator.plan.findings import Finding, found, nearest, shorten
+from spiko_operator.plan.circles import find_circles
+from spiko_operator.plan.findings import Finding, Nearest, found, nearest, shorten
 from spiko_operator.plan.sketch import Sketch, SketchService, declared, packages
 
 ZONE_BOUND = ("karyon", "zuul")
+PASSES_ON = frozenset({"denominator", "elb", "zuul", "karyon", "monolith", "staash"})
 
 
 def spec_rules(sketch: Sketch) -> list[Finding]:
@@ -20,10 +22,16 @@ def spec_rules(sketch: Sketch) -> list[Finding]:
         sketch: what could be read.
     """
     findings = [*_victim(sketch), *_monkey(sketch), *_names(sketch), *_objects(sketch)]
+    suggest = Nearest()
     for service in sketch.services:
-        findings += [*_dependencies(sketch, service), *_sight(sketch, service), *_versions(service), *_split(service)]
+        findings += [
+            *_dependencies(sketch, service, suggest),
+            *_sight(sketch, service),
+            *_versions(service),
+            *_split(service),
+        ]
         findings += _delays(service)
-    return findings + list(_sources(sketch))
+    return [*findings, *_sources(sketch), *_circles(sketch)]
 
 
 def fault_rules(spec: Mapping[str, Any]) -> list[Finding]:
@@ -76,15 +84,9 @@ def _monkey(sketch: Sketch) -> Iterator[Finding]:
 
 
 def _victim(sketch: Sketch) -> Iterator[Finding]:
-    known = [service.name for service in sketch.services if service.name]
-    if sketch.victim is not None and sketch.victim not in known:
-        yield found(
-            "UnknownVictim",
-            "spec.victim",
-            sketch.victim,
-            f'"{sketch.victim[:64]}" is no tier',
-            nearest(sketch.victim, known),
-        )
+    if sketch.victim is not None and sketch.victim not in sketch.tiers:
+        text = f'"{sketch.victim[:64]}" is no tier'
+        yield found("UnknownVictim", "spec.victim", sketch.victim, text, nearest(sketch.victim, sketch.tiers))
 
 
 def _names(sketch: Sketch) -> Iterator[Finding]:
@@ -128,14 +130,13 @@ def _objects(sketch: Sketch) -> Iterator[Finding]:
             yield found("NameCollision", f"{service.path}.name", service.name, text)  # fmt: skip
 
 
-def _dependencies(sketch: Sketch, service: SketchService) -> Iterator[Finding]:
-    known = [other.name for other in sketch.services if other.name]
+def _dependencies(sketch: Sketch, service: SketchService, suggest: Nearest) -> Iterator[Finding]:
     seen: set[str] = set()
     for path, name in service.dependencies:
         if name in seen:
             yield found("DuplicateDependency", path, name, f'"{name[:64]}" is named twice')
-        elif name != names.EUREKA and name not in known:
-            yield found("UnknownDependency", path, name, f'"{name[:64]}" is no tier', nearest(name, known))
+        elif name != names.EUREKA and name not in sketch.tiers:
+            yield found("UnknownDependency", path, name, f'"{name[:64]}" is no tier', suggest(name, sketch.tiers))
         seen.add(name)
     if service.has_rate and service.package is not None and Package.DENOMINATOR not in packages(service):
         yield found(
@@ -164,9 +165,8 @@ def _sight(sketch: Sketch, service: SketchService) -> Iterator[Finding]:
     bound = " or ".join(package for package in packages(service) if package in ZONE_BOUND)
     if not bound or own is None:
         return
-    tiers = {other.name: other for other in sketch.services}
     for path, name in service.dependencies:
-        callee = tiers.get(name)
+        callee = sketch.tiers.get(name)
         theirs = _zones_of(sketch, callee) if callee else None
         if theirs is None:
             continue
@@ -232,7 +232,7 @@ def _delays(service: SketchService) -> Iterator[Finding]:
 
 
 def _sources(sketch: Sketch) -> Iterator[Finding]:
-    tiers = {service.name: service for service in sketch.services if service.name}
+    tiers = sketch.tiers
     sources = [service for service in tiers.values() if Package.DENOMINATOR in packages(service)]
     if not sources:
         if any(set(packages(service)) & set(Package) for service in tiers.values()):
@@ -248,3 +248,28 @@ def _sources(sketch: Sketch) -> Iterator[Finding]:
     for name, service in tiers.items():
         if name not in reached and name != names.EUREKA:
             yield found("UnreachedTier", f"{service.path}.name", name, f'no source reaches "{name[:64]}"')
+
+
+def _circles(sketch: Sketch) -> Iterator[Finding]:
+    """Only tiers that pass requests on: a store answers, whoever else it is connected to, and a staash never asks its own tier."""
+    passed_on = {
+        name: [
+            dependency
+            for _, dependency in service.dependencies
+            if dependency in sketch.tiers
+            and sketch.tiers[dependency].package in PASSES_ON
+            and (dependency != name or (service.package != Package.STAASH and not _is_alone(service)))
+        ]
+        for name, service in sketch.tiers.items()
+        if service.package in PASSES_ON
+    }
+    for circle in find_circles(passed_on):
+        service = sketch.tiers[circle[0]]
+        path = next(path for path, dependency in service.dependencies if dependency == circle[1])
+        shown = [f'"{name[:64]}"' for name in (circle if len(circle) <= 6 else [*circle[:3], "...", *circle[-2:]])]
+        yield found("DependencyCycle", path, circle[1], f"requests may go round: {' -> '.join(shown)}")
+
+
+def _is_alone(service: SketchService) -> bool:
+    """Whether a tier has one instance at most: it does not call itself."""
+    return service.regions == 0 or (service.count in (0, 1) and service.regions == 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from spiko_operator.api.architecture import DEFAULT_VERSION
@@ -48,6 +49,11 @@ class Sketch:
     zones: tuple[str, ...]
     places: tuple[tuple[str, tuple[str, ...]], ...] | None = None
     monkey: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def tiers(self) -> Mapping[str, SketchService]:
+        """Services by name; of two with one name the last."""
+        return {service.name: service for service in self.services if service.name}
 
 
 def sketch_of(document: Mapping[str, Any]) -> Sketch:

@@ -13,7 +13,7 @@ from spiko_operator.api.architecture import KIND as ARCHITECTURE
 from spiko_operator.api.common import API_VERSION
 from spiko_operator.api.fault import KIND as FAULT
 from spiko_operator.plan import names
-from spiko_operator.plan.findings import Finding, found, nearest
+from spiko_operator.plan.findings import Finding, Nearest, found
 from spiko_operator.plan.sketch import Sketch, declared, sketch_of
 
 _PLACE = re.compile(r"-([zr]\d+)$")
@@ -34,7 +34,8 @@ def check_together(documents: Sequence[Any]) -> list[list[Finding]]:
     for document in documents:
         if _is(document, ARCHITECTURE) and (sketch := sketch_of(document)).name:
             known.setdefault(str(sketch.name), []).append((_namespace(document), sketch))
-    return [list(_fault(document, known)) if _is(document, FAULT) else [] for document in documents]
+    suggest = Nearest()
+    return [list(_fault(document, known, suggest)) if _is(document, FAULT) else [] for document in documents]
 
 
 def _is(document: Any, kind: str) -> bool:
@@ -48,7 +49,9 @@ def _namespace(document: Mapping[str, Any]) -> str | None:
     return namespace if isinstance(namespace, str) else None
 
 
-def _fault(document: Mapping[str, Any], known: Mapping[str, list[tuple[str | None, Sketch]]]) -> Iterator[Finding]:
+def _fault(
+    document: Mapping[str, Any], known: Mapping[str, list[tuple[str | None, Sketch]]], suggest: Nearest
+) -> Iterator[Finding]:
     spec = document.get("spec")
     name = spec.get("architecture") if isinstance(spec, Mapping) else None
     kill = spec.get("kill") if isinstance(spec, Mapping) else None
@@ -60,20 +63,20 @@ def _fault(document: Mapping[str, Any], known: Mapping[str, list[tuple[str | Non
         return
     tier, pod = kill.get("tier"), kill.get("pod")
     if isinstance(tier, str):
-        yield from _tier(name, sketches, tier)
-        yield from _within(sketches, tier, kill)
+        yield from _tier(name, sketches, tier, suggest)
+        yield from _within(sketches, tier, kill, suggest)
     if isinstance(pod, str):
-        yield from _pod(name, sketches, pod)
+        yield from _pod(name, sketches, pod, suggest)
 
 
-def _tier(architecture: str, sketches: list[Sketch], tier: str) -> Iterator[Finding]:
+def _tier(architecture: str, sketches: list[Sketch], tier: str, suggest: Nearest) -> Iterator[Finding]:
     tiers = [service.name for sketch in sketches for service in sketch.services if service.name]
     if tier not in (*tiers, names.EUREKA):
         text = f'"{tier[:64]}" is no tier of Architecture {architecture[:64]}'
-        yield found("UnknownTarget", "spec.kill.tier", tier, text, nearest(tier, [*tiers, names.EUREKA]))
+        yield found("UnknownTarget", "spec.kill.tier", tier, text, suggest(tier, [*tiers, names.EUREKA]))
 
 
-def _within(sketches: list[Sketch], tier: str, kill: Mapping[str, Any]) -> Iterator[Finding]:
+def _within(sketches: list[Sketch], tier: str, kill: Mapping[str, Any], suggest: Nearest) -> Iterator[Finding]:
     """Version, region and zone of the tier; what is left to the nodes' labels is not known here, and a second draft may have it."""
     services = [(sketch, service) for sketch in sketches for service in sketch.services if service.name == tier]
     if len(services) != 1:
@@ -99,10 +102,10 @@ def _within(sketches: list[Sketch], tier: str, kill: Mapping[str, Any]) -> Itera
                 if values
                 else f'"{tier[:64]}" is in no {field}'
             )
-            yield found("UnknownScope", f"spec.kill.{field}", value, text, nearest(value, values))
+            yield found("UnknownScope", f"spec.kill.{field}", value, text, suggest(value, values))
 
 
-def _pod(architecture: str, sketches: list[Sketch], pod: str) -> Iterator[Finding]:
+def _pod(architecture: str, sketches: list[Sketch], pod: str, suggest: Nearest) -> Iterator[Finding]:
     """A pod is named <deployment>-<hash of the template>-<five letters>."""
     deployment = pod.rsplit("-", 2)[0]
     if _HASHED.match(deployment) or deployment.startswith(names.eureka_name(architecture)):
@@ -117,5 +120,5 @@ def _pod(architecture: str, sketches: list[Sketch], pod: str) -> Iterator[Findin
     ]
     if deployment not in made:
         text = f'"{pod[:64]}" is a pod of no tier and version of Architecture {architecture[:64]}'
-        near = nearest(deployment, made)
+        near = suggest(deployment, made)
         yield found("UnknownPod", "spec.kill.pod", pod, text, near.replace("you mean", "you mean a pod of"))
