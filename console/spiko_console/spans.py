@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 SERVER, CLIENT = 2, 3  # trace.proto, SpanKind
 ERROR = 2  # trace.proto, StatusCode
+SPAN_BYTES = 400  # of an empty span with its ids and its two dictionaries
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +40,37 @@ class Span:
 
 @dataclass(frozen=True)
 class Trace:
-    """All spans of one trace that have come in."""
+    """All spans of one trace that have come in, but for `left_out` of them if it was thinned."""
 
     trace_id: str
     spans: tuple[Span, ...]
+    left_out: int = 0
 
-    @property
-    def roots(self) -> tuple[Span, ...]:
-        """Spans whose parent is not here: one in a whole trace, more if some span was lost with its process."""
+    @cached_property
+    def children(self) -> Mapping[str, Sequence[Span]]:
+        """Spans by the id of their parent, each by its start; those whose parent is not here are the empty id's."""
         known = {span.span_id for span in self.spans}
-        return tuple(sorted((s for s in self.spans if s.parent_id not in known), key=lambda s: s.start_ns))
+        found: dict[str, list[Span]] = {}
+        for span in sorted(self.spans, key=lambda s: s.start_ns):
+            found.setdefault(span.parent_id if span.parent_id in known else "", []).append(span)
+        return found
 
-    @property
+    @cached_property
+    def roots(self) -> tuple[Span, ...]:
+        """Where to begin to see every span, by their start.
+
+        Spans whose parent is not here: one in a whole trace, more if some span was lost with its process. Whoever sends spans that are each
+        other's parents, which nothing of ours does, gets the earliest of them as well.
+        """
+        found = list(self.children.get("", ()))
+        seen = {span.span_id for root in found for span in self._below(root)}
+        for span in sorted(self.spans, key=lambda s: s.start_ns) if len(seen) < len(self.spans) else ():
+            if span.span_id not in seen:
+                found.append(span)
+                seen |= {below.span_id for below in self._below(span)}
+        return tuple(sorted(found, key=lambda s: s.start_ns))
+
+    @cached_property
     def root(self) -> Span:
         """Where it began: the span without a parent, else the earliest."""
         return next((span for span in self.roots if not span.parent_id), self.roots[0])
@@ -57,7 +78,7 @@ class Trace:
     @property
     def whole(self) -> bool:
         """Whether every parent is here."""
-        return len(self.roots) == 1 and not self.root.parent_id
+        return len(self.roots) == 1 and not self.root.parent_id and not self.left_out
 
     @property
     def failed(self) -> bool:
@@ -69,8 +90,50 @@ class Trace:
         """How long its root took."""
         return self.root.took_ns
 
+    def _below(self, root: Span) -> Iterator[Span]:
+        """A span and all below it, each once."""
+        seen = {root.span_id}
+        waiting = [root]
+        while waiting:
+            span = waiting.pop()
+            yield span
+            for child in self.children.get(span.span_id, ()):
+                if child.span_id not in seen:
+                    seen.add(child.span_id)
+                    waiting.append(child)
+
 
 def make_trace(spans: Sequence[Span]) -> Trace:
     """A trace of at least one span; a span that was sent twice counts once."""
     unique = {span.span_id: span for span in spans}
     return Trace(spans[0].trace_id, tuple(unique.values()))
+
+
+def thin(trace: Trace, most_bytes: int) -> Trace:
+    """The same trace if it is no larger than that, else its root and its earliest spans."""
+    left = most_bytes
+    kept = []
+    for span in (trace.root, *sorted((s for s in trace.spans if s is not trace.root), key=lambda s: s.start_ns)):
+        left -= size_bytes(span)
+        if kept and left < 0:
+            break
+        kept.append(span)
+    if len(kept) == len(trace.spans):
+        return trace
+    return replace(trace, spans=tuple(kept), left_out=trace.left_out + len(trace.spans) - len(kept))
+
+
+def size_bytes(span: Span) -> int:
+    """About how much memory a span takes; what its resource says is shared with others, and counted all the same."""
+    return SPAN_BYTES + len(span.name) + _size(span.attributes) + _size(span.resource)
+
+
+def _size(value: Any) -> int:
+    """Values are as deep as protobuf allows, a hundred levels."""
+    if isinstance(value, str | bytes):
+        return 50 + len(value)
+    if isinstance(value, Mapping):
+        return 60 + sum(60 + len(key) + _size(item) for key, item in value.items())
+    if isinstance(value, list):
+        return 60 + sum(8 + _size(item) for item in value)
+    return 32

@@ -2,18 +2,20 @@
 
 A call has two spans: the caller's (CLIENT) and, within it, the callee's (SERVER). They share a line: dotted where only the caller waits, that
 is the network and queues, solid where the callee works. A call without an answer has only its caller's.
+
+Spans may come from anybody: long names are cut, what is no printable character is shown as ?, and calls that are too deep or too many are
+counted only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from spiko_console.spans import CLIENT, SERVER, Span, Trace
 
 BAR, WAIT, WORK = 48, "░", "█"
-MOST_LINES = 60
+MOST_LINES, MOST_DEPTH, MOST_TEXT = 60, 24, 60
 
 
 @dataclass(frozen=True)
@@ -39,30 +41,30 @@ class Line:
 
 
 def lines_of(trace: Trace) -> list[Line]:
-    """The calls of a trace in the order of a tree, children by their start."""
-    children: dict[str, list[Span]] = {}
-    known = {span.span_id for span in trace.spans}
-    for span in sorted(trace.spans, key=lambda s: s.start_ns):
-        children.setdefault(span.parent_id if span.parent_id in known else "", []).append(span)
-
-    def walk(span: Span, depth: int) -> Iterator[Line]:
-        below = children.get(span.span_id, [])
+    """The calls of a trace in the order of a tree, children by their start; every span once, whatever spans say of their parents."""
+    lines: list[Line] = []
+    seen: set[str] = set()
+    waiting = [(root, 0) for root in reversed(trace.roots)]
+    while waiting:
+        span, depth = waiting.pop()
+        if span.span_id in seen:
+            continue
+        seen.add(span.span_id)
+        below = [child for child in trace.children.get(span.span_id, ()) if child.span_id not in seen]
         served = [child for child in below if child.kind == SERVER]
         if span.kind == CLIENT and len(served) <= 1:
             inner = served[0] if served else None
             if not depth:
-                yield Line(0, span.service, None, span)
+                lines.append(Line(0, span.service, None, span))
                 depth = 1
-            yield Line(depth, _callee(span, inner), span, inner)
-            below = [child for child in below if child is not inner] + (
-                children.get(inner.span_id, []) if inner else []
-            )
+            lines.append(Line(depth, _callee(span, inner), span, inner))
+            if inner is not None:
+                seen.add(inner.span_id)
+                below = [*(child for child in below if child is not inner), *trace.children.get(inner.span_id, ())]
         else:
-            yield Line(depth, span.service, None, span)
-        for child in below:
-            yield from walk(child, depth + 1)
-
-    return [line for root in children.get("", []) for line in walk(root, 0)]
+            lines.append(Line(depth, span.service, None, span))
+        waiting += [(child, depth + 1) for child in reversed(below)]
+    return lines
 
 
 def render_trace(trace: Trace) -> str:
@@ -72,25 +74,39 @@ def render_trace(trace: Trace) -> str:
         trace: of at least one span.
     """
     lines = lines_of(trace)
+    shown = [line for line in lines if line.depth <= MOST_DEPTH][:MOST_LINES]
     start = min(span.start_ns for span in trace.spans)
     whole = max(1, max(span.end_ns for span in trace.spans) - start)
-    labels = [f"{'  ' * line.depth}{'└ ' if line.depth else ''}{line.label}" for line in lines]
-    width = max(len(label) for label in labels[:MOST_LINES])
+    labels = [f"{'  ' * line.depth}{'└ ' if line.depth else ''}{_text(line.label)}" for line in shown]
+    width = max(len(label) for label in labels)
     root = trace.root
-    texts = [f"{root.name} {_target(root)}  {trace.took_ns / 1e6:.2f} ms  trace {trace.trace_id}"]
-    for line, label in zip(lines[:MOST_LINES], labels, strict=False):
+    texts = [f"{_text(root.name)} {_text(_target(root))}  {trace.took_ns / 1e6:.2f} ms  trace {trace.trace_id}"]
+    for line, label in zip(shown, labels, strict=True):
         texts.append(
             f"{label:<{width}} {_place(line):<14.14} |{_bar(line, start, whole)}| {_times(line)}{_fault(line)}".rstrip()
         )
-    if len(lines) > MOST_LINES:
-        texts.append(f"... and {len(lines) - MOST_LINES} more")
-    if not trace.whole:
+    if len(lines) > len(shown):
+        deep = sum(line.depth > MOST_DEPTH for line in lines)
+        texts.append(f"... and {len(lines) - len(shown)} more" + (f", {deep} of them deeper" if deep else ""))
+    if trace.left_out:
+        texts.append(f"({trace.left_out} spans were left out: the trace is too large)")
+    elif not trace.whole:
         texts.append("(a span is missing: its process ended before it was sent)")
     return "\n".join(texts)
 
 
+def _text(value: object) -> str:
+    """A text of somebody else's on one line, of bounded length."""
+    cut = str(value)[: MOST_TEXT + 1]
+    plain = "".join(letter if letter.isprintable() else "?" for letter in cut)
+    return plain if len(plain) <= MOST_TEXT else plain[: MOST_TEXT - 1] + "…"
+
+
 def _target(root: Span) -> str:
-    return str(root.attributes.get("url.path") or urlsplit(str(root.attributes.get("url.full", ""))).path)
+    try:
+        return str(root.attributes.get("url.path") or urlsplit(str(root.attributes.get("url.full", ""))).path)
+    except ValueError:  # no address, whatever it is
+        return ""
 
 
 def _callee(outer: Span, inner: Span | None) -> str:
@@ -99,7 +115,7 @@ def _callee(outer: Span, inner: Span | None) -> str:
 
 def _place(line: Line) -> str:
     resource = line.inner.resource if line.inner is not None else {}
-    return str(resource.get("cloud.availability_zone") or resource.get("cloud.region") or "")
+    return _text(resource.get("cloud.availability_zone") or resource.get("cloud.region") or "")
 
 
 def _bar(line: Line, start: int, whole: int) -> str:
@@ -126,5 +142,5 @@ def _fault(line: Line) -> str:
     for span in (line.inner, line.outer):
         if span is not None and span.failed:
             reason = span.attributes.get("error.type") or span.attributes.get("http.response.status_code") or "error"
-            return f"  ! {reason}" + ("" if line.inner is not None else ", no answer")
+            return f"  ! {_text(reason)}" + ("" if line.inner is not None else ", no answer")
     return ""

@@ -80,7 +80,7 @@ def test_nothing_is_divided_by_nothing() -> None:
 
     assert "no source: no requests" in render(empty, histograms=True)
     assert 0 == to_json(empty)["sources"]["requests"]
-    assert "nothing reported of" in render_tick(Tick(0, 1, "?", empty.begun(), [], []))
+    assert "nothing reported of no source yet" in render_tick(Tick(0, 1, "?", empty.begun(), [], []))
 
 
 def test_bins_hold_every_value_once() -> None:

@@ -73,6 +73,7 @@ def to_json(outcome: Outcome) -> Object:
             "spans": traces.spans,
             "failed": traces.failures,
             "incomplete": traces.broken,
+            "lateSpans": traces.late,
             "slowest": [_trace_json(trace) for trace in traces.slowest()[:5]],
         },
         "notes": list(outcome.notes),
@@ -123,6 +124,7 @@ def _fault(fault: Object) -> str:
 
 def _traces(store: TraceStore, file: str) -> str:
     broken = f", {store.broken} lack a span" if store.broken else ""
+    broken += f", {store.late} spans came too late" if store.late else ""
     where = f"; all of them are in {file}" if file else ""
     texts = [f"traces: {store.traces} of {store.spans} spans, {store.failures} failed{broken}{where}"]
     texts += [f"the slowest: {render_trace(trace)}" for trace in store.slowest()[:1]]
