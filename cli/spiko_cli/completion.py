@@ -51,7 +51,7 @@ def architectures(context: click.Context, _parameter: click.Parameter, incomplet
 
 
 async def _names(namespace: str, kubeconfig: str | None, context: str | None) -> list[str]:
-    from spiko_cli.eurekas import find_kubeconfig
+    from spiko_cli.kubeconfig import find_kubeconfig
     from spiko_operator.cluster.client import Client
 
     client = await Client.connect(find_kubeconfig(os.environ, kubeconfig), context, ANSWER_S)

@@ -6,17 +6,18 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 
 from spiko_cli.errors import ClusterError
-from spiko_local.home import Home, find_home
+from spiko_cli.kubeconfig import find_kubeconfig
 from spiko_operator.cluster.client import Client
+from spiko_operator.cluster.sockets import Sockets
 from spiko_operator.errors import ClusterError as ApiError
 from spiko_operator.errors import Missing
 from spiko_operator.plan import names
@@ -38,43 +39,19 @@ class Target:
     reach: Reach | None
 
 
-def find_kubeconfig(environ: Mapping[str, str], given: str | None) -> str:
-    """The kubeconfig to use: the one named, KUBECONFIG, the local cluster's if one is up, the user's.
-
-    Raises:
-        ClusterError: there is none.
-    """
-    home = find_home(environ)
-    for where, named in (("--kubeconfig", given), ("KUBECONFIG", environ.get("KUBECONFIG"))):
-        if named:
-            first = named.split(os.pathsep)[0]
-            if not Path(first).exists():
-                raise ClusterError(f"{where}: {first}: no such file; {_hint(home)}")
-            return first
-    local = home.kubeconfig if home.read_state() is not None else None
-    for candidate in (local, Path.home() / ".kube" / "config"):
-        if candidate is not None and candidate.exists():
-            return str(candidate)
-    raise ClusterError("no cluster: no --kubeconfig, no KUBECONFIG, no local cluster; `spiko up` starts one")
-
-
-def _hint(home: Home) -> str:
-    if home.read_state() is not None:
-        return f"the local cluster's is {home.kubeconfig}"
-    return "no local cluster is up; `spiko up` starts one"
-
-
 class Eurekas:
     """The registry pods of one architecture, and questions to them.
 
     Args:
         client: of the API server.
-        session: for the eurekas themselves.
+        session: for questions to the eurekas themselves.
+        sockets: for their streams.
         target: whose.
     """
 
-    def __init__(self, client: Client, session: aiohttp.ClientSession, target: Target) -> None:
-        self._client, self._session, self._target = client, session, target
+    def __init__(self, client: Client, session: aiohttp.ClientSession, sockets: Sockets, target: Target) -> None:
+        self._client, self._session, self._sockets, self._target = client, session, sockets, target
+        self._failures: dict[str, str] = {}  # by the UID of a pod whose stream does not open
         self.pods: list[dict[str, Any]] = []
         self.streams = 0  # open ones
 
@@ -105,9 +82,28 @@ class Eurekas:
                 found: dict[str, Any] = await reply.json()
                 return found
         except (ApiError, aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise ClusterError(
-                f"eureka {name} does not answer ({way}): {error!r}; try --reach direct or --reach proxy"
-            ) from error
+            raise ClusterError(_say_failure(name, address, way, error)) from error
+
+    async def until_heard(self, most_s: float = ANSWER_S) -> None:
+        """Wait until the streams of all eurekas are open, or it is late; `seconds` must be read meanwhile.
+
+        Raises:
+            ClusterError: none is open.
+        """
+        end = time.monotonic() + most_s
+        while self.streams < len(self.pods) and time.monotonic() < end:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        if not self.streams:
+            raise ClusterError(self.silence())
+
+    def silence(self) -> str:
+        """Which eurekas are not heard, why, and what to try; empty if all are."""
+        unheard = [text for pod in self.pods if (text := self._failures.get(pod["metadata"]["uid"]))]
+        if not self.pods:
+            return f"architecture {self._target.name} has no running eureka"
+        if not unheard and not self.streams:
+            return f"no eureka of {self._target.name} has answered within {ANSWER_S:.0f} s; `spiko top` again"
+        return unheard[0] + (f" ({len(unheard)} of {len(self.pods)} eurekas)" if unheard[1:] else "") if unheard else ""
 
     async def seconds(self) -> AsyncIterator[dict[str, Any]]:
         """The one-second streams of all eurekas, as they come; one that ends is looked for again."""
@@ -138,10 +134,11 @@ class Eurekas:
         name, address = pod["metadata"]["name"], pod["status"]["podIP"]
         way = self._way(address)
         reacher = Reacher(way, self._client.server)
-        url = reacher.url(self._target.namespace, name, address, "/control?seconds=1", web_socket=True)
+        url = reacher.url(self._target.namespace, name, address, "/control/seconds", web_socket=True)
         try:
-            async with self._session.ws_connect(url, heartbeat=10.0, max_msg_size=0) as socket:
+            async with self._sockets.open(url) as socket:
                 self.streams += 1
+                self._failures.pop(pod["metadata"]["uid"], None)
                 try:
                     async for frame in socket:
                         if frame.type == aiohttp.WSMsgType.TEXT:
@@ -150,13 +147,34 @@ class Eurekas:
                                 queue.put_nowait(message)
                 finally:
                     self.streams -= 1
-        except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError):
-            return
+        except (ApiError, aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            self._failures[pod["metadata"]["uid"]] = _say_failure(name, address, way, error)
 
     def _way(self, address: str) -> Reach:
         if self._target.reach is not None:
             return self._target.reach
         return "direct" if address.startswith("127.") else "proxy"
+
+
+def _say_failure(name: str, address: str, way: Reach, error: Exception) -> str:
+    """Which pod, how it was tried, why that failed, what to try."""
+    text = f"eureka {name} does not answer ({way}): {str(error) or type(error).__name__}"
+    if way == "direct":
+        return f"{text}; --reach proxy asks through the API server"
+    if address.startswith("127."):  # Kubernetes proxies to no loopback address
+        return f"{text}; --reach direct asks the pod itself, on the machine where it runs"
+    return f"{text}; you need the right to `get pods/proxy`, or --reach direct from where pods can be reached"
+
+
+@asynccontextmanager
+async def connected(client: Client, target: Target) -> AsyncIterator[Eurekas]:
+    """The eurekas of an architecture, with connections of their own; whoever takes them looks for pods."""
+    sockets = Sockets(client)
+    try:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as session:
+            yield Eurekas(client, session, sockets, target)
+    finally:
+        await sockets.close()
 
 
 @asynccontextmanager
@@ -171,9 +189,8 @@ async def open_eurekas(target: Target) -> AsyncIterator[tuple[dict[str, Any], Eu
     except ApiError as error:
         raise ClusterError(f"{error}; name another with --context or --kubeconfig") from error
     try:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as session:
+        async with connected(client, target) as eurekas:
             architecture = await _read(client, target)
-            eurekas = Eurekas(client, session, target)
             await eurekas.look()
             if not eurekas.pods:
                 raise ClusterError(

@@ -112,7 +112,7 @@ def make_trace(spans: Sequence[Span]) -> Trace:
 def thin(trace: Trace, most_bytes: int) -> Trace:
     """The same trace if it is no larger than that, else its root and its earliest spans."""
     left = most_bytes
-    kept = []
+    kept: list[Span] = []
     for span in (trace.root, *sorted((s for s in trace.spans if s is not trace.root), key=lambda s: s.start_ns)):
         left -= size_bytes(span)
         if kept and left < 0:

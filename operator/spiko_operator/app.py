@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-from aiohttp import ClientSession, TCPConnector
-
 from spiko_operator.cluster.cache import Cache, architecture_of
 from spiko_operator.cluster.client import RESOURCES, Client
 from spiko_operator.cluster.execute import Executor
+from spiko_operator.cluster.sockets import Sockets
 from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError
 from spiko_operator.handlers.architecture import read_labels, reconcile
@@ -55,7 +54,7 @@ class App:
         self._faults: KeyedQueue[Key] | None = None
         self._monkeys: KeyedQueue[Key] | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._session: ClientSession | None = None
+        self._sockets: Sockets | None = None
         self._stop_tracing: Callable[[], None] = lambda: None
         self._listed_at = time.monotonic()
         self._resync_s = 60.0
@@ -68,8 +67,8 @@ class App:
         """
         client = await Client.connect(settings.kubeconfig)
         tracer, self._stop_tracing = start_tracing(os.environ)
-        self._session = session = ClientSession(connector=TCPConnector(limit=0))
-        links = Links(session, self._wake)
+        self._sockets = Sockets(client)
+        links = Links(self._sockets.open, self._wake)
         self._context = context = Context(
             settings,
             client,
@@ -96,9 +95,9 @@ class App:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._context is not None and self._session is not None:
+        if self._context is not None and self._sockets is not None:
             await self._context.links.close()
-            await self._session.close()
+            await self._sockets.close()
             await self._context.client.close()
         self._stop_tracing()
 

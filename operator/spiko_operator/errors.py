@@ -3,13 +3,12 @@
 OperatorError
 ├── SpecError        a resource says something that cannot be done; carries findings with field paths
 ├── PlanError        a caller's mistake inside planning: a programming error
-├── ClusterError     the API server did not answer, or what it says cannot be used; chained to the library's error
-│   └── Refused      it answered with an error: rights, a quota, an admission webhook
-│       ├── Conflict     409: somebody else was there first, or a precondition failed
-│       ├── Missing      404
-│       ├── Invalid      422 or 400: the API server refuses the object
-│       └── Throttled    429: eviction refused by a budget, or too many requests
-└── LinkError        a eureka could not be reached
+└── ClusterError     the API server did not answer, or what it says cannot be used; chained to the library's error
+    └── Refused      it answered with an error: rights, a quota, an admission webhook
+        ├── Conflict     409: somebody else was there first, or a precondition failed
+        ├── Missing      404
+        ├── Invalid      422 or 400: the API server refuses the object
+        └── Throttled    429: eviction refused by a budget, or too many requests
 """
 
 from __future__ import annotations
@@ -58,7 +57,3 @@ class Invalid(Refused):
 
 class Throttled(Refused):
     """429: a disruption budget refuses the eviction, or the server is busy."""
-
-
-class LinkError(OperatorError):
-    """A eureka could not be reached or broke the protocol."""

@@ -11,18 +11,21 @@ import contextlib
 import json
 import logging
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import ClientError, ClientSession, WSMsgType
+from aiohttp import ClientError, ClientWebSocketResponse, WSMsgType
 
 from spiko_nanoservice.contract import Configuration, ContractError, Revision, decode, encode
+from spiko_operator.errors import ClusterError
 from spiko_operator.plan.status import Acknowledged
 
-HEARTBEAT_S = 10.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
+PATIENCE = 8  # attempts, seven seconds: a eureka that has just been started does not listen yet
 Key = tuple[str, str]  # namespace, architecture
 Listener = Callable[[dict[str, Any]], None]
+Open = Callable[[str], AbstractAsyncContextManager[ClientWebSocketResponse]]
 log = logging.getLogger("spiko.operator")
 
 
@@ -49,12 +52,13 @@ class Links:
     """All connections.
 
     Args:
-        session: aiohttp's.
+        open_socket: opens a WebSocket at a URL.
         changed: called with a key when a eureka acknowledged something.
+        patience: how many attempts may fail in a row before the log says so.
     """
 
-    def __init__(self, session: ClientSession, changed: Callable[[Key], None]) -> None:
-        self._session, self._changed = session, changed
+    def __init__(self, open_socket: Open, changed: Callable[[Key], None], patience: int = PATIENCE) -> None:
+        self._open, self._changed, self._patience = open_socket, changed, patience
         self._groups: dict[Key, _Group] = {}
 
     def keep(self, key: Key, urls: dict[str, str]) -> None:
@@ -134,14 +138,16 @@ class Links:
             link.task.cancel()
 
     async def _hold(self, key: Key, group: _Group, link: EurekaLink) -> None:
-        pause_s = FIRST_PAUSE_S
+        pause_s, failures = FIRST_PAUSE_S, 0
         while True:
             try:
-                async with self._session.ws_connect(link.url, heartbeat=HEARTBEAT_S, max_msg_size=0) as socket:
-                    pause_s = FIRST_PAUSE_S
+                async with self._open(link.url) as socket:
+                    pause_s, failures = FIRST_PAUSE_S, 0
                     await self._serve(key, group, link, socket)
-            except (ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
-                log.debug("eureka %s: %r", link.url, error)
+            except (ClusterError, ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
+                failures += 1
+                level = logging.WARNING if failures == self._patience else logging.DEBUG
+                log.log(level, "eureka %s cannot be reached: %s", link.url, str(error) or type(error).__name__)
             finally:
                 was_open, link.outbox = link.outbox is not None, None
                 link.acknowledged = None

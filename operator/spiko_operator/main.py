@@ -49,8 +49,10 @@ async def stop(**_: Any) -> None:
 
 @kopf.on.login()
 def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-    """Service account first, else KUBECONFIG; read again at every rejected login."""
-    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+    """KUBECONFIG if it is set, else the service account, as our own client takes them; read again at every rejected login."""
+    if read_settings(os.environ).kubeconfig is not None:
+        return kopf.login_with_kubeconfig(**kwargs)
+    return kopf.login_with_service_account(**kwargs)
 
 
 @kopf.on.probe(id="progress", errors=kopf.ErrorsMode.PERMANENT)  # else it is tried again in 60 s, and the asker hangs

@@ -107,7 +107,7 @@ def test_texts_of_others_are_one_line_each() -> None:
     """No escape sequence, no line break, no page of it, and an address that is none."""
     span = make_span("t", "1", "", "web\n\x1b[31m" + "x" * 10_000, SERVER, 0, 1, error="e\r" * 500)
     lines = render_trace(
-        make_trace([replace(span, attributes=span.attributes | {"url.full": "http://["})])
+        make_trace([replace(span, attributes={**span.attributes, "url.full": "http://["})])
     ).splitlines()
 
     assert 2 == len(lines)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from spiko_local.apiserver.store import ADDED, DELETED, MODIFIED, Body, DamagedError, Event, Store
+from spiko_local.apiserver.selectors import Selection
+from spiko_local.apiserver.store import Body, DamagedError, Event, Store
+from spiko_local.apiserver.watchers import ADDED, DELETED, MODIFIED
 
 KIND = ("", "configmaps")
 
@@ -22,20 +24,21 @@ def body(name: str, **data: str) -> Body:
 def test_versions_rise_and_events_tell_what_was() -> None:
     """One counter for all kinds; a watch hears everything after its version, in order."""
     store = Store(None)
-    watcher = store.watch(KIND, store.revision)
+    watcher = store.watch(KIND, store.revision, Selection())
     assert watcher is not None
     store.put(KIND, "a", "x", body("x"))
     store.put(("", "secrets"), "a", "x", body("x"))
     store.put(KIND, "a", "x", body("x", k="v"))
     store.remove(KIND, "a", "x")
-    events = [event for event in watcher.ready() if event is not None]
+    told = list(watcher.take())
     store.close()
 
-    assert [event.type for event in events] == [ADDED, MODIFIED, DELETED]
-    assert [event.revision for event in events] == [2, 4, 5]
-    assert events[-1].entry.body["metadata"]["resourceVersion"] == "5"
-    assert events[-1].before is not None
-    assert events[-1].before.body["data"] == {"k": "v"}
+    assert [each.type for each in told] == [ADDED, MODIFIED, DELETED]
+    assert [each.change.revision for each in told] == [2, 4, 5]
+    last = told[-1].change
+    assert last.now.body()["metadata"]["resourceVersion"] == "5"
+    assert last.before is not None
+    assert last.before.body()["data"] == {"k": "v"}
 
 
 def test_objects_outlive_the_process(tmp_path: Path) -> None:

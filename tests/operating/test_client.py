@@ -13,7 +13,7 @@ import yaml
 from aiohttp import web
 
 from spiko_operator.cluster.client import Client
-from spiko_operator.errors import ClusterError, Missing
+from spiko_operator.errors import ClusterError, Missing, Throttled
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 NOTHING: dict[str, Any] = {"metadata": {}, "items": []}
@@ -125,5 +125,122 @@ async def test_errors_carry_the_servers_own_words(tmp_path: Path) -> None:
         try:
             with pytest.raises(Missing, match='GET /api/v1/namespaces/default/services/a: 404: services "a" not found'):
                 await client.get("Service", "default", "a")
+        finally:
+            await client.close()
+
+
+CERTLESS = """
+current-context: c
+contexts: [{name: c, context: {cluster: c, user: c}}]
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1", certificate-authority-data: aGVsbG8=}}]
+users: [{name: c, user: {}}]
+"""
+BROKEN = [
+    ("not there", None, "No such file"),
+    ("empty", "", "nothing is in there"),
+    ("a list", "[1]", "it is no kubeconfig"),
+    ("a text", "hello", "it is no kubeconfig"),
+    ("no YAML", "a: [", "it is no YAML"),
+    ("binary", b"\xff\xfe\x00", "it is no YAML"),
+    ("nothing of what it needs", "a: 1", "no credentials"),
+    ("another current context", "current-context: a\ncontexts: []\nclusters: []\nusers: []", "no credentials"),
+    ("contexts that are none", "current-context: a\ncontexts: 3\nclusters: x\nusers: [1]", "no credentials"),
+    ("certificates that are none", CERTLESS, "the certificates in"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "words"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN])
+async def test_a_kubeconfig_that_is_none_is_said(tmp_path: Path, text: str | bytes | None, words: str) -> None:
+    """With its path; never another error than ours."""
+    path = tmp_path / "config"
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ClusterError, match=words) as caught:
+        await Client.connect(str(path))
+
+    assert str(path) in str(caught.value)
+
+
+async def test_several_kubeconfigs_are_read_as_kubectl_reads_them(tmp_path: Path) -> None:
+    """The first current context and the first of each name count; a file that is not there, or empty, is passed over."""
+    for name, server, context in (
+        ("one", "http://one", ""),
+        ("two", "http://two", "mine"),
+        ("three", "http://x", "no"),
+    ):
+        write_kubeconfig(tmp_path / name, server, name)
+        document = yaml.safe_load((tmp_path / name).read_text())
+        document["current-context"] = context
+        document["contexts"][0]["name"] = "mine" if name != "three" else "no"
+        document["clusters"][0]["name"] = "c" if name == "one" else f"c-{name}"
+        (tmp_path / name).write_text(yaml.safe_dump(document))
+    (tmp_path / "empty").write_text("")
+    files = ":".join(str(tmp_path / name) for name in ("empty", "gone", "one", "two", "three"))
+    client = await Client.connect(files)
+    other = await Client.connect(files, "mine")
+    await client.close()
+    await other.close()
+
+    assert ("http://one", "http://one") == (client.server, other.server)
+
+
+async def test_a_busy_server_is_asked_again_when_it_says(tmp_path: Path) -> None:
+    """429 and 503 with Retry-After: after so long, for ten seconds at most; without, or for an eviction, it is an error at once."""
+    asked: list[str] = []
+    answers = [
+        (429, "0"),
+        (503, "0"),
+        (200, None),
+        (429, None),
+        (429, "3600"),
+        (503, "Wed, 21 Oct 2026 07:28:00 GMT"),
+        (429, "1"),
+    ]
+
+    async def busy(request: web.Request) -> web.StreamResponse:
+        status, after = answers[len(asked)]
+        asked.append(request.path)
+        headers = {"Retry-After": after} if after is not None else {}
+        return web.json_response(NOTHING, status=status, headers=headers)
+
+    async with api_server(busy) as server:
+        write_kubeconfig(tmp_path / "config", server, "any")
+        client = await Client.connect(str(tmp_path / "config"))
+        began = asyncio.get_running_loop().time()
+        try:
+            assert [] == await client.list("Service")
+            for _ in range(3):
+                with pytest.raises(ClusterError):
+                    await client.list("Service")
+            with pytest.raises(Throttled):
+                await client.evict("default", "a", "uid")
+        finally:
+            await client.close()
+
+        assert 7 == len(asked)
+        assert 0.2 <= asyncio.get_running_loop().time() - began < 1.0
+
+
+ODD = [
+    ("a page", web.Response(text="<html>welcome</html>", content_type="text/html"), "no JSON: '<html>"),
+    ("nothing", web.Response(), "no JSON"),
+    ("another object", web.json_response({"hello": "world"}), "is no list"),
+    ("a list", web.json_response([1]), "is no list"),
+]
+
+
+@pytest.mark.parametrize(("response", "words"), [row[1:] for row in ODD], ids=[row[0] for row in ODD])
+async def test_a_server_that_is_no_api_server_is_said(tmp_path: Path, response: web.Response, words: str) -> None:
+    """Whatever answers 200."""
+
+    async def welcome(request: web.Request) -> web.StreamResponse:
+        return response
+
+    async with api_server(welcome) as server:
+        write_kubeconfig(tmp_path / "config", server, "any")
+        client = await Client.connect(str(tmp_path / "config"))
+        try:
+            with pytest.raises(ClusterError, match=f"{words}.*is {server} an API server"):
+                await client.list("Service")
         finally:
             await client.close()

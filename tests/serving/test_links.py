@@ -25,7 +25,7 @@ async def test_two_may_follow_one_pod_and_each_hears_all() -> None:
         await t.add("db-0", "db", "store")
         front = await t.add("front-0", "front", "monolith")
         await until(lambda: front.tier.routes.has_route)
-        links = Links(session, lambda _: None)
+        links = Links(session.ws_connect, lambda _: None)
         url = f"http://{t.names['arch-eureka-a.default'][0]}:7070/control"
         links.keep(KEY, {"eureka": url})
         await until(lambda: links.connected(KEY) == 1)

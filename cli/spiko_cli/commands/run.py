@@ -15,7 +15,7 @@ import click
 
 from spiko_cli.commands.lint import find_all, render_text
 from spiko_cli.errors import ClusterError, SpikoError
-from spiko_cli.eurekas import find_kubeconfig
+from spiko_cli.kubeconfig import find_kubeconfig
 from spiko_cli.manifests import read_files
 from spiko_cli.running.outcome import Outcome, render, to_json
 from spiko_cli.running.progress import Lines, Progress, Screen

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from spiko_cli.completion import architectures
-from spiko_cli.eurekas import Target, open_eurekas
+from spiko_cli.eurekas import Eurekas, Target, open_eurekas
 from spiko_cli.options import cluster_options
 from spiko_cli.tables import render_rows
 from spiko_cli.window import Window
@@ -48,23 +48,24 @@ async def _run(target: Target, window_s: int, once: bool, as_json: bool, zones: 
     async with open_eurekas(target) as (_, eurekas):
         collecting = asyncio.create_task(_collect(eurekas, window))
         try:
+            await eurekas.until_heard()
             if once:
                 await asyncio.sleep(window_s + 1.0)
                 edges, tiers = window.rows(time.monotonic())
                 plain = json.dumps([row.to_json() for row in edges], indent=1) if as_json else ""
                 click.echo(plain or render_rows(edges, tiers))
             else:
-                await _show(target.name, window)
+                await _show(target.name, window, eurekas)
         finally:
             collecting.cancel()
 
 
-async def _collect(eurekas: Any, window: Window) -> None:
+async def _collect(eurekas: Eurekas, window: Window) -> None:
     async for second in eurekas.seconds():
         window.add(second, time.monotonic())
 
 
-async def _show(name: str, window: Window) -> None:
+async def _show(name: str, window: Window, eurekas: Eurekas) -> None:
     from rich.live import Live
     from rich.text import Text
 
@@ -72,4 +73,6 @@ async def _show(name: str, window: Window) -> None:
         while True:
             await asyncio.sleep(1.0)
             edges, tiers = window.rows(time.monotonic())
-            live.update(Text(f"{name}, last {window.seconds} s\n{render_rows(edges, tiers)}"))
+            silence = eurekas.silence()
+            head = f"{name}, last {window.seconds} s" + (f"; {silence}" if silence else "")
+            live.update(Text(f"{head}\n{render_rows(edges, tiers)}"))

@@ -10,10 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
-
 from spiko_cli.errors import SpikoError
-from spiko_cli.eurekas import ANSWER_S, Eurekas, Target
+from spiko_cli.eurekas import Eurekas, Target, connected
 from spiko_cli.running.outcome import Outcome, sum_of
 from spiko_cli.running.progress import Progress, Tick
 from spiko_cli.running.wish import Wish, faults_of, silenced, with_endpoint
@@ -154,15 +152,13 @@ class Session:
     async def _collecting(self) -> AsyncIterator[None]:
         """Add up what eurekas tell, from when all of them are heard."""
         target = Target(self._wish.name, self._options.namespace, None, None, None)
-        timeout = aiohttp.ClientTimeout(total=ANSWER_S)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
-            eurekas = Eurekas(self._client, session, target)
+        async with connected(self._client, target) as eurekas:
             await eurekas.look()
             collecting = asyncio.create_task(self._collect(eurekas))
-            end = time.monotonic() + ANSWER_S
-            while eurekas.streams < len(eurekas.pods) and time.monotonic() < end:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
             try:
+                await eurekas.until_heard()
+                if silence := eurekas.silence():
+                    self._notes.append(silence)
                 yield
             finally:
                 collecting.cancel()

@@ -81,6 +81,10 @@ class Catalog:
         """The built-in resources of a group."""
         return [r for r in self._built_in.values() if r.group == group]
 
+    def by_kind(self, api_version: str, kind: str) -> Resource | None:
+        """The resource that an object's apiVersion and kind mean."""
+        return next((r for r in self if r.api_version == api_version and r.kind == kind and "list" in r.verbs), None)
+
     def __iter__(self) -> Iterator[Resource]:
         """All resources."""
         yield from self._built_in.values()

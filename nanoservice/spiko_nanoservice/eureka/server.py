@@ -4,7 +4,7 @@
 |---|---|---|
 | /register | pods | sessions |
 | /peer | other eurekas | their entries |
-| /control | operator, command line | configurations and crashes in; programmed, holders, hurt out; seconds with `?seconds=1` |
+| /control, /control/seconds | operator, command line | configurations and crashes in; programmed, holders, hurt out; on the second path also every second |
 | /edges, /totals | anybody | discovered nodes and edges; counts and histograms since this eureka began |
 | /healthz, /readyz | kubelet | |
 | /metrics | Prometheus | added by `pod.py`, which knows whose they are |
@@ -229,7 +229,8 @@ class Eureka:
         async with self._socket(request) as (socket, outbox):
             outbox.put_nowait(dumps(self.introduction() | {"t": m.EUREKA}))
             outbox.put_nowait(dumps(self.registry.programmed_message()))
-            self._followers[outbox] = request.query.get("seconds") == "1"
+            # a path, no query: Kubernetes' pod proxy drops the query of a connection that is upgraded
+            self._followers[outbox] = request.path.endswith("/seconds")
             try:
                 await _listen(socket, "a control connection", lambda message: self._from_control(number, message))
             finally:
@@ -277,6 +278,7 @@ class Eureka:
         application.router.add_get("/register", self.register)
         application.router.add_get("/peer", self.peer)
         application.router.add_get("/control", self.control)
+        application.router.add_get("/control/seconds", self.control)
         application.router.add_get("/edges", self.edges)
         application.router.add_get("/totals", self.read_totals)
         application.router.add_get("/healthz", self.health)

@@ -1,28 +1,33 @@
 """The one door to the API server: read, create, apply, delete, evict, and status; library errors end here.
 
 Plain dictionaries in and out through the asynchronous part of the `kubernetes` package, which brings credentials, TLS and connections. Paths
-are built here, so that no discovery is asked for. A refused token is read again, since tokens are rotated; a peer that went silent is given up.
+are built here, so that no discovery is asked for. A refused token is read again, since tokens are rotated; a peer that went silent is given up;
+a server that is busy and says for how long (429 or 503 with Retry-After) is asked again after that, for a while.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import ssl
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from aiohttp import ClientError, ClientTimeout
-from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.exceptions import ApiException
 
 from spiko_operator.api.common import API_VERSION
+from spiko_operator.cluster.credentials import read_credentials
 from spiko_operator.errors import ClusterError, Conflict, Invalid, Missing, Refused, Throttled
 
 Object = dict[str, Any]
 REQUEST_S = 30.0  # the library's 300 s would hold a worker for as long behind a connection that went silent
+BUSY_S = 10.0  # how long a busy server is waited for, in all
+_BUSY = (429, 503)
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _ERRORS: dict[int, type[Refused]] = {
@@ -60,7 +65,6 @@ RESOURCES = {
     "Node": Resource("v1", "nodes", namespaced=False),
     "Event": Resource("events.k8s.io/v1", "events"),
     "Deployment": Resource("apps/v1", "deployments"),
-    "ReplicaSet": Resource("apps/v1", "replicasets"),
     "PodDisruptionBudget": Resource("policy/v1", "poddisruptionbudgets"),
 }
 
@@ -71,6 +75,25 @@ class Snapshot:
 
     items: list[Object]
     version: str
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a connection to the API server needs besides its URL. `headers` hold the token, `context` the certificates."""
+
+    headers: Mapping[str, str]
+    context: ssl.SSLContext
+    proxy: str | None
+    token: str | None
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """Of whatever status. `retry_s` is Retry-After's, None if there is none."""
+
+    status: int
+    text: str
+    retry_s: float | None
 
 
 class Client:
@@ -84,34 +107,30 @@ class Client:
 
     def __init__(self, api: ApiClient, read_credentials: Callable[[], Awaitable[None]], timeout_s: float) -> None:
         self._api, self._read_credentials = api, read_credentials
-        self._timeout = ClientTimeout(total=timeout_s)
+        self._timeout, self._busy_s = ClientTimeout(total=timeout_s), min(BUSY_S, timeout_s)
         self._renewing = asyncio.Lock()
 
     @classmethod
     async def connect(
         cls, kubeconfig: str | None = None, context: str | None = None, timeout_s: float = REQUEST_S
     ) -> Client:
-        """Take credentials from a kubeconfig file, or from the pod's service account.
+        """Take credentials from a kubeconfig, which may be several files as in KUBECONFIG, or from the pod's service account.
 
         Raises:
             ClusterError: there are none.
-
         """
         settings = Configuration()
 
-        async def read_credentials() -> None:
-            try:
-                if kubeconfig is not None:
-                    await config.load_kube_config(
-                        config_file=kubeconfig, context=context, client_configuration=settings
-                    )
-                else:
-                    config.load_incluster_config(client_configuration=settings)
-            except (config.ConfigException, OSError, KeyError, TypeError) as error:
-                raise ClusterError(f"no credentials for a cluster: {error}") from error
+        async def read() -> None:
+            await read_credentials(settings, kubeconfig, context)
 
-        await read_credentials()
-        return cls(ApiClient(settings), read_credentials, timeout_s)
+        await read()
+        try:
+            return cls(ApiClient(settings), read, timeout_s)
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            raise ClusterError(
+                f"the certificates in {kubeconfig or 'the service account'} cannot be used: {error}"
+            ) from error
 
     async def close(self) -> None:
         """End all connections."""
@@ -130,9 +149,13 @@ class Client:
         query = {"limit": "500"} | ({"labelSelector": labels} if labels else {})
         found: list[Object] = []
         while True:
-            page = await self._call("GET", RESOURCES[kind].path(namespace), query)
-            found += page["items"]
-            following = page["metadata"].get("continue")
+            path = RESOURCES[kind].path(namespace)
+            page = await self._call("GET", path, query)
+            try:
+                found += page["items"]
+                following = page["metadata"].get("continue")
+            except (KeyError, TypeError, AttributeError) as error:
+                raise ClusterError(f"GET {path}: the answer is no list; is {self.server} an API server?") from error
             if not following:
                 return Snapshot(found, page["metadata"].get("resourceVersion", ""))
             query["continue"] = following
@@ -185,7 +208,8 @@ class Client:
             "metadata": {"name": name, "namespace": namespace},
             "deleteOptions": {"preconditions": {"uid": uid}},
         }
-        await self._call("POST", RESOURCES["Pod"].path(namespace, name, "eviction"), body=body)
+        # 429 is a budget's refusal: to wait for it is the caller's matter
+        await self._call("POST", RESOURCES["Pod"].path(namespace, name, "eviction"), body=body, patient=False)
 
     async def raw(self, path: str) -> Object:
         """Read any path, such as /version or a pod's proxy. Raises ClusterError."""
@@ -197,6 +221,21 @@ class Client:
         host: str = self._api.configuration.host
         return host
 
+    async def access(self) -> Access:
+        """Our credentials as they are now, for connections that are no requests."""
+        _, _, headers, *_ = await self._api.param_serialize(
+            method="GET", resource_path="/", auth_settings=["BearerToken"]
+        )
+        rest = self._api.rest_client
+        return Access(headers, rest.ssl_context, rest.proxy, self._token())
+
+    async def renew(self, refused: str | None) -> bool:
+        """Read the credentials again, once for all requests that were refused together; whether there is another token than the refused one."""
+        async with self._renewing:
+            if self._token() == refused:
+                await self._read_credentials()
+        return self._token() != refused
+
     async def _call(
         self,
         method: str,
@@ -204,50 +243,67 @@ class Client:
         query: Mapping[str, str] | None = None,
         body: Object | None = None,
         content: str = "application/json",
+        patient: bool = True,
     ) -> Object:
         token = self._token()
-        status, text = await self._send(method, path, query, body, content)
-        if status == 401 and await self._renew(token):
-            status, text = await self._send(method, path, query, body, content)
-        if status >= 300:
-            raise _error(status, text, method, path)
-        found: Object = json.loads(text)
+
+        async def send() -> _Answer:
+            return await self._send(method, path, query, body, content)
+
+        answer = await (self._send_patiently(send) if patient else send())
+        if answer.status == 401 and await self.renew(token):
+            answer = await send()
+        if answer.status >= 300:
+            raise _error(answer.status, answer.text, method, path)
+        try:
+            found: Object = json.loads(answer.text)
+        except ValueError as error:
+            raise ClusterError(
+                f"{method} {path}: {answer.status}, but no JSON: {answer.text[:80]!r}; is {self.server} an API server?"
+            ) from error
         return found
+
+    async def _send_patiently(self, send: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        """Send again when a busy server says so, as long as that ends within our time."""
+        end = time.monotonic() + self._busy_s
+        while True:
+            answer = await send()
+            if answer.status not in _BUSY or answer.retry_s is None or time.monotonic() + answer.retry_s > end:
+                return answer
+            await asyncio.sleep(answer.retry_s)
 
     async def _send(
         self, method: str, path: str, query: Mapping[str, str] | None, body: Object | None, content: str
-    ) -> tuple[int, str]:
-        """Send a request; returns status and text of the answer."""
+    ) -> _Answer:
+        """Send a request once."""
         headers = {"Accept": "application/json", "Content-Type": content}
-        serialized = await self._api.param_serialize(
-            method=method,
-            resource_path=path,
-            query_params=list((query or {}).items()),
-            header_params=headers,
-            body=body,
-            auth_settings=["BearerToken"],
-        )
         try:
+            serialized = await self._api.param_serialize(
+                method=method,
+                resource_path=path,
+                query_params=list((query or {}).items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
             response = await self._api.call_api(*serialized, _request_timeout=self._timeout)
             text = await response.read()
         except (
             ApiException
         ) as error:  # answers, of whatever status, are returned: this is a request that cannot be sent
             raise ClusterError(f"{method} {path}: {error.reason}") from error
-        except (ClientError, OSError, TimeoutError) as error:
+        except (ClientError, OSError, TimeoutError, ValueError) as error:
             raise ClusterError(f"{method} {path}: the API server does not answer: {error!r}") from error
-        return response.status, text.decode(errors="replace")
+        return _Answer(response.status, text.decode(errors="replace"), _retry_s(response.headers.get("Retry-After")))
 
     def _token(self) -> str | None:
         token: str | None = self._api.configuration.api_key.get("BearerToken")
         return token
 
-    async def _renew(self, refused: str | None) -> bool:
-        """Read the credentials again, once for all requests that were refused together; whether there is another token than the refused one."""
-        async with self._renewing:
-            if self._token() == refused:
-                await self._read_credentials()
-        return self._token() != refused
+
+def _retry_s(header: str | None) -> float | None:
+    """Retry-After in seconds; at least a little, so that nobody can make us ask without a pause. A date is not taken."""
+    return max(0.1, float(header)) if header is not None and header.isascii() and header.isdigit() else None
 
 
 def _error(status: int, text: str, method: str, path: str) -> ClusterError:

@@ -69,7 +69,6 @@ class Round:
 class _Draft:
     """A round in the making."""
 
-    actions: list[Action] = field(default_factory=list)
     faults: list[tuple[str, str]] = field(default_factory=list)
 
 

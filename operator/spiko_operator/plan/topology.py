@@ -7,7 +7,6 @@ Source: spigo-0.4 placement (asgard.Create), with scaling fixed so that a writte
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -187,13 +186,3 @@ def spaces(topology: Topology, regions: int, count: int) -> tuple[Space, ...]:
         for position, zone in enumerate(region.zones)
         if (size := len(range(position, count, len(region.zones))))
     )
-
-
-def short_zone(zone: str) -> str:
-    """The zone's last letter or number, for compact tables.
-
-    >>> short_zone("us-east-1b")
-    'b'
-    """
-    found = re.search(r"[A-Za-z]+$|\d+$", zone)
-    return found.group() if found else zone

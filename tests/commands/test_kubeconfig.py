@@ -7,22 +7,23 @@ from pathlib import Path
 import pytest
 
 from spiko_cli.errors import ClusterError
-from spiko_cli.eurekas import find_kubeconfig
+from spiko_cli.kubeconfig import find_kubeconfig
 
 
 def test_what_is_named_wins(tmp_path: Path) -> None:
-    """The option before the variable; of several files in the variable the first."""
+    """The option before the variable; of several files in the variable all, as long as one is there."""
     for name in ("option", "variable"):
         (tmp_path / name).write_text("{}")
     environ = {"KUBECONFIG": f"{tmp_path / 'variable'}:{tmp_path / 'other'}", "SPIKO_HOME": str(tmp_path / "home")}
 
     assert str(tmp_path / "option") == find_kubeconfig(environ, str(tmp_path / "option"))
-    assert str(tmp_path / "variable") == find_kubeconfig(environ, None)
+    assert environ["KUBECONFIG"] == find_kubeconfig(environ, None)
 
 
 @pytest.mark.parametrize(
     ("given", "variable", "words"),
     [
+        pytest.param(None, "/nowhere/a:/nowhere/b", "KUBECONFIG: /nowhere/a, /nowhere/b: no such file", id="several"),
         pytest.param("/nowhere/a", "", "--kubeconfig: /nowhere/a: no such file; no local cluster is up", id="option"),
         pytest.param(None, "/nowhere/b", "KUBECONFIG: /nowhere/b: no such file", id="variable"),
     ],

@@ -1,0 +1,39 @@
+"""Which cluster the command line talks to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from spiko_cli.errors import ClusterError
+from spiko_local.home import Home, find_home
+
+
+def find_kubeconfig(environ: Mapping[str, str], given: str | None) -> str:
+    """The kubeconfig to use: the one named, those of KUBECONFIG, the local cluster's if one is up, the user's.
+
+    Returns:
+        A file; of KUBECONFIG all that it names, which `Client` reads as kubectl does.
+
+    Raises:
+        ClusterError: there is none.
+    """
+    home = find_home(environ)
+    for where, named in (("--kubeconfig", [given]), ("KUBECONFIG", environ.get("KUBECONFIG", "").split(os.pathsep))):
+        files = [file for file in named if file]
+        if files and not any(Path(file).expanduser().exists() for file in files):
+            raise ClusterError(f"{where}: {', '.join(files)}: no such file; {_hint(home)}")
+        if files:
+            return os.pathsep.join(files)
+    local = home.kubeconfig if home.read_state() is not None else None
+    for candidate in (local, Path.home() / ".kube" / "config"):
+        if candidate is not None and candidate.exists():
+            return str(candidate)
+    raise ClusterError("no cluster: no --kubeconfig, no KUBECONFIG, no local cluster; `spiko up` starts one")
+
+
+def _hint(home: Home) -> str:
+    if home.read_state() is not None:
+        return f"the local cluster's is {home.kubeconfig}"
+    return "no local cluster is up; `spiko up` starts one"

@@ -1,0 +1,69 @@
+"""Credentials for one API server: a kubeconfig, or several that are read as kubectl reads them, or a pod's service account."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kubernetes.aio import config
+from kubernetes.aio.client import Configuration
+
+from spiko_operator.errors import ClusterError
+
+
+async def read_credentials(settings: Configuration, kubeconfig: str | None, context: str | None) -> None:
+    """Put credentials, as they are now, into the library's configuration.
+
+    Args:
+        settings: of the client.
+        kubeconfig: a file, or several with `:` between them as in KUBECONFIG; None takes the service account.
+        context: of the kubeconfig, by default its current one.
+
+    Raises:
+        ClusterError: there are none, or they cannot be read.
+    """
+    try:
+        if kubeconfig is None:
+            config.load_incluster_config(client_configuration=settings)
+            return
+        files, current = _read_files(kubeconfig)
+        await config.load_kube_config(
+            config_file=os.pathsep.join(files), context=context or current, client_configuration=settings
+        )
+    except (config.ConfigException, OSError, LookupError, TypeError, ValueError, AttributeError) as error:
+        where = kubeconfig or "the service account"
+        raise ClusterError(f"no credentials for a cluster in {where}: {str(error) or type(error).__name__}") from error
+
+
+def _read_files(kubeconfig: str) -> tuple[list[str], str | None]:
+    """Those files that say something, and the current context: the first that is named counts, as for kubectl.
+
+    The library merges lists as kubectl does, but takes the last current context, and no empty file.
+    """
+    found: list[str] = []
+    current: str | None = None
+    for name in filter(None, kubeconfig.split(os.pathsep)):
+        path = Path(name).expanduser()
+        if not path.exists() and os.pathsep in kubeconfig:
+            continue  # of several files some may be missing
+        document = _read(path)
+        if document:
+            found.append(str(path))
+            current = current or document.get("current-context") or None
+    if not found:
+        raise ClusterError(f"no credentials for a cluster in {kubeconfig}: nothing is in there")
+    return found, current
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, ValueError) as error:
+        raise ClusterError(f"no credentials for a cluster in {path}: it is no YAML") from error
+    except OSError as error:
+        raise ClusterError(f"no credentials for a cluster in {path}: {error.strerror}") from error
+    if document is not None and not isinstance(document, dict):
+        raise ClusterError(f"no credentials for a cluster in {path}: it is no kubeconfig")
+    return document or {}

@@ -1,0 +1,78 @@
+"""Eurekas through the API server's pod proxy, as an operator or a command line outside the cluster reaches them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+
+import pytest
+from aiohttp import web
+from local_cluster import ROOT, Cluster
+
+from spiko_operator.cluster.client import Client
+from spiko_operator.cluster.sockets import Sockets
+from spiko_operator.reach import Reacher
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.real,  # how Kubernetes' own server passes a WebSocket on, and to which addresses
+    pytest.mark.timeout(120),
+]
+
+
+def outer_address() -> str:
+    """An address of this machine that is no loopback one: the API server passes nothing on to those."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent
+        except OSError:
+            pytest.skip("this machine has loopback addresses only; `ip addr add 10.77.0.1/32 dev lo` gives it another")
+        return str(probe.getsockname()[0])
+
+
+def test_a_loopback_address_is_refused_in_words(cluster: Cluster, namespace: str) -> None:
+    """Given pods on 127.*, when they are asked for through the proxy, then the message has pod, reason and way out, and the exit code is 1."""
+    cluster.apply((ROOT / "examples" / "lamp.yaml").read_text(), namespace)
+    cluster.until_settled("lamp", namespace)
+    done = cluster.spiko("top", "lamp", "-n", namespace, "--once", "--reach", "proxy", check=False)
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert "eureka lamp-eureka-z" in done.stderr
+    assert "does not answer (proxy): GET /api/v1/namespaces/" in done.stderr
+    assert "400: address not allowed; --reach direct" in done.stderr
+
+
+async def test_a_stream_comes_through_with_our_credentials(cluster: Cluster, namespace: str) -> None:
+    """Given a pod at another address, and a WebSocket that listens there, then it opens through the API server, and tells."""
+    address = outer_address()
+    spec = {"nodeName": "nobody", "containers": [{"name": "a", "image": "a"}]}
+    cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "far"}, "spec": spec}, namespace)
+    patch = json.dumps({"status": {"podIP": address, "podIPs": [{"ip": address}], "phase": "Running"}})
+    cluster.kubectl("patch", "pod", "far", "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)
+    application = web.Application()
+    application.router.add_get("/control/seconds", _hello)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, address, 7070).start()
+    client = await Client.connect(str(cluster.home / "kubeconfig"))
+    sockets = Sockets(client)
+    url = Reacher("proxy", client.server).url(namespace, "far", "", "/control/seconds", web_socket=True)
+    try:
+        async with asyncio.timeout(10), sockets.open(url) as stream:
+            heard = await stream.receive_str()
+    finally:
+        await sockets.close()
+        await client.close()
+        await runner.cleanup()
+
+    assert "hello from /control/seconds" == heard
+
+
+async def _hello(request: web.Request) -> web.WebSocketResponse:
+    stream = web.WebSocketResponse()
+    await stream.prepare(request)
+    await stream.send_str(f"hello from {request.path}")
+    async for _ in stream:
+        pass
+    return stream
