@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import urllib.request
@@ -32,6 +33,12 @@ def test_logs_exec_and_port_forward(cluster: Cluster, namespace: str) -> None:
 
     assert "listens on" in cluster.kubectl("logs", "-n", namespace, name).stdout
     assert len(cluster.kubectl("logs", "-n", namespace, name, "--tail=1").stdout.splitlines()) == 1
+    lines = cluster.kubectl("logs", "-n", namespace, name).stdout
+    assert lines == cluster.kubectl("logs", "-n", namespace, name, "--since=1h").stdout
+    assert "" == cluster.kubectl("logs", "-n", namespace, name, "--since-time=2100-01-01T00:00:00Z").stdout
+    assert lines[:9] == cluster.kubectl("logs", "-n", namespace, name, "--limit-bytes=9").stdout
+    stamped = cluster.kubectl("logs", "-n", namespace, name, "--timestamps", "--tail=1").stdout
+    assert re.match(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z ", stamped), stamped
     assert cluster.kubectl("exec", "-n", namespace, name, "--", "sh", "-c", "echo $SPIKO_TIER").stdout.strip() == "db"
     assert cluster.kubectl("exec", "-n", namespace, name, "--", "sh", "-c", "exit 7", check=False).returncode == 7
     assert cluster.kubectl("exec", "-i", "-n", namespace, name, "--", "cat", stdin="in").stdout == "in"

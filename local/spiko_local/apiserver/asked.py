@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import yaml
 
+from spiko_local.apiserver.documents import load_yaml
 from spiko_local.apiserver.statuses import bad_request, unsupported
 
-JSON, YAML, PROTOBUF, TABLE, PARTIAL = "json", "yaml", "protobuf", "table", "partial"
+JSON, YAML, TABLE, PARTIAL = "json", "yaml", "table", "partial"
 DISCOVERY = "discovery"
 PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf"
 DEEPEST = 512
@@ -27,14 +28,13 @@ class Place:
     plural: str
     name: str = ""
     subresource: str = ""
-    rest: str = ""  # of a proxy's path
 
 
 def parse_path(path: str) -> Place | None:
     """The place that a path means; None if it is none of a resource.
 
     >>> parse_path("/apis/apps/v1/namespaces/d/deployments/a/scale")
-    Place(group='apps', version='v1', namespace='d', plural='deployments', name='a', subresource='scale', rest='')
+    Place(group='apps', version='v1', namespace='d', plural='deployments', name='a', subresource='scale')
     >>> parse_path("/api/v1/namespaces/d/finalize").plural, parse_path("/api/v1/namespaces/d/pods").namespace
     ('namespaces', 'd')
     """
@@ -49,7 +49,7 @@ def parse_path(path: str) -> Place | None:
     if parts[0] == "namespaces" and len(parts) > 2 and not (group == "" and parts[2] in ("status", "finalize")):
         namespace, parts = parts[1], parts[2:]
     parts += ["", ""]
-    return Place(group, version, namespace, parts[0], parts[1], parts[2], "/".join(parts[3:]).rstrip("/"))
+    return Place(group, version, namespace, parts[0], parts[1], parts[2])
 
 
 @dataclass(frozen=True)
@@ -132,9 +132,8 @@ def read_yaml(data: bytes) -> Any:
     """YAML, or JSON, which it contains."""
     if data.lstrip()[:1] == b"{":
         return read_json(data)
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        value = yaml.load(data, loader)  # a safe loader, the one in C if there is one
+        value = load_yaml(data)
         _limit(value, len(data))
         orjson.dumps(value)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
@@ -163,8 +162,3 @@ def _limit(value: Any, most: int) -> None:
 def flag(query: Mapping[str, str], name: str) -> bool:
     """A boolean of the query, as Go reads it."""
     return query.get(name, "").lower() in ("1", "t", "true")
-
-
-def without_name(place: Place) -> Place:
-    """The collection of an object."""
-    return replace(place, name="", subresource="")

@@ -20,6 +20,7 @@ from spiko_local.apiserver.schema import Node
 from spiko_local.apiserver.statuses import Cause, prohibited, required, show, unsupported_value, wrong
 
 MOST_CAUSES = 100
+LARGEST_WHOLE = 2**53
 _ROOT_FIELDS = ("apiVersion", "kind", "metadata")
 _FORMATS = {
     "date-time": re.compile(r"^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$"),
@@ -242,20 +243,21 @@ def _check_number(document: Any, value: float, path: str, found: list[Cause]) ->
                     f"{path} in body should be greater than {'' if exclusive else 'or equal to '}{_number(least)}",
                 )
             )
-    if "multipleOf" in document and not _is_multiple(value, document["multipleOf"]):
+    if document.get("multipleOf", 1) <= 0:
+        factor = document["multipleOf"]
+        found.append(wrong(path, factor, f"factor MultipleOf declared for {path} must be positive: {_number(factor)}"))
+    elif "multipleOf" in document and not _is_multiple(value, document["multipleOf"]):
         found.append(wrong(path, value, f"{path} in body should be a multiple of {_number(document['multipleOf'])}"))
 
 
 def _is_multiple(value: float, factor: float) -> bool:
-    """As kube-openapi has it: what is a multiple but for the rounding of binary fractions is one, and of 0 nothing is.
+    """As kube-openapi has it: what is a multiple but for the rounding of binary fractions is one, if JSON can count the times.
 
-    >>> _is_multiple(0.3, 0.1), _is_multiple(0.35, 0.1), _is_multiple(6, 3), _is_multiple(3, 0)
+    >>> _is_multiple(0.3, 0.1), _is_multiple(0.35, 0.1), _is_multiple(6, 3), _is_multiple(1e300, 0.1)
     (True, False, True, False)
     """
-    if factor == 0:
-        return False
     times = 1 / factor * value if factor < 1 else value / factor
-    return math.isfinite(times) and math.isclose(times, round(times), rel_tol=1e-9)
+    return abs(times) < LARGEST_WHOLE and math.isclose(times, round(times), rel_tol=1e-9)
 
 
 def _number(value: float) -> str:

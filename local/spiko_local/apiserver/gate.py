@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import hmac
 from pathlib import Path
+from urllib.parse import unquote
 
 from aiohttp import web
+from multidict import CIMultiDictProxy
 
 from spiko_local.apiserver.access import (
     ACCOUNT,
@@ -25,6 +27,7 @@ from spiko_local.apiserver.statuses import StatusError, bad_request
 from spiko_local.apiserver.store import Store
 from spiko_local.apiserver.tokens import Tokens
 
+AUTHENTICATION, EXTRA = "authentication.k8s.io", "impersonate-extra-"
 VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -76,14 +79,24 @@ class Gate:
         else:
             deeds, given = [Deed("impersonate", "", "users", "", "", name)], groups
         deeds += [Deed("impersonate", "", "groups", "", "", group) for group in groups]
+        extra, uid = _extra(headers), headers.get("Impersonate-Uid", "")
+        if uid:
+            deeds.append(Deed("impersonate", AUTHENTICATION, "uids", "", "", uid))
+        for key, values in extra:
+            deeds += [Deed("impersonate", AUTHENTICATION, "userextras", key, "", value) for value in values]
         for deed in deeds:
-            self._demand(user, deed)
+            self.demand(user, deed)
         crowd = UNAUTHENTICATED if name == ANONYMOUS else AUTHENTICATED
         if not {AUTHENTICATED, UNAUTHENTICATED} & set(given):
             given = [*given, crowd]
-        return User(name, tuple(given), headers.get("Impersonate-Uid", ""))
+        return User(name, tuple(given), uid, extra)
 
-    def _demand(self, user: User, deed: Deed) -> None:
+    def demand(self, user: User, deed: Deed) -> None:
+        """Let a deed through.
+
+        Raises:
+            StatusError: 403.
+        """
         allowed, reason = decide(self._store, user, deed)
         if not allowed:
             raise refuse(user, deed, reason)
@@ -103,7 +116,7 @@ class Gate:
             return
         verb = VERBS.get(request.method, request.method.lower())
         if place is None:
-            self._demand(user, Deed(verb, path=request.path))
+            self.demand(user, Deed(verb, path=request.path))
             return
         if verb == "get" and not place.subresource:
             if flag(request.query, "watch"):
@@ -115,7 +128,17 @@ class Gate:
         namespace = place.namespace
         if (place.group, place.plural) == ("", "namespaces"):  # a namespace is in itself
             namespace = place.name
-        self._demand(user, Deed(verb, place.group, place.plural, place.subresource, namespace, place.name))
+        self.demand(user, Deed(verb, place.group, place.plural, place.subresource, namespace, place.name))
+
+
+def _extra(headers: CIMultiDictProxy[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What `Impersonate-Extra-KEY` headers say; a key is in lower case and may be escaped as in a URL."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, value in headers.items():
+        if name.lower().startswith(EXTRA):
+            key = unquote(name[len(EXTRA) :].lower())
+            found[key] = (*found.get(key, ()), value)
+    return tuple(sorted(found.items()))
 
 
 def read_users(path: Path) -> dict[str, User]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
@@ -99,3 +101,32 @@ def number(text: str | None, name: str) -> int | None:
     if not -(2**63) <= found < 2**63:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
     return found
+
+
+def check_log_options(query: Mapping[str, str], pod: str) -> None:
+    """Of `kubectl logs`; the kubelet does what they say.
+
+    Raises:
+        StatusError: 400, one is no number or no time; 422, one is too small, or two say the same.
+    """
+    causes = []
+    found = {name: number(query.get(name), name) for name in ("tailLines", "sinceSeconds", "limitBytes")}
+    since = query.get("sinceTime")
+    if since:
+        try:
+            datetime.fromisoformat(since)
+        except ValueError as error:
+            text = f'parsing time "{since}" as "2006-01-02T15:04:05Z07:00": {error}'
+            raise bad_request(text) from error
+    if found["tailLines"] is not None and found["tailLines"] < 0:
+        causes.append(statuses.wrong("tailLines", found["tailLines"], "must be greater than or equal to 0"))
+    if found["limitBytes"] is not None and found["limitBytes"] < 1:
+        causes.append(statuses.wrong("limitBytes", found["limitBytes"], "must be greater than 0"))
+    if found["sinceSeconds"] is not None and since:
+        causes.append(statuses.prohibited("[]", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
+    elif found["sinceSeconds"] is not None and found["sinceSeconds"] < 1:
+        causes.append(statuses.wrong("sinceSeconds", found["sinceSeconds"], "must be greater than 0"))
+    if "stream" in query:
+        causes.append(statuses.prohibited("stream", "may not be specified"))
+    if causes:
+        raise statuses.invalid("", "PodLogOptions", pod, causes)

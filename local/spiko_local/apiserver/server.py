@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import random
 import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import orjson
 from aiohttp import web
 
 from spiko_local.apiserver import asked, discovery, extras, metrics, reviews, statuses, verbs, watching
+from spiko_local.apiserver.access import Deed
 from spiko_local.apiserver.answers import form_of, json_answer, list_answer, now, object_answer, stream, warning
 from spiko_local.apiserver.asked import DISCOVERY, JSON, Form, Place, flag
 from spiko_local.apiserver.catalog import Catalog, Resource
 from spiko_local.apiserver.gate import VERBS, Gate
-from spiko_local.apiserver.incoming import demand_objects, number, read_delete, read_write
+from spiko_local.apiserver.incoming import check_log_options, demand_objects, number, read_delete, read_write
 from spiko_local.apiserver.listing import Lists, chosen
 from spiko_local.apiserver.metrics import Metrics, verb_of
 from spiko_local.apiserver.schema import read_data
@@ -99,7 +103,7 @@ class ApiServer:
             if "verbose" in request.query and path.count("/") == 1:
                 text = f"[{'+' if self.ready else '-'}]ping {text}\n{path[1:]} check {'passed' if self.ready else 'failed'}\n"
             return web.Response(text=text, status=200 if self.ready else 500)
-        user = self._gate.user(request)
+        user = request["user"] = self._gate.user(request)
         place = asked.parse_path(path)
         self._gate.check(request, user, place)
         if path.split("/", 2)[1] not in ("api", "apis"):
@@ -154,7 +158,7 @@ class ApiServer:
             path.startswith("/openapi/v3/")
             and (data := self._openapi.v3(path.removeprefix("/openapi/v3/"))) is not None
         ):
-            return web.Response(body=data, content_type="application/json")
+            return _cacheable(request, data)
         if path == "/openapi/v2":
             accept = request.headers.get("Accept", "*/*")
             if discovery.V2_PROTOBUF in accept:
@@ -218,7 +222,11 @@ class ApiServer:
                 return object_answer(request, resource, made, 201, options)
             case "PUT", True:
                 options, body = await read_write(request)
-                changed, created = self._verbs.update(Target(resource, place.namespace, place.name), body, options)
+                at = Target(resource, place.namespace, place.name)
+                if self._verbs.is_made_by_update(at):
+                    deed = Deed("create", place.group, place.plural, "", place.namespace, place.name)
+                    self._gate.demand(request["user"], deed)
+                changed, created = self._verbs.update(at, body, options)
                 return object_answer(request, resource, changed, 201 if created else 200, options)
             case "PATCH", True:
                 return await self._patch(request, Target(resource, place.namespace, place.name))
@@ -288,6 +296,7 @@ class ApiServer:
             pod = self._verbs.get(at).body
             query = {key: request.query.getall(key) for key in request.query}
             if name == "log":
+                check_log_options(request.query, at.name)
                 if not pod["spec"].get("nodeName"):
                     return web.Response(status=204)
                 return await self._kubelets.logs(request, pod, query)
@@ -376,6 +385,20 @@ class ApiServer:
         raise StatusError(429, "TooManyRequests", f"too many watches: {self._most_watches}", {"retryAfterSeconds": 1})
 
     # ------------------------------------------------------------------ in and out
+
+
+def _cacheable(request: web.Request, data: bytes) -> web.Response:
+    """A document that is asked for by its hash never changes; another hash leads to the present one."""
+    tag = hashlib.sha256(data).hexdigest().upper()
+    headers = {"ETag": f'"{tag}"', "Vary": "Accept", "Cache-Control": "no-cache, private"}
+    if (wanted := request.query.get("hash")) is not None:
+        if wanted != tag:
+            return web.Response(status=301, headers=headers | {"Location": f"{request.path}?hash={tag}"})
+        expires = format_datetime(datetime.now(UTC) + timedelta(days=365), usegmt=True)
+        headers |= {"Cache-Control": "public, immutable", "Expires": expires}
+    if f'"{tag}"' in request.headers.get("If-None-Match", ""):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=data, content_type="application/json", headers=headers)
 
 
 def _require(resource: Resource, verb: str) -> None:

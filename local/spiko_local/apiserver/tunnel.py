@@ -17,6 +17,7 @@ from spiko_local.apiserver.store import Body, Store
 NODES = ("", "nodes")
 CONNECT_S = 10.0
 CHUNK = 65536
+MOST_WAITING = 65_536  # bytes for the kubelet before the client has to wait, as asyncio's own limit
 _HOP = {"connection", "upgrade", "host", "authorization"}
 
 
@@ -88,10 +89,7 @@ class Kubelets:
                     await response.write_eof()
                 return response
         except aiohttp.ClientConnectionError as error:
-            where = f"https://{host}:{port}"
-            raise StatusError(
-                500, "InternalError", f"Internal error occurred: {where}: no answer from the kubelet: {error}"
-            ) from error
+            raise _no_answer(host, port, error) from error
 
     async def upgrade(
         self, request: web.Request, verb: str, pod: Body, query: dict[str, list[str]]
@@ -110,20 +108,27 @@ class Kubelets:
             async with asyncio.timeout(CONNECT_S):
                 reader, writer = await asyncio.open_connection(host, port, ssl=self._context)
         except (OSError, TimeoutError) as error:
-            raise StatusError(
-                500,
-                "InternalError",
-                f"Internal error occurred: https://{host}:{port}: no answer from the kubelet: {error}",
-            ) from error
+            raise _no_answer(host, port, error) from error
         lines = [f"{request.method} {self._path(verb, pod, container, query)} HTTP/1.1", f"Host: {host}:{port}",
                  "Connection: Upgrade", f"Upgrade: {request.headers.get('Upgrade', '')}"]  # fmt: skip
         lines += [f"{name}: {value}" for name, value in request.headers.items() if name.lower() not in _HOP]
-        writer.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
-        head = await reader.readuntil(b"\r\n\r\n")
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                writer.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
+                head = await reader.readuntil(b"\r\n\r\n")
+        except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError) as error:
+            writer.close()
+            raise _no_answer(host, port, error) from error
         if head.split(b" ", 2)[1:2] != [b"101"]:
             writer.close()
             raise bad_request("unable to upgrade: the kubelet does not speak this protocol")
         return await _join(request, head, reader, writer)
+
+
+def _no_answer(host: str, port: int, error: Exception) -> StatusError:
+    why = str(error) or type(error).__name__
+    text = f"Internal error occurred: https://{host}:{port}: no answer from the kubelet: {why}"
+    return StatusError(500, "InternalError", text)
 
 
 async def _join(
@@ -133,7 +138,7 @@ async def _join(
     transport = request.transport
     assert transport is not None
     before = transport.get_protocol()
-    client = _Client(writer)
+    client = _Client(transport, writer)
     transport.set_protocol(client)
     transport.write(head)
     try:
@@ -152,15 +157,26 @@ async def _join(
 
 
 class _Client(asyncio.Protocol):
-    """The client's side: what comes from it goes to the kubelet."""
+    """The client's side: what comes from it goes to the kubelet, and no faster than that takes it."""
 
-    def __init__(self, kubelet: asyncio.StreamWriter) -> None:
-        self._kubelet = kubelet
+    def __init__(self, transport: asyncio.Transport, kubelet: asyncio.StreamWriter) -> None:
+        self._transport, self._kubelet = transport, kubelet
+        self._draining: asyncio.Task[None] | None = None
         self.writable = asyncio.Event()
         self.writable.set()
 
     def data_received(self, data: bytes) -> None:
         self._kubelet.write(data)
+        if self._draining is None and self._kubelet.transport.get_write_buffer_size() > MOST_WAITING:
+            self._transport.pause_reading()
+            self._draining = asyncio.create_task(self._drain())
+
+    async def _drain(self) -> None:
+        with contextlib.suppress(OSError):
+            await self._kubelet.drain()
+        self._draining = None
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def eof_received(self) -> bool:
         with contextlib.suppress(OSError, RuntimeError):

@@ -28,6 +28,16 @@ from spiko_local.apiserver.store import Body, Entry, Store, TooLargeError
 
 NAMESPACES, PODS = ("", "namespaces"), ("", "pods")
 SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
+MADE_BY_UPDATE = {
+    ("coordination.k8s.io", "leases"),
+    SERVICES,
+    events.CORE,
+    events.NEW,
+    *(
+        ("rbac.authorization.k8s.io", plural)
+        for plural in ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
+    ),
+}  # kinds of which a PUT creates an object that is not there
 PLAIN_NAMES = {"rbac.authorization.k8s.io"}
 STRATEGIC, MERGE, JSON, APPLY = (
     "application/strategic-merge-patch+json", "application/merge-patch+json", "application/json-patch+json",
@@ -202,6 +212,9 @@ class Verbs:
             raise bad_request(
                 f"the name of the object ({body['metadata']['name']}) does not match the name on the URL ({at.name})"
             )
+        if self.is_made_by_update(at):
+            body["metadata"].pop("resourceVersion", None)
+            return self._create(at, self._read(at.resource, body, options), options, None), True
         old = self.get(at)
         version = body["metadata"].get("resourceVersion")
         if not version and (at.resource.custom is not None or at.resource.key in (("coordination.k8s.io", "leases"),)):
@@ -212,6 +225,10 @@ class Verbs:
         self._check_version(at, old, version)
         self._check_uid(at, old, body["metadata"].get("uid"))
         return self._replace(at, old, self._read(at.resource, body, options), options, None), False
+
+    def is_made_by_update(self, at: Target) -> bool:
+        """Whether an update would create the object."""
+        return at.resource.key in MADE_BY_UPDATE and not at.subresource and self._find(at) is None
 
     def _check_version(self, at: Target, old: Entry, version: str | None) -> None:
         if version and version not in (str(old.revision), "0"):

@@ -6,6 +6,9 @@ import asyncio
 import contextlib
 import json
 import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +16,17 @@ from aiohttp import WSMsgType, web
 
 from spiko_local.kubelet.execs import run_exec
 from spiko_local.kubelet.heartbeats import PORT
-from spiko_local.kubelet.logs import follow_log, tail_offset
+from spiko_local.kubelet.logs import follow_log, since_offset, stamp_before, tail_offset, with_times
 from spiko_local.kubelet.spdy import PortForward
+from spiko_local.kubelet.taken import Taken
 
 if TYPE_CHECKING:
     from spiko_local.kubelet.kubelet import Kubelet
     from spiko_local.kubelet.worker import PodWorker
+
+NO_TIMES = (
+    "the lines of this log do not begin with a time: --since, --since-time and --timestamps are not to be had for it\n"
+)
 
 
 class Servers:
@@ -72,19 +80,24 @@ class Servers:
             which = "previous terminated container" if previous else "container"
             name = request.match_info["container"]
             raise web.HTTPBadRequest(text=f'{which} "{name}" in pod "{worker.record.name}" not found\n')
+        options = _read_options(query)
+        offset, stamp = await asyncio.to_thread(_begin, path, options)
+        if offset is None or (options.timestamps and stamp is None and path.stat().st_size):
+            raise web.HTTPBadRequest(text=NO_TIMES)
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         response.enable_chunked_encoding()
         await response.prepare(request)
-        tail = query.get("tailLines")
-        left = int(query["limitBytes"]) if "limitBytes" in query else None
-        offset = await asyncio.to_thread(tail_offset, path, int(tail) if tail is not None else None)
+        left = options.limit_bytes
         still = (
             (lambda: worker.record.container == number and worker.container.running)
             if query.get("follow") == "true"
             else (lambda: False)
         )
         with contextlib.suppress(ConnectionError):
-            async for data in follow_log(path, offset, still):
+            pieces = follow_log(path, offset, still)
+            if options.timestamps:
+                pieces = with_times(pieces, stamp or datetime.now(UTC))
+            async for data in pieces:
                 piece = data if left is None else data[:left]
                 await response.write(piece)
                 if left is not None and (left := left - len(piece)) <= 0:
@@ -142,15 +155,11 @@ class Servers:
             raise web.HTTPBadRequest
         head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"
         transport.write(head + b"X-Stream-Protocol-Version: portforward.k8s.io\r\n\r\n")
-        taken = _Taken()
+        taken = Taken(transport)
         transport.set_protocol(taken)
-
-        async def send(data: bytes) -> None:
-            transport.write(data)
-
-        forward = PortForward(send, address)
+        forward = PortForward(taken.send, address)
         try:
-            while (data := await taken.queue.get()) is not None:
+            while (data := await taken.next()) is not None:
                 await forward.feed(data)
         finally:
             forward.close()
@@ -178,14 +187,36 @@ class Servers:
         return web.json_response({"apiVersion": "v1", "kind": "PodList", "items": items})
 
 
-class _Taken(asyncio.Protocol):
-    """A connection's bytes, queued; None at its end."""
+@dataclass(frozen=True)
+class _LogOptions:
+    """What `kubectl logs` asks for; None is all."""
 
-    def __init__(self) -> None:
-        self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+    tail_lines: int | None
+    limit_bytes: int | None
+    since: datetime | None
+    timestamps: bool
 
-    def data_received(self, data: bytes) -> None:
-        self.queue.put_nowait(data)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.queue.put_nowait(None)
+def _read_options(query: Mapping[str, str]) -> _LogOptions:
+    """The API server has looked at them; who asks a kubelet himself is told what is wrong."""
+    try:
+        tail, limit, seconds = (
+            int(query[name]) if query.get(name) else None for name in ("tailLines", "limitBytes", "sinceSeconds")
+        )
+        since = datetime.fromisoformat(query["sinceTime"]) if query.get("sinceTime") else None
+    except ValueError as error:
+        raise web.HTTPBadRequest(text=f"{error}\n") from error
+    if seconds is not None:
+        since = datetime.now(UTC) - timedelta(seconds=seconds)
+    elif since is not None:
+        since = since.astimezone(UTC)
+    return _LogOptions(tail, limit, since, query.get("timestamps") == "true")
+
+
+def _begin(path: Path, options: _LogOptions) -> tuple[int | None, datetime | None]:
+    """Where to begin to read, None if no line tells; and, if times are wanted, when what stands there was written."""
+    offset: int | None = tail_offset(path, options.tail_lines)
+    if options.since is not None and offset is not None:
+        since = since_offset(path, options.since)
+        offset = max(offset, since) if since is not None else None
+    return offset, stamp_before(path, offset) if options.timestamps and offset is not None else None

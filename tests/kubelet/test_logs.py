@@ -1,0 +1,68 @@
+"""`kubectl logs` with times: lines are of the time that they begin with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from spiko_local.kubelet.logs import since_offset, stamp_before, with_times
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+LOG = b"""no time yet
+2026-01-01T00:00:01,000Z INFO one
+2026-01-01T00:00:02,500Z ERROR two
+Traceback (most recent call last):
+2026-01-01T00:00:04,000Z INFO four
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A log."""
+    found = tmp_path / "log"
+    found.write_bytes(LOG)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("after_s", "first"),
+    [(0.0, b"no time"), (1.0, b"no time"), (1.5, b"2026-01-01T00:00:02"), (3.0, b"2026-01-01T00:00:04"), (5.0, b"")],
+)
+def test_a_log_is_read_from_a_time_on(path: Path, after_s: float, first: bytes) -> None:
+    """Lines without one go with the line before, those at the beginning with the first that has one."""
+    offset = since_offset(path, START + timedelta(seconds=after_s))
+
+    assert LOG[offset:].startswith(first)
+    assert first or offset == len(LOG)
+
+
+def test_a_log_without_times_is_not_read_from_one(tmp_path: Path) -> None:
+    """It cannot be told, unless there is nothing to tell."""
+    plain, empty = tmp_path / "plain", tmp_path / "empty"
+    plain.write_bytes(b"hello\n")
+    empty.touch()
+
+    assert (None, 0) == (since_offset(plain, START), since_offset(empty, START))
+    assert stamp_before(plain, 0) is None
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+async def test_each_line_is_shown_with_its_time(path: Path, size: int) -> None:
+    """However it comes in pieces, and from the middle as from the beginning."""
+
+    async def pieces(begin: int) -> AsyncIterator[bytes]:
+        for at in range(begin, len(LOG), size):
+            yield LOG[at : at + size]
+
+    middle = LOG.index(b"Traceback")
+    for begin, seconds in ((0, [1.0, 1.0, 2.5, 2.5, 4.0]), (middle, [2.5, 4.0])):
+        stamp = stamp_before(path, begin)
+        assert stamp is not None
+        text = b"".join([piece async for piece in with_times(pieces(begin), stamp)])
+        times = [datetime.fromisoformat(line.split(b" ")[0].decode()) for line in text.splitlines()]
+
+        assert [START + timedelta(seconds=each) for each in seconds] == times
+        assert LOG[begin:] == b"".join(line.split(b" ", 1)[1] for line in text.splitlines(keepends=True))
