@@ -206,3 +206,17 @@ async def test_a_tier_that_is_not_there_yet_is_waited_for() -> None:
     assert [1.0] * 3 == waits
     assert ["status Fault"] == api.log
     assert ("False", "TierNotFound") == condition(api.objects["Fault", "f"]["status"], "Accepted")
+
+
+async def test_a_tier_that_never_comes_is_not_waited_for_for_ever() -> None:
+    """Whoever waits for the end of it learns after the deadline why nothing happened."""
+    api = prepared(kill={"tier": "db"})
+    await inject(api.operator(), KEY)
+    accepted = next(c for c in api.objects["Fault", "f"]["status"]["conditions"] if c["type"] == "Accepted")
+    accepted["lastTransitionTime"] = "2020-01-01T00:00:00Z"
+    context = api.operator()
+
+    assert await inject(context, KEY) is None
+    assert ("True", "TierNotFound") == condition(api.objects["Fault", "f"]["status"], "Ended")
+    assert await inject(context, KEY) is None
+    assert ["status Fault"] * 2 == api.log

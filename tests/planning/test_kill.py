@@ -194,7 +194,7 @@ SAID = [
     ),
     (
         [victim(1, noticed_milliseconds=None), victim(2, replaced_milliseconds=None)],
-        "2 of 2 killed, 1 of 2 seen noticed, 1 of 2 seen replaced, 2 requests hurt",
+        "2 of 2 killed, noticed 1 of 2 so far, replaced 1 of 2 so far, 2 requests hurt",
         "True",
         "Killed",
     ),

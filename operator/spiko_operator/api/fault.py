@@ -68,7 +68,7 @@ class FaultSpec(Model):
         Field(
             ge=1,
             le=3600,
-            description="nobody is touched later than this after the victims were written down; until then, refused evictions are tried again",
+            description="nobody is touched later than this after the victims were written down; until then, refused evictions are tried again. A Fault that finds nobody ends after it",
         ),
     ] = 30
     kill: Kill

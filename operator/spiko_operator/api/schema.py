@@ -113,7 +113,10 @@ def identity_rule(name: str, dynamic: bool) -> Schema:
         f"has(self.versions) ? self.versions.all(n, has(oldSelf.versions) ? {both} : {first})"
         f" : has(oldSelf.versions) ? {last} : {plain}"
     )
-    return rule(cel, f"{name} is part of a version's identity and cannot change: add a version (services[].versions)")
+    return rule(
+        cel,
+        f"{name} is part of a version's identity and cannot change: add a version (services[].versions), or delete the Architecture first if it never ran",
+    )
 
 
 def service_rules() -> list[Schema]:
@@ -208,10 +211,11 @@ def fault_crd() -> Schema:
     ]
     columns = [
         _column("Architecture", "string", ".spec.architecture"),
+        _column("Accepted", "string", '.status.conditions[?(@.type=="Accepted")].status'),
         _column("Injected", "string", '.status.conditions[?(@.type=="Injected")].status'),
         _column("Ended", "string", '.status.conditions[?(@.type=="Ended")].status'),
-        _column("Summary", "string", ".status.summary"),
         _column("Age", "date", ".metadata.creationTimestamp"),
+        _column("Summary", "string", ".status.summary"),
         _column("Mode", "string", ".spec.mode", wide=True),
         _column("Method", "string", ".spec.kill.method", wide=True),
     ]

@@ -74,8 +74,18 @@ async def _without_architecture(context: Context, fault: Object, spec: FaultSpec
     victims = read_victims(fault)
     if victims:
         observed = [*progress(victims), _ended("ArchitectureGone", f"{text}; {summarise(victims)}")]
-    await _write(context, fault, observed, victims)
-    return None  # an Architecture that appears wakes its faults
+        await _write(context, fault, observed, victims)
+        return None
+    return await _wait(context, fault, spec, observed[0])  # one that appears wakes its faults
+
+
+async def _wait(context: Context, fault: Object, spec: FaultSpec, why: Observation) -> float | None:
+    """Nobody can be chosen yet: say so, and look again until the deadline, which ends it; returns when."""
+    now = now_text()
+    left_s = seconds_left(fault, spec, now)
+    observed = [why] if left_s > 0 else [why, _ended(why.reason, why.message)]
+    await _write(context, fault, observed, [])
+    return min(left_s, retry_s(fault, now)) if left_s > 0 else None
 
 
 async def _choose(context: Context, fault: Object, spec: FaultSpec) -> float | None:
@@ -84,8 +94,7 @@ async def _choose(context: Context, fault: Object, spec: FaultSpec) -> float | N
     pods = await context.client.list("Pod", namespace, f"{names.ARCHITECTURE}={spec.architecture}")
     chosen = choose_victims(spec, pods, Random(spec.seed).randrange)
     if isinstance(chosen, NoVictim):
-        await _write(context, fault, [Observation(ACCEPTED, "False", chosen.reason, chosen.message)], [])
-        return retry_s(fault, now_text())
+        return await _wait(context, fault, spec, Observation(ACCEPTED, "False", chosen.reason, chosen.message))
     gathering = Gathering(context, (namespace, spec.architecture), spec.kill.method, chosen.victims)
     with gathering.listening():
         await gathering.begin()

@@ -17,6 +17,7 @@ from spiko_operator.plan.status import Observation, changed_fields, events_of, m
 Object = dict[str, Any]
 ACCEPTED, INJECTED, ENDED = "Accepted", "Injected", "Ended"
 MOST_SUMMARY = 256
+MOST_NAMED = 2  # in a line for people; all are in the status
 _FATES: dict[State, str] = {
     "Planned": "still to come",
     "Refused": "refused by its budget",
@@ -51,7 +52,9 @@ def is_ended(fault: Object) -> bool:
 
 
 def seconds_left(fault: Object, spec: FaultSpec, now: str) -> float:
-    """How long victims may still be touched: `activeDeadlineSeconds` from when they were written down; a restart does not begin it anew."""
+    """How long victims may still be touched, or waited for: `activeDeadlineSeconds` from when they were written down, or from when it was
+    first said that there are none. A restart does not begin it anew.
+    """
     since = _condition(fault, ACCEPTED).get("lastTransitionTime", now)
     return spec.active_deadline_seconds - max(0.0, span_s(since, now))
 
@@ -112,7 +115,11 @@ def planned(spec: FaultSpec, chosen: Chosen, victims: Sequence[Victim]) -> list[
     unknown = sum(victim.process is None for victim in victims) if spec.kill.method == "Crash" else 0
     but = f"; {refused} would be refused by a budget at first" if refused else ""
     but += f"; {unknown} could not be told: no eureka has them now" if unknown else ""
-    plan = _cut(f"dry run: {spec.kill.method} of {text}", MOST_SUMMARY - len(but)) + but
+    few = [v.pod for v in victims[:MOST_NAMED]] + (
+        [f"{len(victims) - MOST_NAMED} more"] if len(victims) > MOST_NAMED else []
+    )
+    plan = f"dry run: {spec.kill.method} of {len(victims)} of {chosen.ready} ready pods: {', '.join(few)}"
+    plan = _cut(plan, MOST_SUMMARY - len(but)) + but
     return [accepted, Observation(INJECTED, "False", "DryRun", plan), Observation(ENDED, "True", "DryRun", plan)]
 
 
@@ -200,7 +207,7 @@ def _longest(what: str, word: str, found: Sequence[int | None]) -> str:
     known = [ms for ms in found if ms is not None]
     if len(known) == len(found):
         return f"{what} {word} {max(known)} ms"
-    return f"{len(known)} of {len(found)} seen {what}" if known else f"not seen {what}"
+    return f"{what} {len(known)} of {len(found)} so far" if known else f"not {what} yet"
 
 
 def _cut(text: str, most: int = MOST_SUMMARY) -> str:

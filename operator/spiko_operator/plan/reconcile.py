@@ -373,7 +373,7 @@ def _status_actions(
 ) -> list[Action]:
     metadata = seen.architecture["metadata"]
     before: Object = seen.architecture.get("status") or {}
-    observed = [status.accepted(draft.faults)]
+    observed = [status.accepted(draft.faults, ran=memory is not None)]
     after: Object = {
         key: before[key] for key in ("scale", "summary", "regions", "configRevision", "notReady") if key in before
     }

@@ -41,12 +41,17 @@ class Acknowledged:
     complete: bool = True
 
 
-def accepted(faults: Sequence[tuple[str, str]]) -> Observation:
-    """Whether the spec is carried out; `faults` are (reason, message), the first gives the reason."""
+def accepted(faults: Sequence[tuple[str, str]], ran: bool) -> Observation:
+    """Whether the spec is carried out; `faults` are (reason, message), the first gives the reason. `ran` is whether an earlier one is in force."""
     if not faults:
         return Observation(ACCEPTED, "True", "Valid", "the spec is carried out")
     message = "; ".join(text for _, text in faults)
-    return Observation(ACCEPTED, "False", faults[0][0], _short(f"the last accepted spec stays in force: {message}"))
+    return Observation(
+        ACCEPTED,
+        "False",
+        faults[0][0],
+        _short(f"{'the last accepted spec stays in force' if ran else 'nothing runs'}: {message}"),
+    )
 
 
 def applied(refused: Sequence[str]) -> Observation:
