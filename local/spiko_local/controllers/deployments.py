@@ -22,7 +22,6 @@ from spiko_local.controllers.work import (
     Key,
     Work,
     condition_of,
-    controlled_by,
     owner_of,
     set_condition,
 )
@@ -87,20 +86,14 @@ class Deployments:
             self._forget_old(body, sets)
 
     def _claim(self, body: Body) -> list[Body]:
-        found = []
-        for each in self._work.bodies(REPLICA_SETS, body["metadata"]["namespace"]):
-            if controlled_by(each, body):
-                found.append(each)
-            elif (
-                owner_of(each) is None and not body["metadata"].get("deletionTimestamp") and not each["metadata"].get("deletionTimestamp")
-                and matches_selector(body["spec"]["selector"], each["metadata"].get("labels") or {})
-            ):  # fmt: skip
-                references = [*(each["metadata"].get("ownerReferences") or ()), reference_to(body)]
-                found.append(
-                    self._work.update(
-                        REPLICA_SETS, each | {"metadata": each["metadata"] | {"ownerReferences": references}}, MANAGER
-                    )
-                )
+        found = self._work.index.controlled(REPLICA_SETS, body)
+        if not body["metadata"].get("deletionTimestamp"):
+            for each in self._work.index.loose(REPLICA_SETS, body["metadata"]["namespace"]):
+                labels = each["metadata"].get("labels") or {}
+                if not each["metadata"].get("deletionTimestamp") and matches_selector(body["spec"]["selector"], labels):
+                    references = [*(each["metadata"].get("ownerReferences") or ()), reference_to(body)]
+                    adopted = each | {"metadata": each["metadata"] | {"ownerReferences": references}}
+                    found.append(self._work.update(REPLICA_SETS, adopted, MANAGER))
         return sorted(found, key=lambda each: (each["metadata"]["creationTimestamp"], each["metadata"]["name"]))
 
     # ------------------------------------------------------------------ the new set
@@ -185,10 +178,9 @@ class Deployments:
         down = [each for each in old if each["spec"].get("replicas")]
         for each in down:
             self._scale(body, each["metadata"]["name"], 0)
-        uids = {each["metadata"]["uid"] for each in old}
         left = [
-            pod for pod in self._work.bodies(PODS, body["metadata"]["namespace"])
-            if (owner_of(pod) or {}).get("uid") in uids and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+            pod for each in old for pod in self._work.index.controlled(PODS, each)
+            if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
         ]  # fmt: skip
         if down or left:
             return

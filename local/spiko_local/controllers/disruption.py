@@ -29,7 +29,7 @@ class Disruption:
         body = event.entry.body
         if event.kind == BUDGETS:
             return [(event.namespace, body["metadata"]["name"])]
-        budgets = self._work.bodies(BUDGETS, event.namespace)
+        budgets = self._work.index.among(BUDGETS, event.namespace)
         if event.kind != PODS:
             before = event.before.body["spec"].get("replicas") if event.before is not None else None
             changed = event.before is None or before != body["spec"].get("replicas")
@@ -49,7 +49,7 @@ class Disruption:
             return
         spec, before = budget["spec"], budget.get("status", {})
         pods = [
-            pod for pod in self._work.bodies(PODS, key[0])
+            pod for pod in self._work.index.among(PODS, key[0], spec.get("selector"))
             if matches_selector(spec.get("selector"), pod["metadata"].get("labels") or {})
             and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
         ]  # fmt: skip

@@ -6,13 +6,72 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from spiko_local.apiserver.decode import parse_quantity
 from spiko_local.apiserver.selectors import matches_selector
 
 Body = dict[str, Any]
+Counted = tuple[Body, Counter[str]]  # a spread constraint, and how many pods like the one are where
 UNSCHEDULABLE = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pods of a node that are alike to a scheduler."""
+
+    namespace: str
+    labels: tuple[tuple[str, str], ...]
+    owner: str
+    going: bool
+
+
+class Load:
+    """The pods of one node, counted once: a placement reads groups and sums, not pods."""
+
+    def __init__(self) -> None:
+        self._pods: dict[tuple[str, str], tuple[Group, Mapping[str, Decimal]]] = {}
+        self.groups: Counter[Group] = Counter()
+        self.requests: dict[str, Decimal] = {}
+
+    def put(self, pod: Body) -> None:
+        """A pod has come, or changed."""
+        metadata = pod["metadata"]
+        self.pop(pod)
+        group = Group(
+            metadata.get("namespace", ""), tuple(sorted((metadata.get("labels") or {}).items())), _owner(pod),
+            bool(metadata.get("deletionTimestamp")),
+        )  # fmt: skip
+        requests = _requests(pod)
+        self._pods[_name(pod)] = group, requests
+        self.groups[group] += 1
+        for name, amount in requests.items():
+            self.requests[name] = self.requests.get(name, Decimal(0)) + amount
+
+    def pop(self, pod: Body) -> None:
+        """A pod has gone; one that was not there does no harm."""
+        known = self._pods.pop(_name(pod), None)
+        if known is None:
+            return
+        group, requests = known
+        self.groups[group] -= 1
+        if not self.groups[group]:
+            del self.groups[group]
+        for name, amount in requests.items():
+            self.requests[name] -= amount
+
+    def __len__(self) -> int:
+        """How many pods."""
+        return len(self._pods)
+
+
+def _name(pod: Body) -> tuple[str, str]:
+    return pod["metadata"].get("namespace", ""), pod["metadata"]["name"]
+
+
+def _owner(pod: Body) -> str:
+    return next((str(o["uid"]) for o in pod["metadata"].get("ownerReferences") or () if o.get("controller")), "")
 
 
 @dataclass(frozen=True)
@@ -20,7 +79,7 @@ class Room:
     """One node and the pods that are on it."""
 
     node: Body
-    pods: Sequence[Body]
+    load: Load
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -31,6 +90,9 @@ class Room:
     def name(self) -> str:
         """The node's."""
         return str(self.node["metadata"]["name"])
+
+
+_amount = lru_cache(4096)(parse_quantity)  # there are few, and each is read for every placement
 
 
 def tolerates(tolerations: Sequence[Body], taint: Body) -> bool:
@@ -56,13 +118,14 @@ def choose(pod: Body, rooms: Sequence[Room]) -> tuple[str | None, str]:
             reasons[reason] += 1
         else:
             fitting.append(room)
-    fitting, crowded = _spread(pod, fitting, rooms)
+    constraints = [(each, _count(each, pod, rooms)) for each in pod["spec"].get("topologySpreadConstraints") or ()]
+    fitting, crowded = _spread(constraints, fitting)
     if crowded:
         reasons["node(s) didn't match pod topology spread constraints"] += crowded
     if not fitting:
         said = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
         return None, f"0/{len(rooms)} nodes are available{': ' + said if said else ''}."
-    return min(fitting, key=lambda room: (_preference(pod, room, rooms), room.name)).name, ""
+    return min(fitting, key=lambda room: (_preference(pod, room, constraints), room.name)).name, ""
 
 
 def obstacle(pod: Body, room: Room) -> str:
@@ -119,13 +182,12 @@ def _matches(each: Body, labels: Mapping[str, str]) -> bool:
 
 def _resources(pod: Body, room: Room) -> str:
     allocatable = room.node.get("status", {}).get("allocatable") or {}
-    if "pods" in allocatable and len(room.pods) + 1 > parse_quantity(allocatable["pods"]):
+    if "pods" in allocatable and len(room.load) + 1 > _amount(allocatable["pods"]):
         return "Too many pods"
     wanted = _requests(pod)
     for name, amount in wanted.items():
         if amount and name in allocatable:
-            used = sum((_requests(other).get(name, Decimal(0)) for other in room.pods), Decimal(0))
-            if used + amount > parse_quantity(allocatable[name]):
+            if room.load.requests.get(name, Decimal(0)) + amount > _amount(allocatable[name]):
                 return f"Insufficient {name}"
         elif amount and name not in ("cpu", "memory", "ephemeral-storage"):
             return f"Insufficient {name}"
@@ -136,7 +198,7 @@ def _requests(pod: Body) -> dict[str, Decimal]:
     found: dict[str, Decimal] = {}
     for container in pod["spec"].get("containers", ()):
         for name, amount in (container.get("resources", {}).get("requests") or {}).items():
-            found[name] = found.get(name, Decimal(0)) + parse_quantity(amount)
+            found[name] = found.get(name, Decimal(0)) + _amount(amount)
     return found
 
 
@@ -156,22 +218,20 @@ def _count(constraint: Body, pod: Body, rooms: Sequence[Room]) -> Counter[str]:
             and (pod["spec"].get("nodeSelector") or {}).items() <= room.labels.items()
         ):
             found[room.labels[key]] += sum(
-                other["metadata"].get("namespace") == pod["metadata"].get("namespace")
-                and not other["metadata"].get("deletionTimestamp")
-                and matches_selector(selector, other["metadata"].get("labels") or {})
-                for other in room.pods
-            )
+                count for group, count in room.load.groups.items()
+                if group.namespace == pod["metadata"].get("namespace", "") and not group.going
+                and matches_selector(selector, dict(group.labels))
+            )  # fmt: skip
     return found
 
 
-def _spread(pod: Body, fitting: list[Room], rooms: Sequence[Room]) -> tuple[list[Room], int]:
+def _spread(constraints: Sequence[Counted], fitting: list[Room]) -> tuple[list[Room], int]:
     """Rooms that keep every hard spread constraint, and how many do not."""
     kept = fitting
-    for constraint in pod["spec"].get("topologySpreadConstraints") or ():
+    for constraint, counts in constraints:
         if constraint.get("whenUnsatisfiable", "DoNotSchedule") != "DoNotSchedule":
             continue
-        counts, key = _count(constraint, pod, rooms), constraint["topologyKey"]
-        least = min(counts.values(), default=0)
+        key, least = constraint["topologyKey"], min(counts.values(), default=0)
         kept = [
             room
             for room in kept
@@ -180,7 +240,7 @@ def _spread(pod: Body, fitting: list[Room], rooms: Sequence[Room]) -> tuple[list
     return kept, len(fitting) - len(kept)
 
 
-def _preference(pod: Body, room: Room, rooms: Sequence[Room]) -> tuple[int, int, int, int]:
+def _preference(pod: Body, room: Room, constraints: Sequence[Counted]) -> tuple[int, int, int, int]:
     """Lower is better: wishes of the pod, then an even spread, then few pods."""
     wishes = ((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get(
         "preferredDuringSchedulingIgnoredDuringExecution"
@@ -189,13 +249,9 @@ def _preference(pod: Body, room: Room, rooms: Sequence[Room]) -> tuple[int, int,
     avoided = sum(t["effect"] == "PreferNoSchedule" and not tolerates(pod["spec"].get("tolerations") or (), t)
                   for t in room.node.get("spec", {}).get("taints") or ())  # fmt: skip
     crowd = 0
-    for constraint in pod["spec"].get("topologySpreadConstraints") or ():
+    for constraint, counts in constraints:
         if constraint["topologyKey"] in room.labels:
-            crowd += _count(constraint, pod, rooms)[room.labels[constraint["topologyKey"]]]
-    owner = next((o["uid"] for o in pod["metadata"].get("ownerReferences") or () if o.get("controller")), None)
-    same = (
-        sum(any(o["uid"] == owner for o in other["metadata"].get("ownerReferences") or ()) for other in room.pods)
-        if owner
-        else 0
-    )
-    return avoided - liked, crowd, same, len(room.pods)
+            crowd += counts[room.labels[constraint["topologyKey"]]]
+    owner = _owner(pod)
+    same = sum(count for group, count in room.load.groups.items() if group.owner == owner) if owner else 0
+    return avoided - liked, crowd, same, len(room.load)

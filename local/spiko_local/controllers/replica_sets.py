@@ -16,14 +16,13 @@ from spiko_local.controllers.work import (
     Key,
     Work,
     condition_of,
-    controlled_by,
     owner_of,
 )
 
 MANAGER = "kube-controller-manager"
 COMPONENT = "replicaset-controller"
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
-BURST = 500
+SLICE = 20  # pods made or deleted before others get their turn
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.005, 1000.0  # after pods were refused; doubled each time
 
 
@@ -45,7 +44,7 @@ class ReplicaSets:
         if owner is not None:
             return [(event.namespace, owner["name"])] if owner["kind"] == "ReplicaSet" else ()
         return [
-            (event.namespace, each["metadata"]["name"]) for each in self._work.bodies(REPLICA_SETS, event.namespace)
+            (event.namespace, each["metadata"]["name"]) for each in self._work.index.among(REPLICA_SETS, event.namespace)
             if matches_selector(each["spec"]["selector"], body["metadata"].get("labels") or {})
         ]  # fmt: skip
 
@@ -59,8 +58,12 @@ class ReplicaSets:
         failure: StatusError | None = None
         if not owner["metadata"].get("deletionTimestamp"):
             failure = self._manage(owner, active)
-        active = [pod for pod in self._claim(owner) if is_active(pod)]
-        self._report(key, owner, active, failure)
+            if failure is None and abs(owner["spec"].get("replicas", 1) - len(active)) > SLICE:
+                self._work.put(self, key)  # the rest, and then the status
+                return
+            if len(active) != owner["spec"].get("replicas", 1):
+                pods = self._claim(owner)
+        self._report(key, owner, pods, failure)
         if failure is None:
             self._failures.pop(key, None)
         else:
@@ -69,25 +72,19 @@ class ReplicaSets:
 
     def _claim(self, owner: Body) -> list[Body]:
         """The set's pods; those that match and belong to nobody are adopted."""
-        found = []
-        for pod in self._work.bodies(PODS, owner["metadata"]["namespace"]):
-            if controlled_by(pod, owner):
-                found.append(pod)
-            elif (
-                owner_of(pod) is None and is_active(pod) and not owner["metadata"].get("deletionTimestamp")
-                and matches_selector(owner["spec"]["selector"], pod["metadata"].get("labels") or {})
-            ):  # fmt: skip
+        found = self._work.index.controlled(PODS, owner)
+        if owner["metadata"].get("deletionTimestamp"):
+            return found
+        for pod in self._work.index.loose(PODS, owner["metadata"]["namespace"]):
+            if is_active(pod) and matches_selector(owner["spec"]["selector"], pod["metadata"].get("labels") or {}):
                 references = [*(pod["metadata"].get("ownerReferences") or ()), reference_to(owner)]
-                found.append(
-                    self._work.update(
-                        PODS, pod | {"metadata": pod["metadata"] | {"ownerReferences": references}}, MANAGER
-                    )
-                )
+                adopted = pod | {"metadata": pod["metadata"] | {"ownerReferences": references}}
+                found.append(self._work.update(PODS, adopted, MANAGER))
         return found
 
     def _manage(self, owner: Body, active: Sequence[Body]) -> StatusError | None:
         missing = owner["spec"].get("replicas", 1) - len(active)
-        for _ in range(min(missing, BURST)):
+        for _ in range(min(missing, SLICE)):
             try:
                 made = self._work.create(PODS, owner["metadata"]["namespace"], pod_of(owner), MANAGER)
             except StatusError as error:
@@ -95,7 +92,7 @@ class ReplicaSets:
                 return error
             self._work.say(owner, "Normal", "SuccessfulCreate", f"Created pod: {made['metadata']['name']}", COMPONENT)
         if missing < 0:
-            for pod in choose(active, min(-missing, BURST), self._crowd(active)):
+            for pod in choose(active, min(-missing, SLICE), self._crowd(active)):
                 self._work.delete(PODS, pod)
                 self._work.say(
                     owner, "Normal", "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}", COMPONENT
@@ -109,7 +106,8 @@ class ReplicaSets:
             found[node] = found.get(node, 0) + 1
         return found
 
-    def _report(self, key: Key, owner: Body, active: Sequence[Body], failure: StatusError | None) -> None:
+    def _report(self, key: Key, owner: Body, pods: Sequence[Body], failure: StatusError | None) -> None:
+        active = [pod for pod in pods if is_active(pod)]
         template = owner["spec"]["template"]["metadata"].get("labels") or {}
         least = owner["spec"].get("minReadySeconds", 0)
         now = self._work.now()
@@ -136,7 +134,7 @@ class ReplicaSets:
         status["terminatingReplicas"] = sum(
             bool(pod["metadata"].get("deletionTimestamp"))
             and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
-            for pod in self._claim(current)
+            for pod in pods
         )
         status["observedGeneration"] = current["metadata"].get("generation", 1)
         conditions = [c for c in current.get("status", {}).get("conditions") or () if c["type"] != "ReplicaFailure"]

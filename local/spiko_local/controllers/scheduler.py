@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from spiko_local.apiserver.extras import place
-from spiko_local.apiserver.store import Body, Event
+from spiko_local.apiserver.store import Event
 from spiko_local.apiserver.verbs import Options, Target
 from spiko_local.apiserver.watchers import DELETED
-from spiko_local.controllers.placing import Room, choose
+from spiko_local.controllers.placing import Load, Room, choose
 from spiko_local.controllers.work import NODES, PODS, Key, Work, condition_of, set_condition
 
 COMPONENT = "default-scheduler"
@@ -22,9 +22,7 @@ class Scheduler:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._on: dict[
-            str, dict[tuple[str, str], Body]
-        ] = {}  # pods by node, so that a placement does not read them all
+        self._on: dict[str, Load] = {}  # by the node's name
         self._waiting: dict[Key, None] = {}
 
     def keys(self, event: Event) -> Iterable[Key]:
@@ -35,11 +33,11 @@ class Scheduler:
         key = (event.namespace, body["metadata"]["name"])
         node = body["spec"].get("nodeName")
         if node:
-            on = self._on.setdefault(node, {})
+            on = self._on.setdefault(node, Load())
             if event.type == DELETED or body.get("status", {}).get("phase") in ENDED:
-                on.pop(key, None)
+                on.pop(body)
                 return list(self._waiting)
-            on[key] = body
+            on.put(body)
             self._waiting.pop(key, None)
             return ()
         if event.type == DELETED:
@@ -60,9 +58,7 @@ class Scheduler:
             return
         if pod["spec"].get("schedulerName", COMPONENT) != COMPONENT:
             return
-        rooms = [
-            Room(node, list(self._on.get(node["metadata"]["name"], {}).values())) for node in self._work.bodies(NODES)
-        ]
+        rooms = [Room(node, self._on.setdefault(node["metadata"]["name"], Load())) for node in self._work.bodies(NODES)]
         name, why = choose(pod, rooms)
         at = Target(self._work.resource(PODS), *key)
         if name is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -17,8 +18,9 @@ from spiko_local.apiserver.catalog import Resource
 from spiko_local.apiserver.statuses import StatusError
 from spiko_local.apiserver.store import Body, Event, Kind, Store
 from spiko_local.apiserver.verbs import Options, Target, Verbs
+from spiko_local.controllers.index import Index
 
-BATCH = 20  # syncs before requests get their turn
+TURN_S = 0.01  # syncs before requests get their turn
 AGAIN_S, LONGEST_AGAIN_S = 1.0, 60.0  # after a failure; doubled each time
 MOST_SAID = 5000
 MOST_SIMILAR, SIMILAR_S = 10, 600.0  # events that differ in their message only, before they become one
@@ -61,6 +63,7 @@ class Work:
         self.verbs = verbs
         self.now = now or (lambda: datetime.now(UTC))
         self.store: Store = verbs.store
+        self.index = Index(self.store, (PODS, REPLICA_SETS, BUDGETS))
         self._controllers: list[Controller] = []
         self._queue: deque[tuple[Controller, Key]] = deque()
         self._queued: set[tuple[int, Key]] = set()
@@ -81,6 +84,8 @@ class Work:
 
     def start(self) -> None:
         """Queue everything there is, then listen."""
+        self.index.start()
+        self.store.listeners.append(self.index.hear)
         for kind in self.store.kinds():
             for entry in self.store.entries(kind):
                 self._hear(
@@ -129,16 +134,15 @@ class Work:
     async def run(self) -> None:
         """Sync until cancelled."""
         while True:
-            for _ in range(BATCH):
-                if not self._queue:
-                    self._wake.clear()
-                    break
+            end = time.perf_counter() + TURN_S
+            while self._queue and time.perf_counter() < end:
                 controller, key = self._queue.popleft()
                 self._queued.discard((id(controller), key))
                 self._sync(controller, key)
             if self._queue:
                 await asyncio.sleep(0)
             else:
+                self._wake.clear()
                 await self._wake.wait()
 
     def _sync(self, controller: Controller, key: Key) -> None:
