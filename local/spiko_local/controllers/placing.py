@@ -123,7 +123,7 @@ def choose(pod: Body, rooms: Sequence[Room]) -> tuple[str | None, str]:
     if crowded:
         reasons["node(s) didn't match pod topology spread constraints"] += crowded
     if not fitting:
-        said = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+        said = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
         return None, f"0/{len(rooms)} nodes are available{': ' + said if said else ''}."
     return min(fitting, key=lambda room: (_preference(pod, room, constraints), room.name)).name, ""
 
