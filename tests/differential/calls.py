@@ -198,7 +198,113 @@ def old_event(name: str = "b", **more: Any) -> dict[str, Any]:
     } | more  # fmt: skip
 
 
+LEASE, RBAC = "/apis/coordination.k8s.io/v1/namespaces/{ns}/leases", "/apis/rbac.authorization.k8s.io/v1"
+OLD_PAIR, PAIR = (f"/apis/more.example.dev/{name}/namespaces/{{ns}}/pairs" for name in ("v1beta1", "v1"))
+TIGHT = "/apis/more.example.dev/v1/namespaces/{ns}/tights"
+INITIAL = (
+    "watch=true&timeoutSeconds=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+)
+
+
+def definition(name: str, *versions: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+    """A definition whose first version is the one that is stored; each is a name and the schema of its spec."""
+    scale = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+    status = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": f"{name}s.more.example.dev"},
+        "spec": {
+            "group": "more.example.dev", "scope": "Namespaced",
+            "names": {"plural": f"{name}s", "singular": name, "kind": name.capitalize(), "listKind": f"{name.capitalize()}List"},
+            "versions": [
+                {"name": version, "served": True, "storage": not number, "subresources": {"status": {}, "scale": scale},
+                 "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec, "status": status}}}}
+                for number, (version, spec) in enumerate(versions)
+            ],
+        },
+    }  # fmt: skip
+
+
+def tight_spec(is_tight: bool) -> dict[str, Any]:
+    """The schema of a spec before and after it has become stricter."""
+
+    def strict(**rules: Any) -> dict[str, Any]:
+        return rules if is_tight else {}
+
+    text = {"type": "string"}
+    part = {
+        "type": "object",
+        "required": ["name"],
+        "properties": {"name": text, "v": {"type": "integer"} | strict(maximum=10)},
+    }
+    rules = [{"rule": "self.a == 'y'", "message": "a must be y"}]
+    return {"type": "object", "properties": {
+        "size": {"type": "integer"} | strict(maximum=10), "word": text | strict(maxLength=3), "other": {"type": "integer"},
+        "parts": {"type": "array", "items": part, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        "plain": {"type": "array", "items": text | strict(maxLength=3)},
+        "tags": {"type": "array", "items": text} | strict(**{"x-kubernetes-list-type": "set"}),
+        "sub": {"type": "object", "properties": {"a": text, "b": text}} | strict(required=["b"], **{"x-kubernetes-validations": rules}),
+    }}  # fmt: skip
+
+
+COUNTED = {
+    "type": "object",
+    "properties": {"size": {"type": "integer"}, "replicas": {"type": "integer"}, "word": {"type": "string"}},
+}
+PAIRS = definition("pair", ("v1beta1", COUNTED), ("v1", COUNTED))
+LOOSE, TIGHTENED = (definition("tight", ("v1", tight_spec(is_tight))) for is_tight in (False, True))
+
+
+def custom(kind: str, version: str = "v1", name: str = "a", **spec: Any) -> dict[str, Any]:
+    """An object of one of these."""
+    return {"apiVersion": f"more.example.dev/{version}", "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
 SCENARIOS: dict[str, list[Call]] = {
+    "custom kinds: two versions": [
+        post(OLD_PAIR, custom("Pair", "v1beta1", size=1, replicas=1)), post(PAIR, custom("Pair", name="b", size=2)), get(f"{PAIR}/a"),
+        get(f"{OLD_PAIR}/b"), get(PAIR), get(OLD_PAIR), get(PAIR, TABLE), patch(f"{PAIR}/a", {"metadata": {"annotations": {"x": "y"}}}),
+        patch(f"{PAIR}/a", [{"op": "add", "path": "/spec/word", "value": "w"}], JSON), patch(f"{PAIR}/a/scale", {"spec": {"replicas": 3}}),
+        patch(f"{PAIR}/a/status", {"status": {"replicas": 3}}), patch(f"{PAIR}/a", {}), patch(f"{OLD_PAIR}/b", {}),
+        patch(f"{PAIR}/a", {"apiVersion": "more.example.dev/v1beta1"}), post(PAIR, custom("Pair", "v1beta1", "c")),
+        apply(f"{PAIR}/a?force=true", custom("Pair", size=5)), apply(f"{OLD_PAIR}/a", custom("Pair", "v1beta1", size=6)), get(f"{PAIR}/a"),
+        get("/apis/more.example.dev"), delete(f"{PAIR}/a"), delete(OLD_PAIR), get(PAIR),
+    ],
+    "creates by updates": [
+        put(f"{LEASE}/n", {"metadata": {"name": "n"}, "spec": {"holderIdentity": "m"}}), put(f"{LEASE}/n", {"metadata": {"name": "n"}, "spec": {}}),
+        put(f"{LEASE}/m", {"metadata": {"name": "m", "resourceVersion": "5"}, "spec": {}}), put(f"{LEASE}/o", {"metadata": {"name": "p"}}),
+        put(f"{LEASE}/o", {"metadata": {"name": "o"}, "spec": {"leaseDurationSeconds": 0}}),
+        put("/apis/coordination.k8s.io/v1/namespaces/nowhere/leases/n", {"metadata": {"name": "n"}, "spec": {}}),
+        put(RBAC + "/namespaces/{ns}/roles/n", {"metadata": {"name": "n"}, "rules": [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]}),
+        put(RBAC + "/namespaces/{ns}/rolebindings/n", {"metadata": {"name": "n"}, "roleRef": {"kind": "Role", "name": "n", "apiGroup": "rbac.authorization.k8s.io"}}),
+        put(f"{SVC}/n", {"metadata": {"name": "n"}, "spec": {"ports": [{"port": 80}]}}), put(f"{EV}/b", old_event()), put(f"{NEW_EV}/a", event()),
+        put(f"{POD}/n", pod("n")), put(f"{PDB}/n", {"metadata": {"name": "n"}, "spec": {"minAvailable": 1}}), put(f"{DEPLOY}/a", deployment()),
+        put("/api/v1/namespaces/{ns}/secrets/n", {"metadata": {"name": "n"}}), put(f"{ACCOUNT}/n", {"metadata": {"name": "n"}}), put(f"{LEASE}/n/status", {}),
+        put(f"{THING}/n", thing("n")),
+    ],
+    "yaml": [
+        *(Call("POST", CM, f"metadata: {{name: y{i}}}\ndata: {text}\n".encode(), "application/yaml") for i, text in enumerate((
+            "{a: 2026-01-01}", "{a: 2026-01-01T00:00:00Z}", "{1: x}", "{true: x, 1.5: y}", "{a: !!binary aGVsbG8=}", "{2026-01-01: a}", "{on: a}",
+            "{1e3: a, 0o14: b, 010: c, 2_000: e}", "{<<: {a: b}}", "{a: yes}", "{a: 0x10}", "{? [a]: b}"))),
+        *(Call("POST", THING, f"apiVersion: diff.example.dev/v1\nkind: Thing\nmetadata: {{name: y{i}}}\nspec: {{size: 1, {text}}}\n".encode(),
+               "application/yaml") for i, text in enumerate((
+            "replicas: 012", "replicas: 1_0", "replicas: 1e0", "replicas: 0o7", "word: yes", "word: y", "word: 12:30", "ratio: .5", "ratio: 08"))),
+    ],
+    "watches that begin with what there is": [
+        post(CM, config_map(x="1")), get(f"{CM}?{INITIAL}&fieldSelector=metadata.name%3Da"), get(f"{CM}?{INITIAL}&fieldSelector=metadata.name%3Da", PARTIAL),
+        get(f"{CM}?{INITIAL}&fieldSelector=metadata.name%3Da", TABLE), get(f"{CM}?{INITIAL}&labelSelector=none", PARTIAL),
+        get(f"{CM}?watch=true&timeoutSeconds=1&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"),
+        get(f"{CM}?watch=true&timeoutSeconds=1&sendInitialEvents=true"), get(f"{CM}?{INITIAL}&resourceVersion=1&fieldSelector=metadata.name%3Da"),
+        get(f"{CM}?{INITIAL}&resourceVersion=1000000000000"), get(f"{CM}?resourceVersion=1000000000000"),
+    ],
+    "lists in pieces": [
+        *(post(SVC, {"metadata": {"name": name}, "spec": {"ports": [{"port": 80}]}}) for name in "abc"), get(f"{SVC}?limit=-1"), get(f"{SVC}?limit=10"),
+        get(f"{SVC}?limit=1&resourceVersion=0"), get(f"{SVC}?limit=2"), get(f"{SVC}?limit=2&labelSelector=none"),
+    ],
+    "logs: options that are none": [
+        post(POD, pod()), *(get(f"{POD}/a/log?{query}") for query in (
+            "tailLines=x", "tailLines=-1", "limitBytes=0", "sinceSeconds=0", "sinceSeconds=1&sinceTime=2026-01-01T00:00:00Z", "stream=Stdout",
+            "tailLines=-1&limitBytes=0", "sinceTime=2026-01-01T00:00:00Z", "timestamps=x")),
+    ],
     "events have two spellings": [
         post(NEW_EV, event()), post(EV, old_event()), get(f"{EV}/a"), get(f"{NEW_EV}/a"), get(f"{EV}/b"), get(f"{NEW_EV}/b"), get(EV),
         get(NEW_EV), get(EV, TABLE), get(NEW_EV, TABLE),

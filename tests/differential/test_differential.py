@@ -13,11 +13,30 @@ import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from allowed import may_differ
 from both import Answer, Both, Plain, Server, both_servers
-from calls import CM, CRD, DEFINITION, SCENARIOS, SVC, THING, Call, get
+from calls import (
+    CM,
+    CRD,
+    DEFINITION,
+    LOOSE,
+    MERGE,
+    PAIRS,
+    SCENARIOS,
+    SVC,
+    THING,
+    TIGHT,
+    TIGHTENED,
+    Call,
+    custom,
+    delete,
+    get,
+    patch,
+    post,
+)  # fmt: skip
 from generated import generate
 from refused import REFUSED
 
@@ -50,13 +69,15 @@ def namespace(both: Both) -> str:
 def define(both: Both) -> None:
     """Create the definition and wait until it is served."""
     for server in (both.real, both.own):
-        made = server.ask("POST", CRD, DEFINITION)
-        assert made.status == 201, made.body["message"]
-        path = "/apis/diff.example.dev/v1/things"
-        while server.ask("GET", path).status != 200 or "diff.example.dev" not in json.dumps(
-            server.ask("GET", "/apis").body
-        ):
-            pass
+        for definition in (DEFINITION, PAIRS, LOOSE):
+            made = server.ask("POST", CRD, definition)
+            assert made.status == 201, made.body["message"]
+            group, plural = definition["spec"]["group"], definition["spec"]["names"]["plural"]
+            paths = [f"/apis/{group}/{each['name']}/{plural}" for each in definition["spec"]["versions"]]
+            while any(server.ask("GET", path).status != 200 for path in paths) or group not in json.dumps(
+                server.ask("GET", "/apis").body
+            ):
+                pass
 
 
 def run(both: Both, namespace: str, calls: list[Call]) -> list[str]:
@@ -151,6 +172,49 @@ def test_the_same_answers(both: Both, namespace: str, name: str) -> None:
     """The same calls, the same answers."""
     found = run(both, namespace, ALL[name])
     assert not found, "\n" + "\n".join(found)
+
+
+def test_the_same_after_a_schema_has_become_stricter(both: Both, namespace: str) -> None:
+    """What was there before is let through where it is not touched, and a rule that it breaks is warned of."""
+    spec: dict[str, Any] = {"size": 50, "word": "toolong", "plain": ["toolong", "a"], "tags": ["a", "a"], "sub": {"a": "x"},
+            "parts": [{"name": "a", "v": 50}, {"name": "b", "v": 1}]}  # fmt: skip
+    old = custom("Tight", "v1", "a", **spec)
+    found = run(both, namespace, [post(TIGHT, old | {"metadata": {"name": "a", "finalizers": ["x.y/z"]}})])
+    change = {"spec": {"versions": TIGHTENED["spec"]["versions"]}}
+    for server in (both.real, both.own):
+        assert server.ask("PATCH", f"{CRD}/tights.more.example.dev", change, MERGE).status == 200
+        path = TIGHT.replace("{ns}", namespace)
+        while server.ask("POST", f"{path}?dryRun=All", old).status != 422:
+            pass
+    changes = [{"other": 1}, {"sub": {"a": "z"}}, {"sub": {"b": "z"}}, {"parts": [{"name": "b", "v": 2}, {"name": "a", "v": 50}]},
+               {"parts": [{"name": "b", "v": 2}, {"name": "a", "v": 51}]}, {"plain": ["toolong", "b"]}, {"tags": ["a", "a", "b"]},
+               {"size": 51}, {"size": 5}, {"word": "other"}]  # fmt: skip
+    found += run(both, namespace, [
+        patch(f"{TIGHT}/a", {"metadata": {"labels": {"a": "b"}}}), patch(f"{TIGHT}/a/status", {"status": {"a": "b"}}),
+        *(patch(f"{TIGHT}/a", {"spec": each}) for each in changes), get(f"{TIGHT}/a"), delete(f"{TIGHT}/a"),
+        patch(f"{TIGHT}/a", {"metadata": {"finalizers": None}}), get(f"{TIGHT}/a"),
+    ])  # fmt: skip
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_a_list_is_read_in_pieces_as_it_was(both: Both, namespace: str) -> None:
+    """With each server's own token: what comes in between is not seen, and a version beside a token is refused."""
+    path = CM.replace("{ns}", namespace)
+    answers = []
+    for server in (both.real, both.own):
+        for name in "abcde":
+            server.ask("POST", path, {"metadata": {"name": name, "labels": {"l": "1"}}})
+        first = server.ask("GET", f"{path}?limit=2&labelSelector=l")
+        token = quote(first.body["metadata"]["continue"])
+        server.ask("POST", path, {"metadata": {"name": "dd", "labels": {"l": "1"}}})
+        second = server.ask("GET", f"{path}?limit=2&labelSelector=l&continue={token}")
+        last = server.ask("GET", f"{path}?labelSelector=l&continue={quote(second.body['metadata']['continue'])}")
+        refused = server.ask("GET", f"{path}?limit=2&labelSelector=l&resourceVersion=1&continue={token}")
+        names = [[item["metadata"]["name"] for item in each.body["items"]] for each in (first, second, last)]
+        versions = {each.body["metadata"]["resourceVersion"] for each in (first, second, last)}
+        answers.append((names, len(versions), refused.status, refused.body["message"]))
+
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
