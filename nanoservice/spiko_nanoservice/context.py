@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 _TRACEPARENT = re.compile(rb"^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$")
 _ZERO_TRACE, _ZERO_SPAN = b"0" * 32, b"0" * 16
-LONGEST_PASSED_ON = 8_192  # bytes of tracestate or baggage; W3C asks for at least 512 and 8,192
+LONGEST_PASSED_ON = (
+    8_192  # bytes of tracestate or baggage, longer ones are dropped; W3C asks for at least 512 and 8,192
+)
 
 
 @dataclass(frozen=True, slots=True)

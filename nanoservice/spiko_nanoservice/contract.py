@@ -11,7 +11,8 @@ import functools
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, TypeVar
 
 PROTOCOL = 1  # a eureka speaks this version and the one before
@@ -19,7 +20,25 @@ PROTOCOL = 1  # a eureka speaks this version and the one before
 ANYWHERE = "*"  # outside any region, or without a zone
 EUREKA = "eureka"  # the reserved tier name, and the pseudo-dependency
 
-RING_PACKAGES = frozenset({"priamCassandra", "riak"})
+
+class Package(StrEnum):
+    """A tier's role, spelled as Spigo spells it."""
+
+    DENOMINATOR = "denominator"
+    ELB = "elb"
+    ZUUL = "zuul"
+    KARYON = "karyon"
+    MONOLITH = "monolith"
+    STAASH = "staash"
+    STORE = "store"
+    CACHE = "cache"
+    VOLUME = "volume"
+    PRIAM_CASSANDRA = "priamCassandra"
+    RIAK = "riak"
+
+
+RING_PACKAGES = frozenset({Package.PRIAM_CASSANDRA, Package.RIAK})
+ZONE_BOUND = frozenset({Package.KARYON, Package.ZUUL})  # these see instances of their own zone only
 
 HTTP_PORT = 8080
 EUREKA_PORT = 7070
@@ -188,20 +207,6 @@ class Dependency:
     tier: str
     weight: int
     versions: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True)
-class EdgeCounts:
-    """Calls along one edge in one interval. `errors` is by cause."""
-
-    ok: int = 0
-    miss: int = 0
-    errors: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def total(self) -> int:
-        """All calls."""
-        return self.ok + self.miss + sum(self.errors.values())
 
 
 T = TypeVar("T")

@@ -13,6 +13,7 @@ BOUNDS_US = (
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 10_000_000,
 )  # fmt: skip
 MOST_REASONS = 32  # a reason is what another pod said: a label must not grow for ever
+LONGEST_REASON = 64
 OTHER = "other"
 
 

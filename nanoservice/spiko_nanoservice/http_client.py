@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 import httptools
 
-from spiko_nanoservice.contract import Reason
+from spiko_nanoservice.contract import REASON_HEADER, Reason
+from spiko_nanoservice.cumulative import LONGEST_REASON
 from spiko_nanoservice.errors import CallError
+from spiko_nanoservice.resolve import authority
 
 MOST_CONNECTIONS = 512  # per instance; a call beyond it is refused at once: Overloaded
 IDLE_S = 60.0  # under the server's 75, so that it is the client that ends an idle connection
@@ -49,6 +51,7 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected."""
         self.transport = transport  # type: ignore[assignment]  # uvloop's is no subclass
+        self._pool.made()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """A call in progress fails: `RESET`; if nothing had come yet the pool may send it again."""
@@ -81,7 +84,7 @@ class ClientConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep the two that are wanted."""
         lower = name.lower()
-        if lower in (b"server-timing", b"spiko-reason"):
+        if lower in (b"server-timing", REASON_HEADER):
             self._headers[lower] = value
 
     def on_body(self, body: bytes) -> None:
@@ -97,7 +100,7 @@ class ClientConnection(asyncio.Protocol):
             status,
             b"".join(self._parts),
             parse_server_timing(self._headers.get(b"server-timing")),
-            self._headers.get(b"spiko-reason", b"").decode("latin-1"),
+            self._headers.get(REASON_HEADER, b"")[:LONGEST_REASON].decode("latin-1"),
         )
         waiter, self._waiter = self._waiter, None
         self._stop_timer()
@@ -146,8 +149,12 @@ class Pool:
     def __init__(self, address: str, port: int) -> None:
         self._address, self._port = address, port
         self._idle: list[ClientConnection] = []
-        self._open = 0
-        self.host = f"{address}:{port}".encode()
+        self._open = self._opening = 0
+        self.host = authority(address, port).encode()
+
+    def made(self) -> None:
+        """A connection is there."""
+        self._open += 1
 
     def lost(self, connection: ClientConnection) -> None:
         """A connection has ended."""
@@ -199,19 +206,19 @@ class Pool:
                 connection.transport.close()
 
     async def _connect(self, timeout_s: float) -> ClientConnection:
-        if self._open >= MOST_CONNECTIONS:
+        if self._open + self._opening >= MOST_CONNECTIONS:
             raise CallError(Reason.OVERLOADED)
-        self._open += 1
+        self._opening += 1
         try:
             async with asyncio.timeout(max(0.0, timeout_s)):
                 loop = asyncio.get_running_loop()
                 _, connection = await loop.create_connection(lambda: ClientConnection(self), self._address, self._port)
         except TimeoutError as error:
-            self._open -= 1
             raise CallError(Reason.TIMEOUT) from error
         except OSError as error:
-            self._open -= 1
             raise CallError(Reason.REFUSED) from error
+        finally:
+            self._opening -= 1
         return connection
 
 

@@ -14,6 +14,9 @@ from collections.abc import Callable
 
 import httptools
 
+from spiko_nanoservice.context import LONGEST_PASSED_ON
+from spiko_nanoservice.contract import DEADLINE_HEADER, WRITTEN_HEADER
+
 MOST_HEADER_BYTES = 65_536
 MOST_BODY_BYTES = 1_048_576
 IDLE_S = 75.0
@@ -46,8 +49,8 @@ _WANTED = {
     b"traceparent": "traceparent",
     b"tracestate": "tracestate",
     b"baggage": "baggage",
-    b"spiko-deadline-ms": "deadline",
-    b"spiko-written-us": "written",
+    DEADLINE_HEADER: "deadline",
+    WRITTEN_HEADER: "written",
     b"expect": "expect",
 }
 
@@ -240,9 +243,9 @@ class Connection(asyncio.Protocol):
             self._request.path += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep the few that are wanted."""
+        """Keep the few that are wanted; one that is too long to be passed on counts as absent."""
         wanted = _WANTED.get(name) or _WANTED.get(name.lower())
-        if wanted is not None and self._request is not None:
+        if wanted is not None and self._request is not None and len(value) <= LONGEST_PASSED_ON:
             setattr(self._request, wanted, value)
 
     def on_headers_complete(self) -> None:

@@ -10,7 +10,7 @@ from spiko_nanoservice.exposition import Labels, Page
 from spiko_nanoservice.settings import Settings
 from spiko_nanoservice.tally import Tally
 
-RELEASE = "0.1.0"
+RELEASE = "0.1.0"  # pyproject.toml's, a test compares them
 
 
 def page_of(settings: Settings, started_s: float) -> Page:

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from spiko_nanoservice import __name__ as package_name
-from spiko_nanoservice.contract import ANYWHERE, Instance, PodConfig
+from spiko_nanoservice.contract import ANYWHERE, Instance, Package, PodConfig
 from spiko_nanoservice.eureka import messages as m
 from spiko_nanoservice.export import Exporter
 from spiko_nanoservice.handover import Mover
@@ -44,8 +44,7 @@ class TierPod:
     """
 
     def __init__(self, settings: Settings, random: Random | None = None, resolve: Resolve | None = None) -> None:
-        role = make_role(settings.package)
-        assert role is not None, settings.package
+        role = make_role(Package(settings.package))
         self.settings = settings
         self._random = random or Random(f"{settings.pod_uid}/{time.time_ns()}")
         self._resolve = resolve or choose_resolver(settings.resolver)
@@ -55,7 +54,7 @@ class TierPod:
         self._mover = Mover(self.tier.ring, settings.pod_uid, self.tier.hand) if self.tier.ring is not None else None
         self.tier.take = self._mover.take if self._mover is not None else None
         self.tier.routes.on_change = self._learn
-        self.source = Source(self.tier, self._random) if settings.package == "denominator" else None
+        self.source = Source(self.tier, self._random) if settings.package == Package.DENOMINATOR else None
         self.server = Server(self.tier.handle)
         self._membership = Membership(settings, settings.port, int(time.time() * 1000))
         self._membership.on_slot = self._take_slot

@@ -62,10 +62,6 @@ class Ring:
         """What a node owns follows from these two."""
         return self.size, self.own
 
-    def slot_in_view(self, id: str) -> int | None:
-        """Which slot another pod has."""
-        return next((slot for slot, holder in enumerate(self.holders) if holder is not None and holder.id == id), None)
-
 
 ALONE = Ring(0, None, (), {})
 

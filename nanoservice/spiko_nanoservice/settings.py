@@ -9,20 +9,7 @@ from spiko_nanoservice import contract as c
 from spiko_nanoservice.behavior import Behavior, parse_behavior
 from spiko_nanoservice.errors import SettingsError
 
-PACKAGES = (
-    "denominator",
-    "elb",
-    "zuul",
-    "karyon",
-    "monolith",
-    "store",
-    "cache",
-    "volume",
-    "staash",
-    "priamCassandra",
-    "riak",
-    c.EUREKA,
-)
+KNOWN = (*c.Package, c.EUREKA)
 
 
 @dataclass(frozen=True)
@@ -61,8 +48,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
     """
     package = _required(environ, c.ENV_PACKAGE)
-    if package not in PACKAGES:
-        raise SettingsError(f"{c.ENV_PACKAGE}: {package!r} is no role of this release; it knows {', '.join(PACKAGES)}")
+    if package not in KNOWN:
+        raise SettingsError(f"{c.ENV_PACKAGE}: {package!r} is no role of this release; it knows {', '.join(KNOWN)}")
     namespace = environ.get(c.ENV_NAMESPACE, "default")
     address = environ.get(c.ENV_POD_IP) or environ.get(c.ENV_BIND_ADDRESS) or "127.0.0.1"
     default_port = c.EUREKA_PORT if package == c.EUREKA else c.HTTP_PORT
@@ -81,7 +68,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         pod_uid=environ.get(c.ENV_POD_UID) or environ.get(c.ENV_POD_NAME, "pod"),
         node_name=environ.get(c.ENV_NODE_NAME, ""),
         address=address,
-        bind_address=environ.get(c.ENV_BIND_ADDRESS, "0.0.0.0"),
+        bind_address=environ.get(c.ENV_BIND_ADDRESS) or ("::" if ":" in address else "0.0.0.0"),
         port=_number(environ, c.ENV_BIND_PORT, default_port),
         resolver=environ.get(c.ENV_RESOLVER, ""),
         lifeline=_number(environ, c.ENV_LIFELINE, -1) if c.ENV_LIFELINE in environ else None,

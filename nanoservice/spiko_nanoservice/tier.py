@@ -15,7 +15,15 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from spiko_nanoservice.context import parse_deadline_us, parse_traceparent, parse_written_us, render_deadline
-from spiko_nanoservice.contract import WRITTEN_HEADER, Instance, PodConfig, Reason, Revision
+from spiko_nanoservice.contract import (
+    DEADLINE_HEADER,
+    REASON_HEADER,
+    WRITTEN_HEADER,
+    Instance,
+    PodConfig,
+    Reason,
+    Revision,
+)
 from spiko_nanoservice.errors import CallError
 from spiko_nanoservice.exchange import Exchange
 from spiko_nanoservice.exposition import CONTENT_TYPE
@@ -123,16 +131,16 @@ class Tier:
         if self.ring is not None and request.method != b"GET":
             passed_on = parse_written_us(request.written) if prefix != KEY else 0
             exchange.written_us = passed_on or time.time_ns() // 1000
-        delay_us = self._behavior.draw_delay_us(self._random)
-        refuse = self._behavior.draw_error(self._random)
-        if not delay_us and not refuse:
+        if self._behavior.draw_error(self._random):
+            self._answer(request, exchange, 503, b"injected\n", Reason.INJECTED)
+        elif delay_us := self._behavior.draw_delay_us(self._random):
+            self._spawn(self._serve_later(request, exchange, delay_us))
+        else:
             step = self._decide(exchange)
             if type(step) is Answer:
                 self._answer(request, exchange, step.status, step.body, step.reason)
                 return
             self._spawn(self._serve(request, exchange, step))
-        else:
-            self._spawn(self._serve_later(request, exchange, delay_us, refuse))
 
     def _admin(self, request: Request) -> None:
         path = request.path.partition(b"?")[0]
@@ -151,12 +159,10 @@ class Tier:
         verb = self._verbs[exchange.method, exchange.prefix]
         return verb(self._role, _key(exchange.raw_key), exchange)
 
-    async def _serve_later(self, request: Request, exchange: Exchange, delay_us: int, refuse: bool) -> None:
+    async def _serve_later(self, request: Request, exchange: Exchange, delay_us: int) -> None:
         left_us = exchange.left_us()
         await asyncio.sleep(min(delay_us, max(0, left_us)) / 1e6)
-        if refuse:
-            self._answer(request, exchange, 503, b"injected\n", Reason.INJECTED)
-        elif exchange.left_us() <= 0:
+        if exchange.left_us() <= 0:
             self._answer(request, exchange, 504, b"deadline passed\n", Reason.TIMEOUT)
         else:
             await self._serve(request, exchange, self._decide(exchange))
@@ -181,7 +187,7 @@ class Tier:
         took_us = (ended_ns - exchange.started_ns) // 1000
         extra = b"Server-Timing: app;dur=%d.%03d\r\n" % divmod(took_us, 1000)
         if reason:
-            extra += b"spiko-reason: %b\r\n" % reason.encode("latin-1", "replace")
+            extra += b"%b: %b\r\n" % (REASON_HEADER, reason.encode("latin-1", "replace"))
         request.reply(status, body, extra)
         self.tally.served(status, reason, took_us)
         if exchange.sampled:
@@ -237,10 +243,11 @@ class Tier:
 
     def _headers(self, exchange: Exchange, span_id: bytes) -> Callable[[], bytes]:
         def render() -> bytes:
-            head = b"traceparent: 00-%b-%b-%b\r\nspiko-deadline-ms: %b\r\n" % (
+            head = b"traceparent: 00-%b-%b-%b\r\n%b: %b\r\n" % (
                 exchange.trace_id,
                 span_id,
                 b"01" if exchange.sampled else b"00",
+                DEADLINE_HEADER,
                 render_deadline(exchange.left_us()),
             )
             if exchange.written_us:

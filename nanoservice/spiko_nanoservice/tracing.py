@@ -13,6 +13,7 @@ from typing import Any
 from spiko_nanoservice.context import TraceParent
 from spiko_nanoservice.contract import DEFAULT_SAMPLES_PER_MILLION, Instance
 from spiko_nanoservice.export import Exporter
+from spiko_nanoservice.resolve import authority
 from spiko_nanoservice.spans import CLIENT, ERROR, SERVER, UNSET, SpanTemplate
 
 MOST_TEMPLATES = 2_048  # callees come and go; a full cache is simply started anew
@@ -79,7 +80,7 @@ class Tracer:
         template = self._clients.get(key)
         if template is None:
             template = self._remember(self._clients, key, _client_template(to, method, status, reason))
-        url = b"http://%b:%d%b" % (to.address.encode(), to.port, path)
+        url = b"http://%b%b" % (authority(to.address, to.port).encode(), path)
         self._add(template, trace_id, span_id, parent_id, started_ns, ended_ns, url)
 
     def _add(

@@ -14,6 +14,7 @@ import os
 from typing import Any
 
 from spiko_nanoservice.errors import LinkError
+from spiko_nanoservice.resolve import authority
 
 PING_S = 2.0  # a eureka pings nobody who talks, so a pod that only talks asks by itself
 SILENCE_S = 3.0  # after its ping
@@ -245,10 +246,10 @@ async def connect(
             loop = asyncio.get_running_loop()
             _, socket = await loop.create_connection(lambda: WebSocket(ping_s, silence_s), address, port)
             try:
-                await socket.shake_hands(f"{address}:{port}", path)
+                await socket.shake_hands(authority(address, port), path)
             except BaseException:
                 socket.close()
                 raise
     except (OSError, TimeoutError, LinkError) as error:
-        raise LinkError(f"{address}:{port}: {error}") from error
+        raise LinkError(f"{authority(address, port)}: {error}") from error
     return socket

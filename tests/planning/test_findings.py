@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spiko_nanoservice.contract import Package
 from spiko_nanoservice.roles import make_role
 from spiko_operator.api.architecture import ArchitectureSpec
-from spiko_operator.api.common import Package
 from spiko_operator.plan.findings import RULES, Severity, check, check_spec
 from spiko_operator.plan.rules import spec_rules
 from spiko_operator.plan.sketch import sketch_of
@@ -325,7 +325,7 @@ def test_every_package_can_be_run(package: Package) -> None:
     spec = ArchitectureSpec.model_validate(body["spec"], strict=False)
 
     assert [] == [f for f in (*check(body), *check_spec("lamp", spec)) if f.severity is Severity.ERROR]
-    assert make_role(package.value) is not None
+    assert make_role(package) is not None
 
 
 ENDPOINTS = (

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from world import slot_of_member
 
 from spiko_nanoservice.contract import PROTOCOL, Configuration, Hello, Place, Revision, TierConfig, VersionConfig, Zones
 from spiko_nanoservice.eureka import messages as m
@@ -71,7 +72,7 @@ class Pods:
         found = set()
         for number, routes in self.routes.items():
             ring = routes.ring(SPACE)
-            slots = {f"pod{number}": ring.own} | {id: ring.slot_in_view(id) for id in ring.members}
+            slots = {f"pod{number}": ring.own} | {id: slot_of_member(ring, id) for id in ring.members}
             found.add((ring.size, tuple(slots.get(f"pod{n}") for n in sorted(self.routes))))
         return found
 

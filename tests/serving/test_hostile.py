@@ -164,6 +164,27 @@ async def test_a_kept_alive_connection_that_the_server_closed_is_replaced() -> N
     assert answers == 20
 
 
+async def test_a_call_that_is_given_up_while_it_connects_takes_no_place() -> None:
+    """However a connection ends, and whoever gives it up, it is counted once: the cap neither shrinks nor grows."""
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(mute, "127.0.0.1", 0)
+    async with server:
+        pool = Pool(*server.sockets[0].getsockname())
+        for number in range(200):
+            task = asyncio.create_task(pool.call(b"GET", b"/", lambda: b"", b"", number / 1e6))
+            if number % 2:
+                await asyncio.sleep(number / 1e6)
+                task.cancel()
+            await asyncio.wait([task])
+        await asyncio.sleep(0.1)
+
+    assert (0, 0) == (pool._open, pool._opening)
+
+
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [

@@ -348,3 +348,21 @@ def test_a_store_passes_writes_on_to_its_own_package_only() -> None:
 
     assert [("a", "POST /replicate/"), ("b", "POST /replicate/")] == targets(store.put(b"x", b"1", 0))
     assert KEPT == store.replicate(b"x", b"1", 0)
+
+
+@pytest.mark.parametrize(
+    "role", [Store("store", most_keys=1_000, most_bytes=1_000), RingNode(1_000, 1_000)], ids=["store", "ring"]
+)
+def test_what_is_kept_is_bounded_in_bytes(role: Store | RingNode) -> None:
+    """Keys and values count; what was written longest ago goes first, what is overwritten or larger than all leaves its place."""
+    for number in range(20):
+        role.put(b"key%02d" % number, b"x" * 95, 1)
+    assert [b"key%02d" % number for number in range(10, 20)] == list(role.values)
+
+    role.put(b"key10", b"y" * 5, 2)
+    role.put(b"new00", b"x" * 85, 1)
+    assert [*(b"key%02d" % number for number in range(11, 20)), b"key10", b"new00"] == list(role.values)
+
+    role.put(b"large", b"x" * 900, 1)
+    role.put(b"after", b"x" * 90, 1)
+    assert [b"large", b"after"] == list(role.values)

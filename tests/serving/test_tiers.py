@@ -8,7 +8,9 @@ import time
 from town import ask, configuration, tier, town, until
 
 from spiko_nanoservice.http_client import Pool
+from spiko_nanoservice.http_server import Request
 
+DELAYED_ERRORS = '{"errorsPerMillion": 1000000, "delay": {"medianMicroseconds": 1000000}}'
 CHAIN = configuration(tier("front", "monolith", "db"), tier("db", "store"))
 
 
@@ -69,16 +71,41 @@ async def test_a_passed_deadline_is_a_504_and_reaches_nobody() -> None:
     assert served is None
 
 
-async def test_an_error_share_of_all_fails_every_request() -> None:
-    """ErrorsPerMillion of a million answers 503, reason injected."""
+async def test_what_is_too_long_is_not_passed_on() -> None:
+    """Baggage and trace state of more than 8,192 bytes end at the first hop; the request does not."""
+    heard: list[tuple[bytes | None, bytes | None]] = []
+    parent = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
     async with town() as t:
         await t.add_eureka("a", CHAIN)
-        store = await t.add("db-0", "db", "store", SPIKO_BEHAVIOUR='{"errorsPerMillion": 1000000}')
-        await until(lambda: store.tier.ready)
+        store = await t.add("db-0", "db", "store")
+        front = await t.add("front-0", "front", "monolith")
+        await until(lambda: front.tier.routes.has_route)
+        handle = store.server.handler
 
+        def record(request: Request) -> None:
+            heard.append((request.baggage, request.tracestate))
+            handle(request)
+
+        store.server.handler = record
+        for size in (8_190, 8_191):
+            value = "a=" + "x" * size
+            await ask(front, "GET", "/k/why%3F", headers=f"{parent}baggage: {value}\r\ntracestate: {value}\r\n")
+
+    assert [8_192, 8_192, None, None] == [value and len(value) for pair in heard for value in pair]
+
+
+async def test_an_error_share_of_all_fails_every_request() -> None:
+    """ErrorsPerMillion of a million answers 503, reason injected, at once: the version's delay is that of its work."""
+    async with town() as t:
+        await t.add_eureka("a", CHAIN)
+        store = await t.add("db-0", "db", "store", SPIKO_BEHAVIOUR=DELAYED_ERRORS)
+        await until(lambda: store.tier.ready)
+        began = time.monotonic()
         reply = await ask(store, "GET", "/k/x")
+        took_s = time.monotonic() - began
 
     assert (reply.status, reply.reason) == (503, "injected")
+    assert took_s < 0.5
 
 
 async def test_stores_that_depend_on_themselves_replicate() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from spiko_cli.errors import SpikoError
 from spiko_cli.manifests import Manifest
+from spiko_nanoservice.contract import Package
 from spiko_operator.api.architecture import KIND as ARCHITECTURE
-from spiko_operator.api.common import API_VERSION, Package
+from spiko_operator.api.common import API_VERSION
 from spiko_operator.api.fault import KIND as FAULT
 
 Object = dict[str, Any]
@@ -31,9 +32,7 @@ class Wish:
     @property
     def sources(self) -> frozenset[str]:
         """Tiers in which requests begin."""
-        return frozenset(
-            s["name"] for s in self.architecture["spec"]["services"] if s["package"] == Package.DENOMINATOR
-        )
+        return frozenset(s["name"] for s in self.architecture["spec"]["services"] if _is_source(s))
 
     @property
     def endpoint(self) -> str:
@@ -95,9 +94,15 @@ def silenced(architecture: Object) -> Object:
     """The same Architecture with every source at 0 requests/s: what is on its way is answered, nothing follows."""
     changed = copy.deepcopy(architecture)
     for service in changed["spec"]["services"]:
-        if service["package"] == Package.DENOMINATOR:
+        if _is_source(service):
             service["ratePerSecond"] = 0
     return changed
+
+
+def _is_source(service: Object) -> bool:
+    """Whether a version of it, at least, is a denominator."""
+    packages = [version.get("package") or service["package"] for version in service.get("versions") or [{}]]
+    return Package.DENOMINATOR in packages
 
 
 def _bare(document: Object) -> Object:

@@ -11,7 +11,7 @@ from aiohttp import ClientError, ClientSession, WSMsgType
 from spiko_nanoservice.contract import EUREKA_PORT
 from spiko_nanoservice.eureka.effects import dumps
 from spiko_nanoservice.eureka.server import HEARTBEAT_S, Eureka, PeerLink
-from spiko_nanoservice.resolve import Resolve
+from spiko_nanoservice.resolve import Resolve, authority
 
 SEARCH_S = 0.1  # while one is missing
 LOOK_S = 10.0  # once all are known
@@ -70,7 +70,7 @@ class Peers:
 
     async def _connect(self, session: ClientSession, address: str) -> None:
         try:
-            url = f"http://{address}:{self._port}/peer"
+            url = f"http://{authority(address, self._port)}/peer"
             async with session.ws_connect(url, heartbeat=HEARTBEAT_S, max_msg_size=0) as socket:
                 first = await socket.receive(timeout=HEARTBEAT_S)
                 if first.type != WSMsgType.TEXT:

@@ -12,6 +12,7 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
+from spiko_nanoservice.cumulative import LONGEST_REASON, MOST_REASONS, OTHER
 from spiko_nanoservice.eureka.messages import SECOND, Message
 from spiko_nanoservice.histograms import add_to, new_histogram
 from spiko_nanoservice.latencies import Counts, add_counts, decode_counts, encode_counts
@@ -33,10 +34,22 @@ class Sum:
         """Add one pod's report of one second."""
         self.ok += int(report["ok"])
         self.miss += int(report["miss"])
-        self.errors.update({str(k): int(v) for k, v in report["errors"].items()})
+        for reason, count in report["errors"].items():
+            self._count(str(reason)[:LONGEST_REASON], int(count))
         for latency in LATENCIES:
             if text := report.get(latency):
                 self.encoded.setdefault(latency, []).append(str(text))
+
+    def _count(self, reason: str, count: int) -> None:
+        kept = reason if reason in self.errors or len(self.errors) < MOST_REASONS else OTHER
+        self.errors[kept] += count
+
+    def merge(self, second: Sum) -> None:
+        """Add a second's counts."""
+        self.ok += second.ok
+        self.miss += second.miss
+        for reason, count in second.errors.items():
+            self._count(reason, count)
 
     def counts(self) -> dict[str, Any]:
         """Plain values."""
@@ -52,9 +65,7 @@ class Total:
 
     def fold(self, second: Sum, windows: dict[str, Counts]) -> None:
         """Add one second."""
-        self.sum.ok += second.ok
-        self.sum.miss += second.miss
-        self.sum.errors += second.errors
+        self.sum.merge(second)
         for latency, window in windows.items():
             if latency not in self.histograms:
                 self.histograms[latency] = new_histogram()

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spiko_nanoservice.contract import ANYWHERE, EUREKA, Configuration, Dependency, TierConfig
-
-ZONE_BOUND = frozenset({"karyon", "zuul"})
+from spiko_nanoservice.contract import ANYWHERE, EUREKA, ZONE_BOUND, Configuration, Dependency, TierConfig
 
 
 @dataclass(frozen=True, slots=True)

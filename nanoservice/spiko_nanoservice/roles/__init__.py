@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Protocol
 
-from spiko_nanoservice.contract import RING_PACKAGES, Reason
+from spiko_nanoservice.contract import Package, Reason
 from spiko_nanoservice.rings import Space
 from spiko_nanoservice.routing import Group, Routes
 
 KEY: Final = b"/k/"
 REPLICATE: Final = b"/replicate/"
+MOST_KEYS: Final = 100_000  # per pod; the oldest written goes first, so that a long run cannot eat the node
+MOST_BYTES: Final = 64 * 1024 * 1024  # of keys and values
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +126,19 @@ class Role(Protocol):
         """The table, or who we are, has changed."""
 
 
-def make_role(package: str) -> Role | None:
-    """The role of a package; None if this release has none for it."""
+def make_role(package: Package) -> Role:
+    """The role of a package."""
     from spiko_nanoservice.roles.ring import RingNode
     from spiko_nanoservice.roles.router import Router
     from spiko_nanoservice.roles.staash import Staash
     from spiko_nanoservice.roles.store import Store
 
-    if package in ("denominator", "elb", "zuul", "karyon", "monolith"):
-        return Router()
-    if package in ("store", "cache", "volume"):
-        return Store(package)
-    if package == "staash":
-        return Staash()
-    if package in RING_PACKAGES:
-        return RingNode()
-    return None
+    match package:
+        case Package.STORE | Package.CACHE | Package.VOLUME:
+            return Store(package)
+        case Package.STAASH:
+            return Staash()
+        case Package.PRIAM_CASSANDRA | Package.RIAK:
+            return RingNode()
+        case Package.DENOMINATOR | Package.ELB | Package.ZUUL | Package.KARYON | Package.MONOLITH:
+            return Router()

@@ -36,6 +36,8 @@ from spiko_nanoservice.rings import ALONE, Ring, other_rings, slot_of
 from spiko_nanoservice.roles import (
     KEPT,
     MISS,
+    MOST_BYTES,
+    MOST_KEYS,
     REPLICATE,
     Again,
     Answer,
@@ -50,7 +52,6 @@ from spiko_nanoservice.roles import (
 from spiko_nanoservice.routing import Group, Routes
 
 RING, ENTER, OWNED, HELD = b"/ring/", b"/enter/", b"/owned/", b"/held/"
-MOST_KEYS = 100_000  # per pod; the oldest written goes first, so that a long run cannot eat the node
 MOST_ENTRY_BYTES = 1_047_552  # so that it can be handed over: a request's body ends at 1 MiB
 DEPARTED_S = 15  # a pod's grace period: who left has ended by then
 BORN = b"why?"  # every node has it from birth; it is no part of its data and does not move
@@ -65,14 +66,15 @@ class RingNode:
 
     Args:
         most_keys: how many it keeps at most.
+        most_bytes: and how much.
 
     """
 
-    def __init__(self, most_keys: int = MOST_KEYS) -> None:
+    def __init__(self, most_keys: int = MOST_KEYS, most_bytes: int = MOST_BYTES) -> None:
         self.values: OrderedDict[bytes, tuple[bytes, int]] = OrderedDict()
         self.ring = ALONE
         self.leaving = False
-        self._most = most_keys
+        self._most_keys, self._most_bytes, self._bytes = most_keys, most_bytes, 0
         self._before: list[Place] = [(-1, None)]  # places held since all had last seen ours
         self._told: dict[str, tuple[Place, bool]] = {}  # what place others see us at, and whether they are done
         self._departed: dict[str, Instance] = {}
@@ -188,10 +190,16 @@ class RingNode:
         return not self._unseen or all(_owns(place, key) for place in self._before)
 
     def _keep(self, key: bytes, value: bytes, written_us: int) -> None:
+        self._drop(key)
         self.values[key] = value, written_us
-        self.values.move_to_end(key)
-        if len(self.values) > self._most:
-            self.values.popitem(last=False)
+        self._bytes += len(key) + len(value)
+        while len(self.values) > self._most_keys or self._bytes > self._most_bytes:
+            self._drop(next(iter(self.values)))
+
+    def _drop(self, key: bytes) -> None:
+        found = self.values.pop(key, None)
+        if found is not None:
+            self._bytes -= len(key) + len(found[0])
 
     # ---------------------------------------------------------------- the ring changes
 
@@ -313,7 +321,7 @@ class RingNode:
         for key, value, written_us in entries:
             mine = not self.leaving and self._slot(key) == self._mine
             if not mine and self.values.get(key) == (value, written_us):
-                del self.values[key]
+                self._drop(key)
 
 
 def _owns(place: Place, key: bytes) -> bool:

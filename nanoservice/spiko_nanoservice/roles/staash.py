@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from spiko_nanoservice.contract import RING_PACKAGES
+from spiko_nanoservice.contract import RING_PACKAGES, Package
 from spiko_nanoservice.roles import KEY, NO_ROUTE, Answer, Attempt, Copies, InOrder, Self, Step, Until
 from spiko_nanoservice.routing import Group, Routes
 
-VOLUME = frozenset({"volume"})
-KINDS = (frozenset({"cache"}), VOLUME, RING_PACKAGES, frozenset({"store"}), frozenset({"staash"}))
+VOLUME = frozenset({Package.VOLUME})
+STAASH = frozenset({Package.STAASH})
+KINDS = (frozenset({Package.CACHE}), VOLUME, RING_PACKAGES, frozenset({Package.STORE}), STAASH)
 
 
 class Staash:
@@ -43,7 +44,7 @@ class Staash:
         """Prepare the attempts: one for every kind that is connected."""
         attempts = []
         for kind in KINDS:
-            group: Group = routes.group(kind, without=who.space.tier if "staash" in kind else "")
+            group: Group = routes.group(kind, without=who.space.tier if kind is STAASH else "")
             if group:
                 namespace = quote(f"{who.name}/", safe="").encode() if kind is VOLUME else b""
                 attempts.append(Attempt(group, KEY + namespace))

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from spiko_nanoservice.roles import KEPT, MISS, REPLICATE, Answer, Attempt, Self, Spread, Step
+from spiko_nanoservice.roles import KEPT, MISS, MOST_BYTES, MOST_KEYS, REPLICATE, Answer, Attempt, Self, Spread, Step
 from spiko_nanoservice.routing import Group, Routes
-
-MOST_KEYS = 100_000  # per pod; the oldest written goes first, so that a long run cannot eat the node
 
 
 class Store:
     """Values by key, in memory, bounded."""
 
-    def __init__(self, package: str, most_keys: int = MOST_KEYS) -> None:
+    def __init__(self, package: str, most_keys: int = MOST_KEYS, most_bytes: int = MOST_BYTES) -> None:
         self.values: OrderedDict[bytes, bytes] = OrderedDict({b"why?": b"because..."})
-        self._most = most_keys
+        self._most_keys, self._most_bytes = most_keys, most_bytes
+        self._bytes = sum(len(key) + len(value) for key, value in self.values.items())
         self._package = package
         self._kept: Step = KEPT
 
@@ -46,7 +45,10 @@ class Store:
         self._kept = Spread(KEPT, attempts) if attempts else KEPT
 
     def _keep(self, key: bytes, value: bytes) -> None:
-        self.values[key] = value
-        self.values.move_to_end(key)
-        if len(self.values) > self._most:
-            self.values.popitem(last=False)
+        values = self.values
+        before = values.pop(key, None)
+        self._bytes += len(value) - len(before) if before is not None else len(key) + len(value)
+        values[key] = value
+        while len(values) > self._most_keys or self._bytes > self._most_bytes:
+            oldest, gone = values.popitem(last=False)
+            self._bytes -= len(oldest) + len(gone)

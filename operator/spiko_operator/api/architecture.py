@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from spiko_nanoservice.contract import Package
 from spiko_operator.api.common import (
     MAX_DEPENDENCIES,
     MAX_SERVICES,
@@ -18,7 +19,6 @@ from spiko_operator.api.common import (
     Condition,
     ImageName,
     Model,
-    Package,
     PlaceName,
     Quantity,
     TierName,
@@ -28,7 +28,6 @@ from spiko_operator.api.common import (
 KIND = "Architecture"
 PLURAL = "architectures"
 DEFAULT_VERSION = "1.0.0"
-DEFAULT_RATE_PER_SECOND = 100
 
 Microseconds = Annotated[int, Field(ge=0, le=60_000_000)]
 PerMillion = Annotated[int, Field(ge=0, le=1_000_000)]

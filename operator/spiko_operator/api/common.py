@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,22 +35,6 @@ class Model(BaseModel):
     model_config = ConfigDict(
         strict=True, frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, use_enum_values=False
     )
-
-
-class Package(StrEnum):
-    """A tier's role, spelled as Spigo spells it."""
-
-    DENOMINATOR = "denominator"
-    ELB = "elb"
-    ZUUL = "zuul"
-    KARYON = "karyon"
-    MONOLITH = "monolith"
-    STAASH = "staash"
-    STORE = "store"
-    CACHE = "cache"
-    VOLUME = "volume"
-    PRIAM_CASSANDRA = "priamCassandra"
-    RIAK = "riak"
 
 
 class Condition(Model):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from spiko_nanoservice.contract import (
     DEFAULT_DEADLINE_MS,
+    DEFAULT_RATE_PER_SECOND,
     DEFAULT_SAMPLES_PER_MILLION,
     Configuration,
+    Package,
     Place,
     Revision,
     TierConfig,
     VersionConfig,
     Zones,
 )
-from spiko_operator.api.architecture import DEFAULT_RATE_PER_SECOND, ArchitectureSpec, Service
-from spiko_operator.api.common import Package
+from spiko_operator.api.architecture import ArchitectureSpec, Service
 from spiko_operator.plan.services import releases
 from spiko_operator.plan.topology import Space, Topology, scaled, spaces
 

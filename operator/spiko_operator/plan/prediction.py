@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from spiko_nanoservice.contract import Package
 from spiko_operator.api.architecture import ArchitectureSpec
-from spiko_operator.api.common import Package
 from spiko_operator.plan.names import EUREKA
 from spiko_operator.plan.services import releases
 from spiko_operator.plan.topology import ANYWHERE, Topology

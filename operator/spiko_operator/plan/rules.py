@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from spiko_operator.api.common import Package
+from spiko_nanoservice.contract import ZONE_BOUND, Package
 from spiko_operator.plan import names
 from spiko_operator.plan.circles import find_circles
 from spiko_operator.plan.findings import Finding, Nearest, found, nearest, shorten
 from spiko_operator.plan.sketch import Sketch, SketchService, declared, packages
 
-ZONE_BOUND = ("karyon", "zuul")
-PASSES_ON = frozenset({"denominator", "elb", "zuul", "karyon", "monolith", "staash"})
+PASSES_ON = frozenset(
+    {Package.DENOMINATOR, Package.ELB, Package.ZUUL, Package.KARYON, Package.MONOLITH, Package.STAASH}
+)
 
 
 def spec_rules(sketch: Sketch) -> list[Finding]:
