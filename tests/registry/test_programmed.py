@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from spiko_nanoservice.contract import PROTOCOL, Configuration, Hello, Place, Revision, TierConfig, VersionConfig, Zones
-from spiko_nanoservice.eureka.registry import PROGRAMMED_EVERY_S, Registry
+from spiko_nanoservice.eureka.programmed import EVERY_S
+from spiko_nanoservice.eureka.registry import Registry
 
 REGIONS = ("r", "s")
 ANY = (Place("*", "*", 1),)
@@ -30,7 +31,7 @@ def a_registry(region: str, behind: int | None = None) -> Registry:
         if number != behind:
             revision = registry._views[registry.sessions[number].viewpoint].revision
             registry.ack(number, revision, CONFIGURATION.revision, 0.0)
-    registry.tick(PROGRAMMED_EVERY_S)
+    registry.tick(EVERY_S)
     return registry
 
 

@@ -31,7 +31,9 @@ from spiko_nanoservice.contract import (
 from spiko_nanoservice.eureka import messages as m
 from spiko_nanoservice.eureka.configurations import find_tier, pod_config, space_size
 from spiko_nanoservice.eureka.effects import Ask, Effect, Inform, Send, Tell
+from spiko_nanoservice.eureka.holders import Holders, Session
 from spiko_nanoservice.eureka.messages import Message
+from spiko_nanoservice.eureka.programmed import Programmed, Word
 from spiko_nanoservice.eureka.rings import Rings, is_ring, slots_held
 from spiko_nanoservice.eureka.slots import Claim, assign
 from spiko_nanoservice.eureka.views import View
@@ -41,20 +43,6 @@ from spiko_nanoservice.rings import space_of
 PEER_GRACE_S = 5.0
 SETTLE_S = 5.0
 GRANT_WAIT_S = 3.0
-PROGRAMMED_EVERY_S = (
-    0.05  # counting who is up to date walks over all sessions: not at every acknowledgement of 1,000 pods
-)
-
-
-@dataclass(slots=True)
-class Session:
-    """One pod's connection. `acked` is the table revision that it said it routes by, 0 before the first."""
-
-    hello: Hello
-    viewpoint: Viewpoint
-    acked: int = 0
-    config_acked: Revision | None = None
-    leaving: bool = False
 
 
 @dataclass(slots=True)
@@ -94,12 +82,8 @@ class Registry:
         self._slots_stale = False
         self._rings = Rings()
         self._rings_stale = False
-        self._watched: dict[str, set[int]] = {}  # pod -> sessions that acknowledged a table with it
-        self.follows: set[tuple[int, str]] = (
-            set()
-        )  # which connections from outside want to hear of which of the watched
-        self._programmed: tuple[Revision, int, int, bool] | None = None
-        self._programmed_stale_since: float | None = None
+        self._holders = Holders(self.sessions, self._views)
+        self._programmed = Programmed()
         self._effects: list[Effect] = []
 
     # ---------------------------------------------------------------- events
@@ -144,7 +128,7 @@ class Registry:
             return []
         session.acked = revision
         session.config_acked = config
-        self._reckon(number, session)
+        self._effects += self._holders.acknowledged(number)
         return self._done(now)
 
     def bye(self, number: int, now: float) -> list[Effect]:
@@ -153,7 +137,7 @@ class Registry:
         if session is None:
             return []
         session.leaving = True
-        self._watch(session.hello.id)
+        self._holders.watch(session.hello.id)
         self._disown(number)
         return self._done(now)
 
@@ -166,12 +150,9 @@ class Registry:
         view = self._views.get(session.viewpoint)
         if view is not None:
             view.sessions.discard(number)
-        for id, holders in self._watched.items():
-            if number in holders:
-                holders.discard(number)
-                self._held_by_fewer(id)
+        self._effects += self._holders.ended(number)
         self._disown(number, session)
-        self._unwatch(session.hello.id)
+        self._holders.unwatch(session.hello.id)
         return self._done(now)
 
     def peer_entries(self, connection: int, peer: str, entries: Sequence[Hello], now: float) -> list[Effect]:
@@ -235,27 +216,25 @@ class Registry:
             due += [self._started_at + SETTLE_S]
         if self.configuration is not None and not self._granting:
             due += [self._started_at + GRANT_WAIT_S]
-        if self._programmed_stale_since is not None:
-            due += [self._programmed_stale_since + PROGRAMMED_EVERY_S]
+        if self._programmed.due is not None:
+            due += [self._programmed.due]
         return min(due, default=None)
 
     def follow(self, follower: int, id: str) -> list[Effect]:
         """Begin to tell a connection from outside how many callers of ours hold a table with this pod."""
-        self._watch(id)
-        self.follows.add((follower, id))
+        holders = self._holders.watch(id)
+        self._holders.follows.add((follower, id))
         number = self._own.get(id)
         process = None if number is None else self.sessions[number].hello.registration[0]
-        return [Inform({"t": m.HOLDERS, "id": id, "holders": len(self._watched[id]), "process": process})]
+        return [Inform({"t": m.HOLDERS, "id": id, "holders": holders, "process": process})]
 
     def unfollow(self, follower: int, id: str) -> None:
         """Stop it."""
-        self.follows.discard((follower, id))
-        self._unwatch(id)
+        self._holders.unfollow(follower, id)
 
     def unfollow_all(self, follower: int) -> None:
         """The connection has ended."""
-        for id in [id for who, id in self.follows if who == follower]:
-            self.unfollow(follower, id)
+        self._holders.unfollow_all(follower)
 
     def crash(self, id: str, process: int) -> list[Effect]:
         """Have a pod end at once, if its session here is of the process that began then: told twice, no process ends for the other's word."""
@@ -268,7 +247,7 @@ class Registry:
 
     def holders(self, id: str) -> set[int]:
         """Sessions of pods that acknowledged a table with this pod in it; its own does not count."""
-        return {number for number, session in self.sessions.items() if self._holds(session, id)}
+        return self._holders.of(id)
 
     def edges(self) -> list[tuple[str, str]]:
         """Discovered edges whose caller has its session here: (caller, callee), ids."""
@@ -399,39 +378,6 @@ class Registry:
     def _oldest(self, view: View) -> int:
         return min((self.sessions[number].acked for number in view.sessions), default=view.revision)
 
-    # ---------------------------------------------------------------- who still routes to whom
-
-    def _holds(self, session: Session, id: str) -> bool:
-        view = self._views.get(session.viewpoint)
-        return view is not None and session.hello.id != id and id in view.history.get(session.acked, ())
-
-    def _watch(self, id: str) -> None:
-        if id not in self._watched:
-            self._watched[id] = self.holders(id)
-
-    def _unwatch(self, id: str) -> None:
-        leaving = any(s.leaving and s.hello.id == id for s in self.sessions.values())
-        if not leaving and not self._is_followed(id):
-            self._watched.pop(id, None)
-
-    def _is_followed(self, id: str) -> bool:
-        return any(followed == id for _, followed in self.follows)
-
-    def _reckon(self, number: int, session: Session) -> None:
-        """After an acknowledgement: does this pod still, or now, route to the watched ones?"""
-        for id, holders in self._watched.items():
-            if self._holds(session, id):
-                if number not in holders:
-                    holders.add(number)
-                    self._held_by_fewer(id)
-            elif number in holders:
-                holders.discard(number)
-                self._held_by_fewer(id)
-
-    def _held_by_fewer(self, id: str) -> None:
-        if self._is_followed(id):
-            self._effects.append(Inform({"t": m.HOLDERS, "id": id, "holders": len(self._watched[id])}))
-
     # ---------------------------------------------------------------- slots
 
     def _grant(self, now: float) -> None:
@@ -495,37 +441,29 @@ class Registry:
                 delta = view.advance(self._oldest(view))
                 self._effects += [Send(number, delta) for number in view.sessions]
         self._say_left()
-        self._tell_programmed(now)
+        if self.configuration is not None:
+            self._effects += self._programmed.changed(now, self._count)
         effects, self._effects = self._effects, []
         return effects
 
     def _say_left(self) -> None:
-        for id in [id for id, holders in self._watched.items() if not holders]:
+        for id in self._holders.free():
             for number, session in self.sessions.items():
                 if session.leaving and session.hello.id == id:
                     session.leaving = False
                     self._effects.append(Send(number, {"t": m.LEFT}))
-            self._unwatch(id)
+            self._holders.unwatch(id)
 
-    def _tell_programmed(self, now: float) -> None:
-        if self.configuration is None:
-            return
-        if self._programmed_stale_since is None:
-            self._programmed_stale_since = now
-        if now < self._programmed_stale_since + PROGRAMMED_EVERY_S:
-            return
-        self._programmed_stale_since = None
-        current = self.configuration.revision
+    def _count(self) -> Word:
+        """Who acts on the configuration."""
+        current = self._in_force.revision
         acked = behind = 0
         for session in (self.sessions[number] for number in self._own.values()):
             if session.config_acked != current or session.acked != self._views[session.viewpoint].revision:
                 behind += 1
             elif self._at_home(session.hello):
                 acked += 1
-        word = (current, acked + behind, acked, self._hears_all())
-        if word != self._programmed:
-            self._programmed = word
-            self._effects.append(Inform(self.programmed_message()))
+        return Word(current, acked + behind, acked, self._hears_all())
 
     def _at_home(self, hello: Hello) -> bool:
         """Whether a pod is counted here: one that has registered in several regions in its own, or in the first."""
@@ -535,10 +473,7 @@ class Registry:
 
     def programmed_message(self) -> Message:
         """Which configuration is in force here, for how many pods (those at home here, and all that are behind), and how many act on it."""
-        if self._programmed is None:
-            return {"t": m.PROGRAMMED, "revision": None, "pods": 0, "acked": 0, "complete": False}
-        revision, pods, acked, complete = self._programmed
-        return {"t": m.PROGRAMMED, "revision": encode(revision), "pods": pods, "acked": acked, "complete": complete}
+        return self._programmed.message()
 
     def _hears_all(self) -> bool:
         """Whether every other eureka of the region tells us what it has: before that our tables may lack somebody."""
