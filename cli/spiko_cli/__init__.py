@@ -9,4 +9,6 @@ def main() -> None:
         raise SystemExit(
             f"spiko: the module {error.name} is missing; install it with: pip install 'spiko[cli]'"
         ) from error
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     program()

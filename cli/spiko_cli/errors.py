@@ -1,7 +1,8 @@
 """Errors of the command line.
 
 SpikoError          something the user can act on; the message says how
-└── ClusterError    no cluster, the wrong one, or it does not answer
+├── ClusterError    no cluster, the wrong one, or it does not answer
+└── Interrupted     Ctrl-C, before there was anything to report
 """
 
 from __future__ import annotations
@@ -15,3 +16,9 @@ class SpikoError(Exception):
 
 class ClusterError(SpikoError):
     """No cluster could be reached, or it lacks what the command needs."""
+
+
+class Interrupted(SpikoError):
+    """The user has ended it."""
+
+    exit_code = 130  # 128 + SIGINT, as shells count it

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
+import signal
 import sys
+from typing import NoReturn
 
 import click
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+EXIT_INTERRUPTED, EXIT_PIPE = 130, 141  # as shells count them: 128 + SIGINT, 128 + SIGPIPE
 COMMANDS = {
     "run": "Run a file on a local cluster: traffic, a kill, a report.",
     "up": "Start a local cluster: control plane, kubelet, operator.",
@@ -47,11 +53,55 @@ def group() -> None:
 
 
 def program() -> None:
-    """Run the group; errors of ours are one line, without a traceback."""
+    """Run the group, and end the process. What a user can act on is one line, without a traceback; Ctrl-C is 130, anywhere."""
+    for number in SIGNALS:  # whoever ends us otherwise wants things cleaned up as well
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+    try:
+        code = _invoke()
+    except KeyboardInterrupt:  # one more, while the first was being told
+        code = EXIT_INTERRUPTED
+    _leave(code)
+
+
+def _invoke() -> int:
+    """Run the group; returns the exit code."""
     from spiko_cli.errors import SpikoError
+    from spiko_local.errors import LocalError
 
     try:
-        group()
-    except SpikoError as error:
-        click.echo(f"spiko: {error}", err=True)
-        sys.exit(error.exit_code)
+        code: int | None = group.main(standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except ModuleNotFoundError as error:
+        return _say(f"the module {error.name} is missing; install it with: pip install 'spiko[local]'", 1)
+    except SystemExit as error:  # a command's own exit code
+        return error.code if isinstance(error.code, int) else 0
+    except (SpikoError, LocalError) as error:
+        return _say(str(error), getattr(error, "exit_code", 1))
+    except (click.Abort, KeyboardInterrupt):
+        return _say("interrupted", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        return EXIT_PIPE
+    except OSError as error:
+        return _say(str(error), 1)
+    return code or 0
+
+
+def _say(text: str, code: int) -> int:
+    with contextlib.suppress(OSError):  # nobody reads it
+        click.echo(f"spiko: {text}", err=True)
+    return code
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit. Neither a signal that comes now nor a pipe that its reader has closed may change what is told."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)

@@ -78,8 +78,21 @@ def up(
         try:
             return _wait(home, process, timeout_s, say)
         except BaseException:  # a Ctrl-C as well: half a cluster is of no use to anybody
-            _end(process)
+            with uninterrupted():
+                _end(process)
             raise
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let no Ctrl-C through, nor a SIGTERM: what is being taken down is taken down whole. For the main thread; the work must be bounded."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def down(home: Home, keep: bool) -> dict[str, Any] | None:

@@ -79,6 +79,8 @@ def read_nodes(path: Path | None) -> tuple[Node, ...]:
         return parse_nodes(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise NodesError(f"{path}: {error.strerror}; name a kind configuration with --nodes") from error
+    except UnicodeDecodeError as error:
+        raise NodesError(f"{path}: not UTF-8; name a kind configuration with --nodes") from error
 
 
 def _role(entry: Any, index: int, source: str) -> str:

@@ -107,11 +107,77 @@ def test_keep_leaves_the_architecture_as_the_file_has_it(cluster: Cluster, names
     assert "it goes on running" in text
     assert "telemetry" not in spec
     assert 50 == next(s["ratePerSecond"] for s in spec["services"] if s["name"] == "www")
-    assert (1, f"spiko: architecture small is there already in namespace {namespace}; `kubectl delete arch small`") == (
-        again.returncode,
-        again.stderr.split(", or")[0],
-    )
+    words = f"spiko: architecture small is there already in namespace {namespace}; `kubectl delete arch small -n {namespace}`"
+    assert (1, words) == (again.returncode, again.stderr.split(", or")[0])
     assert "small" == cluster.items("arch", namespace)[0]["metadata"]["name"]
+
+
+def test_a_second_run_after_keep_has_a_kill_of_its_own(cluster: Cluster, namespace: str) -> None:
+    """Given --keep, then the Fault stays with its evidence; when the Architecture is deleted it goes too, and another run, with another seed, kills anew."""
+    arguments = ("run", "-", "-d", "2", "-n", namespace, "--json")
+    first = json.loads(cluster.spiko(*arguments, "--keep", stdin=small(victim="web")).stdout)
+    kept = cluster.items("faults", namespace)
+    cluster.kubectl("delete", "arch", "small", "-n", namespace)
+    second = json.loads(cluster.spiko(*arguments, "--seed", "7", stdin=small(victim="web")).stdout)
+    victims = [run["faults"][0]["status"]["victims"][0] for run in (first, second)]
+
+    assert ["small-half-time"] == [fault["metadata"]["name"] for fault in kept]
+    assert victims[0] == kept[0]["status"]["victims"][0]
+    assert ["Killed", "Killed"] == [victim["state"] for victim in victims]
+    assert victims[0]["uid"] != victims[1]["uid"]
+    assert [] == cluster.items("faults", namespace)
+
+
+@pytest.mark.parametrize("name", ["small-half-time", "mine"])
+def test_a_fault_that_is_there_already_is_in_the_way(cluster: Cluster, namespace: str, name: str) -> None:
+    """Whether it has the name of our kill or of the file's own Fault: it is not ours, it stays, and nothing is applied."""
+    fault = {
+        "apiVersion": "spiko.dev/v1alpha1",
+        "kind": "Fault",
+        "metadata": {"name": name},
+        "spec": {"architecture": "small", "kill": {"tier": "web"}},
+    }
+    cluster.apply(fault, namespace)
+    own = f"---\n{yaml.safe_dump(fault)}" if name == "mine" else ""
+    done = cluster.spiko("run", "-", "-d", "1", "-n", namespace, stdin=small(victim="web") + own, check=False)
+
+    assert 1 == done.returncode
+    assert f"spiko: fault {name} is there already in namespace {namespace}" in done.stderr
+    assert f"`kubectl delete fault {name} -n {namespace}`" in done.stderr
+    assert [name] == [fault["metadata"]["name"] for fault in cluster.items("faults", namespace)]
+    assert [] == cluster.items("arch", namespace)
+
+
+@pytest.mark.parametrize(
+    ("until", "signals", "words"),
+    [
+        pytest.param("small applied", [signal.SIGINT], "spiko: interrupted before small was ready; it is removed\n", id="before it is ready"),
+        pytest.param("2 of 600 s", [signal.SIGINT, signal.SIGINT], "spiko: interrupted twice: no report; what was made is removed\n", id="twice"),
+        pytest.param("2 of 600 s", [signal.SIGTERM] * 2 + [signal.SIGINT] * 3, "spiko: interrupted twice", id="by whoever is in a hurry"),
+    ],
+)  # fmt: skip
+def test_ctrl_c_is_one_line_and_130(
+    cluster: Cluster, namespace: str, tmp_path: Path, until: str, signals: list[signal.Signals], words: str
+) -> None:
+    """Given a run, when it is interrupted, at whatever moment and however often, then nothing of it is left, and there is no traceback."""
+    command = [sys.executable, "-m", "spiko_cli", "run", str(tmp_path / "small.yaml"), "-d", "600", "-n", namespace]
+    # a zone that no node has: it never becomes ready
+    text = small(topology={"regions": [{"name": "r", "zones": ["nowhere"]}]}) if "applied" in until else small()
+    (tmp_path / "small.yaml").write_text(text)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=cluster.environ, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        while until not in (line := process.stdout.readline()):
+            assert line
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(0.05)
+        _, errors = process.communicate(timeout=60)
+
+    assert 130 == process.returncode, errors
+    assert errors.startswith(words)
+    assert 1 == errors.count("\n")
+    cluster.until("small is gone", lambda: not cluster.items("arch", namespace))
 
 
 def test_ctrl_c_reports_what_was_and_cleans_up(cluster: Cluster, namespace: str) -> None:

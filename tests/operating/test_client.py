@@ -142,8 +142,8 @@ BROKEN = [
     ("a text", "hello", "it is no kubeconfig"),
     ("no YAML", "a: [", "it is no YAML"),
     ("binary", b"\xff\xfe\x00", "it is no YAML"),
-    ("nothing of what it needs", "a: 1", "no credentials"),
-    ("another current context", "current-context: a\ncontexts: []\nclusters: []\nusers: []", "no credentials"),
+    ("nothing of what it needs", "a: 1", "no current context"),
+    ("another current context", "current-context: a\ncontexts: []\nclusters: []\nusers: []", "no context 'a' in .* there are: none"),
     ("contexts that are none", "current-context: a\ncontexts: 3\nclusters: x\nusers: [1]", "no credentials"),
     ("certificates that are none", CERTLESS, "the certificates in"),
 ]  # fmt: skip
@@ -178,6 +178,8 @@ async def test_several_kubeconfigs_are_read_as_kubectl_reads_them(tmp_path: Path
     files = ":".join(str(tmp_path / name) for name in ("empty", "gone", "one", "two", "three"))
     client = await Client.connect(files)
     other = await Client.connect(files, "mine")
+    with pytest.raises(ClusterError, match="no context 'yours' in .*; there are: mine, no"):
+        await Client.connect(files, "yours")
     await client.close()
     await other.close()
 

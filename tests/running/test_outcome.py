@@ -48,7 +48,11 @@ def test_the_head_counts_what_the_sources_sent() -> None:
 
 def test_the_report_for_programs_has_the_same_numbers() -> None:
     """And percentiles under their names."""
-    found = to_json(outcome(faults=[{"metadata": {"name": "f"}, "spec": {}, "status": {"summary": "gone"}}], cut_s=3.0))
+    found = to_json(
+        outcome(
+            faults=[{"metadata": {"name": "f"}, "spec": {}, "status": {"summary": "gone"}}], cut_s=3.0, interrupted=True
+        )
+    )
 
     assert (100, 9, {"refused": 1}) == (
         found["sources"]["requests"],

@@ -68,8 +68,9 @@ def predict_files(files: tuple[str, ...], nodes: Path | None) -> list[Graph]:
         errors = [f for f in manifest.findings() if f.severity is Severity.ERROR]
         if errors:
             line, column = manifest.position(errors[0].path)
-            first = f"{manifest.file}:{line}:{column}: {errors[0].path}: {errors[0].message}"
-            raise SpikoError(f"{first}; {len(errors)} errors in all, `spiko lint` shows them")
+            path = f" {errors[0].path}:" if errors[0].path and not errors[0].path.startswith("#") else ""
+            more = f"; `spiko lint` shows all {len(errors)} errors" if errors[1:] else ""
+            raise SpikoError(f"{manifest.file}:{line}:{column}:{path} {errors[0].message}{more}")
         document = manifest.document
         if document.get("kind") != KIND:
             continue

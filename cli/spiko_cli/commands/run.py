@@ -8,13 +8,14 @@ import os
 import signal
 import sys
 from contextlib import AsyncExitStack, ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import click
 
 from spiko_cli.commands.lint import find_all, render_text
-from spiko_cli.errors import ClusterError, SpikoError
+from spiko_cli.errors import ClusterError, Interrupted, SpikoError
 from spiko_cli.kubeconfig import find_kubeconfig
 from spiko_cli.manifests import read_files
 from spiko_cli.running.outcome import Outcome, render, to_json
@@ -24,14 +25,12 @@ from spiko_cli.running.wish import Wish, choose_wish
 from spiko_console import otlp
 from spiko_console.receiver import Receiver
 from spiko_console.store import TraceStore
-from spiko_local.cluster import BUILT_IN_NODES, down, up
+from spiko_local.cluster import BUILT_IN_NODES, down, uninterrupted, up
 from spiko_local.errors import LocalError
 from spiko_local.home import Home, find_home
 from spiko_operator.cluster.client import Client
 from spiko_operator.errors import ClusterError as ApiError
 from spiko_operator.plan.findings import Severity
-
-EXIT_INTERRUPTED = 130
 
 
 @click.command(short_help="Run a file on a local cluster and report.")
@@ -96,7 +95,7 @@ def command(
         if ours:
             _up(home, nodes, timeout_s, progress)
             if not keep:
-                stack.callback(down, home, False)
+                stack.callback(_down, home)
         elif nodes:
             raise SpikoError("--nodes: a local cluster is up already and has its nodes; `spiko down` first")
         outcome = asyncio.run(
@@ -108,8 +107,8 @@ def command(
             f"\nit goes on running; now:\n  export KUBECONFIG={home.kubeconfig}\n  spiko top {wish.name}\n  spiko down",
             err=as_json,
         )
-    if outcome.cut_s is not None:
-        sys.exit(EXIT_INTERRUPTED)
+    if outcome.interrupted:
+        sys.exit(Interrupted.exit_code)
 
 
 def _read(file: str) -> Wish:
@@ -132,38 +131,59 @@ def _up(home: Home, nodes: Path | None, timeout_s: float, progress: Progress) ->
         up(home, None, nodes or BUILT_IN_NODES, True, timeout_s, progress.say)
     except LocalError as error:
         raise SpikoError(str(error)) from error
+    except KeyboardInterrupt:
+        _down(home)
+        raise
+
+
+def _down(home: Home) -> None:
+    """Take the cluster down, whoever is in a hurry by now."""
+    with uninterrupted():
+        down(home, False)
 
 
 async def _run(
     home: Home, wish: Wish, options: Options, progress: Progress, sink: IO[str] | None, leave: bool
 ) -> Outcome:
-    stop = asyncio.Event()
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-
-    def interrupt() -> None:
-        if stop.is_set():
-            task.cancel()
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
+    stop = _listen_for_stop()
     store = TraceStore()
     receiver = Receiver(store, (lambda export: _write(sink, export)) if sink else None)
-    async with AsyncExitStack() as stack:
-        if not wish.endpoint:
-            options = Options(**{**options.__dict__, "endpoint": await stack.enter_async_context(receiver.listen())})
-        client = await Client.connect(find_kubeconfig(os.environ, str(home.kubeconfig)))
-        stack.push_async_callback(client.close)
-        try:
+    try:
+        async with AsyncExitStack() as stack:
+            if not wish.endpoint:
+                options = replace(options, endpoint=await stack.enter_async_context(receiver.listen()))
+            client = await Client.connect(find_kubeconfig(os.environ, str(home.kubeconfig)))
+            stack.push_async_callback(client.close)
             with progress:
                 outcome = await Session(client, wish, options, progress, stop).run(store)
             if leave and not options.keep:
-                await until_gone(client, wish.name, options.namespace)
-        except ApiError as error:
-            raise ClusterError(str(error)) from error
-        store.close()
-        return outcome
+                await until_gone(client, wish.name, options.namespace, stop)
+    except ApiError as error:
+        raise ClusterError(str(error)) from error
+    except asyncio.CancelledError as error:
+        raise Interrupted("interrupted twice: no report; what was made is removed") from error
+    store.close()
+    return replace(outcome, interrupted=stop.is_set())
+
+
+def _listen_for_stop() -> asyncio.Event:
+    """The first signal sets the event, the second cancels the task; more change nothing: it is cleaning up, and that is bounded."""
+    stop = asyncio.Event()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    told = 0
+
+    def interrupt() -> None:
+        nonlocal told
+        told += 1
+        stop.set()
+        if told == 2:
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, interrupt)
+    return stop
 
 
 def _write(sink: IO[str], export: otlp.Request) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import sys
 import time
@@ -39,8 +38,7 @@ def command(
 ) -> None:  # fmt: skip
     """Rates, misses, errors and response times of an architecture, per tier and edge, live."""
     target = Target(name, namespace, context, kubeconfig, reach)
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_run(target, window_s, once or not sys.stdout.isatty(), as_json, zones))
+    asyncio.run(_run(target, window_s, once or not sys.stdout.isatty(), as_json, zones))
 
 
 async def _run(target: Target, window_s: int, once: bool, as_json: bool, zones: bool) -> None:

@@ -19,7 +19,7 @@ SHOWN_FAILED = 1
 
 @dataclass(frozen=True)
 class Outcome:
-    """A whole run. `traces` is None if they went elsewhere (`endpoint`); `cut_s` is None unless it was interrupted."""
+    """A whole run. `traces` is None if they went elsewhere (`endpoint`); `cut_s` is None unless its traffic was interrupted."""
 
     name: str
     pods: int
@@ -34,6 +34,7 @@ class Outcome:
     traces_file: str = ""
     cut_s: float | None = None
     notes: Sequence[str] = field(default=())
+    interrupted: bool = False
 
     def begun(self) -> Row:
         """The sources' own requests: every edge that begins at one, together."""
@@ -59,7 +60,7 @@ def to_json(outcome: Outcome) -> Object:
         "zones": outcome.zones,
         "readySeconds": round(outcome.ready_s, 3),
         "seconds": round(outcome.seconds, 3),
-        "interrupted": outcome.cut_s is not None,
+        "interrupted": outcome.interrupted,
         "sources": outcome.begun().to_json(),
         "edges": [row.to_json() for row in outcome.sums.edge_rows(outcome.seconds)],
         "tiers": [row.to_json() for row in outcome.sums.tier_rows(outcome.seconds)],

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from spiko_cli.errors import SpikoError
+from spiko_cli.errors import Interrupted, SpikoError
 from spiko_cli.eurekas import Eurekas, Target, connected
 from spiko_cli.running.outcome import Outcome, sum_of
 from spiko_cli.running.progress import Progress, Tick
@@ -18,8 +18,10 @@ from spiko_cli.running.wish import Wish, faults_of, silenced, with_endpoint
 from spiko_cli.sums import Sums
 from spiko_cli.window import Window
 from spiko_console.store import TraceStore
+from spiko_operator.api.architecture import KIND
+from spiko_operator.api.common import API_VERSION
 from spiko_operator.cluster.client import Client
-from spiko_operator.errors import ClusterError, Missing
+from spiko_operator.errors import ClusterError, Conflict, Missing
 from spiko_operator.plan import names
 
 Object = dict[str, Any]
@@ -28,6 +30,7 @@ LOOK_S = 0.1
 QUIET_S, LATEST_QUIET_S = 2.5, 10.0  # pods report every second, and eurekas add up every second
 FAULT_S = 75.0  # after its act a Fault gathers evidence for a minute at most
 GONE_S = 30.0
+COLLECTED_S, TIDY_S = 15.0, 20.0
 SHOWN_S = 3
 
 
@@ -61,7 +64,8 @@ class Session:
         self._heard_at = time.monotonic()
         self._notes: list[str] = []
         self._cut_s: float | None = None
-        self._injected: list[Object] = []
+        self._uid = ""  # of the Architecture that we made
+        self._injected: list[Object] = []  # Faults as the API server took them
 
     async def run(self, traces: TraceStore | None) -> Outcome:
         """Run it whole.
@@ -77,7 +81,8 @@ class Session:
         manifest = with_endpoint(wish.architecture, options.endpoint) if options.endpoint else wish.architecture
         try:
             began = time.monotonic()
-            await self._apply(silenced(manifest))  # sources begin when somebody counts
+            made = await self._apply(silenced(manifest))  # sources begin when somebody counts
+            self._uid = made["metadata"]["uid"]
             self._progress.say(f"{wish.name} applied")
             status = await self._until_settled()
             ready_s = time.monotonic() - began
@@ -105,20 +110,39 @@ class Session:
     # ---------------------------------------------------------------- before
 
     async def _refuse_existing(self) -> None:
+        """Neither the Architecture nor a Fault of its may be there: a Fault acts once, and an old one would be reported as ours."""
+        namespace, name = self._options.namespace, self._wish.name
         with contextlib.suppress(Missing):
-            await self._client.get("Architecture", self._options.namespace, self._wish.name)
+            await self._client.get("Architecture", namespace, name)
             raise SpikoError(
-                f"architecture {self._wish.name} is there already in namespace {self._options.namespace};"
-                f" `kubectl delete arch {self._wish.name}`, or name another namespace with -n"
+                f"architecture {name} is there already in namespace {namespace};"
+                f" `kubectl delete arch {name} -n {namespace}`, or name another namespace with -n"
+            )
+        for fault in faults_of(self._wish, self._options.seed):
+            await self._refuse_fault(fault["metadata"]["name"])
+
+    async def _refuse_fault(self, name: str) -> None:
+        """One that an Architecture owns goes with it: of an earlier run with --keep it may be just about to."""
+        namespace, end = self._options.namespace, time.monotonic() + COLLECTED_S
+        with contextlib.suppress(Missing):
+            while (await self._client.get("Fault", namespace, name))["metadata"].get("ownerReferences"):
+                if time.monotonic() > end or self._stop.is_set():
+                    break
+                await asyncio.sleep(LOOK_S)
+            raise SpikoError(
+                f"fault {name} is there already in namespace {namespace}, and a Fault acts once;"
+                f" `kubectl delete fault {name} -n {namespace}`, or name another namespace with -n"
             )
 
-    async def _apply(self, manifest: Object) -> None:
-        namespace = self._options.namespace
-        body = manifest | {"metadata": manifest["metadata"] | {"namespace": namespace}}
+    async def _apply(self, manifest: Object) -> Object:
         try:
-            await self._client.apply(body, MANAGER)
+            return await self._client.apply(self._placed(manifest), MANAGER)
         except Missing as error:
+            namespace = self._options.namespace
             raise SpikoError(f"namespace {namespace} is not there; `kubectl create namespace {namespace}`") from error
+
+    def _placed(self, manifest: Object, **more: Any) -> Object:
+        return manifest | {"metadata": manifest["metadata"] | {"namespace": self._options.namespace, **more}}
 
     async def _until_settled(self) -> Mapping[str, Any]:
         """Wait until it is ready and every pod acts on its configuration; returns the status."""
@@ -133,7 +157,8 @@ class Session:
             if all(conditions.get(name, {}).get("status") == "True" for name in ("Ready", "Programmed")):
                 return status
             if self._stop.is_set():
-                raise SpikoError(f"interrupted before {self._wish.name} was ready")
+                kept = "it stays" if self._options.keep else "it is removed"
+                raise Interrupted(f"interrupted before {self._wish.name} was ready; {kept}")
             if time.monotonic() > end:
                 late = next(
                     (c["message"] for c in conditions.values() if c["status"] != "True"), "nobody has taken it up"
@@ -205,28 +230,43 @@ class Session:
         self._progress.tick(Tick(elapsed_s, self._options.seconds, pods, begun, edges, tiers))
 
     async def _inject(self, faults: list[Object]) -> None:
+        """Create them, owned by the Architecture: with --keep they stay to be looked at, and go with it."""
+        owner = {"apiVersion": API_VERSION, "kind": KIND, "name": self._wish.name, "uid": self._uid}
         for fault in faults:
-            await self._apply(fault)
-            self._injected.append(fault)
-            self._progress.say(f"fault {fault['metadata']['name']} applied")
+            name = fault["metadata"]["name"]
+            try:
+                made = await self._client.create("Fault", self._placed(fault, ownerReferences=[owner]), MANAGER)
+            except Conflict:
+                self._notes.append(f"fault {name} was not injected: somebody has made one of that name meanwhile")
+            except ClusterError as error:
+                self._notes.append(f"fault {name} was not injected: {error}")
+            else:
+                self._injected.append(made)
+                self._progress.say(f"fault {name} applied")
 
     async def _until_ended(self) -> None:
         """Faults that are under way may end, unless somebody is in a hurry: their evidence belongs into the report."""
         end = time.monotonic() + (FAULT_S if self._cut_s is None else LATEST_QUIET_S)
         for fault in self._injected:
+            name = fault["metadata"]["name"]
             while not _ended(body := await self._read_fault(fault)):
-                if time.monotonic() > end:
-                    self._notes.append(f"fault {fault['metadata']['name']} has not ended yet")
+                if time.monotonic() > end or (self._stop.is_set() and self._cut_s is None):
+                    self._notes.append(f"fault {name} has not ended yet")
+                    break
+                if body is fault:
+                    self._notes.append(f"fault {name} was deleted meanwhile")
                     break
                 await asyncio.sleep(LOOK_S)
             else:
-                self._progress.say(f"fault {fault['metadata']['name']}: {body['status'].get('summary', '')}")
+                self._progress.say(f"fault {name}: {body['status'].get('summary', '')}")
 
     async def _read_fault(self, fault: Object) -> Object:
-        try:
-            return await self._client.get("Fault", self._options.namespace, fault["metadata"]["name"])
-        except Missing:
-            return fault
+        """As it is now; as it was made if it is gone, or another has its name."""
+        with contextlib.suppress(Missing):
+            body = await self._client.get("Fault", self._options.namespace, fault["metadata"]["name"])
+            if body["metadata"]["uid"] == fault["metadata"]["uid"]:
+                return body
+        return fault
 
     async def _until_quiet(self) -> None:
         """What was sent is answered and counted: so callers' and callees' counts are of the same requests."""
@@ -242,24 +282,32 @@ class Session:
 
     async def _tidy(self) -> None:
         """With --keep the file's own manifest is in force again, else everything goes."""
-        if self._options.keep:
-            await self._apply(self._wish.architecture)
-            return
-        for fault in self._injected:
-            await self._remove("Fault", fault["metadata"]["name"])
-        await self._remove("Architecture", self._wish.name)
+        try:
+            async with asyncio.timeout(TIDY_S):
+                await (self._apply(self._wish.architecture) if self._options.keep and self._uid else self._remove())
+        except TimeoutError as error:
+            name, namespace = self._wish.name, self._options.namespace
+            raise SpikoError(
+                f"the API server does not answer: {name} may still be there; `kubectl delete arch {name} -n {namespace}`"
+            ) from error
 
-    async def _remove(self, kind: str, name: str) -> None:
+    async def _remove(self) -> None:
+        """What we made, and nothing else of the same names."""
         namespace = self._options.namespace
+        for fault in self._injected:
+            await self._client.delete("Fault", namespace, fault["metadata"]["name"], fault["metadata"]["uid"])
         with contextlib.suppress(Missing):
-            body = await self._client.get(kind, namespace, name)
-            await self._client.delete(kind, namespace, name, body["metadata"]["uid"])
+            metadata = (await self._read())["metadata"]
+            if self._uid == metadata["uid"] or (not self._uid and _made_by_us(metadata)):
+                await self._client.delete("Architecture", namespace, self._wish.name, metadata["uid"])
 
 
-async def until_gone(client: Client, name: str, namespace: str) -> None:
-    """Wait until the pods of an architecture that was deleted have gone; 30 s at most."""
+async def until_gone(client: Client, name: str, namespace: str, stop: asyncio.Event) -> None:
+    """Wait until the pods of an architecture that was deleted have gone; 30 s at most, and no longer than somebody likes."""
     end = time.monotonic() + GONE_S
-    while await client.list("Pod", namespace, f"{names.ARCHITECTURE}={name}") and time.monotonic() < end:  # noqa: ASYNC110
+    while await client.list("Pod", namespace, f"{names.ARCHITECTURE}={name}"):
+        if stop.is_set() or time.monotonic() > end:
+            return
         await asyncio.sleep(LOOK_S)
 
 
@@ -272,3 +320,8 @@ async def _wait(stop: asyncio.Event, seconds: float) -> None:
 def _ended(fault: Object) -> bool:
     conditions = (fault.get("status") or {}).get("conditions") or ()
     return any(c["type"] == "Ended" and c["status"] == "True" for c in conditions)
+
+
+def _made_by_us(metadata: Object) -> bool:
+    """Whether an apply whose answer we did not wait for has made it."""
+    return any(entry.get("manager") == MANAGER for entry in metadata.get("managedFields") or ())

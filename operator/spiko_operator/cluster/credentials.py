@@ -28,21 +28,24 @@ async def read_credentials(settings: Configuration, kubeconfig: str | None, cont
         if kubeconfig is None:
             config.load_incluster_config(client_configuration=settings)
             return
-        files, current = _read_files(kubeconfig)
-        await config.load_kube_config(
-            config_file=os.pathsep.join(files), context=context or current, client_configuration=settings
-        )
+        files, current, known = _read_files(kubeconfig)
+        chosen = context or current
+        if chosen not in known:
+            what = f"no context {chosen!r}" if chosen else "no current context"
+            raise ClusterError(f"{what} in {kubeconfig}; there are: {', '.join(known) or 'none'}")
+        await config.load_kube_config(config_file=os.pathsep.join(files), context=chosen, client_configuration=settings)
     except (config.ConfigException, OSError, LookupError, TypeError, ValueError, AttributeError) as error:
         where = kubeconfig or "the service account"
         raise ClusterError(f"no credentials for a cluster in {where}: {str(error) or type(error).__name__}") from error
 
 
-def _read_files(kubeconfig: str) -> tuple[list[str], str | None]:
-    """Those files that say something, and the current context: the first that is named counts, as for kubectl.
+def _read_files(kubeconfig: str) -> tuple[list[str], str | None, list[str]]:
+    """Those files that say something, the current context, and all contexts: the first that is named counts, as for kubectl.
 
     The library merges lists as kubectl does, but takes the last current context, and no empty file.
     """
     found: list[str] = []
+    known: list[str] = []
     current: str | None = None
     for name in filter(None, kubeconfig.split(os.pathsep)):
         path = Path(name).expanduser()
@@ -52,9 +55,10 @@ def _read_files(kubeconfig: str) -> tuple[list[str], str | None]:
         if document:
             found.append(str(path))
             current = current or document.get("current-context") or None
+            known += [str(entry["name"]) for entry in document.get("contexts") or () if entry["name"] not in known]
     if not found:
         raise ClusterError(f"no credentials for a cluster in {kubeconfig}: nothing is in there")
-    return found, current
+    return found, current, known
 
 
 def _read(path: Path) -> dict[str, Any]:
