@@ -55,15 +55,21 @@ def read_files(names: tuple[str, ...]) -> Iterator[Manifest]:
             yield from parse(sys.stdin.buffer.read(MOST_BYTES + 1), "-")
             continue
         path = Path(name)
-        files = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES) if path.is_dir() else [path]
-        if not files:
-            raise SpikoError(f"{name}: no .yaml, .yml or .json file in this folder")
-        for file in files:
-            try:
+        file = path
+        try:
+            files = (
+                sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file()) if path.is_dir() else [path]
+            )
+            if not files:
+                raise SpikoError(f"{name}: no .yaml, .yml or .json file in this folder")
+            for file in files:
                 with file.open("rb") as opened:
-                    yield from parse(opened.read(MOST_BYTES + 1), str(file))
-            except OSError as error:
-                raise SpikoError(f"{file}: {error.strerror}") from error
+                    data = opened.read(MOST_BYTES + 1)
+                yield from parse(data, str(file))
+        except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
+            raise SpikoError(
+                f"{file}: {getattr(error, 'strerror', None) or error}; name a file that can be read"
+            ) from error
 
 
 def parse(data: bytes, name: str) -> Iterator[Manifest]:

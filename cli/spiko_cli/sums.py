@@ -124,6 +124,9 @@ class Sums:
         return [total.row(name, seconds) for name, total in sorted(self.served.items())]
 
     def _end(self, parts: list[str]) -> str:
-        tier, version, _, zone = parts
+        """A tier's name, with its version if it is not the first, and with its zone; two regions may have zones of one name."""
+        tier, version, region, zone = parts
         plain = tier if version == "1.0.0" else f"{tier}@{version}"
-        return f"{plain}/{zone}" if self._zones and zone != "*" else plain
+        if not self._zones or zone == "*":
+            return plain
+        return f"{plain}/{zone}" if zone.startswith(region) else f"{plain}/{region}/{zone}"

@@ -103,3 +103,15 @@ def test_every_example_is_without_errors() -> None:
     result = lint(str(ROOT / "examples"))
 
     assert 0 == result.exit_code, result.output
+
+
+def test_a_folder_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    """As a file would be; a folder that is named like a file is passed over."""
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "good.yaml").write_text(GOOD)
+    long = tmp_path / ("x" * 300)
+
+    assert 0 == lint(str(tmp_path)).exit_code
+    for name in ("/proc/1/task/1/fdinfo/9999", str(long)):
+        result = lint(name)
+        assert (2, True) == (result.exit_code, "name a file that can be read" in result.output), result.output

@@ -43,3 +43,14 @@ def test_the_table_says_errors_by_cause() -> None:
 
     assert "refused=2" in render_rows(*window.rows(1.0))
     assert "lb -> web@1.1.0/ra" in render_rows(*window.rows(1.0))
+
+
+def test_zones_of_one_name_in_two_regions_are_two() -> None:
+    """Most zones have their region's name in theirs; one that has not gets it."""
+    window = Window(10, zones=True)
+    for region in ("east", "west"):
+        added = second(1, [1000])
+        added["edges"][0]["to"] = ["web", "1.0.0", region, "a"]
+        window.add(added, now=0.0)
+
+    assert ["lb -> web/east/a", "lb -> web/west/a"] == [row.name for row in window.rows(1.0)[0]]

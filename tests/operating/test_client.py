@@ -178,7 +178,7 @@ async def test_several_kubeconfigs_are_read_as_kubectl_reads_them(tmp_path: Path
     files = ":".join(str(tmp_path / name) for name in ("empty", "gone", "one", "two", "three"))
     client = await Client.connect(files)
     other = await Client.connect(files, "mine")
-    with pytest.raises(ClusterError, match="no context 'yours' in .*; there are: mine, no"):
+    with pytest.raises(ClusterError, match=r"no context 'yours' in .*; there are: mine, no"):
         await Client.connect(files, "yours")
     await client.close()
     await other.close()

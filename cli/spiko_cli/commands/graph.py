@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -90,14 +89,23 @@ async def discover(target: Target) -> Graph:
     async with open_eurekas(target) as (architecture, eurekas):
         answers = await eurekas.ask("/edges")
         regions = (architecture.get("status") or {}).get("regions") or []
-    return merge(target.name, answers, {region["name"]: region["zones"] for region in regions})
+    services = (architecture.get("spec") or {}).get("services") or ()
+    several = frozenset(service["name"] for service in services if len(service.get("versions") or ()) > 1)
+    return merge(target.name, answers, {region["name"]: region["zones"] for region in regions}, several)
 
 
-def merge(architecture: str, answers: Sequence[dict[str, Any]], zones: dict[str, list[str]]) -> Graph:
-    """One graph of what the eurekas say; a pod that registers in several regions is one node."""
+def merge(
+    architecture: str, answers: Sequence[dict[str, Any]], zones: dict[str, list[str]], several: frozenset[str]
+) -> Graph:
+    """One graph of what the eurekas say; a pod that registers in several regions is one node.
+
+    Args:
+        architecture: its name.
+        answers: of all eurekas to /edges.
+        zones: of each region, in order.
+        several: tiers that declare more than one version, whether their pods run or not: those are named with it, as the prediction does.
+    """
     entries = {entry["id"]: entry for answer in answers for entry in answer["nodes"]}
-    versions = {(entry["tier"], entry["version"]) for entry in entries.values()}
-    several = {tier for tier, count in Counter(tier for tier, _ in versions).items() if count > 1}
     named = {}
     for id, entry in sorted(entries.items()):
         order = zones.get(entry["region"], [])
