@@ -1,5 +1,7 @@
 """`spiko` and `kubectl spiko`; one file per command in `commands/`, imported only when it is called."""
 
+import sys
+
 
 def main() -> None:
     """Run the command line; a missing extra answers with the command that installs it."""
@@ -10,5 +12,6 @@ def main() -> None:
             f"spiko: the module {error.name} is missing; install it with: pip install 'spiko[cli]'"
         ) from error
     except KeyboardInterrupt:
+        print("spiko: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
     program()

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 
 from spiko_cli.errors import ClusterError
-from spiko_cli.kubeconfig import find_kubeconfig
+from spiko_cli.kubeconfig import explain, find_kubeconfig
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.sockets import Sockets
 from spiko_operator.errors import ClusterError as ApiError
@@ -198,7 +198,7 @@ async def open_eurekas(target: Target) -> AsyncIterator[tuple[dict[str, Any], Eu
                 )
             yield architecture, eurekas
     except ApiError as error:
-        raise ClusterError(str(error)) from error
+        raise explain(error) from error
     finally:
         await client.close()
 

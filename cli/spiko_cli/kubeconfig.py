@@ -8,6 +8,8 @@ from pathlib import Path
 
 from spiko_cli.errors import ClusterError
 from spiko_local.home import Home, find_home
+from spiko_operator.errors import ClusterError as ApiError
+from spiko_operator.errors import Refused
 
 
 def find_kubeconfig(environ: Mapping[str, str], given: str | None) -> str:
@@ -31,6 +33,11 @@ def find_kubeconfig(environ: Mapping[str, str], given: str | None) -> str:
         if candidate is not None and candidate.exists():
             return str(candidate)
     raise ClusterError("no cluster: no --kubeconfig, no KUBECONFIG, no local cluster; `spiko up` starts one")
+
+
+def explain(error: ApiError) -> ClusterError:
+    """The operator's error as one of ours; if nobody answered, with what to type next."""
+    return ClusterError(str(error) if isinstance(error, Refused) else f"{error}; `spiko status` tells what runs here")
 
 
 def _hint(home: Home) -> str:

@@ -70,16 +70,19 @@ def up(
     remembered = _clear(home, say)
     home.create()
     with _alone(home):
-        _prepare(home, binaries, nodes, operator, remembered)
-        say(
-            f"{len(found)} nodes in {', '.join(sorted({zone_of(node) for node in found}))}; certificates: {time.monotonic() - began:.1f} s"
-        )
-        process = _start_supervisor(home)
         try:
-            return _wait(home, process, timeout_s, say)
-        except BaseException:  # a Ctrl-C as well: half a cluster is of no use to anybody
-            with uninterrupted():
-                _end(process)
+            _prepare(home, binaries, nodes, operator, remembered)
+            zones = ", ".join(sorted({zone_of(node) for node in found}))
+            say(f"{len(found)} nodes in {zones}; certificates: {time.monotonic() - began:.1f} s")
+            process = _start_supervisor(home)
+            try:
+                return _wait(home, process, timeout_s, say)
+            except BaseException:  # a Ctrl-C as well: half a cluster is of no use to anybody
+                with uninterrupted():
+                    _end(process)
+                raise
+        except KeyboardInterrupt:
+            home.remove(KEPT if remembered else ())
             raise
 
 
@@ -181,20 +184,20 @@ def _alone(home: Home) -> Iterator[None]:
 
 
 def _prepare(home: Home, binaries: Path | None, nodes: Path | None, operator: bool, remembered: Ports | None) -> None:
-    make_pki(home.pki)
-    token = secrets.token_urlsafe(32)
-    write_atomically(home.pki / "tokens.csv", f'{token},spiko-admin,spiko-admin,"system:masters"\n')
     ports = find_ports(SystemRandom(), remembered)
-    authority = base64.b64encode((home.pki / "ca.crt").read_bytes()).decode()
-    document = kubeconfig_document(f"https://127.0.0.1:{ports.api}", authority, token)
-    write_atomically(home.kubeconfig, json.dumps(document, indent=1))
     plan = {
         "binaries": None if binaries is None else str(binaries.absolute()),
         "nodes": str((nodes or BUILT_IN_NODES).absolute()),
         "ports": asdict(ports),
         "operator": operator,
     }
-    write_atomically(home.plan, json.dumps(plan))
+    write_atomically(home.plan, json.dumps(plan))  # first: what lies beside a plan is ours, and may be removed
+    make_pki(home.pki)
+    token = secrets.token_urlsafe(32)
+    write_atomically(home.pki / "tokens.csv", f'{token},spiko-admin,spiko-admin,"system:masters"\n')
+    authority = base64.b64encode((home.pki / "ca.crt").read_bytes()).decode()
+    document = kubeconfig_document(f"https://127.0.0.1:{ports.api}", authority, token)
+    write_atomically(home.kubeconfig, json.dumps(document, indent=1))
 
 
 def _start_supervisor(home: Home) -> subprocess.Popen[bytes]:

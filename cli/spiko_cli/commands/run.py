@@ -15,8 +15,8 @@ from typing import IO
 import click
 
 from spiko_cli.commands.lint import find_all, render_text
-from spiko_cli.errors import ClusterError, Interrupted, SpikoError
-from spiko_cli.kubeconfig import find_kubeconfig
+from spiko_cli.errors import Interrupted, SpikoError
+from spiko_cli.kubeconfig import explain, find_kubeconfig
 from spiko_cli.manifests import read_files
 from spiko_cli.running.outcome import Outcome, render, to_json
 from spiko_cli.running.progress import Lines, Progress, Screen
@@ -159,7 +159,7 @@ async def _run(
             if leave and not options.keep:
                 await until_gone(client, wish.name, options.namespace, stop)
     except ApiError as error:
-        raise ClusterError(str(error)) from error
+        raise explain(error) from error
     except asyncio.CancelledError as error:
         raise Interrupted("interrupted twice: no report; what was made is removed") from error
     store.close()

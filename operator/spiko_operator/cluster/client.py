@@ -293,7 +293,8 @@ class Client:
         ) as error:  # answers, of whatever status, are returned: this is a request that cannot be sent
             raise ClusterError(f"{method} {path}: {error.reason}") from error
         except (ClientError, OSError, TimeoutError, ValueError) as error:
-            raise ClusterError(f"{method} {path}: the API server does not answer: {error!r}") from error
+            why = str(error) or type(error).__name__
+            raise ClusterError(f"{method} {path}: the API server does not answer: {why}") from error
         return _Answer(response.status, text.decode(errors="replace"), _retry_s(response.headers.get("Retry-After")))
 
     def _token(self) -> str | None:
