@@ -171,7 +171,8 @@ def _secret(body: Body) -> None:
 
 
 def _binding(body: Body) -> None:
-    body["roleRef"].setdefault("apiGroup", "rbac.authorization.k8s.io")
+    if not body["roleRef"].get("apiGroup"):  # Go writes it even if it is empty
+        body["roleRef"]["apiGroup"] = "rbac.authorization.k8s.io"
     for subject in body.get("subjects", ()):
         if subject.get("kind") in ("User", "Group"):
             subject.setdefault("apiGroup", "rbac.authorization.k8s.io")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -20,16 +21,18 @@ from spiko_local.apiserver.statuses import bad_request
 
 MAGIC = b"k8s\x00"
 META = "k8s.io.apimachinery.pkg.apis.meta.v1"
+EXTENSIONS = "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1"
 PACKAGES = {
     "v1": "k8s.io.api.core.v1",
     "apps/v1": "k8s.io.api.apps.v1",
+    "events.k8s.io/v1": "k8s.io.api.events.v1",
     "policy/v1": "k8s.io.api.policy.v1",
     "coordination.k8s.io/v1": "k8s.io.api.coordination.v1",
     "rbac.authorization.k8s.io/v1": "k8s.io.api.rbac.v1",
     "autoscaling/v1": "k8s.io.api.autoscaling.v1",
     "authorization.k8s.io/v1": "k8s.io.api.authorization.v1",
     "authentication.k8s.io/v1": "k8s.io.api.authentication.v1",
-    "apiextensions.k8s.io/v1": "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1",
+    "apiextensions.k8s.io/v1": EXTENSIONS,
     "meta.k8s.io/v1": META,
 }
 
@@ -97,14 +100,43 @@ def _single(field: FieldDescriptor, value: Any) -> Any:
     return base64.b64encode(value).decode() if isinstance(value, bytes) else value
 
 
-def _time(message: Any) -> str:
+def _time(message: Any) -> str | None:
+    if not message.ListFields():
+        return None  # Go's zero time
     moment = datetime.fromtimestamp(message.seconds, UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _micro_time(message: Any) -> str:
+def _micro_time(message: Any) -> str | None:
+    if not message.ListFields():
+        return None
     moment = datetime.fromtimestamp(message.seconds, UTC).replace(microsecond=message.nanos // 1000)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _schema(message: Message) -> Any:
+    """A JSON schema, some of whose names protobuf cannot have; Go writes empty texts and flags as well."""
+    found = {_schema_name(field.name): _value(field, value) for field, value in message.ListFields()}
+    return {name: value for name, value in found.items() if value != "" and value is not False}
+
+
+def _schema_name(name: str) -> str:
+    """The name of a schema's field in JSON.
+
+    >>> [_schema_name(each) for each in ("ref", "xKubernetesIntOrString", "maxLength")]
+    ['$ref', 'x-kubernetes-int-or-string', 'maxLength']
+    """
+    if name.startswith("xKubernetes"):
+        return re.sub("[A-Z]", lambda match: f"-{match[0].lower()}", name)
+    return f"${name}" if name in ("ref", "schema") else name
+
+
+def _either(message: Any) -> Any:
+    """A schema, or several, or a list of names, or yes or no: whichever of them is there."""
+    found = {field.name: _value(field, value) for field, value in message.ListFields()}
+    return next(
+        (found[name] for name in ("schema", "jSONSchemas", "property") if name in found), found.get("allows", False)
+    )
 
 
 _SPECIAL: dict[str, Any] = {
@@ -117,5 +149,9 @@ _SPECIAL: dict[str, Any] = {
     f"{META}.Verbs": lambda message: list(message.items),
     f"{META}.FieldsV1": lambda message: json.loads(message.Raw or b"{}"),
     "k8s.io.apimachinery.pkg.runtime.RawExtension": lambda message: json.loads(message.raw or b"null"),
-    "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.JSON": lambda message: json.loads(message.raw or b"null"),
+    f"{EXTENSIONS}.JSON": lambda message: json.loads(message.raw or b"null"),
+    f"{EXTENSIONS}.JSONSchemaProps": _schema,
+    f"{EXTENSIONS}.JSONSchemaPropsOrArray": _either,
+    f"{EXTENSIONS}.JSONSchemaPropsOrBool": _either,
+    f"{EXTENSIONS}.JSONSchemaPropsOrStringArray": _either,
 }
