@@ -131,7 +131,9 @@ def json_answer(body: Any, status: int = 200, headers: Headers | None = None) ->
 async def stream(
     request: web.Request, pieces: AsyncIterator[bytes], media: str, timeout_s: float
 ) -> web.StreamResponse:
-    """Pieces as they come, until there are no more or the client has gone; one that reads nothing for half a minute is cut off."""
+    """Pieces, of whole lines, as they come, until there are no more or the client has gone; one that reads nothing for half a minute is cut off."""
+    if request.headers.get("Upgrade", "").lower() == "websocket":
+        return await _over_websocket(request, pieces)
     response = web.StreamResponse(headers={"Content-Type": media, "Cache-Control": "no-cache, private"})
     await response.prepare(request)
     end = asyncio.get_running_loop().time() + timeout_s
@@ -149,3 +151,29 @@ async def stream(
     finally:
         await pieces.aclose()  # type: ignore[attr-defined]
     return response
+
+
+async def _over_websocket(request: web.Request, pieces: AsyncIterator[bytes]) -> web.WebSocketResponse:
+    """Each line as a message, for clients (fabric8's, and browsers) that watch over a WebSocket."""
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+
+    async def tell() -> None:
+        async for piece in pieces:
+            for line in piece.splitlines():
+                await socket.send_str(line.decode())
+
+    async def listen() -> None:
+        async for _ in socket:
+            pass  # nothing that a client says means anything, but that it goes does
+
+    both = [asyncio.create_task(tell()), asyncio.create_task(listen())]
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in both:
+            task.cancel()
+        await asyncio.gather(*both, return_exceptions=True)
+        await pieces.aclose()  # type: ignore[attr-defined]
+    await socket.close()
+    return socket
