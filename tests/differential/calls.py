@@ -104,6 +104,11 @@ def containers(*each: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def scale(replicas: int) -> dict[str, Any]:
+    """A Scale to apply."""
+    return {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "a"}, "spec": {"replicas": replicas}}
+
+
 def one(name: str, **more: Any) -> dict[str, Any]:
     """A container."""
     return {"name": name, "image": f"example/{name}:1"} | more
@@ -408,6 +413,22 @@ SCENARIOS: dict[str, list[Call]] = {
         get(f"{CM}?labelSelector=all", TABLE), get(f"{CM}/a", TABLE), get(f"{CM}/a", PARTIAL), get(CM, "application/xml"),
         Call("DELETE", f"{CM}?labelSelector=n+in+(a,b)"), get(f"{CM}?labelSelector=all"),
     ],
+    "options of lists and watches": [
+        post(CM, config_map()), *(get(f"{CM}?{query}") for query in (
+            "resourceVersionMatch=Exact", "resourceVersion=0&resourceVersionMatch=Exact", "resourceVersion=0&resourceVersionMatch=Nearly",
+            "resourceVersion=x", "resourceVersion=-1", "sendInitialEvents=true", "resourceVersion=0&resourceVersionMatch=NotOlderThan&continue=x",
+            "watch=true&timeoutSeconds=1&resourceVersionMatch=NotOlderThan", "watch=true&timeoutSeconds=1&resourceVersion=x",
+            "watch=true&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=Exact",
+            "watch=true&timeoutSeconds=1&sendInitialEvents=false&resourceVersionMatch=NotOlderThan",
+        )), get(f"{POD}/none/log?tailLines=-1&limitBytes=0&sinceSeconds=0"), get("/apis/rbac.authorization.k8s.io/v1"),
+        get("/apis/apiextensions.k8s.io/v1"),
+    ],
+    "a scale is applied": [
+        post(DEPLOY, deployment(paused=True)), apply(f"{DEPLOY}/a/scale", scale(2)), get(f"{DEPLOY}/a/scale"),
+        apply(f"{DEPLOY}/a/scale", scale(3), "two"), apply(f"{DEPLOY}/a/scale", scale(3), "two", force="true"), get(f"{DEPLOY}/a"),
+        apply(f"{DEPLOY}/a", {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": "many"}}),
+        patch(f"{DEPLOY}/a", {}, "application/xml"),
+    ],
     "services": [
         post(SVC, {"metadata": {"name": "a"}, "spec": {"clusterIP": "None", "ports": [{"port": 80}], "selector": {"a": "b"}}}),
         post(SVC, {"metadata": {"name": "b"}, "spec": {}}), post(SVC, {"metadata": {"name": "b"}, "spec": {"ports": [{"port": 0}]}}),
@@ -465,6 +486,8 @@ SCENARIOS: dict[str, list[Call]] = {
         post("/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings", {
             "metadata": {"name": "a"}, "roleRef": {"kind": "Role", "name": "a:b", "apiGroup": "rbac.authorization.k8s.io"},
             "subjects": [{"kind": "User", "name": "u"}, {"kind": "ServiceAccount", "name": "s", "namespace": "d"}]}),
+        post("/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings", {
+            "metadata": {"name": "b"}, "roleRef": {"kind": "Role", "name": "a:b", "apiGroup": ""}, "subjects": [{"kind": "User", "name": "u"}]}),
         patch("/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings/a", {"roleRef": {"name": "other"}}),
         get("/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings", TABLE),
         post("/apis/coordination.k8s.io/v1/namespaces/{ns}/leases", {"metadata": {"name": "l"}, "spec": {"holderIdentity": "me", "leaseDurationSeconds": 0}}),

@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
-from spiko_local.apiserver.catalog import Catalog, Resource
+from spiko_local.apiserver.catalog import DEFINITIONS, Catalog, Resource
 from spiko_local.apiserver.schema import REF, read_data
 
-GROUP_ORDER = ("apps", "authentication.k8s.io", "authorization.k8s.io", "policy", "rbac.authorization.k8s.io",
+GROUP_ORDER = ("apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "policy", "rbac.authorization.k8s.io",
                "apiextensions.k8s.io", "coordination.k8s.io")  # fmt: skip
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1"
@@ -41,7 +41,10 @@ def aggregated(catalog: Catalog, legacy: bool, version: str) -> dict[str, Any]:
 
 
 def _aggregate(r: Resource) -> dict[str, Any]:
-    kind = {"group": r.group, "version": r.version if r.custom is not None else "", "kind": r.kind}
+    group, version = (
+        (r.group, r.version) if r.custom is not None else ("", "")
+    )  # a kind of the list's own group names none
+    kind = {"group": group, "version": version, "kind": r.kind}
     found: dict[str, Any] = {
         "resource": r.plural, "responseKind": kind, "scope": "Namespaced" if r.namespaced else "Cluster",
         "singularResource": r.singular, "verbs": list(r.verbs),
@@ -129,7 +132,7 @@ def resource_list(catalog: Catalog, group_name: str, version: str) -> dict[str, 
         if r.categories:
             entry["categories"] = list(r.categories)
         if "list" in r.verbs:
-            entry["storageVersionHash"] = storage_hash(r.group, (catalog.stored(r.key) or r).version, r.kind)
+            entry["storageVersionHash"] = storage_hash(r.group, _stored_version(catalog, r), r.kind)
         found.append(entry)
         for name, s in r.subresources.items():
             kind = s.get("responseKind") or {
@@ -151,10 +154,14 @@ def resource_list(catalog: Catalog, group_name: str, version: str) -> dict[str, 
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version, "resources": found}
 
 
+def _stored_version(catalog: Catalog, r: Resource) -> str:
+    """Kubernetes keeps definitions in an old version still."""
+    return "v1beta1" if r.key == DEFINITIONS else (catalog.stored(r.key) or r).version
+
+
 def storage_hash(group: str, version: str, kind: str) -> str:
     """What changes when objects are stored in another version."""
-    text = f"{group}/{version}/{kind}" if group else f"{version}/{kind}"
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
+    return base64.b64encode(hashlib.sha256(f"{group}/{version}/{kind}".encode()).digest()[:8]).decode()
 
 
 # ------------------------------------------------------------------ OpenAPI

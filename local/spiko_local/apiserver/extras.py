@@ -10,7 +10,7 @@ from spiko_local.apiserver.selectors import matches_selector
 from spiko_local.apiserver.statuses import StatusError, bad_request, wrong
 from spiko_local.apiserver.store import Body
 from spiko_local.apiserver.tables import format_selector
-from spiko_local.apiserver.verbs import JSON, MERGE, STRATEGIC, Options, Target, Verbs
+from spiko_local.apiserver.verbs import APPLY, JSON, MERGE, STRATEGIC, Options, Target, Verbs
 
 BUDGETS = ("policy", "poddisruptionbudgets")
 PODS = ("", "pods")
@@ -76,8 +76,10 @@ def write_scale(verbs: Verbs, at: Target, kind: str | None, sent: Any, options: 
         new = json_patch(scale, sent)
     elif kind in (MERGE, STRATEGIC):
         new = merge_patch(scale, sent)
+    elif kind == APPLY:
+        new = {"spec": scale["spec"]} | sent if isinstance(sent, dict) else sent
     else:
-        raise statuses.unsupported(kind, [JSON, MERGE, STRATEGIC])
+        raise statuses.unsupported(kind, [JSON, MERGE, STRATEGIC, APPLY])
     for name, value in (
         (("metadata", new.get("metadata")), ("spec", new.get("spec"))) if isinstance(new, dict) else (("", new),)
     ):
@@ -101,8 +103,27 @@ def write_scale(verbs: Verbs, at: Target, kind: str | None, sent: Any, options: 
     for name in parents:
         below = below.setdefault(name, {})
     below[last] = replicas
-    body, _ = verbs.patch(at, MERGE, change, options)
+    if kind != APPLY:
+        body, _ = verbs.patch(at, MERGE, change, options)
+        return scale_of(at, body)
+    # who applies a scale owns the object's own field
+    change |= {"apiVersion": at.resource.api_version, "kind": at.resource.kind, "metadata": {"name": at.name}}
+    try:
+        body, _ = verbs.patch(at, APPLY, change, options)
+    except StatusError as error:
+        raise _of_scale(error, at) from error
     return scale_of(at, body)
+
+
+def _of_scale(error: StatusError, at: Target) -> StatusError:
+    """A conflict in the words of the scale, not of the object that it is of."""
+    old, new = f" using {at.resource.api_version}", " using autoscaling/v1"
+    details = error.details
+    if details and "causes" in details:
+        details = details | {
+            "causes": [each | {"message": each["message"].replace(old, new)} for each in details["causes"]]
+        }
+    return StatusError(error.code, error.reason, str(error).replace(old, new), details)
 
 
 # ------------------------------------------------------------------ eviction

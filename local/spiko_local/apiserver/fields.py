@@ -101,7 +101,9 @@ def _dump(value: Any) -> str:
 
 
 def find_fault(node: Node, value: Any, path: Path = ()) -> str:
-    """Why a configuration cannot be applied: an unknown field, an item without its key, an item twice. Empty if it can."""
+    """Why a configuration cannot be applied: an unknown field, no number where one is due, an item without its key, an item twice.
+    Empty if it can.
+    """
     if isinstance(value, dict) and node.kind == s.STRUCT and node.relation != s.ATOMIC:
         for name, each in value.items():
             child = node.field(name)
@@ -116,6 +118,8 @@ def find_fault(node: Node, value: Any, path: Path = ()) -> str:
                 return fault
     elif isinstance(value, list) and node.kind == s.LIST and node.element is not None:
         return _find_list_fault(node, value, path)
+    elif node.kind == s.SCALAR and node.scalar in ("integer", "number") and isinstance(value, str):
+        return f"{spell(path)}: expected numeric (int or float), got string"
     return ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -14,9 +14,10 @@ from spiko_local.apiserver import statuses
 from spiko_local.apiserver.catalog import Resource
 from spiko_local.apiserver.incoming import number
 from spiko_local.apiserver.selectors import Selection, Test, field_selector, label_selector, required_value
-from spiko_local.apiserver.statuses import bad_request, too_large_version
+from spiko_local.apiserver.statuses import StatusError, bad_request, too_large_version
 from spiko_local.apiserver.store import Body, Entry, Store
 
+EXACT, NOT_OLDER = "Exact", "NotOlderThan"  # of resourceVersionMatch
 SNAPSHOTS = 32  # lists that are read in pieces at one time
 SNAPSHOT_S = 300.0  # as long as Kubernetes' etcd keeps old versions
 PODS = ("", "pods")
@@ -59,6 +60,52 @@ class _Snapshot:
     until_s: float
 
 
+def check_options(query: Mapping[str, str], watch: bool) -> None:
+    """Refuse options of a list or a watch that contradict each other.
+
+    Raises:
+        StatusError: 422.
+
+    Source: k8s.io/apimachinery, pkg/apis/meta/internalversion/validation, ValidateListOptions.
+    """
+    match, found = query.get("resourceVersionMatch", ""), []
+
+    def forbid(text: str) -> None:
+        found.append(statuses.prohibited("resourceVersionMatch", text))
+
+    initial = "sendInitialEvents" in query
+    if watch and initial and match != NOT_OLDER:
+        forbid(f"sendInitialEvents requires setting resourceVersionMatch to {NOT_OLDER}")
+    if match and watch and not initial:
+        forbid("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
+    if match and not watch and not query.get("resourceVersion"):
+        forbid("resourceVersionMatch is forbidden unless resourceVersion is provided")
+    if match and query.get("continue"):
+        forbid("resourceVersionMatch is forbidden when continue is provided")
+    known = [NOT_OLDER] if watch else [EXACT, NOT_OLDER, ""]
+    if match and match not in known:
+        found.append(statuses.unsupported_value("resourceVersionMatch", match, known))
+    if match == EXACT and not watch and query.get("resourceVersion") == "0":
+        forbid('resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
+    if initial and not watch:
+        found.append(statuses.prohibited("sendInitialEvents", "sendInitialEvents is forbidden for list"))
+    if found:
+        raise statuses.invalid("meta.k8s.io", "ListOptions", "", found)
+
+
+def asked_version(query: Mapping[str, str], watch: bool) -> int | None:
+    """The version that a list or a watch asks for; None if it names none.
+
+    Raises:
+        StatusError: 400, or 500 of a watch, as Kubernetes has it: it is no number.
+    """
+    text = query.get("resourceVersion", "")
+    if not text or (text.isascii() and text.isdigit()):
+        return int(text) if text else None
+    why = f"resourceVersion: Invalid value: {statuses.show(text)}: strconv.ParseUint: parsing {statuses.show(text)}: invalid syntax"
+    raise StatusError(500, "", why) if watch else bad_request(f"invalid resource version: {why}")
+
+
 class Lists:
     """Lists of a store; those that are read in pieces are remembered until the last piece, or for five minutes.
 
@@ -79,32 +126,28 @@ class Lists:
             StatusError: 400, a number or a token is none; 410, the list is forgotten; 504, a version that has not been.
         """
         query = request.query
-        version, limit = (
-            number(query.get("resourceVersion"), "resourceVersion"),
-            number(query.get("limit"), "limit") or 0,
-        )
+        check_options(query, False)
+        version, limit = asked_version(query, False), number(query.get("limit"), "limit") or 0
         token = query.get("continue")
-        if token and query.get("resourceVersion") not in (None, "", "0"):
+        if token and version:
             raise bad_request("specifying resource version is not allowed when using continue")
         if version and version > self._store.revision:
             raise too_large_version(version, self._store.revision)
-        if query.get("resourceVersionMatch") == "Exact" and version != self._store.revision:
-            raise statuses.expired(f"The resourceVersion for the provided list is too old: {version}")
-        if limit < 0 or (
-            query.get("resourceVersion") == "0" and not token
-        ):  # any version will do: all of it, as Kubernetes does
+        if limit < 0 or (version == 0 and not token):  # any version will do: all of it, as Kubernetes does
             limit = 0
         self._expire()
         of = (*resource.key, chosen.namespace, query.get("labelSelector", ""), query.get("fieldSelector", ""))
         if token:
             name, entries, at = self._resume(token, of)
         else:
-            entries = [
-                entry
-                for entry in self._store.entries(resource.key, chosen.namespace)
-                if chosen.test is None or chosen.test(entry.body)
-            ]
-            name, at = f"{self._store.revision}.{self._random.getrandbits(48):x}", 0
+            match = query.get("resourceVersionMatch")
+            is_exact = match == EXACT or (limit > 0 and not match)  # a piece is of the very version that it names
+            shown = version if version and is_exact else self._store.revision
+            everything = self._store.entries_at(resource.key, chosen.namespace, shown)
+            if everything is None:
+                raise statuses.expired(f"The resourceVersion for the provided list is too old: {shown}")
+            entries = [entry for entry in everything if chosen.test is None or chosen.test(entry.body)]
+            name, at = f"{shown}.{self._random.getrandbits(48):x}", 0
         metadata: Body = {"resourceVersion": name.partition(".")[0]}
         if not limit or at + limit >= len(entries):
             self._snapshots.pop(name, None)

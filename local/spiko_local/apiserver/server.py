@@ -20,7 +20,7 @@ from spiko_local.apiserver.asked import DISCOVERY, JSON, Form, Place, flag
 from spiko_local.apiserver.catalog import Catalog, Resource
 from spiko_local.apiserver.gate import VERBS, Gate
 from spiko_local.apiserver.incoming import check_log_options, demand_objects, number, read_delete, read_write
-from spiko_local.apiserver.listing import Lists, chosen
+from spiko_local.apiserver.listing import Lists, asked_version, check_options, chosen
 from spiko_local.apiserver.metrics import Metrics, verb_of
 from spiko_local.apiserver.schema import read_data
 from spiko_local.apiserver.selectors import Selection
@@ -238,12 +238,12 @@ class ApiServer:
 
     async def _patch(self, request: web.Request, at: Target) -> web.Response:
         kind = request.content_type
+        if kind not in PATCHES:
+            raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
         options, patch = await read_write(request)
         if kind == "application/apply-patch+yaml" and "fieldManager" not in request.query:
             cause = statuses.required("fieldManager", "is required for apply patch")
             raise statuses.invalid("meta.k8s.io", "PatchOptions", "", [cause])
-        if kind not in PATCHES:
-            raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
         if "force" in request.query and kind != "application/apply-patch+yaml":
             raise statuses.invalid(
                 "meta.k8s.io",
@@ -293,10 +293,11 @@ class ApiServer:
         if VERBS.get(request.method) not in resource.subresources[name]["verbs"]:
             raise statuses.no_method()
         if name == "log" or name in TUNNELS:
+            if name == "log":
+                check_log_options(request.query, place.name)
             pod = self._verbs.get(at).body
             query = {key: request.query.getall(key) for key in request.query}
             if name == "log":
-                check_log_options(request.query, at.name)
                 if not pod["spec"].get("nodeName"):
                     return web.Response(status=204)
                 return await self._kubelets.logs(request, pod, query)
@@ -350,15 +351,11 @@ class ApiServer:
     async def _watch(self, request: web.Request, resource: Resource, selection: Selection) -> web.StreamResponse:
         query = request.query
         initial = flag(query, "sendInitialEvents") if "sendInitialEvents" in query else None
-        if "sendInitialEvents" in query and query.get("resourceVersionMatch") != "NotOlderThan":
-            cause = statuses.prohibited(
-                "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-            )
-            raise statuses.invalid("meta.k8s.io", "ListOptions", "", [cause])
+        check_options(query, True)
         timeout = number(query.get("timeoutSeconds"), "timeoutSeconds") or self._random.uniform(
             SHORTEST_WATCH_S, LONGEST_WATCH_S
         )
-        version = number(query.get("resourceVersion"), "resourceVersion")
+        version = asked_version(query, True)
         watch = watching.Watch(
             resource, selection, form_of(request), query.get("includeObject", "Metadata"), version, initial,
             flag(query, "allowWatchBookmarks"), float(timeout),

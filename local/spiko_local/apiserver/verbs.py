@@ -328,7 +328,8 @@ class Verbs:
         resource = at.resource
         if not isinstance(config, dict):
             raise bad_request("error decoding YAML: an apply configuration is an object")
-        given = (config.get("metadata") or {}).get("namespace", "") if isinstance(config.get("metadata"), dict) else ""
+        own = config["metadata"] if isinstance(config.get("metadata"), dict) else {}
+        given = f"{own.get('namespace', '')}/{own.get('name', '')}"  # as messages say it
         config = self._identify(resource, at.namespace, config)
         if config["metadata"].get("managedFields") is not None:
             raise bad_request("metadata.managedFields must be nil")
@@ -347,7 +348,7 @@ class Verbs:
                                     f" {config['metadata']['uid']}, and no existing object was found")  # fmt: skip
         fault = fields.find_fault(resource.node, config)
         if fault:
-            what = f"{given}/{at.name}; {resource.api_version}, Kind={resource.kind}"
+            what = f"{given}; {resource.api_version}, Kind={resource.kind}"
             raise StatusError(500, "", f"failed to create typed patch object ({what}): {fault}")
         self._read(resource, config, options)  # wrong types are the configuration's, not the merged object's
         config = {key: value for key, value in config.items() if value is not None}
@@ -381,9 +382,9 @@ class Verbs:
                    " deleted and then recreated")  # fmt: skip
             raise statuses.conflict("", resource.kind, at.name, why)
         if conditions.get("resourceVersion") and conditions["resourceVersion"] != str(entry.revision):
-            why = (f"Precondition failed: ResourceVersion in precondition: {conditions['resourceVersion']}, ResourceVersion in object meta:"
-                   f" {entry.revision}")  # fmt: skip
-            raise statuses.conflict(resource.group, resource.plural, at.name, why)
+            why = (f"the ResourceVersion in the precondition ({conditions['resourceVersion']}) does not match the ResourceVersion in record"
+                   f" ({entry.revision}). The object might have been modified")  # fmt: skip
+            raise statuses.conflict("", resource.kind, at.name, why)
         body = entry.body
         grace = _grace(resource, body, wanted)
         finalizers = _finalizers(body, wanted)
