@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from spiko_local.apiserver import costs, patches, server, store
+from spiko_local.apiserver import patches, rules, server, store
 from spiko_local.apiserver.catalog import Catalog
+from spiko_local.apiserver.cel import runcosts
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "local-api.md").read_text()
 IN_WORDS = {"authentication.k8s.io", "authorization.k8s.io"}  # reviews and tokens, which are no objects
@@ -22,12 +23,20 @@ def test_the_kinds_are_those_that_are_served() -> None:
 
 def test_the_limits_are_those_of_the_code() -> None:
     """Each of them stands in the table."""
-    assert (3 << 20, 1_572_864, 60_000, 3 << 20, 10_000) == (
+    assert (3 << 20, 1_572_864, 1_000_000, 10_000_000, 3 << 20, 10_000) == (
         server.LARGEST_BODY,
         store.LARGEST_BYTES,
-        costs.MOST_STEPS,
+        runcosts.PER_CALL,
+        rules.BUDGET,
         patches.MOST_COPIED_BYTES,
         patches.MOST_OPERATIONS,
     )
-    for text in ("3 MB, 512 levels deep", "1.5 MB, as etcd's", "60,000 a value", "| 3 MB | 422 |", "| 10,000 | 413 |"):
+    for text in (
+        "3 MB, 512 levels deep",
+        "1.5 MB, as etcd's",
+        "1,000,000 | 422",
+        "10,000,000 | 422",
+        "| 3 MB | 422 |",
+        "| 10,000 | 413 |",
+    ):
         assert text in PAGE

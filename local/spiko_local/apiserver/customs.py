@@ -1,23 +1,20 @@
-"""Custom kinds: what a CustomResourceDefinition's structural schema does to an object. Prune, fill in, check, run the rules.
+"""Custom kinds: what a CustomResourceDefinition's structural schema does to an object. Prune, fill in, check; its rules are in `rules`.
 
 Messages are those of k8s.io/kube-openapi and k8s.io/apiextensions-apiserver.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 import re
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import orjson
 
-from spiko_local.apiserver import expressions as e
 from spiko_local.apiserver import schema as s
+from spiko_local.apiserver.cel.patterns import matches
 from spiko_local.apiserver.schema import Node
-from spiko_local.apiserver.statuses import Cause, prohibited, required, show, unsupported_value, wrong
+from spiko_local.apiserver.statuses import Cause, required, show, unsupported_value, wrong
 
 MOST_CAUSES = 100
 LARGEST_WHOLE = 2**53
@@ -215,7 +212,7 @@ def _check_text(document: Any, value: str, path: str, found: list[Cause]) -> Non
         found.append(Cause(path, "FieldValueTooLong", f"Too long: may not be more than {document['maxLength']} bytes"))
     if "minLength" in document and len(value) < document["minLength"]:
         found.append(wrong(path, value, f"{path} in body should be at least {document['minLength']} chars long"))
-    if "pattern" in document and not e.matches(document["pattern"], value):
+    if "pattern" in document and not matches(value, document["pattern"]):
         found.append(wrong(path, value, f"{path} in body should match '{document['pattern']}'"))
     form = document.get("format")
     if form in _FORMATS and not _FORMATS[form].match(value):
@@ -361,114 +358,14 @@ def _check_branches(node: Node, branch: str, value: Any, path: str, found: list[
                 found.append(wrong(path, value, f"{path} in body must not validate the schema (not)"))
 
 
-# ------------------------------------------------------------------ rules
-
-
-@cache
-def uses_old(rule: str) -> bool:
-    """Whether a rule is about a transition."""
-    return re.search(r"\boldSelf\b", rule) is not None
-
-
-BLOCKING = {
-    "FieldValueNotSupported",
-    "FieldValueRequired",
-    "FieldValueTooLong",
-    "FieldValueTooMany",
-    "FieldValueTypeInvalid",
-}
-UNCHECKED = Cause(
-    "<nil>", "FieldValueInvalid",
-    "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete"
-    " validation",
-)  # fmt: skip
-
-
-def rules_after_faults(node: Node, value: Any, old: Any, faults: list[Cause], warnings: list[str]) -> list[Cause]:
-    """What the rules add to the faults of the schema: they need a value that has the right types."""
-    if any(cause.reason in BLOCKING for cause in faults):
-        return [UNCHECKED] if _has_rules(node) else []
-    return run_rules(node, value, old, warnings)
-
-
-def run_rules(node: Node, value: Any, old: Any, warnings: list[str]) -> list[Cause]:
-    """Every rule that does not hold.
-
-    Args:
-        node: of the value.
-        value: new.
-        old: what stood at the same place before; None if nothing did, and then rules about transitions do not run.
-        warnings: gets the rules that do not hold of what is as it was before.
-    """
-    found: list[Cause] = []
-    _run(node, value, old, "", found, warnings)
-    return found
-
-
-def _run(node: Node, value: Any, old: Any, path: str, found: list[Cause], warnings: list[str]) -> None:
-    if not _has_rules(node):
-        return
-    for rule in node.document.get("x-kubernetes-validations", ()):
-        if uses_old(rule["rule"]) and old is None:
-            continue
-        cause = _broken(rule, node, value, old, path)
-        if cause is not None and old is not None and not uses_old(rule["rule"]) and is_same(value, old):
-            warnings.append(f"{cause.field}: {cause.text}")
-        elif cause is not None:
-            found.append(cause)
-    if isinstance(value, dict):
-        for name, each in value.items():
-            child = node.fields.get(name) if node.kind == s.STRUCT else node.element
-            if child is not None and (path or name not in _ROOT_FIELDS):
-                before = old.get(name) if isinstance(old, dict) else None
-                _run(child, each, before, f"{path}.{name}" if path else name, found, warnings)
-    elif isinstance(value, list) and node.element is not None:
-        matched = _match(node, old)
-        for i, each in enumerate(value):
-            _run(node.element, each, matched.get(_key(node, each)), f"{path}[{i}]", found, warnings)
-
-
-def _broken(rule: dict[str, Any], node: Node, value: Any, old: Any, path: str) -> Cause | None:
-    variables = {"self": value} | ({"oldSelf": old} if old is not None else {})
-    shown = "" if isinstance(value, dict | list) else f"{show(value)}: "  # an object is too much to show
-    try:
-        if e.evaluate(rule["rule"], variables) is True:
-            return None
-    except e.RuleError as error:
-        text = f"{error} evaluating rule: {rule.get('message') or rule['rule']}"
-        return Cause(path, "FieldValueInvalid", f"Invalid value: {show(_type(value))}: {text}")
-    message = rule.get("message") or f"failed rule: {rule['rule'].strip()}"
-    if "messageExpression" in rule:
-        with contextlib.suppress(e.RuleError):  # the message stays
-            message = str(e.evaluate(rule["messageExpression"], variables)) or message
-    where = path + rule["fieldPath"] if "fieldPath" in rule else path
-    match rule.get("reason"):
-        case "FieldValueForbidden":
-            return prohibited(where, message)
-        case "FieldValueRequired":
-            return required(where, message)
-        case "FieldValueDuplicate":
-            return Cause(where, "FieldValueDuplicate", f"Duplicate value: {show(value)}")
-    return Cause(where or "<nil>", "FieldValueInvalid", f"Invalid value: {shown}{message}")
-
-
-def _has_rules(node: Node) -> bool:
-    """Whether a rule stands here or below; most of a schema has none."""
-    return _is_anywhere(node, "_has_rules", lambda each: bool(each.document.get("x-kubernetes-validations")))
-
-
 def _has_relations(node: Node) -> bool:
     """Whether a set or a list with keys stands here or below."""
-    return _is_anywhere(node, "_has_relations", lambda each: each.relation in (s.SET, s.KEYED))
-
-
-def _is_anywhere(node: Node, name: str, test: Callable[[Node], bool]) -> bool:
-    """Whether something is true of a node or of one below it; remembered at the node under a name."""
-    found = node.__dict__.get(name)
+    found = node.__dict__.get("_has_relations")
     if found is None:
-        node.__dict__[name] = False  # a schema that contains itself ends here
+        node.__dict__["_has_relations"] = False  # a schema that contains itself ends here
         below = [*(node.fields.values() if node.kind == s.STRUCT else ()), *([node.element] if node.element else ())]
-        found = node.__dict__[name] = test(node) or any(_is_anywhere(each, name, test) for each in below)
+        found = node.relation in (s.SET, s.KEYED) or any(_has_relations(each) for each in below)
+        node.__dict__["_has_relations"] = found
     return bool(found)
 
 

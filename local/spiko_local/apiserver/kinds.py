@@ -326,11 +326,21 @@ def _definition_faults(body: Body, old: Body | None) -> list[Cause]:
     for i, version in enumerate(versions):
         if not (version.get("schema") or {}).get("openAPIV3Schema"):
             found.append(required(f"spec.versions[{i}].schema.openAPIV3Schema"))
-        elif old is None or version not in (old["spec"].get("versions") or ()):
-            found += schema_faults(version["schema"]["openAPIV3Schema"], f"spec.versions[{i}].schema.openAPIV3Schema")
+    found += _schemas_faults(versions, (old["spec"].get("versions") or []) if old is not None else [])
     if (spec.get("conversion") or {}).get("strategy") == "Webhook":
         text = "conversion by webhooks is not to be had here: with None, versions differ in their name and in the fields of their schemas"
         found.append(prohibited("spec.conversion.strategy", text))
+    return found
+
+
+def _schemas_faults(versions: list[Body], before: list[Body]) -> list[Cause]:
+    """Of the versions that are new or have changed; a schema that all of them have is checked once, and named as in the oldest API."""
+    schemas = [(version.get("schema") or {}).get("openAPIV3Schema") for version in versions]
+    same = all(each == schemas[0] for each in schemas)
+    found = []
+    for i, (version, schema) in enumerate(zip(versions, schemas, strict=True)):
+        if schema and version not in before and not (same and i):
+            found += schema_faults(schema, f"spec.{'validation' if same else f'versions[{i}].schema'}.openAPIV3Schema")
     return found
 
 

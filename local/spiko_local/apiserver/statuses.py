@@ -185,4 +185,10 @@ def show(value: Any) -> str:
         return "null"
     if isinstance(value, bool | int | float):
         return json.dumps(value)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text if isinstance(value, str) else _plain(text)
+
+
+def _plain(text: str) -> str:
+    """JSON as Go writes it: nothing in it that a browser would take for HTML."""
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

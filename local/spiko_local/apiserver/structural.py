@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from spiko_local.apiserver import expressions as e
+from spiko_local.apiserver.cel.patterns import find_fault
+from spiko_local.apiserver.rulechecks import Place, Total, compile_faults, text_faults
 from spiko_local.apiserver.statuses import Cause, prohibited, required, unsupported_value, wrong
 
 TYPES = ("array", "boolean", "integer", "number", "object", "string")
-REASONS = ("FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate")
 _WITHOUT_TYPE = ("x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields")
-MOST_FAULTS = 50
+MOST_FAULTS = 1000
 
 
 def schema_faults(schema: Any, path: str) -> list[Cause]:
@@ -27,13 +27,16 @@ def schema_faults(schema: Any, path: str) -> list[Cause]:
             required(f"{path}.type", "must not be empty at the root") if not kind
             else wrong(f"{path}.type", kind, "must be object at the root")
         )  # fmt: skip
-    _check(schema, path, "", found)
-    return found[:MOST_FAULTS]
+    total = Total()
+    of_rules: list[Cause] = []
+    _check(schema, Place(path, True, 1, "", total), "", found, of_rules)
+    return [*found, *of_rules, *total.faults(path)][:MOST_FAULTS]
 
 
-def _check(schema: dict[str, Any], path: str, place: str, found: list[Cause]) -> None:
+def _check(schema: dict[str, Any], at: Place, place: str, found: list[Cause], of_rules: list[Cause]) -> None:
     if len(found) >= MOST_FAULTS:
         return
+    before, path = len(found), at.path
     kind = schema.get("type")
     if kind and kind not in TYPES:
         found.append(unsupported_value(f"{path}.type", kind, TYPES))
@@ -55,34 +58,21 @@ def _check(schema: dict[str, Any], path: str, place: str, found: list[Cause]) ->
         )
     if isinstance(schema.get("pattern"), str):
         _check_pattern(schema["pattern"], path, found)
-    for i, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
-        _check_rule(rule, f"{path}.x-kubernetes-validations[{i}]", found)
+    found += text_faults(schema, path)
     for name, child in (schema.get("properties") or {}).items():
         if isinstance(child, dict):
-            _check(child, f"{path}.properties[{name}]", "object fields", found)
+            _check(child, at.below(schema, f"{path}.properties[{name}]"), "object fields", found, of_rules)
     if isinstance(schema.get("additionalProperties"), dict):
-        _check(schema["additionalProperties"], f"{path}.additionalProperties", "object fields", found)
+        below = at.below(schema, f"{path}.additionalProperties")
+        _check(schema["additionalProperties"], below, "object fields", found, of_rules)
     if isinstance(schema.get("items"), dict):
-        _check(schema["items"], f"{path}.items", "array items", found)
+        is_keyed = schema.get("x-kubernetes-list-type") == "map"
+        below = at.below(schema, f"{path}.items", "" if is_keyed else path)
+        _check(schema["items"], below, "array items", found, of_rules)
+    if len(found) == before:  # rules of a schema that is not right would be told to be wrong for no reason of their own
+        of_rules += compile_faults(schema, at)
 
 
 def _check_pattern(pattern: str, path: str, found: list[Cause]) -> None:
-    try:
-        e.matches(pattern, "")
-    except e.RuleError as error:
-        found.append(wrong(f"{path}.pattern", pattern, f"must be a valid regular expression, but isn't: {error}"))
-
-
-def _check_rule(rule: dict[str, Any], path: str, found: list[Cause]) -> None:
-    text = rule.get("rule") or ""
-    if not text.strip():
-        found.append(required(f"{path}.rule", "rule is not specified"))
-        return
-    for name in ("rule", "messageExpression"):
-        if name in rule:
-            try:
-                e.compile_rule(rule[name])
-            except e.RuleError as error:
-                found.append(wrong(f"{path}.{name}", rule[name], f"compilation failed: {error}"))
-    if rule.get("reason") and rule["reason"] not in REASONS:
-        found.append(unsupported_value(f"{path}.reason", rule["reason"], REASONS))
+    if fault := find_fault(pattern):
+        found.append(wrong(f"{path}.pattern", pattern, f"must be a valid regular expression, but isn't: {fault}"))

@@ -22,6 +22,7 @@ from spiko_local.apiserver.defaults import set_defaults
 from spiko_local.apiserver.definitions import mark_terminating
 from spiko_local.apiserver.hints import status_faults, warnings_of
 from spiko_local.apiserver.managers import Writer
+from spiko_local.apiserver.rules import rules_after_faults
 from spiko_local.apiserver.services import SERVICES, allot, keep_allotted
 from spiko_local.apiserver.statuses import Cause, StatusError, bad_request
 from spiko_local.apiserver.store import Body, Entry, Store, TooLargeError
@@ -543,7 +544,7 @@ class Verbs:
                 found += status_faults(resource.kind, body)
         else:
             found += customs.check(resource.node, body, customs.ABSENT if old is None else old)
-            found += customs.rules_after_faults(resource.node, body, old, found, options.warnings)
+            found += rules_after_faults(resource.node, body, old, found, options.warnings)
         if found:
             raise self._invalid(at, found)
         changed = old is None or old.get("spec") != body.get("spec")
