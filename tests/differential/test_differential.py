@@ -10,12 +10,14 @@ import itertools
 import json
 import os
 import random
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+import rulings
 from allowed import may_differ
 from both import Answer, Both, Plain, Server, both_servers
 from calls import (
@@ -37,8 +39,10 @@ from calls import (
     patch,
     post,
 )  # fmt: skip
+from expressions import DEFINITIONS, VALUE
 from generated import generate
 from refused import REFUSED
+from rulings import BATCHES, by_expression, checked, definition, faults, shown, with_rules
 
 ALL = SCENARIOS | REFUSED
 WATCHED = (CM, SVC, THING)
@@ -222,3 +226,36 @@ def test_the_same_answers_to_generated_calls(both: Both, namespace: str, seed: i
     """Random creates, applies by several managers, patches and deletes of the same few objects."""
     found = run(both, namespace, generate(random.Random(seed)))
     assert not found, "\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("batch", BATCHES, ids=lambda batch: batch[0])
+def test_expressions_are_refused_and_evaluated_alike(both: Both, batch: list[str]) -> None:
+    """Those that cannot be compiled are refused in the same words; the others have the same values, or go wrong in the same words."""
+    servers = (both.real, both.own)
+    spec = {f"e{i}": with_rules(checked(each), shown(each)) for i, each in enumerate(batch)}
+    dry = definition(f"dry{next(_numbers)}", {"type": "object", "properties": spec})
+    theirs, ours = (faults(server.ask("POST", f"{CRD}?dryRun=All", dry)) for server in servers)
+
+    assert by_expression(theirs, batch) == by_expression(ours, batch)
+
+    bad = {match[1] + match[2] for each in theirs if (match := re.search(r"\[(e\d+)\].*validations\[(\d)\]", each))}
+    spec = {}
+    for i, each in enumerate(batch):
+        if f"e{i}0" not in bad:
+            spec[f"e{i}"] = with_rules(checked(each), *([shown(each)] if f"e{i}1" not in bad else []))
+    name = f"kind{next(_numbers)}"
+    for server in servers:
+        made = server.ask("POST", CRD, definition(name, {"type": "object", "properties": spec}))
+        assert 201 == made.status, made.body["message"]
+    theirs, ours = (rulings.make(server, name, dict.fromkeys(spec, VALUE)) for server in servers)
+
+    assert by_expression(theirs, batch) == by_expression(ours, batch)
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_definitions_are_refused_alike(both: Both, name: str) -> None:
+    """For what their rules are, and for what they could cost."""
+    body = definition(f"def{next(_numbers)}", DEFINITIONS[name])
+    theirs, ours = (server.ask("POST", f"{CRD}?dryRun=All", body) for server in (both.real, both.own))
+
+    assert (theirs.status, faults(theirs)) == (ours.status, faults(ours))
