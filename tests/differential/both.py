@@ -67,13 +67,16 @@ class Server:
         body: Any = None,
         content: str = "application/json",
         accept: str = "application/json",
+        user: str = "",
     ) -> Answer:
-        """One request, whole answer."""
+        """One request, whole answer; for another user if one is named."""
         connection = http.client.HTTPSConnection(self.host, self.port, context=self.context, timeout=20)
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self._token}", "Accept": accept, "User-Agent": "differential/1"}
         if data is not None:
             headers["Content-Type"] = content
+        if user:
+            headers["Impersonate-User"] = user
         try:
             connection.request(method, path, data, headers)
             reply = connection.getresponse()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 MERGE, JSON, STRATEGIC, APPLY = (
@@ -18,6 +18,9 @@ CM, DEPLOY, SVC = (
 POD, PDB = "/api/v1/namespaces/{ns}/pods", "/apis/policy/v1/namespaces/{ns}/poddisruptionbudgets"
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 NS, ACCOUNT = "/api/v1/namespaces/{ns}", "/api/v1/namespaces/{ns}/serviceaccounts"
+RBAC = "rbac.authorization.k8s.io"
+ROLE, BIND = f"/apis/{RBAC}/v1/namespaces/{{ns}}/roles", f"/apis/{RBAC}/v1/namespaces/{{ns}}/rolebindings"
+WIDE_ROLE, WIDE_BIND = f"/apis/{RBAC}/v1/clusterroles", f"/apis/{RBAC}/v1/clusterrolebindings"
 REVIEW = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 THING = "/apis/diff.example.dev/v1/namespaces/{ns}/things"
 
@@ -31,6 +34,7 @@ class Call:
     body: Any = None
     content: str = "application/json"
     accept: str = "application/json"
+    user: str = ""
 
 
 def get(path: str, accept: str = "application/json") -> Call:
@@ -62,6 +66,34 @@ def apply(path: str, body: Any, manager: str = "one", **query: str) -> Call:
     """Server-side apply."""
     more = "".join(f"&{key}={value}" for key, value in query.items())
     return Call("PATCH", f"{path}?fieldManager={manager}{more}", body, APPLY)
+
+
+def by(user: str, call: Call) -> Call:
+    """The same by another user."""
+    return replace(call, user=user)
+
+
+def role(name: str, *rules: tuple[str, str, str], kind: str = "Role", **more: Any) -> dict[str, Any]:
+    """A role with rules, each a group, resources and verbs, with commas."""
+    found = [
+        {"apiGroups": [group], "resources": things.split(","), "verbs": verbs.split(",")}
+        for group, things, verbs in rules
+    ]
+    return {"apiVersion": f"{RBAC}/v1", "kind": kind, "metadata": {"name": name}, "rules": found} | more
+
+
+def binding(name: str, user: str, to: str, kind: str = "Role", wide: bool = False) -> dict[str, Any]:
+    """A binding of a user to a role."""
+    reference = {"apiGroup": RBAC, "kind": kind, "name": to}
+    subject = {"apiGroup": RBAC, "kind": "User", "name": user}
+    of = "ClusterRoleBinding" if wide else "RoleBinding"
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": of,
+        "metadata": {"name": name},
+        "roleRef": reference,
+        "subjects": [subject],
+    }
 
 
 def config_map(name: str = "a", **data: Any) -> dict[str, Any]:
@@ -496,6 +528,52 @@ SCENARIOS: dict[str, list[Call]] = {
         post("/api/v1/namespaces/{ns}/secrets", {"metadata": {"name": "s"}, "stringData": {"a": "b"}}),
         patch("/api/v1/namespaces/{ns}/secrets/s", {"type": "Other"}), get("/api/v1/namespaces/{ns}/secrets", TABLE),
         post("/api/v1/namespaces/{ns}/serviceaccounts", {"metadata": {"name": "s"}}),
+    ],
+    "rights that are given away": [
+        post(ROLE, role("keeper", (RBAC, "roles,rolebindings", "get,create,update,patch,delete"), ("", "pods", "get,list"), ("", "secrets", "get"))),
+        post(BIND, binding("keeper", "bob-{ns}", "keeper")), post(ROLE, role("more", ("", "pods", "get,delete"), ("apps", "deployments", "get"))),
+        *(by("bob-{ns}", each) for each in (
+            post(ROLE, role("a", ("", "pods", "get"))), post(ROLE, role("b", ("", "pods", "get,list,watch,delete"), ("apps", "deployments,replicasets", "*"))),
+            post(ROLE, role("b", ("", "pods/log", "get"))), post(ROLE, role("b", ("*", "*", "*"))), post(ROLE, role("UP/", ("", "nodes", "get"))),
+            post(ROLE, role("c") | {"rules": [{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["x", "y"], "verbs": ["get", "update"]}]}),
+            post(ROLE, role("d") | {"rules": [{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["x", "y"], "verbs": ["get"]}]}),
+            patch(f"{ROLE}/a", {"metadata": {"labels": {"x": "y"}}}), patch(f"{ROLE}/more", {"metadata": {"labels": {"x": "y"}}}),
+            patch(f"{ROLE}/more", {"metadata": {"finalizers": ["a.b/c"]}}), patch(f"{ROLE}/more", {"metadata": {"finalizers": None}}),
+            put(f"{ROLE}/a", role("a", ("", "pods", "delete"))), apply(f"{ROLE}/e", role("e", ("", "pods", "delete"))), apply(f"{ROLE}/e", role("e", ("", "pods", "list"))),
+            post(BIND, binding("a", "eve", "a")), post(BIND, binding("b", "eve", "more")), post(BIND, binding("b", "eve", "none")), post(BIND, binding("b", "eve", "view", "ClusterRole")),
+            post(BIND, binding("b", "eve", "none", "ClusterRole")), post(BIND, binding("b", "eve", "a", "Bogus")), patch(f"{BIND}/a", {"subjects": []}), patch(f"{BIND}/a", {"roleRef": {"name": "more"}}),
+            post(WIDE_ROLE, role("bob-{ns}", kind="ClusterRole")), post(f"{ROLE}?dryRun=All", role("f", ("", "pods", "watch"))),
+        )),
+        post(ROLE, role("trusted", (RBAC, "roles", "escalate"), (RBAC, "roles,clusterroles", "bind"))), post(BIND, binding("trusted", "bob-{ns}", "trusted")),
+        by("bob-{ns}", post(ROLE, role("g", ("", "nodes", "*")))), by("bob-{ns}", post(BIND, binding("g", "eve", "view", "ClusterRole"))),
+        by("bob-{ns}", put(f"{ROLE}/more", role("more", ("", "pods", "*")))), by("bob-{ns}", post(BIND, binding("h", "eve", "none"))),
+        post(WIDE_ROLE, role("w-{ns}", (RBAC, "clusterroles,clusterrolebindings", "*"), ("", "pods", "get"), kind="ClusterRole")),
+        post(WIDE_BIND, binding("w-{ns}", "amy-{ns}", "w-{ns}", "ClusterRole", wide=True)),
+        by("amy-{ns}", post(WIDE_ROLE, role("x-{ns}", ("", "pods", "get,list"), kind="ClusterRole"))),
+    ],
+    "roles and bindings that are none": [
+        *(post(ROLE, role("a") | {"rules": [rule]}) for rule in (
+            {}, {"verbs": ["get"]}, {"verbs": [], "apiGroups": [""], "resources": ["pods"]}, {"verbs": ["get"], "nonResourceURLs": ["/x"]},
+            {"verbs": ["get"], "apiGroups": [""]}, {"verbs": ["get"], "resources": ["pods"]})),
+        post(WIDE_ROLE, role("a-{ns}", kind="ClusterRole") | {"rules": [{"verbs": ["get"], "nonResourceURLs": ["/x"], "resources": ["pods"]}]}),
+        post(BIND, binding("a", "u", "r", "Bogus")), post(BIND, binding("a", "u", "")), post(BIND, binding("a", "u", "a/b%c")), post(BIND, binding("a", "u", "..")),
+        post(WIDE_BIND, binding("a-{ns}", "u", "r", "Role", wide=True)), post(BIND, binding("a", "", "r")),
+        *(post(BIND, binding("a", "u", "r") | {"subjects": [subject]}) for subject in (
+            {"kind": "ServiceAccount", "name": "UP", "apiGroup": "x"}, {"kind": "Bogus", "name": "x"}, {"kind": "User", "name": "x", "apiGroup": "x"}, {})),
+        post(WIDE_BIND, binding("a-{ns}", "u", "r", "ClusterRole", wide=True) | {"subjects": [{"kind": "ServiceAccount", "name": "a"}]}),
+        post(BIND, binding("a", "u", "r") | {"roleRef": {"kind": "Role", "name": "r"}}), post(BIND, binding("ok", "u", "r")),
+        put(f"{BIND}/ok", binding("ok", "u", "s")), patch(f"{BIND}/ok", {"roleRef": {"kind": "ClusterRole"}}), patch(f"{BIND}/ok", {"subjects": None}),
+    ],
+    "rights to paths and to all roles that a label chooses": [
+        post(WIDE_ROLE, {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": "u-{ns}"}, "rules": [
+            {"nonResourceURLs": ["/healthz", "/logs/*"], "verbs": ["get"]}, {"apiGroups": [RBAC], "resources": ["clusterroles"], "verbs": ["create", "update", "patch", "get"]},
+            {"apiGroups": ["*"], "resources": ["*/scale", "pods"], "verbs": ["get"]}]}),
+        post(WIDE_BIND, binding("u-{ns}", "ann-{ns}", "u-{ns}", "ClusterRole", wide=True)),
+        *(by("ann-{ns}", post(WIDE_ROLE, role(f"v{i}-{{ns}}", kind="ClusterRole") | {"rules": [rule]})) for i, rule in enumerate((
+            {"nonResourceURLs": ["/healthz"], "verbs": ["get"]}, {"nonResourceURLs": ["/logs/a", "/logs/*"], "verbs": ["get"]},
+            {"nonResourceURLs": ["/metrics", "*"], "verbs": ["get", "post"]}, {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get"]},
+            {"apiGroups": ["apps", ""], "resources": ["deployments", "pods"], "verbs": ["get"]}))),
+        by("ann-{ns}", post(WIDE_ROLE, role("agg-{ns}", kind="ClusterRole", aggregationRule={"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]}))),
     ],
     "pod security": [
         patch(NS, {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "nonsense"}}}),

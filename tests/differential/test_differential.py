@@ -73,11 +73,11 @@ def namespace(both: Both) -> str:
 def define(both: Both) -> None:
     """Create the definition and wait until it is served."""
     for server in (both.real, both.own):
-        for definition in (DEFINITION, PAIRS, LOOSE):
-            made = server.ask("POST", CRD, definition)
+        for body in (DEFINITION, PAIRS, LOOSE):
+            made = server.ask("POST", CRD, body)
             assert made.status == 201, made.body["message"]
-            group, plural = definition["spec"]["group"], definition["spec"]["names"]["plural"]
-            paths = [f"/apis/{group}/{each['name']}/{plural}" for each in definition["spec"]["versions"]]
+            group, plural = body["spec"]["group"], body["spec"]["names"]["plural"]
+            paths = [f"/apis/{group}/{each['name']}/{plural}" for each in body["spec"]["versions"]]
             while any(server.ask("GET", path).status != 200 for path in paths) or group not in json.dumps(
                 server.ask("GET", "/apis").body
             ):
@@ -93,7 +93,9 @@ def run(both: Both, namespace: str, calls: list[Call]) -> list[str]:
         path, body = call.path.replace("{ns}", namespace), call.body
         if isinstance(body, dict):
             body = json.loads(json.dumps(body).replace("{ns}", namespace))
-        answers = [server.ask(call.method, path, body, call.content, call.accept) for server in (both.real, both.own)]
+        user = call.user.replace("{ns}", namespace)
+        asked = (call.method, path, body, call.content, call.accept, user)
+        answers = [server.ask(*asked) for server in (both.real, both.own)]
         differences = list(compare(real, own, *answers))
         left = [each for each in differences if not may_differ(call, each)]
         found += [

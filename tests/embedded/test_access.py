@@ -166,3 +166,33 @@ def test_what_is_counted_is_what_was_asked(server: Server) -> None:
     for verb, code in (("POST", 201), ("POST", 409), ("LIST", 200), ("DELETE", 200)):
         assert value(after, verb, code) == value(before, verb, code) + 1, (verb, code)
     assert 'apiserver_storage_objects{resource="namespaces"} ' in after
+
+
+def test_nobody_gives_away_what_he_does_not_hold(server: Server) -> None:
+    """A role with more than its writer has is refused, and so is a binding to one; what he has he may give."""
+    roles, bindings = f"{RBAC}/namespaces/default/roles", f"{RBAC}/namespaces/default/rolebindings"
+    held = [
+        {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles", "rolebindings"], "verbs": ["create"]},
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]},
+    ]
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "giver"}
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "giver"}
+    admin(server, "POST", roles, {"metadata": {"name": "giver"}, "rules": held})
+    admin(server, "POST", bindings, {"metadata": {"name": "giver"}, "roleRef": reference, "subjects": [subject]})
+
+    def give(verb: str) -> tuple[int, Any]:
+        rule = {"apiGroups": [""], "resources": ["pods"], "verbs": [verb]}
+        return admin(
+            server, "POST", roles, {"metadata": {"name": f"may-{verb}"}, "rules": [rule]}, Impersonate_User="giver"
+        )
+
+    code, body = give("delete")
+
+    assert 403 == code
+    assert body["message"].endswith(
+        'permissions not currently held:\n{APIGroups:[""], Resources:["pods"], Verbs:["delete"]}'
+    )
+    assert 201 == give("get")[0]
+    wide = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+    binding = {"metadata": {"name": "all"}, "roleRef": wide, "subjects": [subject]}
+    assert 403 == admin(server, "POST", bindings, binding, Impersonate_User="giver")[0]

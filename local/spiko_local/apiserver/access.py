@@ -73,6 +73,21 @@ def rules_of(store: Store, user: User, namespace: str) -> tuple[list[Body], list
     return resources, paths
 
 
+def rules_held(store: Store, user: User, namespace: str) -> list[Body]:
+    """All rules that a user has in a namespace, as they are written."""
+    return [rule for rules, _ in _grants(store, user, namespace) for rule in rules]
+
+
+def role_rules(store: Store, reference: Body, namespace: str) -> list[Body] | None:
+    """The rules of a role that a binding names; None if it is not there."""
+    is_wide = reference.get("kind") == "ClusterRole"
+    kind = (GROUP, "clusterroles" if is_wide else "roles")
+    entry = store.get(kind, "" if is_wide else namespace, reference.get("name", ""))
+    if entry is None:
+        return None
+    return entry.body.get("rules") or _rules(store, reference, namespace)
+
+
 def refuse(user: User, deed: Deed, reason: str = "") -> StatusError:
     """The refusal, in Kubernetes' words."""
     if deed.path:

@@ -58,7 +58,8 @@ async def read_write(request: web.Request) -> tuple[Options, Any]:
         cause = statuses.wrong("fieldManager", manager, "should only contain printable characters, at most 128")
         raise statuses.invalid("meta.k8s.io", "CreateOptions", "", [cause])
     agent = request.headers.get("User-Agent", "").split("/")[0]
-    options = request["options"] = Options(manager or agent or "unknown", bool(dry), strict, flag(query, "force"))
+    options = Options(manager or agent or "unknown", bool(dry), strict, flag(query, "force"), user=request.get("user"))
+    request["options"] = options
     return options, asked.read_body(await _body_of(request), request.headers.get("Content-Type", ""))
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from spiko_local.apiserver import events
+from spiko_local.apiserver import events, grants
 from spiko_local.apiserver.definitions import definition_faults
 from spiko_local.apiserver.names import (
     IN_KEY,
@@ -19,7 +19,7 @@ from spiko_local.apiserver.names import (
     SUBDOMAIN,
 )
 from spiko_local.apiserver.pods import IN_CONFIG_KEY, pod_faults
-from spiko_local.apiserver.selectors import label_faults, selector_faults
+from spiko_local.apiserver.selectors import label_faults
 from spiko_local.apiserver.statuses import IMMUTABLE, Cause, prohibited, required, unsupported_value, wrong
 from spiko_local.apiserver.structural import schema_faults
 from spiko_local.apiserver.workloads import budget_faults, deployment_faults, replica_set_faults
@@ -298,24 +298,6 @@ def _lease_faults(body: Body, old: Body | None) -> list[Cause]:
     )
 
 
-def _cluster_role_faults(body: Body, old: Body | None) -> list[Cause]:
-    rule, path = body.get("aggregationRule"), "aggregationRule.clusterRoleSelectors"
-    if rule is None:
-        return []
-    found = []
-    for i, selector in enumerate(rule.get("clusterRoleSelectors") or ()):
-        if faults := selector_faults(selector, f"{path}[{i}]"):
-            found += [*faults, wrong(f"{path}[{i}]", None, "invalid label selector.")]
-    text = "at least one clusterRoleSelector required if aggregationRule is non-nil"
-    return found if rule.get("clusterRoleSelectors") else [required(path, text)]
-
-
-def _role_binding_faults(body: Body, old: Body | None) -> list[Cause]:
-    if old is not None and body.get("roleRef") != old.get("roleRef"):
-        return [wrong("roleRef", body.get("roleRef"), "cannot change roleRef")]
-    return []
-
-
 def _definition_faults(body: Body, old: Body | None) -> list[Cause]:
     spec = body["spec"]
     name = body["metadata"].get("name", "")
@@ -355,8 +337,9 @@ _VALIDATE: dict[tuple[str, str], Callable[[Body, Body | None], list[Cause]]] = {
     ("coordination.k8s.io", "Lease"): _lease_faults,
     (events.GROUP, "Event"): events.faults,
     ("", "Event"): events.core_faults,
-    ("rbac.authorization.k8s.io", "ClusterRole"): _cluster_role_faults,
-    ("rbac.authorization.k8s.io", "RoleBinding"): _role_binding_faults,
-    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _role_binding_faults,
+    (grants.GROUP, "Role"): grants.role_faults,
+    (grants.GROUP, "ClusterRole"): grants.role_faults,
+    (grants.GROUP, "RoleBinding"): grants.binding_faults,
+    (grants.GROUP, "ClusterRoleBinding"): grants.binding_faults,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition_faults,
 }

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from spiko_local.apiserver import customs, events, fields, kinds, managers, patches, statuses, versions
+from spiko_local.apiserver import customs, escalation, events, fields, kinds, managers, patches, statuses, versions
+from spiko_local.apiserver.access import GROUP as RBAC
+from spiko_local.apiserver.access import User
 from spiko_local.apiserver.admission import admit, admit_delete
 from spiko_local.apiserver.catalog import CLEANUP, DEFINITIONS, Catalog, Resource
 from spiko_local.apiserver.decode import decode
@@ -64,6 +66,7 @@ class Options:
         dry_run: change nothing.
         strict: of unknown fields: Ignore, Warn, Strict.
         force: of an apply.
+        user: who writes; None is the server itself, which may all.
         warnings: filled with what the answer should warn of.
     """
 
@@ -71,6 +74,7 @@ class Options:
     dry_run: bool = False
     strict: str = "Warn"
     force: bool = False
+    user: User | None = None
     warnings: list[str] = field(default_factory=list)
 
 
@@ -161,6 +165,7 @@ class Verbs:
             body["metadata"]["generation"] = 1
             if "status" in resource.subresources:
                 body.pop("status", None)
+        self._confirm(at, "" if owners is None else at.name, body, None, options)
         self._validate(at, body, None, options)
         self._admit(at, body, None, options)
         if (known := self.store.get(resource.key, at.namespace, at.name)) is not None:
@@ -267,6 +272,7 @@ class Verbs:
             self._allot(at, body)
         if self._is_current(at) and (body == was or managers.timeless(body) == managers.timeless(was)):
             return was  # an update that changes nothing moves nothing
+        self._confirm(at, at.name, body, was, options)
         self._validate(at, body, was, options)
         self._admit(at, body, was, options)
         if body["metadata"].get("deletionTimestamp"):
@@ -550,6 +556,10 @@ class Verbs:
         changed = old is None or old.get("spec") != body.get("spec")
         if resource.custom is None and options.strict != "Ignore" and changed:
             options.warnings.extend(warnings_of(resource.kind, body))
+
+    def _confirm(self, at: Target, name: str, body: Body, old: Body | None, options: Options) -> None:
+        if at.resource.group == RBAC and options.user is not None:
+            escalation.confirm(self.store, options.user, at.resource.plural, at.namespace, name, body, old)
 
     def _admit(self, at: Target, body: Body, old: Body | None, options: Options) -> None:
         if at.resource.custom is None and not at.subresource:
