@@ -28,6 +28,7 @@ START_S = 60.0  # two seconds, unless the machine is busy
 _UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CLUSTER_ADDRESS = re.compile(r"^10\.96\.\d+\.\d+$")
 _AGE = re.compile(r"^\d+s$")
+_SHOWN = re.compile(r'Invalid value: "(\{.*\}|map\[.*\])": ')
 _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 
@@ -222,4 +223,5 @@ class Plain:
             return "<age>"
         if _CLUSTER_ADDRESS.match(value):
             return self.name("address", value)
+        value = _SHOWN.sub('Invalid value: "<object>": ', value)  # whole, in the order of a Go struct or map
         return _UID.sub(lambda match: self.name("uid", match[0]), value)

@@ -8,6 +8,7 @@ from typing import Any
 MERGE, JSON, STRATEGIC, APPLY = (
     "application/merge-patch+json", "application/json-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml",
 )  # fmt: skip
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 CM, DEPLOY, SVC = (
@@ -235,7 +236,7 @@ def old_event(name: str = "b", **more: Any) -> dict[str, Any]:
     } | more  # fmt: skip
 
 
-LEASE, RBAC = "/apis/coordination.k8s.io/v1/namespaces/{ns}/leases", "/apis/rbac.authorization.k8s.io/v1"
+LEASE, RBAC_PATH = "/apis/coordination.k8s.io/v1/namespaces/{ns}/leases", "/apis/rbac.authorization.k8s.io/v1"
 OLD_PAIR, PAIR = (f"/apis/more.example.dev/{name}/namespaces/{{ns}}/pairs" for name in ("v1beta1", "v1"))
 TIGHT = "/apis/more.example.dev/v1/namespaces/{ns}/tights"
 INITIAL = (
@@ -311,8 +312,8 @@ SCENARIOS: dict[str, list[Call]] = {
         put(f"{LEASE}/m", {"metadata": {"name": "m", "resourceVersion": "5"}, "spec": {}}), put(f"{LEASE}/o", {"metadata": {"name": "p"}}),
         put(f"{LEASE}/o", {"metadata": {"name": "o"}, "spec": {"leaseDurationSeconds": 0}}),
         put("/apis/coordination.k8s.io/v1/namespaces/nowhere/leases/n", {"metadata": {"name": "n"}, "spec": {}}),
-        put(RBAC + "/namespaces/{ns}/roles/n", {"metadata": {"name": "n"}, "rules": [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]}),
-        put(RBAC + "/namespaces/{ns}/rolebindings/n", {"metadata": {"name": "n"}, "roleRef": {"kind": "Role", "name": "n", "apiGroup": "rbac.authorization.k8s.io"}}),
+        put(RBAC_PATH + "/namespaces/{ns}/roles/n", {"metadata": {"name": "n"}, "rules": [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]}),
+        put(RBAC_PATH + "/namespaces/{ns}/rolebindings/n", {"metadata": {"name": "n"}, "roleRef": {"kind": "Role", "name": "n", "apiGroup": "rbac.authorization.k8s.io"}}),
         put(f"{SVC}/n", {"metadata": {"name": "n"}, "spec": {"ports": [{"port": 80}]}}), put(f"{EV}/b", old_event()), put(f"{NEW_EV}/a", event()),
         put(f"{POD}/n", pod("n")), put(f"{PDB}/n", {"metadata": {"name": "n"}, "spec": {"minAvailable": 1}}), put(f"{DEPLOY}/a", deployment()),
         put("/api/v1/namespaces/{ns}/secrets/n", {"metadata": {"name": "n"}}), put(f"{ACCOUNT}/n", {"metadata": {"name": "n"}}), put(f"{LEASE}/n/status", {}),
@@ -381,6 +382,26 @@ SCENARIOS: dict[str, list[Call]] = {
         post(f"{CM}?fieldValidation=Maybe", config_map()), post(f"{CM}?dryRun=Some", config_map()),
         post("/api/v1/namespaces/nowhere/configmaps", config_map()), post("/api/v1/configmaps", config_map()),
         get("/api/v1/namespaces/{ns}/nothings"), get("/apis/no.such/v1/x"), get("/api/v2/x"),
+    ],
+    "unknown fields in patches": [
+        post(CM, config_map(x="1")), post(THING, thing("u")),
+        *(patch(f"{at}?fieldValidation={how}", body, content) for at in (f"{CM}/a", f"{THING}/u") for how in ("Strict", "Warn")
+          for body, content in (({"bogus": {"a": 1}}, MERGE), ([{"op": "add", "path": "/bogus", "value": 1}], JSON))),
+        patch(f"{CM}/a?fieldValidation=Strict", {"bogus": {"a": 1}}, STRATEGIC), get(f"{CM}/a"), get(f"{THING}/u"),
+    ],
+    "kubectl's apply keeps its annotation": [
+        post(CM, config_map(x="1") | {"metadata": {"name": "a", "annotations": {LAST_APPLIED: "{}", "other": "<&>"}}}),
+        apply(f"{CM}/a", {"apiVersion": "v1", "kind": "ConfigMap", "data": {"y": "<&>"}, "metadata": {"annotations": {"more": "m"}}}, "kubectl"),
+        get(f"{CM}/a"), apply(f"{CM}/a", {"apiVersion": "v1", "kind": "ConfigMap", "data": {"z": "1"}}, "other"), get(f"{CM}/a"),
+        post(CM, config_map("b")), apply(f"{CM}/b", {"apiVersion": "v1", "kind": "ConfigMap", "data": {"z": "1"}}, "kubectl"), get(f"{CM}/b"),
+    ],
+    "types of secrets": [
+        *(post(f"{NS}/secrets", {"metadata": {"name": f"s{i}"}, "type": kind, "data": data})
+          for i, (kind, data) in enumerate(
+              (f"kubernetes.io/{kind}", data)
+              for kind in ("tls", "basic-auth", "ssh-auth", "dockercfg", "dockerconfigjson", "service-account-token", "other")
+              for data in ({}, {"x": "eQ=="}, {"tls.crt": "", "username": "", "ssh-privatekey": "eQ==", ".dockercfg": "e30=", ".dockerconfigjson": "eQ=="})
+          )),
     ],
     "dry run": [post(f"{CM}?dryRun=All", config_map(x="1")), get(f"{CM}/a"), post(CM, config_map()), delete(f"{CM}/a?dryRun=All"), get(f"{CM}/a")],
     "the four patches": [

@@ -27,7 +27,11 @@ def _pod(body: Body) -> None:
             resources["requests"] = resources["limits"] | resources.get("requests", {})
     spec.setdefault("enableServiceLinks", True)
     pod_spec(spec)
-    body.setdefault("status", {}).setdefault("phase", "Pending")
+    status = body.setdefault("status", {})
+    status.setdefault("phase", "Pending")
+    for condition in status.get("conditions") or ():  # Go writes times that are not set, too
+        for time in ("lastProbeTime", "lastTransitionTime"):
+            condition.setdefault(time, None)
 
 
 def pod_spec(spec: Body) -> None:

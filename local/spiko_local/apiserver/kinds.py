@@ -4,6 +4,8 @@ adds, and which faults are refused. After the strategies and the validation of k
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -286,6 +288,34 @@ def _secret_faults(body: Body, old: Body | None) -> list[Cause]:
     found = _data_faults(body, old)
     if old is not None and body.get("type") != old.get("type"):
         found.append(wrong("type", body.get("type"), IMMUTABLE))
+    return found + _secret_type_faults(body)
+
+
+_NEEDED_KEYS = {
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+}
+
+
+def _secret_type_faults(body: Body) -> list[Cause]:
+    """What a Secret of a type of Kubernetes' own must have. After core/validation's ValidateSecret."""
+    kind, data = body.get("type", ""), body.get("data") or {}
+    if kind == "kubernetes.io/service-account-token":
+        account = "kubernetes.io/service-account.name"
+        named = (body["metadata"].get("annotations") or {}).get(account)
+        return [] if named else [required(f"metadata.annotations[{account}]")]
+    if kind == "kubernetes.io/basic-auth":
+        keys = ("username", "password")
+        return [] if any(key in data for key in keys) else [required(f"data[{key}]") for key in keys]
+    found = [required(f"data[{key}]") for key in _NEEDED_KEYS.get(kind, ()) if key not in data]
+    if kind.startswith("kubernetes.io/docker") and not found:
+        (key,) = _NEEDED_KEYS[kind]
+        try:
+            json.loads(base64.b64decode(data[key]))
+        except ValueError as error:
+            found.append(wrong(f"data[{key}]", "<secret contents redacted>", str(error)))
     return found
 
 

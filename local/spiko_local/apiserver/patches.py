@@ -203,3 +203,28 @@ def _sort(node: Node, items: list[Any], order: list[Any], before: list[Any]) -> 
             found.append(patched[i])
             i += 1
     return [*found, *patched[i:], *server[j:]]
+
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+MOST_ANNOTATIONS_BYTES = 256 * 1024
+_IN_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})  # as Go's encoder writes them
+
+
+def with_last_applied(body: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """An object after kubectl's server-side apply: its annotation for client-side applies, if it has one, is that of what was applied now.
+
+    After k8s.io/apimachinery's managedfields, lastAppliedUpdater: so one may go from one way to apply to the other and back.
+    """
+    annotations = body["metadata"].get("annotations") or {}
+    if not annotations.get(LAST_APPLIED):
+        return body
+    metadata = dict(config.get("metadata") or {})
+    if "annotations" in metadata:
+        metadata["annotations"] = {key: value for key, value in metadata["annotations"].items() if key != LAST_APPLIED}
+    text = (
+        orjson.dumps(config | {"metadata": metadata}, option=orjson.OPT_SORT_KEYS).decode().translate(_IN_HTML) + "\n"
+    )
+    rest = sum(len(key) + len(value) for key, value in annotations.items() if key != LAST_APPLIED)
+    if rest + len(LAST_APPLIED) + len(text.encode()) > MOST_ANNOTATIONS_BYTES:
+        text = ""
+    return body | {"metadata": body["metadata"] | {"annotations": annotations | {LAST_APPLIED: text}}}

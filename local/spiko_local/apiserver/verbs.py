@@ -326,15 +326,18 @@ class Verbs:
         try:
             read = self._read(at.resource, body, options)
         except StatusError as error:
-            if at.resource.custom is not None or "strict decoding error" in str(error):
+            _, strict, fields_ = str(error).partition("strict decoding error")
+            if at.resource.custom is not None and not strict:
                 raise
-            raise statuses.invalid("", "", "", [statuses.wrong("patch", _text(body), str(error))]) from error
+            text = strict + fields_ if strict else str(error)
+            raise statuses.invalid("", "", "", [statuses.wrong("patch", _text(body), text)]) from error
         return self._replace(at, old, read, options, None), False
 
     def _apply(self, at: Target, config: Any, options: Options) -> tuple[Body, bool]:
         resource = at.resource
         if not isinstance(config, dict):
             raise bad_request("error decoding YAML: an apply configuration is an object")
+        sent = config
         own = config["metadata"] if isinstance(config.get("metadata"), dict) else {}
         given = f"{own.get('namespace', '')}/{own.get('name', '')}"  # as messages say it
         config = self._identify(resource, at.namespace, config)
@@ -362,6 +365,8 @@ class Verbs:
         live = old.body if old is not None else {}
         writer = self._writer(at, options)
         merged, owners = managers.apply(resource.node, live, config, writer, options.force)
+        if writer.name == "kubectl":
+            merged = patches.with_last_applied(merged, sent)
         body = self._read(resource, merged, Options(strict="Ignore"), merged=True)
         if old is not None:
             return self._replace(at, old, body, options, owners), False
