@@ -12,7 +12,8 @@ from typing import NoReturn
 import click
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-EXIT_INTERRUPTED, EXIT_PIPE = 130, 141  # as shells count them: 128 + SIGINT, 128 + SIGPIPE
+EXIT_INTERRUPTED = 130  # as shells count it: 128 + SIGINT
+EXIT_PIPE = 1  # click's, when the reader of our output has gone
 COMMANDS = {
     "run": "Run a file on a local cluster: traffic, a kill, a report.",
     "up": "Start a local cluster: control plane, kubelet, operator.",

@@ -209,6 +209,9 @@ CIRCLES = [
     ("two circles", [
         tier("a", "elb", dependencies=["b"]), tier("b", "elb", dependencies=["a", "c"]), tier("c", "elb", 2, dependencies=["c"]),
     ], ['"a" -> "b" -> "a"', '"c" -> "c"']),
+    ("through a version that is a router", [
+        tier("a", "elb", dependencies=["b"]), tier("b", dependencies=["a"], versions=two(package="monolith")),
+    ], ['"a" -> "b" -> "a"']),
     ("a router of one instance that names itself", [tier("a", "elb", 1, dependencies=["a", "db"])], []),
     ("a staash that names itself", [tier("a", "staash", 3, dependencies=["a", "db"])], []),
     ("stores that replicate to each other", [tier("a", "store", 3, dependencies=["b"]), tier("b", "store", 3, dependencies=["a"])], []),

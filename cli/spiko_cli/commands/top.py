@@ -64,13 +64,14 @@ async def _collect(eurekas: Eurekas, window: Window) -> None:
 
 
 async def _show(name: str, window: Window, eurekas: Eurekas) -> None:
+    from rich.console import Group
     from rich.live import Live
     from rich.text import Text
 
     with Live(Text(f"{name}: waiting for the first second"), refresh_per_second=4) as live:
         while True:
             await asyncio.sleep(1.0)
-            edges, tiers = window.rows(time.monotonic())
             silence = eurekas.silence()
-            head = f"{name}, last {window.seconds} s" + (f"; {silence}" if silence else "")
-            live.update(Text(f"{head}\n{render_rows(edges, tiers)}"))
+            table = f"{name}, last {window.seconds} s\n{render_rows(*window.rows(time.monotonic()))}"
+            # a line that is too wide is cut: wrapped, a table on a narrow terminal is no table any more
+            live.update(Group(*([Text(silence)] if silence else []), Text(table, no_wrap=True, overflow="ellipsis")))

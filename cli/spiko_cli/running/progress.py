@@ -108,4 +108,5 @@ class Screen:
         """Draw the table anew."""
         from rich.text import Text
 
-        self._live.update(Text(f"{render_tick(tick)}\n\n{render_rows(tick.edges, tick.tiers)}"))
+        text = f"{render_tick(tick)}\n\n{render_rows(tick.edges, tick.tiers)}"
+        self._live.update(Text(text, no_wrap=True, overflow="ellipsis"))  # cut, not wrapped, on a narrow terminal

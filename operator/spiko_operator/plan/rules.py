@@ -258,11 +258,14 @@ def _circles(sketch: Sketch) -> Iterator[Finding]:
             dependency
             for _, dependency in service.dependencies
             if dependency in sketch.tiers
-            and sketch.tiers[dependency].package in PASSES_ON
-            and (dependency != name or (service.package != Package.STAASH and not _is_alone(service)))
+            and PASSES_ON & set(packages(sketch.tiers[dependency]))
+            and (
+                dependency != name
+                or (PASSES_ON & set(packages(service)) != {Package.STAASH} and not _is_alone(service))
+            )
         ]
         for name, service in sketch.tiers.items()
-        if service.package in PASSES_ON
+        if PASSES_ON & set(packages(service))
     }
     for circle in find_circles(passed_on):
         service = sketch.tiers[circle[0]]
