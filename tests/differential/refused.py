@@ -195,7 +195,7 @@ REFUSED: dict[str, list[Call]] = {
         post(CRD, column(name="A", type="string", format="what", jsonPath=".x")), post(CRD, scale()),
         post(CRD, scale(specReplicasPath="spec", statusReplicasPath="status")),
         post(CRD, scale(specReplicasPath=".status.x", statusReplicasPath=".spec.x", labelSelectorPath=".other")),
-        post(CRD, changed(preserveUnknownFields=True)), post(CRD, changed(conversion={"strategy": "Magic"})), post(CRD, changed(conversion={"strategy": "Webhook"})),
+        post(CRD, changed(preserveUnknownFields=True)), post(CRD, changed(conversion={"strategy": "Magic"})),
         post(CRD, changed(conversion={"strategy": "None", "conversionReviewVersions": ["v1"]})),
     ],
     "definitions: what must not change": [
