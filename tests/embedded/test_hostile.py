@@ -12,6 +12,8 @@ from urllib.parse import quote
 import pytest
 from both import TOKEN, Answer, Server
 
+from spiko_local.apiserver.cel import patterns
+
 CM = "/api/v1/namespaces/default/configmaps"
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 JSON_PATCH, STRATEGIC = "application/json-patch+json", "application/strategic-merge-patch+json"
@@ -263,3 +265,14 @@ def test_schemas_that_are_not_structural_are_refused(server: Server, spec: dict[
     assert f"spec.validation.openAPIV3Schema.properties[spec].{field}" in [
         cause["field"] for cause in answer.body["details"]["causes"]
     ], json.dumps(answer.body)
+
+
+def test_only_short_texts_are_remembered() -> None:
+    """Of patterns that were looked for: ten thousand of a megabyte each would fill the memory."""
+    remembered = patterns._matches_short.cache_info
+    before = remembered().currsize
+    for i in range(3):
+        assert patterns.matches(f"{i}" * 1_000, "^[0-9]+$")
+        assert patterns.matches(f"x{i}", "^x[0-9]$")
+
+    assert before + 3 == remembered().currsize

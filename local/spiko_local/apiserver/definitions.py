@@ -198,6 +198,11 @@ def _path_faults(path: str, where: str, below: tuple[str, ...]) -> list[Cause]:
     return []
 
 
+NO_WEBHOOKS = (
+    "webhooks are not to be had here: with None, versions differ in their name and in the fields of their schemas"
+)
+
+
 def _conversion_faults(conversion: Body) -> list[Cause]:
     path, strategy = "spec.conversion", conversion.get("strategy", "")
     webhook = conversion.get("webhook") or {}
@@ -205,7 +210,8 @@ def _conversion_faults(conversion: Body) -> list[Cause]:
         text = "required when strategy is set to Webhook"
         found = [] if webhook.get("clientConfig") else [required(f"{path}.webhookClientConfig", text)]
         reviewed = webhook.get("conversionReviewVersions")
-        return found if reviewed else [*found, required(f"{path}.conversionReviewVersions")]
+        found += [] if reviewed else [required(f"{path}.conversionReviewVersions")]
+        return found or [prohibited(f"{path}.strategy", NO_WEBHOOKS)]
     if strategy != "None":
         return [
             unsupported_value(f"{path}.strategy", strategy, ["None", "Webhook"])

@@ -339,9 +339,6 @@ def _definition_faults(body: Body, old: Body | None) -> list[Cause]:
         if not (version.get("schema") or {}).get("openAPIV3Schema"):
             found.append(required(f"spec.versions[{i}].schema.openAPIV3Schema"))
     found += _schemas_faults(versions, (old["spec"].get("versions") or []) if old is not None else [])
-    if (spec.get("conversion") or {}).get("strategy") == "Webhook":
-        text = "conversion by webhooks is not to be had here: with None, versions differ in their name and in the fields of their schemas"
-        found.append(prohibited("spec.conversion.strategy", text))
     return found
 
 

@@ -34,14 +34,19 @@ def find_fault(pattern: str) -> str:
     return ""
 
 
-@lru_cache(10_000)
 def matches(text: str, pattern: str) -> bool:
     """Whether a pattern is found in a text.
 
     Raises:
         EvalError: the pattern is none.
     """
-    if len(text) <= SHORT and _is_tame(pattern):
+    return _matches_short(text, pattern) if len(text) <= SHORT else _compiled(pattern).search(text) is not None
+
+
+@lru_cache(10_000)
+def _matches_short(text: str, pattern: str) -> bool:
+    """What became of short texts is remembered; ten thousand of any size would fill the memory."""
+    if _is_tame(pattern):
         return _anchored(pattern).search(text) is not None
     return _compiled(pattern).search(text) is not None
 
