@@ -140,11 +140,13 @@ class Own:
         self.server = Server("own", f"https://127.0.0.1:{self._port}", TOKEN, (home / "pki" / "ca.crt").read_text())
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it, which must not run, and wait until it is ready."""
+    def start(self, files: int = 0) -> None:
+        """Start it, which must not run, with at most so many files, 0 for no limit of ours, and wait until it is ready."""
         assert self._process is None or self._process.poll() is not None
         paths = ["--data", str(self._home / "objects.db"), "--pki", str(self._home / "pki")]
         command = [sys.executable, "-m", "spiko_local.apiserver", "--port", str(self._port), *paths]
+        if files:
+            command = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *command]
         with (self._home / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         end = time.monotonic() + START_S
@@ -169,9 +171,14 @@ class Own:
             self._process.kill()
             self._process.wait()
 
+    @property
+    def log(self) -> str:
+        """What it has said."""
+        return (self._home / "log").read_text()
+
     def check_log(self) -> None:
         """Nothing went wrong inside."""
-        text = (self._home / "log").read_text()
+        text = self.log
         assert "Traceback" not in text, text[-4000:]
 
 

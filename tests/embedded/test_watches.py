@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import socket
 import threading
@@ -10,7 +11,7 @@ import time
 from typing import Any
 
 import pytest
-from both import Server
+from both import Server, own_home
 
 from spiko_local.apiserver.answers import MOST_STUCK_S
 
@@ -91,6 +92,29 @@ def test_a_version_that_has_not_been_is_told_so(maps: Server) -> None:
 
     assert ("ERROR", 410) == (told["type"], told["object"]["code"])
     assert ("ERROR", 504) == (initial["type"], initial["object"]["code"])
+
+
+def test_when_files_run_out_new_watches_are_refused_and_nothing_else() -> None:
+    """With a hundred files eighty watches: the next is told to come again, requests and the watches that there are go on."""
+    with own_home() as own:
+        own.start(files=100)
+        server, opened = own.server, []
+        for _ in range(81):
+            connection = http.client.HTTPSConnection(server.host, server.port, context=server.context, timeout=20)
+            connection.request("GET", "/api/v1/namespaces?watch=true", headers=server.headers)
+            opened.append((connection, connection.getresponse()))
+        refused, reply = opened.pop()
+        told = json.loads(reply.read())
+        made = server.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "late"}})
+        first = opened[0][1]
+        while "late" not in json.dumps(json.loads(first.readline())):
+            pass
+        for connection, _ in [(refused, None), *opened]:
+            connection.close()
+
+        assert (429, "TooManyRequests", 201) == (reply.status, told["reason"], made.status)
+        assert 1 == own.log.count("80 watches are open")
+        own.check_log()
 
 
 @pytest.mark.long
