@@ -354,6 +354,20 @@ SCENARIOS: dict[str, list[Call]] = {
         apply(f"{NEW_EV}/c", event("c")), apply(f"{NEW_EV}/c", event("c")), get(f"{EV}/c"),
         delete(f"{NEW_EV}/b"), delete(f"{NEW_EV}/b"), delete(EV), get(NEW_EV),
     ],
+    "events that change their spelling": [
+        post(EV, old_event()), patch(f"{NEW_EV}/b", {"metadata": {"labels": {"x": "y"}}}), patch(f"{EV}/b", {"metadata": {"labels": {"z": "y"}}}),
+        patch(f"{EV}/b?fieldManager=two", {"count": 5}), patch(f"{NEW_EV}/b?fieldManager=two", {"metadata": {"labels": {"q": "1"}}}), get(f"{EV}/b"),
+        post(NEW_EV, event()), patch(f"{EV}/a", {"count": 3}), patch(f"{NEW_EV}/a", {"series": {"count": 2, "lastObservedTime": "2026-01-01T00:00:02.000000Z"}}),
+        patch(f"{EV}/a", {"series": {"count": 3, "lastObservedTime": "2026-01-01T00:00:03.000000Z"}}), get(f"{NEW_EV}/a"),
+        apply(f"{EV}/c", old_event("c")), apply(f"{NEW_EV}/c", {"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "c", "labels": {"a": "b"}}}),
+        apply(f"{NEW_EV}/c", {"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "c", "labels": {"a": "c"}}}, "two"),
+        apply(f"{EV}/c", {"apiVersion": "v1", "kind": "Event", "metadata": {"name": "c"}, "message": "other"}, "two"), get(f"{NEW_EV}/c"),
+    ],
+    "requests that are passed on to nobody": [
+        post(POD, pod()), get(f"{POD}/a/proxy/"), get(f"{POD}/none/proxy/x"), get(f"{POD}/a:b:c:d/proxy/"), get(f"{POD}/a:x/proxy/"),
+        get(f"{SVC}/none/proxy/"), get(f"{SVC}/none:80/proxy/x?y=z"), get(f"{SVC}/x:n:80/proxy/"), Call("POST", f"{POD}/none/proxy/x", {}), Call("PUT", f"{SVC}/none/proxy/x", {}),
+        get("/api/v1/nodes/none/proxy/"), get(f"{POD}/https:a:80/proxy/"),
+    ],
     "events that are refused": [
         post(NEW_EV, event(eventTime=None)), post(NEW_EV, event(type="Odd")), post(NEW_EV, event(action="")), post(NEW_EV, event(reason="r" * 129)),
         post(NEW_EV, event(note="n" * 1025)), post(NEW_EV, event(reportingController="")), post(NEW_EV, event(reportingInstance="")),

@@ -96,13 +96,21 @@ def timeless(body: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Writer:
-    """Who writes: the manager's name, the object's version, the subresource, and now (RFC 3339)."""
+    """Who writes: the manager's name, the object's version, the subresource, and now (RFC 3339).
+
+    With `only_own` the fields of other versions cannot be translated: those who own them are forgotten, as Kubernetes does.
+    """
 
     name: str
     version: str
     subresource: str
     now: str
     reset: tuple[Path, ...] = ()  # fields that this end point ignores
+    only_own: bool = False
+
+    def known(self, entries: list[Manager]) -> list[Manager]:
+        """The entries that are left."""
+        return [each for each in entries if each.version == self.version] if self.only_own else entries
 
 
 def track_update(node: Node, live: dict[str, Any] | None, new: dict[str, Any], writer: Writer) -> dict[str, Any]:
@@ -115,7 +123,7 @@ def track_update(node: Node, live: dict[str, Any] | None, new: dict[str, Any], w
     touched, removed = f.changed(node, before, _untracked(new))
     touched, removed = _tracked(touched, writer), _tracked(removed, writer)
     own = Manager(writer.name, UPDATE, writer.version, writer.subresource, writer.now, touched)
-    found = [_keep(manager, touched | removed) for manager in base]
+    found = [_keep(manager, touched | removed) for manager in writer.known(base)]
     if touched:
         own_before = next((manager.fields for manager in found if manager.identity == own.identity), f.NOTHING)
         found = [manager for manager in found if manager.identity != own.identity]
@@ -195,6 +203,7 @@ def apply(
     if live and not managers and live.get("metadata", {}).get("uid"):
         all_fields = f.field_set(node, _untracked(live)) - _STRIPPED
         managers = [Manager(FIRST, UPDATE, writer.version, "", writer.now, all_fields)]
+    managers = writer.known(managers)
     base, config = _untracked(live), _untracked(config)
     wanted = _tracked(f.field_set(node, config), writer)
     own = Manager(writer.name, APPLY, writer.version, writer.subresource, writer.now, wanted)

@@ -477,7 +477,8 @@ class Verbs:
         if resource.custom is not None and not at.subresource and "status" not in resource.subresources:
             reset = ()
         now = "" if at.subresource == "scale" else self.now()  # an entry of a scale carries no time
-        return Writer(options.manager, resource.api_version, at.subresource, now, reset)
+        two_spellings = resource.key in (events.CORE, events.NEW)
+        return Writer(options.manager, resource.api_version, at.subresource, now, reset, two_spellings)
 
     def _identify(self, resource: Resource, namespace: str, body: Any) -> Body:
         """Check apiVersion, kind and namespace against the path, and fill them in."""
