@@ -43,8 +43,6 @@ SERVED = {
 LEFT_OUT = {
     "pods/resize",
     "pods/ephemeralcontainers",
-    "services/proxy",
-    "nodes/proxy",
     "pods/attach",
 }
 ROLES = {

@@ -22,6 +22,7 @@ from spiko_local.apiserver.gate import VERBS, Gate
 from spiko_local.apiserver.incoming import check_log_options, demand_objects, number, read_delete, read_write
 from spiko_local.apiserver.listing import Lists, asked_version, check_options, chosen
 from spiko_local.apiserver.metrics import Metrics, verb_of
+from spiko_local.apiserver.proxy import Proxy
 from spiko_local.apiserver.schema import read_data
 from spiko_local.apiserver.selectors import Selection
 from spiko_local.apiserver.statuses import StatusError, bad_request
@@ -52,7 +53,7 @@ class ApiServer:
     def __init__(self, store: Store, actions: Verbs, kubelets: Kubelets, gate: Gate, most_watches: int) -> None:
         self._store, self._verbs, self._kubelets = store, actions, kubelets
         self._catalog: Catalog = actions.catalog
-        self._gate, self._lists = gate, Lists(store)
+        self._gate, self._lists, self._proxy = gate, Lists(store), Proxy(store, kubelets)
         self._lines = watching.Lines()
         self._watches, self._most_watches, self._complain_s = 0, most_watches, 0.0
         self._openapi = discovery.OpenApi(self._catalog)
@@ -292,6 +293,8 @@ class ApiServer:
             raise statuses.not_found(*resource.key, place.name) if resource.custom is not None else statuses.no_path()
         if VERBS.get(request.method) not in resource.subresources[name]["verbs"]:
             raise statuses.no_method()
+        if name == "proxy":
+            return await self._proxy.serve(request, place)
         if name == "log" or name in TUNNELS:
             if name == "log":
                 check_log_options(request.query, place.name)

@@ -31,13 +31,17 @@ class Kubelets:
 
     def __init__(self, store: Store, pki: Path) -> None:
         self._store = store
-        self._context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
-        self._context.load_cert_chain(pki / "kubelet-client.crt", pki / "kubelet-client.key")
+        self.context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+        self.context.load_cert_chain(pki / "kubelet-client.crt", pki / "kubelet-client.key")
 
     def _address(self, pod: Body) -> tuple[str, int]:
         node = pod["spec"].get("nodeName")
         if not node:
             raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
+        return self.address(node)
+
+    def address(self, node: str) -> tuple[str, int]:
+        """Where a node's kubelet listens."""
         entry = self._store.get(NODES, "", node)
         if entry is None:
             raise StatusError(404, "NotFound", f'nodes "{node}" not found')
@@ -77,7 +81,7 @@ class Kubelets:
         url = f"https://{host}:{port}{self._path('containerLogs', pod, container, query)}"
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
         try:
-            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, ssl=self._context) as reply:
+            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, ssl=self.context) as reply:
                 if reply.status != 200:
                     text = (await reply.text()).strip()
                     raise bad_request(text) if reply.status < 500 else StatusError(500, "InternalError", text)
@@ -106,7 +110,7 @@ class Kubelets:
         host, port = self._address(pod)
         try:
             async with asyncio.timeout(CONNECT_S):
-                reader, writer = await asyncio.open_connection(host, port, ssl=self._context)
+                reader, writer = await asyncio.open_connection(host, port, ssl=self.context)
         except (OSError, TimeoutError) as error:
             raise _no_answer(host, port, error) from error
         lines = [f"{request.method} {self._path(verb, pod, container, query)} HTTP/1.1", f"Host: {host}:{port}",
