@@ -74,7 +74,11 @@ def test_a_pod_and_a_service_answer(server: Server, pod: int) -> None:
 
 def test_nobody_answers(server: Server, pod: int) -> None:
     """A port that is closed, a name that means nothing, and an address that is no pod's of this machine."""
-    assert 503 == server.ask("GET", f"{PODS}/web:1/proxy/").status
+    closed = server.ask("GET", f"{PODS}/web:1/proxy/")
+    assert (503, "error trying to reach service: dial tcp 127.0.0.1:1: connect: connection refused") == (
+        closed.status,
+        closed.body["message"],
+    )
     assert 503 == server.ask("GET", f"{PODS}/web:none/proxy/").status
     assert 400 == server.ask("GET", f"{PODS}/a:b:c/proxy/").status
     server.ask(

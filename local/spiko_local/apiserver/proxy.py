@@ -6,6 +6,7 @@ A name may say more than a name: `https:web:8080` is port 8080 of `web`, by HTTP
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import ssl
 from collections.abc import Mapping
@@ -189,4 +190,4 @@ async def _pass_on(request: web.Request, url: URL, context: ssl.SSLContext | boo
 
 def _reason(error: OSError) -> str:
     """Go's words for it."""
-    return (error.strerror or str(error)).lower()
+    return os.strerror(error.errno).lower() if error.errno else str(error)
