@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 MERGE, JSON, STRATEGIC, APPLY = (
     "application/merge-patch+json", "application/json-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml",
@@ -479,6 +480,13 @@ SCENARIOS: dict[str, list[Call]] = {
         get(f"{CM}?fieldSelector=metadata.name%21%3Db&labelSelector=all"), get(f"{CM}?continue=nonsense"), get(f"{CM}?limit=x"),
         get(f"{CM}?labelSelector=all", TABLE), get(f"{CM}/a", TABLE), get(f"{CM}/a", PARTIAL), get(CM, "application/xml"),
         Call("DELETE", f"{CM}?labelSelector=n+in+(a,b)"), get(f"{CM}?labelSelector=all"),
+    ],
+    "selectors of labels, good and bad": [
+        post(CM, config_map() | {"metadata": {"name": "a", "labels": {"n": "a", "m": "5", "e": ""}}}),
+        *(get(f"{CM}?labelSelector={quote(text)}") for text in (
+            "n = a", "n in (a, b),m", "n notin (b),n", "!x,n", "m>4", "m<5", "e", "e=", "e in ()", "e in (,x)", "n in (a,)", "n,", "n,,m", "n in a", "n a",
+            "n=a b", "=", "!", "!n m", "n in (a b)", "n in (a=b)", "n in (a", "m>x", "n=-a", "-n", "in=a", "n!=a,n", "n==a==b", "n in", "(n)", "n=(a)",
+        )),
     ],
     "options of lists and watches": [
         post(CM, config_map()), *(get(f"{CM}?{query}") for query in (

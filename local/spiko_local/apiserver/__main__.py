@@ -69,7 +69,6 @@ async def _serve(arguments: argparse.Namespace) -> None:
     verbs = Verbs(store, Catalog(), lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
     controllers = Controllers(verbs, (arguments.pki / "ca.crt").read_text())
     controllers.prepare()
-    store.oldest = store.revision  # a version from before the server began is too old, as it is for Kubernetes
     gate = Gate(store, read_users(arguments.pki / "tokens.csv"), Tokens(store, arguments.pki / "sa.key", time.time))
     server = ApiServer(store, verbs, Kubelets(store, arguments.pki), gate, int(_raise_files() * (1 - FILES_KEPT)))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -7,16 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from spiko_local.apiserver.labels import read_labels
 from spiko_local.apiserver.names import key_faults, value_faults
 from spiko_local.apiserver.statuses import Cause, bad_request, prohibited, required, wrong
 
 Body = dict[str, Any]
 Test = Callable[[Body], bool]
-_KEY = r"(?:[A-Za-z0-9][-A-Za-z0-9_.]*/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
-_SET = re.compile(rf"^\s*({_KEY})\s+(in|notin)\s*\(([^()]*)\)\s*$")
-_EQUAL = re.compile(rf"^\s*({_KEY})\s*(==|=|!=)\s*([-A-Za-z0-9_.]*)\s*$")
-_MORE = re.compile(rf"^\s*({_KEY})\s*(<|>)\s*(-?\d+)\s*$")
-_EXISTS = re.compile(rf"^\s*(!?)\s*({_KEY})\s*$")
 FIELDS = {
     ("", "pods"): {
         "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
@@ -110,44 +106,13 @@ def label_selector(text: str) -> Test:
     >>> test({"metadata": {"labels": {"a": "b"}}}), test({"metadata": {"labels": {"a": "b", "c": "d"}}})
     (True, False)
     """
-    tests = [_label_test(part, text) for part in _split(text)]
+    tests = read_labels(text)
 
     def matches(body: Body) -> bool:
         labels = body["metadata"].get("labels") or {}
         return all(test(labels) for test in tests)
 
     return matches
-
-
-def _split(text: str) -> list[str]:
-    return [part for part in re.split(r",(?![^()]*\))", text) if part.strip()]
-
-
-def _label_test(part: str, text: str) -> Callable[[dict[str, str]], bool]:
-    if match := _SET.match(part):
-        key, operator, values = match[1], match[2], {value.strip() for value in match[3].split(",")}
-        if operator == "in":
-            return lambda labels: labels.get(key) in values
-        return lambda labels: labels.get(key) not in values
-    if match := _EQUAL.match(part):
-        key, operator, value = match[1], match[2], match[3]
-        if operator == "!=":
-            return lambda labels: labels.get(key) != value
-        return lambda labels: labels.get(key) == value
-    if match := _MORE.match(part):
-        key, operator, limit = match[1], match[2], int(match[3])
-        return lambda labels: key in labels and _beyond(labels[key], operator, limit)
-    if match := _EXISTS.match(part):
-        absent, key = bool(match[1]), match[2]
-        return lambda labels: (key not in labels) if absent else (key in labels)
-    raise bad_request(f'unable to parse requirement: {part.strip()!r} in the label selector "{text}"')
-
-
-def _beyond(value: str, operator: str, limit: int) -> bool:
-    try:
-        return int(value) > limit if operator == ">" else int(value) < limit
-    except ValueError:
-        return False
 
 
 def field_selector(kind: tuple[str, str], text: str, selectable: tuple[str, ...] = ()) -> Test:
