@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import socket
+import ssl
 import subprocess
 import urllib.request
 
+import aiohttp
 import pytest
 from architectures import shop
 from local_cluster import Cluster
@@ -56,6 +59,31 @@ def test_logs_exec_and_port_forward(cluster: Cluster, namespace: str) -> None:
     finally:
         forward.kill()
         forward.communicate()
+
+
+async def test_ports_are_forwarded_over_channels(cluster: Cluster, namespace: str) -> None:
+    """As the client libraries of Python, JavaScript and Java do it, not kubectl: a port nobody listens on says so."""
+    cluster.apply(shop(), namespace)
+    cluster.until_settled("shop", namespace)
+    name = cluster.items("pods", namespace, "spiko.dev/tier=db")[0]["metadata"]["name"]
+    config = json.loads((cluster.home / "kubeconfig").read_text())
+    entry = config["clusters"][0]["cluster"]
+    trust = ssl.create_default_context(cadata=base64.b64decode(entry["certificate-authority-data"]).decode())
+    headers = {"Authorization": f"Bearer {config['users'][0]['user']['token']}"}
+    url = f"{entry['server']}/api/v1/namespaces/{namespace}/pods/{name}/portforward?ports=8080&ports=1"
+    told = dict.fromkeys(range(4), b"")
+
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.ws_connect(url, ssl=trust, protocols=["v4.channel.k8s.io"]) as link,
+    ):
+        await link.send_bytes(b"\x00GET /k/why%3F HTTP/1.1\r\nHost: db\r\nConnection: close\r\n\r\n")
+        async for message in link:
+            told[message.data[0]] += message.data[1:]
+
+    assert [(8080).to_bytes(2, "little")] * 2 + [(1).to_bytes(2, "little")] * 2 == [each[:2] for each in told.values()]
+    assert told[0].endswith(b"because...")
+    assert b"cannot connect" in told[3]
 
 
 def test_a_foreign_image_says_why_it_cannot_be_had(cluster: Cluster, namespace: str) -> None:

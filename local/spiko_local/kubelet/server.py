@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
 
+from spiko_local.kubelet import channels
 from spiko_local.kubelet.execs import run_exec
 from spiko_local.kubelet.heartbeats import PORT
 from spiko_local.kubelet.logs import follow_log, since_offset, stamp_before, tail_offset, with_times
@@ -137,8 +138,13 @@ class Servers:
         return await self._forward_over_spdy(request, address)
 
     async def _forward_over_websocket(self, request: web.Request, address: str) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(protocols=["SPDY/3.1+portforward.k8s.io"], max_msg_size=0)
+        socket = web.WebSocketResponse(protocols=["SPDY/3.1+portforward.k8s.io", channels.PROTOCOL], max_msg_size=0)
         await socket.prepare(request)
+        if socket.ws_protocol == channels.PROTOCOL:
+            named = ",".join([*request.query.getall("ports", []), *request.query.getall("port", [])])
+            await channels.forward_channels(socket, address, [int(each) for each in named.split(",") if each.isdigit()])
+            await socket.close()
+            return socket
         forward = PortForward(socket.send_bytes, address)
         try:
             async for message in socket:
