@@ -37,7 +37,6 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
     ),
     ("raw /version", "", "the order of keys"),
     ("readyz.verbose", r"^-\[", "checks of parts that do not exist here"),
-    ("plaintext-openapiv2", "", "the old document has no definitions in its protobuf form"),
     ("get leases -A", "apiserver-", "one API server needs no identity"),
     (
         "describe node",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import socket
@@ -146,3 +147,18 @@ def test_a_watch_over_a_websocket(server: Server) -> None:
         event = json.loads(stream.read(length))
 
     assert (first, event["type"], event["object"]["metadata"]["name"]) == (0x81, "ADDED", "seen")
+
+
+def test_the_old_openapi_document_as_protobuf(server: Server) -> None:
+    """Client-go's `OpenAPISchema` takes nothing else; kubectl reads the patch strategies of custom kinds there."""
+    media = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    connection = http.client.HTTPSConnection(server.host, server.port, context=server.context, timeout=20)
+    connection.request("GET", "/openapi/v2", headers=server.headers | {"Accept": media})
+    reply = connection.getresponse()
+    data = reply.read()
+    connection.close()
+
+    assert (reply.status, reply.headers["Content-Type"]) == (200, media.replace("@", "."))
+    assert data.startswith(b"\x0a\x032.0")
+    assert b"io.k8s.api.core.v1.ConfigMap" in data
+    assert b"x-kubernetes-group-version-kind" in data

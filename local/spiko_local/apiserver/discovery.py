@@ -13,7 +13,6 @@ from spiko_local.apiserver.schema import REF, read_data
 
 GROUP_ORDER = ("apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "policy", "rbac.authorization.k8s.io",
                "apiextensions.k8s.io", "coordination.k8s.io")  # fmt: skip
-V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 
 
@@ -203,7 +202,7 @@ class OpenApi:
         """One document."""
         return self._documents_now().get(path)
 
-    def v2(self) -> bytes:
+    def v2(self) -> dict[str, Any]:
         """The old document."""
         document = dict(read_data("swagger"))
         definitions = dict(document["definitions"])
@@ -211,21 +210,7 @@ class OpenApi:
             if r.custom is not None:
                 schema = r.custom.get("schema", {}).get("openAPIV3Schema") or {"type": "object"}
                 definitions[_name(r)] = _with_metadata(r, schema, f"#/definitions/{_META}.ObjectMeta")
-        return orjson.dumps(document | {"definitions": definitions})
-
-
-def v2_protobuf() -> bytes:
-    """The old document in its protobuf form, without definitions: kubectl asks for it about kinds that it finds nowhere else, to say that there are none.
-
-    A gnostic `openapi.v2.Document`: field 1 is the version of Swagger, field 2 the info, whose fields 1 and 2 are title and version.
-    """
-    info = _text(1, "Kubernetes") + _text(2, str(read_data("version")["gitVersion"]))
-    return _text(1, "2.0") + bytes([2 << 3 | 2, len(info)]) + info
-
-
-def _text(field: int, text: str) -> bytes:
-    """A protobuf field of a short string."""
-    return bytes([field << 3 | 2, len(text)]) + text.encode()
+        return document | {"definitions": definitions}
 
 
 def _name(r: Resource) -> str:

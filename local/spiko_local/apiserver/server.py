@@ -13,7 +13,7 @@ from email.utils import format_datetime
 import orjson
 from aiohttp import web
 
-from spiko_local.apiserver import asked, discovery, extras, metrics, reviews, statuses, verbs, watching
+from spiko_local.apiserver import asked, discovery, extras, gnostic, metrics, reviews, statuses, verbs, watching
 from spiko_local.apiserver.access import Deed
 from spiko_local.apiserver.answers import form_of, json_answer, list_answer, now, object_answer, stream, warning
 from spiko_local.apiserver.asked import DISCOVERY, JSON, Form, Place, flag
@@ -161,14 +161,13 @@ class ApiServer:
         ):
             return _cacheable(request, data)
         if path == "/openapi/v2":
-            accept = request.headers.get("Accept", "*/*")
-            if discovery.V2_PROTOBUF in accept:
-                return web.Response(
-                    body=discovery.v2_protobuf(), headers={"Content-Type": discovery.V2_PROTOBUF.replace("@", ".")}
-                )
-            if "json" not in accept and "*/*" not in accept:
-                raise StatusError(406, "NotAcceptable", "only application/json is offered here")
-            return web.Response(body=self._openapi.v2(), content_type="application/json")
+            accepted = request.headers.get("Accept", "*/*")
+            if gnostic.ASKED in accepted or gnostic.MEDIA in accepted:
+                headers = {"Content-Type": gnostic.MEDIA}
+                return web.Response(body=gnostic.encode_document(self._openapi.v2()), headers=headers)
+            if "json" not in accepted and "*/*" not in accepted:
+                raise StatusError(406, "NotAcceptable", "only application/json and protobuf are offered here")
+            return json_answer(self._openapi.v2())
         return web.Response(text="404 page not found\n", status=404)
 
     def _discovery(self, request: web.Request) -> web.Response | None:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import struct
 from collections.abc import Sequence
+from typing import Any
 
 from aiohttp import WSMsgType, web
 
@@ -36,8 +37,8 @@ async def forward_channels(socket: web.WebSocketResponse, address: str, ports: S
             await socket.send_bytes(bytes([2 * number + 1]) + text.encode())
         else:
             pumps.append(_pump(socket, 2 * number, reader))
-    ending = asyncio.gather(*pumps)
-    listening = asyncio.create_task(_listen(socket, writers))
+    ending: asyncio.Future[Any] = asyncio.gather(*pumps)
+    listening: asyncio.Future[Any] = asyncio.create_task(_listen(socket, writers))
     try:
         await asyncio.wait([ending, listening], return_when=asyncio.FIRST_COMPLETED)
     finally:
