@@ -4,7 +4,7 @@
     python tests/cluster/build.py               what the end-to-end suite needs
     python tests/cluster/build.py jaeger load   more, by module
 
-The folders beside this file are the modules; their go.mod pins every version. Binaries go to $SPIKO_CLUSTER_BIN, by default
+The folders beside this file, and some of tests/foreign, are the modules; their go.mod pins every version. Binaries go to $SPIKO_CLUSTER_BIN, by default
 ~/.cache/spiko-cluster/bin, outside the tree. What is there and whose module has not changed is left alone, so that the second call
 takes no time. Needs Go 1.26 and nothing else: with empty caches 8 minutes on two cores (jaeger 4 more). Standard library only.
 """
@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -31,10 +31,17 @@ STRIPPED = "-s -w"  # no symbols: half the size
 
 @dataclass(frozen=True)
 class Build:
-    """One module: packages with the binary that each makes, and the linker's flags; `{version}` is that of k8s.io/kubernetes."""
+    """One module: packages with the binary that each makes, and the linker's flags; `{version}` is that of k8s.io/kubernetes.
+
+    Args:
+        binaries: package and name.
+        ldflags: of all of them.
+        folder: of the module, if it does not stand beside this file.
+    """
 
     binaries: tuple[tuple[str, str], ...]
     ldflags: str = STRIPPED
+    folder: str = field(default="", repr=False)  # where it stands changes nothing
 
 
 BUILDS = {
@@ -50,6 +57,8 @@ BUILDS = {
     "otelcol": Build(((".", "otelcol"),)),
     "jaeger": Build((("github.com/jaegertracing/jaeger/cmd/jaeger", "jaeger"),)),
     "load": Build((("github.com/tsenart/vegeta/v12", "vegeta"),)),
+    "client_go": Build(((".", "client_go"),), folder="../foreign/client_go"),
+    "helm": Build((("helm.sh/helm/v4/cmd/helm", "helm"),), folder="../foreign/helm"),
 }
 DEFAULT = ("etcd", "kubernetes", "otelcol")
 
@@ -79,10 +88,15 @@ def link_flags(build: Build, module: str) -> str:
     return build.ldflags.format(version=found[1] if found else "")
 
 
+def source(name: str, build: Build) -> Path:
+    """The folder of a module."""
+    return HERE / (build.folder or name)
+
+
 def stamp(name: str, build: Build) -> str:
     """Changes when the module, the way it is built or the kind of machine does."""
     digest = hashlib.sha256(f"{build!r} {platform.system()} {platform.machine()}".encode())
-    for path in sorted((HERE / name).iterdir()):
+    for path in sorted(source(name, build).iterdir()):
         if path.suffix in (".mod", ".sum", ".go"):
             digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -115,7 +129,7 @@ def make(name: str, folder: Path) -> None:
     check_go()
     print(f"{name}: building {', '.join(binary for _, binary in build.binaries)} ...", flush=True)
     began = time.monotonic()
-    flags = link_flags(build, (HERE / name / "go.mod").read_text())
+    flags = link_flags(build, (source(name, build) / "go.mod").read_text())
     environ = os.environ | {"CGO_ENABLED": "0"}
     # built aside and moved: whoever runs the old one keeps it, and nobody sees half of the new one
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder) as aside:
@@ -131,7 +145,7 @@ def make(name: str, folder: Path) -> None:
                 f"{aside}/{binary}",
                 package,
             ]
-            done = subprocess.run(command, cwd=HERE / name, env=environ, stdin=subprocess.DEVNULL, check=False)
+            done = subprocess.run(command, cwd=source(name, build), env=environ, stdin=subprocess.DEVNULL, check=False)
             if done.returncode != 0:
                 sys.exit(f"{name}: `go build {package}` failed with exit code {done.returncode}")
             print(f"  {binary} after {time.monotonic() - began:.0f} s", flush=True)
