@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import time
 from typing import Any
 
 import pytest
+from expressions import SCHEMA, VALUE
+from rulings import EXPRESSIONS
 
 from spiko_local.apiserver.cel import types as ty
 from spiko_local.apiserver.cel.check import Environment, compile_expression
-from spiko_local.apiserver.cel.faults import CompileError, CostError
+from spiko_local.apiserver.cel.estimate import estimate
+from spiko_local.apiserver.cel.faults import CelError, CompileError, CostError
 from spiko_local.apiserver.cel.run import compile_program
+from spiko_local.apiserver.cel.schemas import declare
 from spiko_local.apiserver.customs import custom_node
 from spiko_local.apiserver.rules import run_rules
 
 HUGE, NESTED = [str(i) for i in range(100_000)], [[str(i) for i in range(1000)]] * 1000
+SIGNS = "()[]{}.,?:+-*/%<>=!&|'\"`\\ aZ09_\n\u00e9\ud800"
 MOST_S = 10.0  # a moment, on a machine that is busy with something else
 
 
@@ -56,6 +62,22 @@ def test_depth_has_an_end(expression: str) -> None:
 def test_a_chain_of_conditions_may_be_long() -> None:
     """Thousands of them are as deep as a dozen."""
     assert value_of(" && ".join(["true"] * 5000)) is True
+
+
+def test_any_text_is_an_expression_or_none() -> None:
+    """Good expressions with characters put in, left out, or of others: refused, wrong or right, and never a fault of our own."""
+    source, declaration = random.Random(1), declare(SCHEMA)
+    assert declaration is not None
+    environment, value = Environment({"self": declaration.type}, declaration.objects), declaration.convert(VALUE)
+    for _ in range(5000):
+        text, other = source.choice(EXPRESSIONS), source.choice(EXPRESSIONS)
+        for _ in range(source.randint(1, 3)):
+            at, cut = source.randint(0, len(text)), source.randint(0, 3)
+            text = text[:at] + source.choice(["", source.choice(SIGNS), other[cut : cut + 9]]) + text[at + cut :]
+        with contextlib.suppress(CelError):
+            tree = compile_expression(text, environment)
+            estimate(tree, declaration.size_of)
+            compile_program(tree)({"self": value})
 
 
 def found(schema: dict[str, Any], value: Any, old: Any = None) -> list[str]:

@@ -64,7 +64,7 @@ def port_of_pod(pod: Body, wanted: str) -> int | None:
     ports = _ports(pod)
     if not wanted:
         return int(ports[0]["containerPort"]) if ports else 80
-    return int(wanted) if wanted.isdigit() and int(wanted) < 1 << 16 else None
+    return int(wanted) if re.fullmatch(r"[0-9]{1,5}", wanted) and int(wanted) < 1 << 16 else None
 
 
 def _ports(pod: Body) -> list[Body]:

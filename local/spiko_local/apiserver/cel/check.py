@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from spiko_local.apiserver.cel.values import type_of as type_of_value
 
 Fields = Mapping[str, Mapping[str, Type]]  # of each type of objects, by its name
 MOST_FAULTS = 100
+_HALVES = re.compile("[\ud800-\udfff]")  # of characters; JSON can have them, UTF-8 cannot
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ def compile_expression(source: str, environment: Environment) -> Node:
     >>> str(compile_expression("a.size() > 1", Environment({"a": ty.STRING})).type)
     'bool'
     """
+    source = _HALVES.sub("\ufffd", source)
     try:
         found = parse(source)
         checker = _Checker(environment)

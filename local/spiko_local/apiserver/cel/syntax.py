@@ -10,6 +10,7 @@ from spiko_local.apiserver.cel.tree import Call, Ident, ListOf, Literal, MapOf, 
 from spiko_local.apiserver.cel.values import Uint
 
 MOST_DEPTH = 100  # of parentheses, calls and the like within each other; Kubernetes counts in another way, up to 250
+MOST_DIGITS = 30  # of a whole number; more are too many for 64 bits, and for Python's patience
 _BEGIN = (
     "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
 )
@@ -228,6 +229,8 @@ class _Parser:
         values = []
         while not self._is("}"):
             self._take("?")
+            if self.next.kind not in (t.IDENT, t.QUOTED):
+                raise self._bad("IDENTIFIER")
             self._at += 1
             self._need(":")
             values.append(self.expression())
@@ -276,7 +279,8 @@ class _Parser:
         if token.kind == t.FLOAT:
             return Literal(at, float(sign + text))
         digits = text.rstrip("uU") if token.kind == t.UINT else text
-        value = int(sign + digits, 16 if digits.startswith("0x") else 10)
+        value = int(sign + digits[:MOST_DIGITS], 16 if digits.startswith("0x") else 10)
+        value = value if len(digits) <= MOST_DIGITS else 1 << 64
         if token.kind == t.UINT and value < 1 << 64:
             return Literal(at, Uint(value))
         if token.kind == t.INT and -(1 << 63) <= value < 1 << 63:

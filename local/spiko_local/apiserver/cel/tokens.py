@@ -97,7 +97,8 @@ def _unescape(body: str, as_byte: Callable[[str], str]) -> str:
         if text[0] in "xX":
             return as_byte(chr(int(text[1:], 16)))
         if text[0] in "uU" and len(text) > 1:
-            return chr(int(text[1:], 16))
+            code = int(text[1:], 16)
+            return chr(code) if code < 0xD800 or 0xE000 <= code < 0x110000 else "\ufffd"
         if text[0].isdigit():
             return as_byte(chr(int(text, 8)))
         return _SHORT.get(text, text)
