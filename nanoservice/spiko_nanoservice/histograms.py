@@ -1,6 +1,6 @@
 """Histograms of the `hdrhistogram` package, 1 us to 60 s, two digits: what sums of many seconds and percentiles are made with.
 
-20 KB each. What a pod reports each second is smaller and made without the package: `latencies.py`.
+20 KB each. Pods and eurekas do without the package (`latencies.py`), so an image of theirs lacks it: this is for whoever reads reports.
 """
 
 from __future__ import annotations

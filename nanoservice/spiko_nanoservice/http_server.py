@@ -28,7 +28,9 @@ REASONS = {
     400: b"Bad Request",
     404: b"Not Found",
     405: b"Method Not Allowed",
+    409: b"Conflict",
     413: b"Content Too Large",
+    426: b"Upgrade Required",
     431: b"Request Header Fields Too Large",
     500: b"Internal Server Error",
     503: b"Service Unavailable",
@@ -52,11 +54,15 @@ _WANTED = {
     DEADLINE_HEADER: "deadline",
     WRITTEN_HEADER: "written",
     b"expect": "expect",
+    b"sec-websocket-key": "websocket_key",
 }
 
 
 class Request:
-    """One request as it came; header values are None if absent. `arrived_ns` is on the `perf_counter` clock."""
+    """One request as it came; header values are None if absent. `arrived_ns` is on the `perf_counter` clock.
+
+    `websocket_key` is there if the connection can be handed over.
+    """
 
     __slots__ = (
         "arrived_ns",
@@ -70,6 +76,7 @@ class Request:
         "path",
         "traceparent",
         "tracestate",
+        "websocket_key",
         "written",
     )
 
@@ -84,12 +91,17 @@ class Request:
         self.deadline: bytes | None = None
         self.written: bytes | None = None
         self.expect: bytes | None = None
+        self.websocket_key: bytes | None = None
         self.keep_alive = True
         self.arrived_ns = 0
 
     def reply(self, status: int, body: bytes, extra: bytes = b"", heads: dict[int, bytes] = _HEADS) -> None:
         """Send the answer; `extra` are whole header lines, `heads` as `render_heads` made them. A peer that has gone is nobody's fault."""
         self.connection.finish(self, status, body, extra, heads)
+
+    def hand_over(self, heir: asyncio.Protocol, answer: bytes) -> None:
+        """Say `answer`, and let another protocol have the connection from here on. Only from within the handler, and with a `websocket_key`."""
+        self.connection.heir = heir, answer
 
 
 Handler = Callable[[Request], None]
@@ -153,6 +165,7 @@ class Connection(asyncio.Protocol):
         "_size",
         "_stuffed",
         "_transport",
+        "heir",
         "queue",
     )
 
@@ -169,6 +182,7 @@ class Connection(asyncio.Protocol):
         self._stuffed = False
         self._held = b""  # not parsed yet
         self.queue: deque[Request] = deque()
+        self.heir: tuple[asyncio.Protocol, bytes] | None = None
         self._refusal = b""  # said after the requests before it were answered
         self._idle_since = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -217,13 +231,17 @@ class Connection(asyncio.Protocol):
                 return
             self._parse(data[at : at + SLICE])
             at += SLICE
+        if self.heir is not None and at < len(data):
+            self.heir[0].data_received(data[at:])
 
     def _parse(self, data: bytes) -> None:
         """The parser calls the `on_` methods."""
         self._header_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as upgrade:
+            if self.heir is not None:
+                self._pass_on(*self.heir, data[upgrade.args[0] :])
             return  # an offer to change protocols may be passed over; the request was answered, its connection ends
         except httptools.HttpParserError:
             self._refuse(400, b"not HTTP/1.1\n")
@@ -268,7 +286,10 @@ class Connection(asyncio.Protocol):
         self._header_bytes = 0
         if request is None or self._transport is None or self._refusal:
             return
-        request.keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
+        upgrade = self._parser.should_upgrade()
+        request.keep_alive = self._parser.should_keep_alive() and not upgrade
+        if not upgrade or self._busy or self._going or self._stuffed or self.queue:
+            request.websocket_key = None  # it would be answered when the parser has gone on
         if self._size > MOST_BODY_BYTES:
             self._refuse(413, b"body over 1048576 bytes\n")
             return
@@ -323,6 +344,20 @@ class Connection(asyncio.Protocol):
             self._go_on()
         else:
             self._idle_since = asyncio.get_running_loop().time()
+
+    def _pass_on(self, heir: asyncio.Protocol, answer: bytes, rest: bytes) -> None:
+        """From here on the connection is another's."""
+        transport = self._transport
+        self._busy = False
+        self._server.busy -= 1
+        if transport is None:
+            return
+        self.connection_lost(None)
+        transport.set_protocol(heir)
+        transport.write(answer)
+        heir.connection_made(transport)
+        if rest:
+            heir.data_received(rest)
 
     def close_if_idle(self) -> None:
         """End a kept-alive connection that has nothing to do."""

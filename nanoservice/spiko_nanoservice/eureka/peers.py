@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-
-from aiohttp import ClientError, ClientSession, WSMsgType
+from typing import Any
 
 from spiko_nanoservice.contract import EUREKA_PORT
+from spiko_nanoservice.errors import LinkError
 from spiko_nanoservice.eureka.effects import dumps
-from spiko_nanoservice.eureka.server import HEARTBEAT_S, Eureka, PeerLink
-from spiko_nanoservice.resolve import Resolve, authority
+from spiko_nanoservice.eureka.server import PING_S, SILENCE_S, Eureka, PeerLink
+from spiko_nanoservice.resolve import Resolve
+from spiko_nanoservice.websocket import WebSocket, connect
 
 SEARCH_S = 0.1  # while one is missing
 LOOK_S = 10.0  # once all are known
@@ -37,21 +37,20 @@ class Peers:
 
     async def run(self) -> None:
         """Look for eurekas until cancelled."""
-        async with ClientSession() as session:
-            try:
-                while True:
-                    for address in await self._resolve(self._name):
-                        if address != self._own and address not in self._tasks:
-                            self._tasks[address] = asyncio.create_task(self._hold(session, address))
-                    self._changed.clear()
-                    try:
-                        async with asyncio.timeout(LOOK_S if self._complete() else SEARCH_S):
-                            await self._changed.wait()
-                    except TimeoutError:
-                        continue
-            finally:
-                for task in self._tasks.values():
-                    task.cancel()
+        try:
+            while True:
+                for address in await self._resolve(self._name):
+                    if address != self._own and address not in self._tasks:
+                        self._tasks[address] = asyncio.create_task(self._hold(address))
+                self._changed.clear()
+                try:
+                    async with asyncio.timeout(LOOK_S if self._complete() else SEARCH_S):
+                        await self._changed.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
 
     def _complete(self) -> bool:
         configuration = self._eureka.registry.configuration
@@ -59,34 +58,40 @@ class Peers:
             return False
         return len(self._eureka.peers) >= sum(len(region.zones) for region in configuration.regions) - 1
 
-    async def _hold(self, session: ClientSession, address: str) -> None:
+    async def _hold(self, address: str) -> None:
         """One connection, until it breaks, and a pause."""
         try:
-            await self._connect(session, address)
+            await self._connect(address)
             await asyncio.sleep(PAUSE_S)
         finally:
             self._tasks.pop(address, None)
             self._changed.set()
 
-    async def _connect(self, session: ClientSession, address: str) -> None:
+    async def _connect(self, address: str) -> None:
         try:
-            url = f"http://{authority(address, self._port)}/peer"
-            async with session.ws_connect(url, heartbeat=HEARTBEAT_S, max_msg_size=0) as socket:
-                first = await socket.receive(timeout=HEARTBEAT_S)
-                if first.type != WSMsgType.TEXT:
-                    return
-                word = json.loads(first.data)
-                link = PeerLink(socket, word["region"] == self._eureka.registry.region)
-                self._open(link)
-                pump = asyncio.create_task(link.pump())
-                try:
-                    async for _ in socket:
-                        pass  # the other side tells its own over its own connection
-                finally:
-                    self._eureka.peers.discard(link)
-                    pump.cancel()
-        except (ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            socket = await connect(address, self._port, "/peer", PING_S, SILENCE_S)
+            try:
+                await self._tell(socket)
+            finally:
+                socket.close()
+        except (LinkError, TimeoutError, KeyError, TypeError) as error:
             log.debug("peer %s: %r", address, error)
+
+    async def _tell(self, socket: WebSocket) -> None:
+        """Hear who it is, then tell it everything until the connection breaks. Raises LinkError."""
+        words: list[dict[str, Any]] = []
+        async with asyncio.timeout(PING_S):
+            while not words:
+                words = await socket.receive()
+        link = PeerLink(socket, words[0]["region"] == self._eureka.registry.region)
+        self._open(link)
+        pump = asyncio.create_task(link.pump())
+        try:
+            while True:
+                await socket.receive()  # the other side tells its own over its own connection
+        finally:
+            self._eureka.peers.discard(link)
+            pump.cancel()
 
     def _open(self, link: PeerLink) -> None:
         """First words, before anything else can be told over this connection."""

@@ -7,15 +7,16 @@ import contextlib
 import logging
 import time
 
-from aiohttp import web
-
 from spiko_nanoservice.eureka.metrics import eureka_page
 from spiko_nanoservice.eureka.peers import Peers
 from spiko_nanoservice.eureka.server import Eureka
 from spiko_nanoservice.exposition import CONTENT_TYPE
+from spiko_nanoservice.http_server import Request, Server, render_heads
 from spiko_nanoservice.resolve import Resolve, choose_resolver
 from spiko_nanoservice.settings import Settings
 
+DRAIN_S = 0.5
+_METRICS_HEADS = render_heads(CONTENT_TYPE.encode())
 log = logging.getLogger("spiko.eureka")
 
 
@@ -38,11 +39,9 @@ class EurekaPod:
     async def live(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set. Sessions end with the process: pods register elsewhere and keep their tables meanwhile."""
         settings = self._settings
-        application = self.eureka.application()
-        application.router.add_get("/metrics", self._metrics)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
-        await runner.setup()
-        await web.TCPSite(runner, settings.bind_address, settings.port).start()
+        self.eureka.pages[b"/metrics"] = self._metrics
+        server = Server(self.eureka.handle)
+        await server.listen(settings.bind_address, settings.port)
         peers = Peers(self.eureka, settings.eurekas[-1], settings.address, self._resolve, settings.port)
         tasks = [asyncio.create_task(work) for work in (peers.run(), self.eureka.tick(), self.eureka.count_seconds())]
         log.info(
@@ -55,11 +54,12 @@ class EurekaPod:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-            await runner.cleanup()
+            await self.eureka.close()
+            await server.drain(DRAIN_S)
 
-    async def _metrics(self, request: web.Request) -> web.Response:
+    def _metrics(self, request: Request) -> None:
         eureka = self.eureka
         page = eureka_page(
             self._settings, self._started_s, eureka.registry, eureka.connections(), eureka.totals.dropped_spans
         )
-        return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE})
+        request.reply(200, page, heads=_METRICS_HEADS)

@@ -1,4 +1,4 @@
-"""The eureka's shell: WebSockets in, the pure registry between, WebSockets out (aiohttp).
+"""The eureka's shell: WebSockets in, the pure registry between, WebSockets out; on the server that tiers have (`http_server.py`).
 
 | path | who | what |
 |---|---|---|
@@ -13,43 +13,49 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
-
-from aiohttp import WSMsgType, web
+from urllib.parse import parse_qs
 
 from spiko_nanoservice.contract import PROTOCOL, Configuration, ContractError, Hello, Revision, decode, encode
+from spiko_nanoservice.errors import LinkError
 from spiko_nanoservice.eureka import messages as m
 from spiko_nanoservice.eureka.asking import find_silent
 from spiko_nanoservice.eureka.effects import Ask, Effect, Inform, Send, Tell, dumps
 from spiko_nanoservice.eureka.messages import Message
 from spiko_nanoservice.eureka.registry import Registry
 from spiko_nanoservice.eureka.totals import Totals
+from spiko_nanoservice.http_server import Request, render_heads
+from spiko_nanoservice.websocket import WebSocket, render_acceptance
 
-HEARTBEAT_S = 2.0  # a ping every 2 s, its pong awaited for 1 s: gone after three seconds of silence
+PING_S, SILENCE_S = 2.0, 1.0  # a ping after 2 s of silence, anything awaited for 1 s: gone after three
 MOST_MESSAGE_BYTES = 16 * 1024 * 1024
 SPOKEN = tuple(range(max(1, PROTOCOL - 1), PROTOCOL + 1))
 Act = Callable[[], None]
+Outbox = asyncio.Queue[str]
+Session = Callable[[WebSocket, Outbox], Awaitable[None]]
+SOCKETS = (b"/register", b"/peer", b"/control", b"/control/seconds")
+_JSON_HEADS = render_heads(b"application/json; charset=utf-8")
 log = logging.getLogger("spiko.eureka")
 
 
 class PeerLink:
     """Our connection to another eureka: everything we tell goes out here."""
 
-    def __init__(self, socket: Any, same_region: bool) -> None:
-        self.outbox: asyncio.Queue[str] = asyncio.Queue()
+    def __init__(self, socket: WebSocket, same_region: bool) -> None:
+        self.outbox: Outbox = asyncio.Queue()
         self.same_region = same_region
         self._socket = socket
 
     async def pump(self) -> None:
         """Send until cancelled or broken."""
-        while True:
-            await self._socket.send_str(await self.outbox.get())
+        await _pump(self._socket, self.outbox)
 
 
 class Eureka:
@@ -68,9 +74,16 @@ class Eureka:
         self.totals = Totals()
         self.peers: set[PeerLink] = set()
         self._numbers = itertools.count(1)
-        self._pods: dict[int, asyncio.Queue[str]] = {}
-        self._followers: dict[asyncio.Queue[str], bool] = {}  # and whether it wants the seconds
+        self._pods: dict[int, Outbox] = {}
+        self._followers: dict[Outbox, bool] = {}  # and whether it wants the seconds
         self._wake = asyncio.Event()
+        self._sessions: dict[asyncio.Task[None], WebSocket] = {}
+        self.pages: dict[bytes, Callable[[Request], None]] = {
+            b"/edges": self.edges,
+            b"/totals": self.read_totals,
+            b"/healthz": self.health,
+            b"/readyz": self.health,
+        }
         self._asking: set[asyncio.Task[None]] = set()
 
     # ---------------------------------------------------------------- effects
@@ -132,20 +145,15 @@ class Eureka:
 
     # ---------------------------------------------------------------- pods
 
-    async def register(self, request: web.Request) -> web.WebSocketResponse:
+    async def register(self, socket: WebSocket, outbox: Outbox) -> None:
         """One pod's session."""
-        wanted = request.query.get("region", self.registry.region)
-        if wanted != self.registry.region:
-            raise web.HTTPConflict(text=f"region: this eureka is of {self.registry.region}, not {wanted}\n")
         number = next(self._numbers)
-        async with self._socket(request) as (socket, outbox):
-            self._pods[number] = outbox
-            try:
-                await _listen(socket, f"session {number}", lambda message: self._from_pod(number, message))
-            finally:
-                del self._pods[number]
-                self.carry_out(self.registry.lost(number, time.monotonic()))
-        return socket
+        self._pods[number] = outbox
+        try:
+            await _listen(socket, f"session {number}", lambda message: self._from_pod(number, message))
+        finally:
+            del self._pods[number]
+            self.carry_out(self.registry.lost(number, time.monotonic()))
 
     def _from_pod(self, number: int, message: Message) -> Act:
         now, registry = time.monotonic(), self.registry
@@ -180,7 +188,7 @@ class Eureka:
 
     # ---------------------------------------------------------------- peers
 
-    async def peer(self, request: web.Request) -> web.WebSocketResponse:
+    async def peer(self, socket: WebSocket, outbox: Outbox) -> None:
         """Another eureka tells us what it has."""
         number = next(self._numbers)
         name = ""
@@ -192,14 +200,12 @@ class Eureka:
                 return _nothing
             return self._from_peer(number, name, message)
 
-        async with self._socket(request) as (socket, outbox):
-            outbox.put_nowait(dumps(self.introduction()))
-            try:
-                await _listen(socket, f"peer {request.remote}", read)
-            finally:
-                if name:
-                    self.carry_out(self.registry.peer_lost(number, name, time.monotonic()))
-        return socket
+        outbox.put_nowait(dumps(self.introduction()))
+        try:
+            await _listen(socket, f"peer session {number}", read)
+        finally:
+            if name:
+                self.carry_out(self.registry.peer_lost(number, name, time.monotonic()))
 
     def introduction(self) -> Message:
         """Who we are."""
@@ -223,20 +229,17 @@ class Eureka:
 
     # ---------------------------------------------------------------- operator, command line
 
-    async def control(self, request: web.Request) -> web.WebSocketResponse:
+    async def control(self, seconds: bool, socket: WebSocket, outbox: Outbox) -> None:
         """Whoever configures or follows."""
         number = next(self._numbers)
-        async with self._socket(request) as (socket, outbox):
-            outbox.put_nowait(dumps(self.introduction() | {"t": m.EUREKA}))
-            outbox.put_nowait(dumps(self.registry.programmed_message()))
-            # a path, no query: Kubernetes' pod proxy drops the query of a connection that is upgraded
-            self._followers[outbox] = request.path.endswith("/seconds")
-            try:
-                await _listen(socket, "a control connection", lambda message: self._from_control(number, message))
-            finally:
-                self._followers.pop(outbox, None)
-                self.registry.unfollow_all(number)
-        return socket
+        outbox.put_nowait(dumps(self.introduction() | {"t": m.EUREKA}))
+        outbox.put_nowait(dumps(self.registry.programmed_message()))
+        self._followers[outbox] = seconds
+        try:
+            await _listen(socket, "a control connection", lambda message: self._from_control(number, message))
+        finally:
+            self._followers.pop(outbox, None)
+            self.registry.unfollow_all(number)
 
     def _from_control(self, number: int, message: Message) -> Act:
         registry = self.registry
@@ -255,60 +258,86 @@ class Eureka:
             case other:
                 raise ContractError(f"t: {other!r} is no message from an operator")
 
-    async def edges(self, request: web.Request) -> web.Response:
+    # ---------------------------------------------------------------- requests
+
+    def handle(self, request: Request) -> None:
+        """The server's handler: pages are answered at once, a WebSocket begins a session."""
+        path, _, query = request.path.partition(b"?")
+        page = self.pages.get(path)
+        if page is None and path not in SOCKETS:
+            request.reply(404, b"no such page\n")
+        elif request.method != b"GET":
+            request.reply(405, b"GET\n")
+        elif page is not None:
+            page(request)
+        elif request.websocket_key is None:
+            request.reply(426, b"a WebSocket begins here\n", b"Upgrade: websocket\r\n")
+        else:
+            self._begin(request, request.websocket_key, path, query)
+
+    def _begin(self, request: Request, key: bytes, path: bytes, query: bytes) -> None:
+        asked = {name: values[-1] for name, values in parse_qs(query.decode("latin-1")).items()}
+        session: Session
+        if path == b"/register":
+            region, wanted = self.registry.region, asked.get("region", self.registry.region)
+            if wanted != region:
+                request.reply(409, f"region: this eureka is of {region}, not {wanted}\n".encode())
+                return
+            session = self.register
+        else:
+            # a path of their own, no query: Kubernetes' proxy to pods drops the query of a connection that is upgraded
+            session = self.peer if path == b"/peer" else partial(self.control, path == b"/control/seconds")
+        socket = WebSocket(PING_S, SILENCE_S, served=True, most_bytes=MOST_MESSAGE_BYTES)
+        request.hand_over(socket, render_acceptance(key))
+        task = asyncio.get_running_loop().create_task(_hold(socket, session))
+        self._sessions[task] = socket
+        task.add_done_callback(self._sessions.pop)
+
+    async def close(self) -> None:
+        """End all sessions."""
+        for socket in self._sessions.values():
+            socket.close()
+        await asyncio.gather(*self._sessions)
+
+    def edges(self, request: Request) -> None:
         """Discovered nodes and edges of the pods that have their session here."""
-        return web.json_response(
-            {
-                "nodes": [encode(hello) for hello in self.registry.own_entries()],
-                "edges": [list(edge) for edge in self.registry.edges()],
-            }
-        )
+        nodes, edges = self.registry.own_entries(), self.registry.edges()
+        _reply_json(request, {"nodes": [encode(hello) for hello in nodes], "edges": [list(edge) for edge in edges]})
 
-    async def read_totals(self, request: web.Request) -> web.Response:
+    def read_totals(self, request: Request) -> None:
         """Counts and histograms since this eureka began."""
-        return web.json_response(self.totals.totals())
+        _reply_json(request, self.totals.totals())
 
-    async def health(self, request: web.Request) -> web.Response:
+    def health(self, request: Request) -> None:
         """Alive, and listening."""
-        return web.Response(text="ok\n")
-
-    def application(self) -> web.Application:
-        """The routes."""
-        application = web.Application()
-        application.router.add_get("/register", self.register)
-        application.router.add_get("/peer", self.peer)
-        application.router.add_get("/control", self.control)
-        application.router.add_get("/control/seconds", self.control)
-        application.router.add_get("/edges", self.edges)
-        application.router.add_get("/totals", self.read_totals)
-        application.router.add_get("/healthz", self.health)
-        application.router.add_get("/readyz", self.health)
-        return application
-
-    # ---------------------------------------------------------------- sockets
-
-    @asynccontextmanager
-    async def _socket(self, request: web.Request) -> AsyncIterator[tuple[web.WebSocketResponse, asyncio.Queue[str]]]:
-        """A WebSocket with an outbox of its own: a slow reader delays nobody else."""
-        socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=MOST_MESSAGE_BYTES, compress=False)
-        await socket.prepare(request)
-        outbox: asyncio.Queue[str] = asyncio.Queue()
-        pump = asyncio.create_task(_pump(socket, outbox))
-        try:
-            yield socket, outbox
-        finally:
-            pump.cancel()
+        request.reply(200, b"ok\n")
 
 
-async def _pump(socket: web.WebSocketResponse, outbox: asyncio.Queue[str]) -> None:
+def _reply_json(request: Request, document: dict[str, Any]) -> None:
+    request.reply(200, json.dumps(document).encode(), heads=_JSON_HEADS)
+
+
+async def _hold(socket: WebSocket, session: Session) -> None:
+    """One WebSocket, with an outbox of its own: a slow reader delays nobody else."""
+    outbox: Outbox = asyncio.Queue()
+    pump = asyncio.create_task(_pump(socket, outbox))
+    try:
+        await session(socket, outbox)
+    finally:
+        pump.cancel()
+        socket.close()
+
+
+async def _pump(socket: WebSocket, outbox: Outbox) -> None:
     try:
         while True:
-            await socket.send_str(await outbox.get())
-    except (ConnectionError, RuntimeError):
+            socket.send_text(await outbox.get())
+            await socket.drain()
+    except LinkError:
         return  # the reading side sees the end as well, and cleans up
 
 
-async def _listen(socket: web.WebSocketResponse, who: str, read: Callable[[Message], Act]) -> None:
+async def _listen(socket: WebSocket, who: str, read: Callable[[Message], Act]) -> None:
     """Act on messages until the end, or the first that does not follow the contract: its sender is told why.
 
     Args:
@@ -316,20 +345,25 @@ async def _listen(socket: web.WebSocketResponse, who: str, read: Callable[[Messa
         who: for the log.
         read: decodes one and returns what is to be done; an error of that is our own, and no fault of the message.
     """
-    async for frame in socket:
-        if frame.type != WSMsgType.TEXT:
-            continue
+    while True:
         try:
-            message = json.loads(frame.data)
-            if not isinstance(message, dict):
-                raise ContractError(f"message: {frame.data[:80]!r} is no object")
-            act = read(message)
-        except (KeyError, TypeError, ValueError) as error:
-            why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            log.warning("%s ends: it does not follow the contract: %s", who, why)
-            await socket.send_str(dumps({"t": m.REFUSED, "message": why}))
+            texts = await socket.receive_texts()
+        except LinkError:
             return
-        act()
+        for text in texts:
+            try:
+                message = json.loads(text)
+                if not isinstance(message, dict):
+                    raise ContractError(f"message: {text[:80]!r} is no object")
+                act = read(message)
+            except (KeyError, TypeError, ValueError) as error:
+                why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+                log.warning("%s ends: it does not follow the contract: %s", who, why)
+                with contextlib.suppress(LinkError):
+                    socket.send_text(dumps({"t": m.REFUSED, "message": why}))
+                    await socket.drain()
+                return
+            act()
 
 
 def _check_protocol(protocol: Any) -> None:

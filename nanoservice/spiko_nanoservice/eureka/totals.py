@@ -10,11 +10,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from hdrh.histogram import HdrHistogram
-
 from spiko_nanoservice.cumulative import LONGEST_REASON, MOST_REASONS, OTHER
 from spiko_nanoservice.eureka.messages import SECOND, Message
-from spiko_nanoservice.histograms import add_to, new_histogram
 from spiko_nanoservice.latencies import Counts, add_counts, decode_counts, encode_counts
 
 LATENCIES = ("response", "service", "network")
@@ -61,19 +58,17 @@ class Total:
     """Everything since the beginning."""
 
     sum: Sum = field(default_factory=Sum)
-    histograms: dict[str, HdrHistogram] = field(default_factory=dict)
+    counts: dict[str, Counts] = field(default_factory=dict)
 
     def fold(self, second: Sum, windows: dict[str, Counts]) -> None:
         """Add one second."""
         self.sum.merge(second)
         for latency, window in windows.items():
-            if latency not in self.histograms:
-                self.histograms[latency] = new_histogram()
-            add_to(self.histograms[latency], window)
+            add_counts(self.counts.setdefault(latency, {}), window)
 
     def rendered(self) -> dict[str, Any]:
         """Plain values, histograms encoded."""
-        return self.sum.counts() | {name: h.encode().decode() for name, h in self.histograms.items()}
+        return self.sum.counts() | {name: encode_counts(counts) for name, counts in self.counts.items()}
 
 
 class Totals:
