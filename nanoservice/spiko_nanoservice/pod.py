@@ -18,7 +18,7 @@ from spiko_nanoservice.http_server import Server
 from spiko_nanoservice.link import Membership, RegionLink
 from spiko_nanoservice.metrics import RELEASE, tier_page
 from spiko_nanoservice.resolve import Resolve, choose_resolver
-from spiko_nanoservice.roles import make_role
+from spiko_nanoservice.roles.making import make_role
 from spiko_nanoservice.routing import Routes
 from spiko_nanoservice.settings import Settings
 from spiko_nanoservice.source import Source

@@ -7,6 +7,7 @@ shared (3 MB a pod rather than 5).
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from dataclasses import replace
@@ -15,7 +16,9 @@ from random import Random
 from spiko_nanoservice.contract import EUREKA, Configuration, Place, Revision, TierConfig, VersionConfig, Zones
 from spiko_nanoservice.eureka.pod import EurekaPod
 from spiko_nanoservice.http_client import Pool
+from spiko_nanoservice.http_server import Server
 from spiko_nanoservice.pod import TierPod
+from spiko_nanoservice.resolve import choose_resolver
 from spiko_nanoservice.settings import Settings, read_settings
 
 REQUESTS = 60
@@ -27,9 +30,8 @@ async def exercise() -> None:
     address = f"127.254.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"
     base = _settings(address)
 
-    async def resolve(name: str) -> list[str]:
-        return [address]
-
+    names = Server(lambda request: request.reply(200, json.dumps({"addresses": [address]}).encode()))
+    resolve = choose_resolver(f"{address}:{(await names.listen(address, 0))[1]}")
     eureka = EurekaPod(replace(base, package=EUREKA, tier=EUREKA, port=7070), resolve)
     store = TierPod(replace(base, package="store", tier="store", pod_uid="store", port=0), Random(1), resolve)
     front = TierPod(replace(base, package="monolith", tier="front", pod_uid="front", port=0), Random(1), resolve)
@@ -44,6 +46,7 @@ async def exercise() -> None:
     finally:
         stop.set()
         await asyncio.gather(*running)
+        await names.drain(1.0)
 
 
 async def _request(address: str, *pods: TierPod) -> None:

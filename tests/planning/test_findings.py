@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spiko_nanoservice.contract import Package
-from spiko_nanoservice.roles import make_role
+from spiko_nanoservice.roles.making import make_role
 from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.plan.findings import RULES, Severity, check, check_spec
 from spiko_operator.plan.rules import spec_rules

@@ -24,7 +24,8 @@ async def names(address: str) -> AsyncIterator[str]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.0 200 OK\r\n\r\n" + json.dumps({"addresses": [address]}).encode())
+        body = json.dumps({"addresses": [address]}).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)

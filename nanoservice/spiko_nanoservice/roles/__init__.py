@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Protocol
 
-from spiko_nanoservice.contract import Package, Reason
+from spiko_nanoservice.contract import Reason
 from spiko_nanoservice.rings import Space
 from spiko_nanoservice.routing import Group, Routes
 
@@ -124,21 +124,3 @@ class Role(Protocol):
 
     def learn(self, routes: Routes, who: Self) -> None:
         """The table, or who we are, has changed."""
-
-
-def make_role(package: Package) -> Role:
-    """The role of a package."""
-    from spiko_nanoservice.roles.ring import RingNode
-    from spiko_nanoservice.roles.router import Router
-    from spiko_nanoservice.roles.staash import Staash
-    from spiko_nanoservice.roles.store import Store
-
-    match package:
-        case Package.STORE | Package.CACHE | Package.VOLUME:
-            return Store(package)
-        case Package.STAASH:
-            return Staash()
-        case Package.PRIAM_CASSANDRA | Package.RIAK:
-            return RingNode()
-        case Package.DENOMINATOR | Package.ELB | Package.ZUUL | Package.KARYON | Package.MONOLITH:
-            return Router()
