@@ -90,11 +90,20 @@ async def _live(settings: Settings) -> None:
 
 
 def warm() -> None:
-    """Import and run once what every pod runs, so that forked children share those pages; leaves no loop, socket or task behind."""
+    """Import and run what every pod runs, so that forked children share those pages; leaves no loop, socket or task behind."""
+    from spiko_nanoservice.packing import pack
+
+    _log_to_stdout()
+    _exercise()
+    gc.collect()
+    pack(_exercise, apart="eureka")
+    _exercise()  # so that the copies are specialised as well
+
+
+def _exercise() -> None:
     import uvloop
 
     from spiko_nanoservice.warming import exercise
 
-    _log_to_stdout()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(exercise())
