@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from random import Random
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -99,7 +98,7 @@ class Tier:
 
     def learn(self, name: str) -> None:
         """The table has changed, or our name: tell the role."""
-        self._me = replace(self._me, name=name)
+        self._me = Self(self._me.id, self._me.space, name)
         self._role.learn(self.routes, self._me)
 
     def look_again(self, exchange: Exchange) -> Answer:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
-from town import configuration, tier, town
+from town import configuration, tier, town, until
 
 from spiko_nanoservice.contract import EUREKA_PORT
 from spiko_nanoservice.errors import LinkError
@@ -211,3 +211,15 @@ async def test_seconds_are_for_those_that_ask() -> None:
     for session in sessions:
         session.cancel()
     await asyncio.gather(*sessions, return_exceptions=True)
+
+
+async def test_pods_and_their_eureka_leave_together() -> None:
+    """An architecture is deleted: who is told to end at the same moment as its eureka does not wait for an answer that cannot come."""
+    async with town() as place:
+        await place.add_eureka("a", configuration(tier("front", "monolith", "store"), tier("store", "store")))
+        front, store = await place.add("front-0", "front", "monolith"), await place.add("store-0", "store", "store")
+        await until(lambda: front.tier.routes.has_route and store.tier.ready)
+        began = asyncio.get_running_loop().time()
+        await asyncio.gather(*(place.stop(name) for name in list(place._running)))
+
+        assert asyncio.get_running_loop().time() - began < 1.5  # two seconds are waited for a eureka that is silent

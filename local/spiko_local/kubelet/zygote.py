@@ -56,6 +56,7 @@ class Zygote:
         signal.set_wakeup_fd(self._wake_write)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends with the lifeline, or by SIGKILL
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # replacing a function costs a child 0.1 MB, an error in enum
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         if self._lifeline >= 0:
@@ -111,8 +112,7 @@ class Zygote:
     def _become(self, request: dict[str, Any], parent: int) -> int:  # noqa: RET503
         os.setsid()
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # SIGCHLD's does nothing, and goes with an exec
         for descriptor in (
             self._selector.fileno(),
             self._listener.fileno(),

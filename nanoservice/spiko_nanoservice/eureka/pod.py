@@ -54,8 +54,7 @@ class EurekaPod:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-            await self.eureka.close()
-            await server.drain(DRAIN_S)
+            await asyncio.gather(server.drain(DRAIN_S), self.eureka.close(DRAIN_S))
 
     def _metrics(self, request: Request) -> None:
         eureka = self.eureka

@@ -293,8 +293,10 @@ class Eureka:
         self._sessions[task] = socket
         task.add_done_callback(self._sessions.pop)
 
-    async def close(self) -> None:
-        """End all sessions."""
+    async def close(self, grace_s: float) -> None:
+        """End all sessions; a pod that is about to leave as well has `grace_s` to hear that all others know."""
+        if self._sessions:
+            await asyncio.wait(self._sessions, timeout=grace_s)
         for socket in self._sessions.values():
             socket.close()
         await asyncio.gather(*self._sessions)
