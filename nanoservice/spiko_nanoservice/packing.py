@@ -36,7 +36,7 @@ def pack(work: Callable[[], None], apart: str) -> int:
     run = find_run(work)
     functions = [f for f in gc.get_objects() if isinstance(f, FunctionType) and id(f.__code__) in run]
     functions.sort(key=lambda f: (apart in f.__code__.co_filename, run[id(f.__code__)]))
-    _fill_holes()
+    fill_holes()
     copies: dict[int, CodeType] = {}
     for function in functions:
         function.__code__ = _copy(function.__code__, copies)
@@ -84,7 +84,7 @@ def _copy(code: CodeType, copies: dict[int, CodeType]) -> CodeType:
     return copies[id(code)]
 
 
-def _fill_holes() -> None:
+def fill_holes() -> None:
     """Take blocks of every size until they come one after the other for a whole pool: then there was no hole left."""
     empty_bytes = sys.getsizeof(b"")
     for size in range(3 * _STEP_BYTES, _LARGEST_BYTES + 1, _STEP_BYTES):

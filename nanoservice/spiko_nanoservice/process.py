@@ -91,13 +91,15 @@ async def _live(settings: Settings) -> None:
 
 def warm() -> None:
     """Import and run what every pod runs, so that forked children share those pages; leaves no loop, socket or task behind."""
-    from spiko_nanoservice.packing import pack
+    from spiko_nanoservice.packing import fill_holes, pack
 
     _log_to_stdout()
     _exercise()
     gc.collect()
     pack(_exercise, apart="eureka")
     _exercise()  # so that the copies are specialised as well
+    gc.collect()
+    fill_holes()  # the last round has left some
 
 
 def _exercise() -> None:

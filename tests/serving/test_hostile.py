@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -269,3 +270,21 @@ async def test_a_dead_collector_costs_a_bounded_queue() -> None:
     assert not await exporter.send_batch()
     assert (exporter.take_dropped(), exporter.take_dropped()) == (10, 0)
     await exporter.flush(0.5)
+
+
+async def test_answers_are_not_held_back() -> None:
+    """Every accepted connection has TCP_NODELAY: a second small packet must not wait 40 ms for the other side to confirm the first."""
+    seen: list[int] = []
+
+    def handle(request: Request) -> None:
+        transport = request.connection._transport
+        assert transport is not None
+        seen.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        request.reply(200, b"")
+
+    server = Server(handle)
+    address = await server.listen("127.0.0.1", 0)
+    await talk(address, b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+    await server.drain(1.0)
+
+    assert [True] == [bool(value) for value in seen]
