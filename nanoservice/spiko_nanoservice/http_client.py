@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import httptools
 
+from spiko_nanoservice.authority import authority
 from spiko_nanoservice.contract import REASON_HEADER, Reason
 from spiko_nanoservice.cumulative import LONGEST_REASON
 from spiko_nanoservice.errors import CallError
-from spiko_nanoservice.resolve import authority
 
 MOST_CONNECTIONS = 512  # per instance; a call beyond it is refused at once: Overloaded
 IDLE_S = 60.0  # under the server's 75, so that it is the client that ends an idle connection

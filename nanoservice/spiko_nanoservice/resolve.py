@@ -15,15 +15,6 @@ Resolve = Callable[[str], Awaitable[list[str]]]
 """Name of a Service, `name.namespace` -> addresses of its pods; empty if there are none. Never raises for an unknown name."""
 
 
-def authority(address: str, port: int) -> str:
-    """An address and a port as URLs and Host headers have them.
-
-    >>> authority("10.0.0.1", 8080), authority("fd00::1", 8080)
-    ('10.0.0.1:8080', '[fd00::1]:8080')
-    """
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
 async def resolve_by_dns(name: str) -> list[str]:
     """Ask the system's resolver; a headless Service answers with one address per pod."""
     loop = asyncio.get_running_loop()

@@ -10,10 +10,10 @@ import time
 from random import Random
 from typing import Any
 
+from spiko_nanoservice.authority import authority
 from spiko_nanoservice.context import TraceParent
 from spiko_nanoservice.contract import DEFAULT_SAMPLES_PER_MILLION, Instance
 from spiko_nanoservice.export import Exporter
-from spiko_nanoservice.resolve import authority
 from spiko_nanoservice.spans import CLIENT, ERROR, SERVER, UNSET, SpanTemplate
 
 MOST_TEMPLATES = 2_048  # callees come and go; a full cache is simply started anew

@@ -14,8 +14,8 @@ import json
 import os
 from typing import Any
 
+from spiko_nanoservice.authority import authority
 from spiko_nanoservice.errors import LinkError
-from spiko_nanoservice.resolve import authority
 
 PING_S = 2.0  # a eureka pings nobody who talks, so a pod that only talks asks by itself
 SILENCE_S = 3.0  # after its ping
