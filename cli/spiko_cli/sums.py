@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hdrh.histogram import HdrHistogram
@@ -28,6 +28,7 @@ class Row:
     response_us: Percentiles | None
     service_us: Percentiles | None
     network_us: Percentiles | None
+    ends: tuple[str, str] | None = None  # of an edge: caller and callee
 
     @property
     def failed(self) -> int:
@@ -44,6 +45,7 @@ class Row:
         times = (("response", self.response_us), ("service", self.service_us), ("network", self.network_us))
         return {
             "name": self.name,
+            **({"source": self.ends[0], "target": self.ends[1]} if self.ends else {}),
             "requestsPerSecond": round(self.rate, 2),
             "requests": self.total,
             "ok": self.ok,
@@ -117,7 +119,8 @@ class Sums:
 
     def edge_rows(self, seconds: float) -> list[Row]:
         """Edges, as their callers see them."""
-        return [total.row(f"{a} -> {b}", seconds) for (a, b), total in sorted(self.edges.items())]
+        rows = {ends: total.row(f"{ends[0]} -> {ends[1]}", seconds) for ends, total in sorted(self.edges.items())}
+        return [replace(row, ends=ends) for ends, row in rows.items()]
 
     def tier_rows(self, seconds: float) -> list[Row]:
         """Tiers, as they serve."""

@@ -111,7 +111,7 @@ def main(rounds: int) -> None:
     print(
         row(
             "response at the source, median",
-            [r["responseMicroseconds"]["p50"] / 1000 for r in top if r["name"].startswith("www")],
+            [r["responseMicroseconds"]["p50"] / 1000 for r in top["edges"] if r["name"].startswith("www")],
             "ms",
             "",
         )

@@ -48,7 +48,7 @@ def test_split_rate_and_dependencies_restart_nobody(cluster: Cluster, namespace:
 
 def _edges(cluster: Cluster, namespace: str) -> dict[str, Any]:
     rows = json.loads(cluster.spiko("top", "shop", "-n", namespace, "--once", "--json", "-t", "3").stdout)
-    return {row["name"]: row for row in rows}
+    return {row["name"]: row for row in rows["edges"]}
 
 
 def test_scale_is_a_percentage(cluster: Cluster, namespace: str) -> None:

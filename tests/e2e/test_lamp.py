@@ -25,7 +25,7 @@ def test_traffic_flows_without_errors_and_a_kill_is_noticed_and_replaced(cluster
 
     def full_rate() -> dict[str, Any]:
         top = cluster.spiko("top", "lamp", "-n", namespace, "--once", "--json", "-t", "3")
-        found = {row["name"]: row for row in json.loads(top.stdout)}
+        found = {row["name"]: row for row in json.loads(top.stdout)["edges"]}
         return found if found.get("www -> webserver-elb", {}).get("requestsPerSecond", 0) >= 90 else {}
 
     rows = cluster.until("the full rate", full_rate)

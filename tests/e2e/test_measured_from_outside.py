@@ -54,7 +54,7 @@ def test_counts_are_those_of_an_independent_load_generator(cluster: Cluster, nam
         time.sleep(3)  # for the program to follow the eurekas; its window is longer than this and the attack
         report = vegeta([f"http://{a}:8080{path}" for a in addresses for path in (KNOWN, KNOWN, UNKNOWN)])
         said, _ = watching.communicate(timeout=60)
-    rows = {row["name"]: row for row in json.loads(said)}
+    rows = {row["name"]: row for row in json.loads(said)["edges"]}
     counts = read_counts(cluster, namespace, "shop")
     codes = {code: report["status_codes"].get(code, 0) for code in ("200", "404", "503")}
 

@@ -72,7 +72,7 @@ def test_traces_are_drawn_if_they_came_here() -> None:
     store.close()
     text = render(outcome(traces=store), histograms=False)
 
-    assert "traces: 2 of 7 spans, 1 failed" in text
+    assert "traces: 2, with 7 spans, 1 failed" in text
     assert "the slowest: GET   40.00 ms  trace slow" in text
     assert "the last that failed: GET   4.00 ms  trace bad" in text
     assert "traces went to http://there" in render(outcome(endpoint="http://there"), histograms=False)
@@ -84,7 +84,7 @@ def test_nothing_is_divided_by_nothing() -> None:
 
     assert "no source: no requests" in render(empty, histograms=True)
     assert 0 == to_json(empty)["sources"]["requests"]
-    assert "nothing reported of no source yet" in render_tick(Tick(0, 1, "?", empty.begun(), [], []))
+    assert "nothing reported of no source yet" in render_tick(Tick(0, 1, "?", empty.begun(), empty.begun(), [], []))
 
 
 def test_bins_hold_every_value_once() -> None:

@@ -50,8 +50,8 @@ async def _run(target: Target, window_s: int, once: bool, as_json: bool, zones: 
             if once:
                 await asyncio.sleep(window_s + 1.0)
                 edges, tiers = window.rows(time.monotonic())
-                plain = json.dumps([row.to_json() for row in edges], indent=1) if as_json else ""
-                click.echo(plain or render_rows(edges, tiers))
+                plain = {"edges": [row.to_json() for row in edges], "tiers": [row.to_json() for row in tiers]}
+                click.echo(json.dumps(plain, indent=1) if as_json else render_rows(edges, tiers))
             else:
                 await _show(target.name, window, eurekas)
         finally:

@@ -33,7 +33,11 @@ def render_histogram(name: str, histogram: HdrHistogram) -> str:
     """Name, quantiles in us, and bins with their count, their share and a bar."""
     quantiles = " ".join(f"{{{p:g} {histogram.get_value_at_percentile(p)}}}" for p in PERCENTILES)
     total = max(1, histogram.get_total_count())
-    lines = [f"name: {name}", f"quantiles: [{quantiles}]", f"{'From':>9} {'To':>9} {'Count':>9} {'Prob':>7} Bar"]
+    lines = [
+        f"name: {name}",
+        f"quantiles: [{quantiles}] microseconds",
+        f"{'From':>9} {'To':>9} {'Count':>9} {'Prob':>7} Bar",
+    ]
     lines += [
         f"{low:>9} {high:>9} {count:>9} {count / total:>7.4f} :{'#' * round(100 * count / total)}"
         for low, high, count in bins(histogram)

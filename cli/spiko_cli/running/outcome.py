@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ class Outcome:
     sources: frozenset[str]
     sums: Sums
     faults: Sequence[Object] = ()
+    errors_since: Mapping[str, int] | None = None  # of the sources, from when the faults were applied
     traces: TraceStore | None = None
     endpoint: str = ""
     traces_file: str = ""
@@ -67,6 +68,7 @@ def to_json(outcome: Outcome) -> Object:
         "faults": [
             {"name": f["metadata"]["name"], "spec": f["spec"], "status": f.get("status") or {}} for f in outcome.faults
         ],
+        "errorsSinceFaults": None if outcome.errors_since is None else dict(outcome.errors_since),
         "traces": None
         if traces is None
         else {
@@ -93,6 +95,9 @@ def render(outcome: Outcome, histograms: bool) -> str:
         render_rows(outcome.sums.edge_rows(outcome.seconds), outcome.sums.tier_rows(outcome.seconds)),
     ]
     parts += [_fault(fault) for fault in outcome.faults]
+    if outcome.errors_since is not None:
+        causes = f" ({render_causes(sorted(outcome.errors_since.items()))})" if outcome.errors_since else ""
+        parts.append(f"errors at the sources since then: {sum(outcome.errors_since.values())}{causes}")
     if outcome.traces is not None:
         parts.append(_traces(outcome.traces, outcome.traces_file))
     elif outcome.endpoint:
@@ -127,7 +132,7 @@ def _traces(store: TraceStore, file: str) -> str:
     broken = f", {store.broken} lack a span" if store.broken else ""
     broken += f", {store.late} spans came too late" if store.late else ""
     where = f"; all of them are in {file}" if file else ""
-    texts = [f"traces: {store.traces} of {store.spans} spans, {store.failures} failed{broken}{where}"]
+    texts = [f"traces: {store.traces}, with {store.spans} spans, {store.failures} failed{broken}{where}"]
     texts += [f"the slowest: {render_trace(trace)}" for trace in store.slowest()[:1]]
     texts += [f"the last that failed: {render_trace(trace)}" for trace in store.failed()[-SHOWN_FAILED:]]
     return "\n\n".join(texts)

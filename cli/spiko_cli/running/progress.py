@@ -13,12 +13,13 @@ from spiko_cli.tables import render_rows
 
 @dataclass(frozen=True)
 class Tick:
-    """One second of a run. `edges` and `tiers` are of the last seconds, `begun` are the sources' own requests of them."""
+    """One second of a run. `edges` and `tiers` are of the last seconds, `begun` are the sources' own requests of them, `so_far` all of the run's."""
 
     elapsed_s: float
     whole_s: float
     pods: str
     begun: Row
+    so_far: Row
     edges: list[Row]
     tiers: list[Row]
 
@@ -42,8 +43,9 @@ class Progress(Protocol):
 def render_tick(tick: Tick) -> str:
     """One line.
 
-    >>> render_tick(Tick(2.0, 10.0, "23/23", Row("www", 99.7, 290, 8, {"refused": 1}, None, None, None), [], []))
-    '   2 of 10 s  23/23 pods ready  www 100 requests/s, 8 misses, 1 errors'
+    >>> row = Row("www", 99.7, 150, 40, {"refused": 1}, None, None, None)
+    >>> render_tick(Tick(2.0, 10.0, "23/23", row, row, [], []))
+    '   2 of 10 s  23/23 pods ready  www 100 requests/s; so far 191, of these 40 misses, 1 errors'
     """
     row = tick.begun
     begin = f"{tick.elapsed_s:4.0f} of {tick.whole_s:.0f} s  {tick.pods} pods ready  "
@@ -52,8 +54,8 @@ def render_tick(tick: Tick) -> str:
     times = (
         f", p50 {row.response_us[0] / 1000:.2f} ms, p99 {row.response_us[2] / 1000:.2f} ms" if row.response_us else ""
     )
-    counts = f"{row.rate:.0f} requests/s, {row.miss} misses, {row.failed} errors"
-    return f"{begin}{row.name} {counts}{times}"
+    so_far = f"so far {tick.so_far.total}, of these {tick.so_far.miss} misses, {tick.so_far.failed} errors"
+    return f"{begin}{row.name} {row.rate:.0f} requests/s{times}; {so_far}"
 
 
 class Lines:

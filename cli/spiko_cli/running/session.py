@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ class Session:
         self._notes: list[str] = []
         self._cut_s: float | None = None
         self._uid = ""  # of the Architecture that we made
+        self._errors_before: Counter[str] = Counter()
         self._injected: list[Object] = []  # Faults as the API server took them
 
     async def run(self, traces: TraceStore | None) -> Outcome:
@@ -88,6 +90,9 @@ class Session:
             ready_s = time.monotonic() - began
             regions = status.get("regions") or []
             self._progress.say(f"{wish.name} ready after {ready_s:.1f} s: {status['summary']['pods']} pods")
+            zones: Object = next((c for c in status["conditions"] if c["type"] == "ZonesLabelled"), {})
+            if zones.get("status") == "False":
+                self._progress.say(f"{zones['reason']}: {zones['message']}")
             async with self._collecting():
                 seconds = await self._traffic(manifest)
             return Outcome(
@@ -99,6 +104,7 @@ class Session:
                 sources=wish.sources,
                 sums=self._sums,
                 faults=[await self._read_fault(fault) for fault in self._injected],
+                errors_since=self._errors() - self._errors_before if self._injected else None,
                 traces=traces if options.endpoint else None,
                 endpoint=wish.endpoint,
                 cut_s=self._cut_s,
@@ -225,12 +231,18 @@ class Session:
             pods = ((await self._read()).get("status") or {}).get("summary", {}).get("pods", "?")
         now = time.monotonic()
         sums, covered_s = self._window.sums(now), self._window.covered_s(now)
-        begun = sum_of(sums, self._wish.sources).row(", ".join(sorted(self._wish.sources)), covered_s)
+        begun = sum_of(sums, self._wish.sources).row(", ".join(sorted(self._wish.sources)) or "no source", covered_s)
+        so_far = sum_of(self._sums, self._wish.sources).row(begun.name, elapsed_s)
         edges, tiers = sums.edge_rows(covered_s), sums.tier_rows(covered_s)
-        self._progress.tick(Tick(elapsed_s, self._options.seconds, pods, begun, edges, tiers))
+        self._progress.tick(Tick(elapsed_s, self._options.seconds, pods, begun, so_far, edges, tiers))
+
+    def _errors(self) -> Counter[str]:
+        """What the sources have seen fail, by cause."""
+        return sum_of(self._sums, self._wish.sources).errors
 
     async def _inject(self, faults: list[Object]) -> None:
         """Create them, owned by the Architecture: with --keep they stay to be looked at, and go with it."""
+        self._errors_before = self._errors().copy()
         owner = {"apiVersion": API_VERSION, "kind": KIND, "name": self._wish.name, "uid": self._uid}
         for fault in faults:
             name = fault["metadata"]["name"]
