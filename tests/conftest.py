@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +11,12 @@ import pytest
 
 for folder in ("cluster", "serving", "registry", "operating", "e2e", "differential", "console", "controllers"):
     sys.path.insert(0, str(Path(__file__).parent / folder))
+
+
+def pytest_configure() -> None:
+    """A shell's background job ignores SIGINT, and whatever it starts does so, too: what tests start must hear it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
