@@ -81,6 +81,22 @@ ROWS = [
         "UnreachableDependency",
         f"{S}.dependencies[0]",
     ),
+    (
+        "an elb that nobody answers",
+        manifest(tier("www", "denominator", 0, dependencies=["lb"]), tier("lb", "elb", 0, dependencies=["eureka"])),
+        "IdleRouter",
+        "spec.services[1].dependencies",
+    ),
+    (
+        "a source that is called",
+        manifest(
+            tier("www", "denominator", 0, dependencies=["w2"]),
+            tier("w2", "denominator", 0, dependencies=["db"]),
+            tier(),
+        ),
+        "CalledSource",
+        "spec.services[1].package",
+    ),
     ("a negative count", manifest(tier(count=-1)), "OutOfRange", f"{S}.count"),
     ("a huge count", manifest(tier(count=10**30)), "OutOfRange", f"{S}.count"),
     ("a float count", manifest(tier(count=1.0)), "WrongType", f"{S}.count"),

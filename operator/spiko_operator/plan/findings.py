@@ -67,6 +67,8 @@ RULES = {
         Rule("SPK034", "IdleSource", W, "A denominator without dependencies has nobody to send to.", "Give it a dependency."),
         Rule("SPK035", "RateWithoutSource", E, "Only a denominator sends requests of its own.", "Remove ratePerSecond, or make the tier a denominator."),
         Rule("SPK036", "DependencyCycle", W, "Tiers that pass requests on depend on each other in a circle: a request may go round until its deadline.", "Break the circle, or give its tiers other dependencies, to which most requests turn off."),
+        Rule("SPK037", "IdleRouter", W, "An elb, zuul, karyon or monolith that is called passes requests on, and has nobody to pass them to: they all fail with no_route.", "Give it a dependency, or make it a store."),
+        Rule("SPK038", "CalledSource", W, "A denominator that is called passes on what it gets, besides the requests of its own.", "Depend on what the source depends on, or make it an elb."),
         Rule("SPK040", "WeightsNot100", E, "The weights of a split must add up to 100.", "Change them."),
         Rule("SPK041", "UndeclaredVersion", E, "The split names a version that the service does not declare.", "Declare it under versions, or name another."),
         Rule("SPK042", "MixedMajors", E, "Versions of different majors in one split: their interfaces differ.", "Split within one major."),

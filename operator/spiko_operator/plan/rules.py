@@ -11,6 +11,7 @@ from spiko_operator.plan.circles import find_circles
 from spiko_operator.plan.findings import Finding, Nearest, found, nearest, shorten
 from spiko_operator.plan.sketch import Sketch, SketchService, declared, packages
 
+ROUTERS = frozenset({"elb", "zuul", "karyon", "monolith"})
 PASSES_ON = frozenset(
     {Package.DENOMINATOR, Package.ELB, Package.ZUUL, Package.KARYON, Package.MONOLITH, Package.STAASH}
 )
@@ -32,7 +33,7 @@ def spec_rules(sketch: Sketch) -> list[Finding]:
             *_split(service),
         ]
         findings += _delays(service)
-    return [*findings, *_sources(sketch), *_circles(sketch)]
+    return [*findings, *_sources(sketch), *_called(sketch), *_circles(sketch)]
 
 
 def fault_rules(spec: Mapping[str, Any]) -> list[Finding]:
@@ -249,6 +250,24 @@ def _sources(sketch: Sketch) -> Iterator[Finding]:
     for name, service in tiers.items():
         if name not in reached and name != names.EUREKA:
             yield found("UnreachedTier", f"{service.path}.name", name, f'no source reaches "{name[:64]}"')
+
+
+def _called(sketch: Sketch) -> Iterator[Finding]:
+    """Tiers that somebody depends on, and whose package has no answer of its own."""
+    called = {dependency for service in sketch.services for _, dependency in service.dependencies}
+    for name in sorted(called & sketch.tiers.keys()):
+        service = sketch.tiers[name]
+        own = set(packages(service))
+        if own & ROUTERS and not any(dependency != names.EUREKA for _, dependency in service.dependencies):
+            text = f'"{name[:64]}" is called, and has nobody to pass requests on to'
+            yield found("IdleRouter", f"{service.path}.dependencies", None, text)
+        if Package.DENOMINATOR in own:
+            yield found(
+                "CalledSource",
+                f"{service.path}.package",
+                Package.DENOMINATOR.value,
+                f'"{name[:64]}" is a source, and is called',
+            )
 
 
 def _circles(sketch: Sketch) -> Iterator[Finding]:
