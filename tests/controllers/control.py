@@ -12,8 +12,9 @@ from typing import Any
 
 from spiko_local.apiserver.catalog import Catalog
 from spiko_local.apiserver.events import ALIASES
+from spiko_local.apiserver.options import Options, Target
 from spiko_local.apiserver.store import Body, Kind, Store
-from spiko_local.apiserver.verbs import Options, Target, Verbs
+from spiko_local.apiserver.verbs import Verbs
 from spiko_local.controllers import Controllers
 from spiko_local.controllers.work import DEFINITIONS, LEASES, NODES, PODS
 

@@ -15,9 +15,9 @@ from multidict import CIMultiDict
 from spiko_local.apiserver import asked, tables, versions
 from spiko_local.apiserver.asked import JSON, PARTIAL, TABLE, YAML, Form
 from spiko_local.apiserver.catalog import Resource
+from spiko_local.apiserver.options import Options
 from spiko_local.apiserver.statuses import StatusError
 from spiko_local.apiserver.store import Body, Entry
-from spiko_local.apiserver.verbs import Options
 
 Headers = CIMultiDict[str]
 MOST_STUCK_S, LEAST_STUCK_S = (

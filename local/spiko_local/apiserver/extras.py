@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from spiko_local.apiserver import statuses
+from spiko_local.apiserver.options import Options, Target
 from spiko_local.apiserver.patches import json_patch, merge_patch
 from spiko_local.apiserver.selectors import matches_selector
 from spiko_local.apiserver.statuses import StatusError, bad_request, wrong
 from spiko_local.apiserver.store import Body
 from spiko_local.apiserver.tables import format_selector
-from spiko_local.apiserver.verbs import APPLY, JSON, MERGE, STRATEGIC, Options, Target, Verbs
+from spiko_local.apiserver.verbs import APPLY, JSON, MERGE, STRATEGIC, Verbs
 
 BUDGETS = ("policy", "poddisruptionbudgets")
 PODS = ("", "pods")

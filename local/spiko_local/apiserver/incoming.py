@@ -12,9 +12,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from spiko_local.apiserver import asked, statuses
 from spiko_local.apiserver.asked import flag
+from spiko_local.apiserver.options import Options
 from spiko_local.apiserver.statuses import bad_request
 from spiko_local.apiserver.store import Body
-from spiko_local.apiserver.verbs import Options
 
 
 def demand_objects(sent: Any, *names: str) -> Body:

@@ -22,13 +22,14 @@ from spiko_local.apiserver.gate import VERBS, Gate
 from spiko_local.apiserver.incoming import check_log_options, demand_objects, number, read_delete, read_write
 from spiko_local.apiserver.listing import Lists, asked_version, check_options, chosen
 from spiko_local.apiserver.metrics import Metrics, verb_of
+from spiko_local.apiserver.options import Target
 from spiko_local.apiserver.proxy import Proxy
 from spiko_local.apiserver.schema import read_data
 from spiko_local.apiserver.selectors import Selection
 from spiko_local.apiserver.statuses import StatusError, bad_request
 from spiko_local.apiserver.store import Body, Store
 from spiko_local.apiserver.tunnel import Kubelets
-from spiko_local.apiserver.verbs import Target, Verbs
+from spiko_local.apiserver.verbs import Verbs
 
 PATCHES = {verbs.JSON, verbs.MERGE, verbs.STRATEGIC, verbs.APPLY}
 LARGEST_BODY = 3 << 20

@@ -10,20 +10,27 @@ import json
 import random
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any
 
-from spiko_local.apiserver import customs, escalation, events, fields, kinds, managers, patches, statuses, versions
+from spiko_local.apiserver import (
+    customs,
+    deletion,
+    escalation,
+    events,
+    fields,
+    kinds,
+    managers,
+    patches,
+    statuses,
+    versions,
+)
 from spiko_local.apiserver.access import GROUP as RBAC
-from spiko_local.apiserver.access import User
 from spiko_local.apiserver.admission import admit, admit_delete
 from spiko_local.apiserver.catalog import CLEANUP, DEFINITIONS, Catalog, Resource
-from spiko_local.apiserver.decode import decode
-from spiko_local.apiserver.defaults import set_defaults
-from spiko_local.apiserver.definitions import mark_terminating
 from spiko_local.apiserver.hints import status_faults, warnings_of
 from spiko_local.apiserver.managers import Writer
+from spiko_local.apiserver.options import Options, Target
+from spiko_local.apiserver.reading import identify, read
 from spiko_local.apiserver.rules import rules_after_faults
 from spiko_local.apiserver.services import SERVICES, allot, keep_allotted
 from spiko_local.apiserver.statuses import Cause, StatusError, bad_request
@@ -55,37 +62,6 @@ NAMES_KEPT = (
     "namespace",
     "name",
 )
-
-
-@dataclass
-class Options:
-    """What the query and the headers of a write say.
-
-    Args:
-        manager: who writes; the user agent's first word if the query names nobody.
-        dry_run: change nothing.
-        strict: of unknown fields: Ignore, Warn, Strict.
-        force: of an apply.
-        user: who writes; None is the server itself, which may all.
-        warnings: filled with what the answer should warn of.
-    """
-
-    manager: str = "unknown"
-    dry_run: bool = False
-    strict: str = "Warn"
-    force: bool = False
-    user: User | None = None
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Target:
-    """One object, or one of its subresources."""
-
-    resource: Resource
-    namespace: str
-    name: str
-    subresource: str = ""
 
 
 class Verbs:
@@ -129,14 +105,14 @@ class Verbs:
         Raises:
             StatusError: it is refused.
         """
-        body = self._identify(resource, namespace, body)
+        body = identify(resource, namespace, body)
         metadata = body["metadata"]
         if metadata.get("resourceVersion"):
             raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = metadata["generateName"][:58] + "".join(self._random.choices(SUFFIX, k=5))
         at = Target(resource, namespace, metadata.get("name", ""))
-        body = self._read(resource, body, options)
+        body = read(resource, body, options)
         return self._create(at, body, options, None)
 
     def _create(self, at: Target, body: Body, options: Options, owners: list[managers.Manager] | None) -> Body:
@@ -211,7 +187,7 @@ class Verbs:
         Raises:
             StatusError: it is refused.
         """
-        body = self._identify(at.resource, at.namespace, body)
+        body = identify(at.resource, at.namespace, body)
         if not body["metadata"].get("name"):
             body["metadata"]["name"] = at.name
         if body["metadata"]["name"] != at.name:
@@ -220,7 +196,7 @@ class Verbs:
             )
         if self.is_made_by_update(at):
             body["metadata"].pop("resourceVersion", None)
-            return self._create(at, self._read(at.resource, body, options), options, None), True
+            return self._create(at, read(at.resource, body, options), options, None), True
         old = self.get(at)
         version = body["metadata"].get("resourceVersion")
         if not version and (at.resource.custom is not None or at.resource.key in (("coordination.k8s.io", "leases"),)):
@@ -230,7 +206,7 @@ class Verbs:
             raise statuses.invalid(at.resource.group, at.resource.plural, at.name, [cause])
         self._check_version(at, old, version)
         self._check_uid(at, old, body["metadata"].get("uid"))
-        return self._replace(at, old, self._read(at.resource, body, options), options, None), False
+        return self._replace(at, old, read(at.resource, body, options), options, None), False
 
     def is_made_by_update(self, at: Target) -> bool:
         """Whether an update would create the object."""
@@ -282,7 +258,7 @@ class Verbs:
                 raise self._invalid(at, [statuses.prohibited("metadata.finalizers", text)])
         if options.dry_run:
             return self._as_stored(at, body)
-        if _finished(resource, body):
+        if deletion.is_finished(resource, body):
             self.store.remove(resource.key, at.namespace, at.name)  # as it was: nobody is told of the last change alone
             return body
         return self._put(at, body)
@@ -316,7 +292,7 @@ class Verbs:
             raise statuses.unsupported(kind, [JSON, MERGE, APPLY])
         if at.resource.custom is not None and isinstance(body, dict):
             self._check_kind(at, body)
-        body = self._identify(at.resource, at.namespace, body)
+        body = identify(at.resource, at.namespace, body)
         if body["metadata"].get("name") != at.name:
             raise bad_request(
                 f"the name of the object ({body['metadata'].get('name', '')}) does not match the name on the URL ({at.name})"
@@ -324,14 +300,14 @@ class Verbs:
         self._check_version(at, old, body["metadata"].get("resourceVersion"))
         self._check_uid(at, old, body["metadata"].get("uid"))
         try:
-            read = self._read(at.resource, body, options)
+            found = read(at.resource, body, options)
         except StatusError as error:
             _, strict, fields_ = str(error).partition("strict decoding error")
             if at.resource.custom is not None and not strict:
                 raise
             text = strict + fields_ if strict else str(error)
             raise statuses.invalid("", "", "", [statuses.wrong("patch", _text(body), text)]) from error
-        return self._replace(at, old, read, options, None), False
+        return self._replace(at, old, found, options, None), False
 
     def _apply(self, at: Target, config: Any, options: Options) -> tuple[Body, bool]:
         resource = at.resource
@@ -340,7 +316,7 @@ class Verbs:
         sent = config
         own = config["metadata"] if isinstance(config.get("metadata"), dict) else {}
         given = f"{own.get('namespace', '')}/{own.get('name', '')}"  # as messages say it
-        config = self._identify(resource, at.namespace, config)
+        config = identify(resource, at.namespace, config)
         if config["metadata"].get("managedFields") is not None:
             raise bad_request("metadata.managedFields must be nil")
         if config["metadata"].setdefault("name", at.name) != at.name:
@@ -360,14 +336,14 @@ class Verbs:
         if fault:
             what = f"{given}; {resource.api_version}, Kind={resource.kind}"
             raise StatusError(500, "", f"failed to create typed patch object ({what}): {fault}")
-        self._read(resource, config, options)  # wrong types are the configuration's, not the merged object's
+        read(resource, config, options)  # wrong types are the configuration's, not the merged object's
         config = {key: value for key, value in config.items() if value is not None}
         live = old.body if old is not None else {}
         writer = self._writer(at, options)
         merged, owners = managers.apply(resource.node, live, config, writer, options.force)
         if writer.name == "kubectl":
             merged = patches.with_last_applied(merged, sent)
-        body = self._read(resource, merged, Options(strict="Ignore"), merged=True)
+        body = read(resource, merged, Options(strict="Ignore"), merged=True)
         if old is not None:
             return self._replace(at, old, body, options, owners), False
         return self._create(at, body, options, owners), True
@@ -387,19 +363,10 @@ class Verbs:
         """
         resource, entry = at.resource, self.get(at)
         admit_delete(resource, at.name)
-        conditions = wanted.get("preconditions") or {}
-        uid = entry.body["metadata"]["uid"]
-        if conditions.get("uid") not in (None, uid):
-            why = (f"the UID in the precondition ({conditions['uid']}) does not match the UID in record ({uid}). The object might have been"
-                   " deleted and then recreated")  # fmt: skip
-            raise statuses.conflict("", resource.kind, at.name, why)
-        if conditions.get("resourceVersion") and conditions["resourceVersion"] != str(entry.revision):
-            why = (f"the ResourceVersion in the precondition ({conditions['resourceVersion']}) does not match the ResourceVersion in record"
-                   f" ({entry.revision}). The object might have been modified")  # fmt: skip
-            raise statuses.conflict("", resource.kind, at.name, why)
+        deletion.check_preconditions(resource, entry, wanted.get("preconditions") or {})
         body = entry.body
-        grace = _grace(resource, body, wanted)
-        finalizers = _finalizers(body, wanted)
+        grace = deletion.grace_s(resource, body, wanted)
+        finalizers = deletion.finalizers_after(body, wanted)
         if resource.key == DEFINITIONS and "deletionTimestamp" not in body["metadata"] and CLEANUP not in finalizers:
             finalizers = [*finalizers, CLEANUP]
         gone = (
@@ -417,29 +384,10 @@ class Verbs:
             if options.dry_run:
                 return body, True
             return versions.shown(resource, self.store.remove(resource.key, at.namespace, at.name)).body, True
-        metadata = dict(body["metadata"])
-        if (
-            "deletionTimestamp" in metadata
-            and metadata.get("deletionGracePeriodSeconds", 0) <= grace
-            and finalizers == metadata.get("finalizers", [])
-        ):
+        marked = deletion.mark(resource, body, grace, finalizers, self.now())
+        if marked is None:
             return body, False
-        began = metadata.get("deletionTimestamp")
-        if began is None and CLEANUP in finalizers:  # a definition: first its objects go
-            metadata["deletionTimestamp"] = self.now()
-            body = mark_terminating(body, self.now())
-        elif began is None or grace < metadata.get("deletionGracePeriodSeconds", 0):
-            metadata["deletionTimestamp"] = later(self.now(), grace)
-            metadata["deletionGracePeriodSeconds"] = grace
-            if began is None and "generation" in metadata:
-                metadata["generation"] += 1
-        if finalizers:
-            metadata["finalizers"] = finalizers
-        else:
-            metadata.pop("finalizers", None)
-        body = body | {"metadata": metadata}
-        if resource.key == NAMESPACES:
-            body["status"] = body.get("status", {}) | {"phase": "Terminating"}
+        body = marked
         if options.dry_run:
             return body, False
         return self._put(at, body), False
@@ -480,66 +428,12 @@ class Verbs:
         two_spellings = resource.key in (events.CORE, events.NEW)
         return Writer(options.manager, resource.api_version, at.subresource, now, reset, two_spellings)
 
-    def _identify(self, resource: Resource, namespace: str, body: Any) -> Body:
-        """Check apiVersion, kind and namespace against the path, and fill them in."""
-        if not isinstance(body, dict):
-            raise bad_request(
-                f"couldn't get version/kind; json parse error: json: cannot unmarshal {_type(body)} into an object"
-            )
-        version, kind = body.get("apiVersion") or resource.api_version, body.get("kind") or resource.kind
-        if kind != resource.kind:
-            raise bad_request(f'{kind} in version "{version.split("/")[-1]}" cannot be handled as a {resource.kind}')
-        if version != resource.api_version:
-            raise bad_request(
-                f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})"
-            )
-        metadata = body["metadata"] if body.get("metadata") is not None else {}
-        if not isinstance(metadata, dict):
-            raise bad_request(f"{kind} in version \"{resource.version}\" cannot be handled as a {kind}: json: cannot unmarshal {_type(metadata)}"
-                              " into Go struct field .metadata of type v1.ObjectMeta")  # fmt: skip
-        metadata = dict(metadata)
-        if resource.namespaced:
-            if metadata.get("namespace") not in (None, "", namespace):
-                raise bad_request(
-                    "the namespace of the provided object does not match the namespace sent on the request"
-                )
-            metadata["namespace"] = namespace
-        else:
-            metadata.pop("namespace", None)
-        return body | {"apiVersion": version, "kind": kind, "metadata": metadata}
-
     def _check_kind(self, at: Target, body: Body) -> None:
         """A patch cannot make another kind of a custom object."""
         right = {"apiVersion": at.resource.api_version, "kind": at.resource.kind}
         wrong = [name for name, value in right.items() if body.get(name) not in (None, "", value)]
         if wrong:
             raise self._invalid(at, [statuses.wrong(name, body[name], f"must be {right[name]}") for name in wrong])
-
-    def _read(self, resource: Resource, body: Body, options: Options, merged: bool = False) -> Body:
-        """From what a client sent to what is stored: types, unknown fields, empty fields, defaults."""
-        if resource.custom is None:
-            whole, unknown = decode(resource.node, body, resource.kind)
-            self._unknown(resource, unknown, options)
-            set_defaults(resource.group, resource.kind, whole)
-            return whole
-        node = resource.node
-        metadata, bad = decode(node.fields["metadata"], body["metadata"], resource.kind)
-        unknown = [f"metadata.{name}" for name in bad]
-        rest = {key: value for key, value in body.items() if key != "metadata"}
-        found: Body = customs.prune(node, rest, "", unknown)
-        self._unknown(resource, unknown, options)
-        found = customs.fill_in(node, found)
-        if not merged:  # what an apply has emptied is null, and refused: as Kubernetes does
-            found = customs.drop_nulls(node, found)
-        return found | {"metadata": metadata}
-
-    def _unknown(self, resource: Resource, unknown: list[str], options: Options) -> None:
-        texts = [f'unknown field "{name}"' for name in unknown]
-        if texts and options.strict == "Strict":
-            what = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
-            raise bad_request(f"{what}strict decoding error: {', '.join(texts)}")
-        if options.strict == "Warn":
-            options.warnings.extend(texts)
 
     def _validate(self, at: Target, body: Body, old: Body | None, options: Options) -> None:
         resource = at.resource
@@ -594,57 +488,6 @@ def _prepare_custom(resource: Resource, body: Body, old: Body, subresource: str)
     if {k: v for k, v in body.items() if k not in ignored} != {k: v for k, v in old.items() if k not in ignored}:
         body["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     return body
-
-
-def _finished(resource: Resource, body: Body) -> bool:
-    """Whether this update has removed the last thing that kept a deleted object."""
-    metadata = body["metadata"]
-    if not metadata.get("deletionTimestamp") or metadata.get("finalizers"):
-        return False
-    if resource.key == NAMESPACES:
-        return not body.get("spec", {}).get("finalizers")
-    return bool(metadata.get("deletionGracePeriodSeconds", 0) == 0)
-
-
-def _grace(resource: Resource, body: Body, wanted: Mapping[str, Any]) -> int:
-    """How many seconds an object has; only pods have any."""
-    if resource.key != ("", "pods"):
-        return 0
-    grace = wanted.get("gracePeriodSeconds")
-    if grace is None:
-        grace = body["spec"].get("terminationGracePeriodSeconds", 30)
-    grace = 1 if grace < 0 else int(grace)
-    if not body["spec"].get("nodeName") or body.get("status", {}).get("phase") in ("Succeeded", "Failed"):
-        return 0
-    return grace
-
-
-def _finalizers(body: Body, wanted: Mapping[str, Any]) -> list[str]:
-    """An object's finalizers with what the propagation policy adds and removes."""
-    found = list(body["metadata"].get("finalizers") or ())
-    policy = wanted.get("propagationPolicy")
-    if wanted.get("orphanDependents") is not None and policy is None:
-        policy = "Orphan" if wanted["orphanDependents"] else "Background"
-    chosen = {"Orphan": "orphan", "Foreground": "foregroundDeletion"}.get(policy or "")
-    if policy is not None:
-        found = [name for name in found if name not in ("orphan", "foregroundDeletion") or name == chosen]
-    if chosen and chosen not in found:
-        found.append(chosen)
-    return found
-
-
-def later(now: str, seconds: int) -> str:
-    """A moment so many seconds after another.
-
-    >>> later("2026-01-01T00:00:59Z", 2)
-    '2026-01-01T00:01:01Z'
-    """
-    moment = datetime.fromisoformat(now) + timedelta(seconds=seconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _type(value: Any) -> str:
-    return {str: "string", bool: "bool", list: "array", type(None): "null"}.get(type(value), "number")
 
 
 def _text(body: Body) -> str:

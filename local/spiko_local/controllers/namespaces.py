@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from spiko_local.apiserver.options import Target
 from spiko_local.apiserver.store import Event, Kind
-from spiko_local.apiserver.verbs import Target
 from spiko_local.apiserver.watchers import DELETED
 from spiko_local.controllers.work import NAMESPACES, Key, Work
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from spiko_local.apiserver.extras import place
+from spiko_local.apiserver.options import Options, Target
 from spiko_local.apiserver.store import Event
-from spiko_local.apiserver.verbs import Options, Target
 from spiko_local.apiserver.watchers import DELETED
 from spiko_local.controllers.placing import Load, Room, choose
 from spiko_local.controllers.work import NODES, PODS, Key, Work, condition_of, set_condition

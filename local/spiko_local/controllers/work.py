@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from spiko_local.apiserver.catalog import Resource
+from spiko_local.apiserver.options import Options, Target
 from spiko_local.apiserver.statuses import StatusError
 from spiko_local.apiserver.store import Body, Event, Kind, Store
-from spiko_local.apiserver.verbs import Options, Target, Verbs
+from spiko_local.apiserver.verbs import Verbs
 from spiko_local.controllers.index import Index
 
 TURN_S = 0.01  # syncs before requests get their turn
