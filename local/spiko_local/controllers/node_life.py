@@ -40,6 +40,7 @@ class NodeLife:
         self._heard: dict[str, float] = {}  # when, by the node's name; who is seen for the first time counts as heard
         self._due: dict[str, float] = {}  # when a node is looked at again
         self._is_disrupted = False
+        self._registered: set[str] = set()
 
     def keys(self, event: Event) -> Iterable[Key]:
         """A node, by itself or by its lease; a pod on a node that ails."""
@@ -82,8 +83,13 @@ class NodeLife:
         name, now = key[1], _time()
         node = self._work.body(NODES, "", name)
         if node is None:
+            self._registered.discard(name)
             self._judge()
             return
+        if name not in self._registered:
+            self._registered.add(name)
+            text = f"Node {name} event: Registered Node {name} in Controller"
+            self._work.say(node, "Normal", "RegisteredNode", text, COMPONENT)
         due = self._due.get(name, now)
         if now > due + LATE_S:
             log.info("no node was looked at for %.0f s: all count as heard of now", now - due)
