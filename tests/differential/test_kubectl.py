@@ -43,7 +43,12 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
         "node.alpha.kubernetes.io/ttl|Annotations: <none>",
         "a hint to kubelets about caches of Secrets, of which this one has none",
     ),
-    ("nodes/.*/proxy", "", "Kubernetes refuses loopback addresses, ours has no such path"),
+    (
+        "picky|types=Warning",
+        "nodes are available|no new claims|is not helpful",
+        "our scheduler takes no pod's place for another, and says nothing of it",
+    ),
+    ("nodes/.*/proxy", "", "Kubernetes refuses loopback addresses, where all of ours are"),
     ("kubectl run three", "couldn't attach", "both fall back to logs; attach is not to be had for processes"),
     (
         r"kubectl patch|plain: 7",
