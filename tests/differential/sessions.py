@@ -17,6 +17,7 @@ LONGEST_S = 120
 _WORD = "[bcdfghjklmnpqrstvwxz2456789]"  # of what Kubernetes makes random names
 _NODE, _ZONE = re.compile(r"\bspiko-worker\d?\b"), re.compile(r"\bus-east-1[abc]\b")
 _PLAIN = (
+    (re.compile(r'Invalid value: "\{.*\}": '), 'Invalid value: "<object>": '),
     (re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<uid>"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "<time>"),
     (re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}"), "<time>"),
@@ -83,7 +84,8 @@ def _say(line: str, folder: Path, environ: dict[str, str]) -> Said:
 
 
 def plain(session: str, text: str) -> list[str]:
-    """Lines without what differs by nature; lines with random names are sorted, since such names decide their order.
+    """Lines without what differs by nature; lines with random names are sorted, since such names decide their order, and so are those about
+    owners of fields, which are in the order of the seconds in which they wrote.
 
     Of nodes that are as good as each other any may be taken; where nodes are what a session is about, they are named.
     """
@@ -92,7 +94,7 @@ def plain(session: str, text: str) -> list[str]:
     for pattern, replacement in _PLAIN:
         text = pattern.sub(replacement, text)
     lines = text.splitlines()
-    return sorted(lines) if "<pod>" in text or "<hash>" in text else lines
+    return sorted(lines) if any(each in text for each in ("<pod>", "<hash>", "managedFields:")) else lines
 
 
 def is_waiting(line: str) -> bool:

@@ -248,8 +248,7 @@ def place(verbs: Verbs, at: Target, node: str, options: Options) -> Body:
     if options.dry_run:
         return pod
     conditions = [c for c in pod.get("status", {}).get("conditions") or () if c["type"] != "PodScheduled"]
-    conditions.append({"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": verbs.now(),
-                       "observedGeneration": pod["metadata"].get("generation", 1)})  # fmt: skip
+    conditions.append({"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": verbs.now()})  # fmt: skip
     body = pod | {
         "metadata": _with_topology(verbs, pod["metadata"], node),
         "spec": pod["spec"] | {"nodeName": node},

@@ -4,6 +4,7 @@ kubectl describe crd faults.spiko.dev
 kubectl get arch
 kubectl apply -f lamp.yaml
 kubectl wait arch/lamp --for=condition=Ready --timeout=60s
+kubectl wait arch/lamp --for=condition=Programmed --timeout=60s
 kubectl get arch
 kubectl get arch lamp -o wide
 kubectl get arch lamp -o yaml
@@ -30,7 +31,7 @@ kubectl edit arch none
 kubectl get deployments -o custom-columns=NAME:.metadata.name,WANTED:.spec.replicas
 kubectl get pods -l spiko.dev/tier=www -o name | wc -l
 kubectl get all -o name | sed 's/-[a-z0-9]*-[a-z0-9]*$//' | sort | uniq -c
-kubectl get events --field-selector involvedObject.kind=Architecture -o custom-columns=REASON:.reason,TYPE:.type,MESSAGE:.message
+kubectl get events --field-selector involvedObject.kind=Architecture,reason=Accepted -o custom-columns=REASON:.reason,TYPE:.type,MESSAGE:.message
 kubectl apply -f crash-webservers.yaml
 kubectl apply -f crash-webservers.yaml
 kubectl wait fault --all --for=condition=Ended --timeout=90s
