@@ -24,6 +24,7 @@ _PLAIN = (
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [+-]\d{4}"), "<time>"),
     (re.compile(r"\bW\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ "), "W<time> "),
     (re.compile(r"\b\d+ ms\b"), "<ms>"),
+    (re.compile(r"\b\d+ requests hurt"), "<hurt>"),
     (re.compile(rf"-{_WORD}{{8,10}}-{_WORD}{{5}}\b"), "-<hash>-<pod>"),
     (re.compile(rf"-{_WORD}{{8,10}}\b"), "-<hash>"),
     (re.compile(rf"=(?=[a-z0-9]*\d){_WORD}{{8,10}}\b"), "=<hash>"),

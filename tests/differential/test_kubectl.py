@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from difflib import unified_diff
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import pytest
@@ -85,9 +85,18 @@ def difference(name: str, theirs: sessions.Said, ours: sessions.Said) -> str:
         lines = sessions.plain(name, one), sessions.plain(name, other)
         if sessions.is_waiting(theirs.line):
             lines = lines[0][-1:], lines[1][-1:]
-        left += [each for each in unified_diff(*lines, n=0, lineterm="") if each[:2] not in ("--", "++", "@@")]
+        left += changed(*lines)
     left = [each for each in left if not may_differ(theirs.line, each)]
     return "\n   ".join([f"$ {theirs.line}", *left]) if left else ""
+
+
+def changed(theirs: list[str], ours: list[str]) -> list[str]:
+    """Lines that only one side has, in order."""
+    found = []
+    for tag, i, j, k, n in SequenceMatcher(None, theirs, ours, autojunk=False).get_opcodes():
+        if tag != "equal":
+            found += [*(f"-{each}" for each in theirs[i:j]), *(f"+{each}" for each in ours[k:n])]
+    return found
 
 
 def may_differ(line: str, found: str) -> bool:

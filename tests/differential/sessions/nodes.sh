@@ -5,11 +5,13 @@ kubectl get nodes -L topology.kubernetes.io/zone --show-labels
 kubectl describe node NODE
 kubectl create -f web.yaml
 kubectl rollout status deployment/web --timeout=60s
+kubectl scale deployment/web --replicas=9
+kubectl rollout status deployment/web --timeout=60s
 kubectl cordon NODE
 kubectl cordon NODE
 kubectl get nodes
-kubectl drain NODE --ignore-daemonsets --dry-run=server
-kubectl drain NODE --ignore-daemonsets --delete-emptydir-data --timeout=60s
+kubectl drain NODE --ignore-daemonsets --dry-run=server | sed 's/web-[a-z0-9-]*/web/' | sort -u
+kubectl drain NODE --ignore-daemonsets --delete-emptydir-data --timeout=60s 2>&1 | sed 's/web-[a-z0-9-]*/web/' | sort -u
 kubectl rollout status deployment/web --timeout=60s
 kubectl get pods --field-selector spec.nodeName=NODE
 kubectl get pods --field-selector status.phase=Running -o name
