@@ -52,7 +52,7 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
     ("kubectl run three", "couldn't attach", "both fall back to logs; attach is not to be had for processes"),
     (
         r"kubectl patch|plain: 7",
-        "Invalid value|unexpected end|^-[ +@]|^-$",
+        "Invalid value|unexpected end|^-[ +@-]|^-$",
         "Kubernetes shows a diff of Go structs, a Go map or its decoder's words",
     ),
     ("1.5", "Checked value must be of type integer", "a second cause for the same fault"),

@@ -39,13 +39,16 @@ def test_a_log_is_read_from_a_time_on(path: Path, after_s: float, first: bytes) 
     assert first or offset == len(LOG)
 
 
-def test_a_log_without_times_is_not_read_from_one(tmp_path: Path) -> None:
-    """It cannot be told, unless there is nothing to tell."""
+def test_a_log_without_times_is_as_old_as_its_last_write(tmp_path: Path) -> None:
+    """All of it or nothing; the time of a line cannot be told."""
     plain, empty = tmp_path / "plain", tmp_path / "empty"
     plain.write_bytes(b"hello\n")
     empty.touch()
 
-    assert (None, 0) == (since_offset(plain, START), since_offset(empty, START))
+    written = datetime.fromtimestamp(plain.stat().st_mtime, UTC)
+
+    assert (0, 6) == (since_offset(plain, written), since_offset(plain, written + timedelta(seconds=1)))
+    assert 0 == since_offset(empty, written)
     assert stamp_before(plain, 0) is None
 
 

@@ -61,10 +61,11 @@ def read_stamp(line: bytes) -> datetime | None:
     return found.astimezone(UTC)
 
 
-def since_offset(path: Path, since: datetime) -> int | None:
-    """Where the first line begins that was written at a time or after it, in bytes; None if no line says when it was written.
+def since_offset(path: Path, since: datetime) -> int:
+    """Where the first line begins that was written at a time or after it, in bytes.
 
-    A line that begins with no time was written when the one before it was, and those before the first time with that.
+    A line that begins with no time was written when the one before it was, and those before the first time with that. If no line says when it was
+    written the whole log counts as of its last write: rather too much is shown than nothing.
     """
     position, is_timed = 0, False
     with path.open("rb") as file:
@@ -74,7 +75,10 @@ def since_offset(path: Path, since: datetime) -> int | None:
                 return position if is_timed else 0
             is_timed = is_timed or stamp is not None
             position += len(line)
-    return position if is_timed or position == 0 else None
+    if is_timed:
+        return position
+    written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return 0 if written >= since else position
 
 
 def stamp_before(path: Path, offset: int) -> datetime | None:

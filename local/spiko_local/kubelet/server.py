@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from spiko_local.kubelet.kubelet import Kubelet
     from spiko_local.kubelet.worker import PodWorker
 
-NO_TIMES = (
-    "the lines of this log do not begin with a time: --since, --since-time and --timestamps are not to be had for it\n"
-)
+NO_TIMES = "the lines of this log do not begin with a time: --timestamps is not to be had for it\n"
 
 
 class Servers:
@@ -83,7 +81,7 @@ class Servers:
             raise web.HTTPBadRequest(text=f'{which} "{name}" in pod "{worker.record.name}" not found\n')
         options = _read_options(query)
         offset, stamp = await asyncio.to_thread(_begin, path, options)
-        if offset is None or (options.timestamps and stamp is None and path.stat().st_size):
+        if options.timestamps and stamp is None and path.stat().st_size:
             raise web.HTTPBadRequest(text=NO_TIMES)
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         response.enable_chunked_encoding()
@@ -219,10 +217,9 @@ def _read_options(query: Mapping[str, str]) -> _LogOptions:
     return _LogOptions(tail, limit, since, query.get("timestamps") == "true")
 
 
-def _begin(path: Path, options: _LogOptions) -> tuple[int | None, datetime | None]:
-    """Where to begin to read, None if no line tells; and, if times are wanted, when what stands there was written."""
-    offset: int | None = tail_offset(path, options.tail_lines)
-    if options.since is not None and offset is not None:
-        since = since_offset(path, options.since)
-        offset = max(offset, since) if since is not None else None
-    return offset, stamp_before(path, offset) if options.timestamps and offset is not None else None
+def _begin(path: Path, options: _LogOptions) -> tuple[int, datetime | None]:
+    """Where to begin to read; and, if times are wanted, when what stands there was written."""
+    offset = tail_offset(path, options.tail_lines)
+    if options.since is not None:
+        offset = max(offset, since_offset(path, options.since))
+    return offset, stamp_before(path, offset) if options.timestamps else None

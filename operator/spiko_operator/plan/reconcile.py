@@ -91,10 +91,12 @@ def plan(seen: Seen) -> Round:
         waiting = [*_delete_forgotten(seen), Again(blocked)] if blocked else []
         return Round([*_status_actions(seen, draft, None, None, ()), *waiting])
     deployments = [body for body in wanted if body["kind"] == "Deployment"]
-    ready = status.readiness(deployments, seen.objects)
+    applies = _apply(seen, wanted)
+    changing = frozenset(action.body["metadata"]["name"] for action in applies if action.body["kind"] == "Deployment")
+    ready = status.readiness(deployments, seen.objects, changing)
     memory = replace(memory, started=memory.started or _is_started(seen, memory, ready))
     memory, configuration = _configure(seen, spec, memory)
-    changes = [*_write_memory(seen, memory), *_apply(seen, wanted), *_delete(seen, wanted), *_delete_forgotten(seen)]
+    changes = [*_write_memory(seen, memory), *applies, *_delete(seen, wanted), *_delete_forgotten(seen)]
     after = _status_actions(seen, draft, memory, ready, releases)
     return Round([*changes, *after], configuration, _unknown(seen, wanted))
 
@@ -280,9 +282,9 @@ def _write_memory(seen: Seen, memory: Memory) -> list[Action]:
 # -------------------------------------------------------------------- objects
 
 
-def _apply(seen: Seen, wanted: list[Object]) -> list[Action]:
+def _apply(seen: Seen, wanted: list[Object]) -> list[Apply]:
     """Objects that do not hold what is wanted; eurekas change their template one zone at a time."""
-    found: list[Action] = []
+    found: list[Apply] = []
     eurekas = [body for body in wanted if _is_eureka(body)]
     settled = all(_is_available(seen.objects.get((b["kind"], b["metadata"]["name"]))) for b in eurekas)
     for body in wanted:

@@ -6,7 +6,7 @@ write costs as much as the whole object, so nothing that merely ticks is in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,8 +136,16 @@ class Readiness:
         )
 
 
-def readiness(wanted: Iterable[Object], found: Mapping[tuple[str, str], Object]) -> Readiness:
-    """Compare Deployments wanted with their observed status; a stale status counts as not ready."""
+def readiness(
+    wanted: Iterable[Object], found: Mapping[tuple[str, str], Object], changing: Container[str] = ()
+) -> Readiness:
+    """Compare Deployments wanted with their observed status; a stale status counts as not ready, and so does that of one that is just being changed.
+
+    Args:
+        wanted: Deployments.
+        found: what there is, by kind and name.
+        changing: names of Deployments whose status is about what they were before.
+    """
     lacking: dict[str, bool] = {}
     not_ready: list[Object] = []
     pods = pods_ready = 0
@@ -148,6 +156,7 @@ def readiness(wanted: Iterable[Object], found: Mapping[tuple[str, str], Object])
         seen = found.get(("Deployment", body["metadata"]["name"]), {})
         status = seen.get("status", {})
         fresh = status.get("observedGeneration", 0) >= seen.get("metadata", {}).get("generation", 1)
+        fresh = fresh and body["metadata"]["name"] not in changing
         ready = min(desired, status.get("readyReplicas", 0)) if fresh else 0
         updated = status.get("updatedReplicas", 0) >= desired
         short = ready < desired or not updated or not fresh
