@@ -59,6 +59,9 @@ def _certificate(
 ) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
+    signer = issuer[1] if issuer else self_key
+    assert signer is not None
+    is_authority = issuer is None
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -67,7 +70,11 @@ def _certificate(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(minutes=5))
         .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+        # who is strict about RFC 5280, as Python is since 3.13, wants to see whose key it is, who signed it, and what it is for
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+        .add_extension(_key_usage(is_authority), critical=True)
     )
     alternatives: list[x509.GeneralName] = [x509.DNSName(n) for n in names]
     alternatives += [x509.IPAddress(ipaddress.ip_address(a)) for a in addresses]
@@ -75,9 +82,14 @@ def _certificate(
         builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
     if usage is not None:
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-    signer = issuer[1] if issuer else self_key
-    assert signer is not None
     return builder.sign(signer, hashes.SHA256())
+
+
+def _key_usage(is_authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True, key_cert_sign=is_authority, crl_sign=is_authority, content_commitment=False,
+        key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+    )  # fmt: skip
 
 
 def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
