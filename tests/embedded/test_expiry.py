@@ -44,6 +44,8 @@ async def test_an_event_goes_an_hour_after_its_last_write(minutes: float, more: 
     for _ in range(50):  # what is due goes in the first turns, whatever a turn takes
         await asyncio.sleep(0.001)
     running.cancel()
+    left, at = store.get(EVENTS, "default", "e"), store.revision
+    store.close()
 
-    assert is_there == (store.get(EVENTS, "default", "e") is not None)
-    assert is_there == (revision == store.revision)
+    assert is_there == (left is not None)
+    assert is_there == (revision == at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -22,7 +23,7 @@ class Reader:
     """Reads lists of a store with ten objects, at a time that the test sets."""
 
     def __init__(self) -> None:
-        store = Store(None)
+        self.store = store = Store(None)
         for i in range(10):
             body: dict[str, Any] = {"metadata": {"name": f"m{i}", "namespace": "d", "labels": {"odd": str(i % 2)}}}
             store.put(MAPS, "d", body["metadata"]["name"], body)
@@ -39,9 +40,16 @@ class Reader:
         return [entry.body["metadata"]["name"] for entry in entries], quote(metadata.get("continue", ""))
 
 
-def test_a_list_is_forgotten_with_its_last_piece() -> None:
+@pytest.fixture
+def reader() -> Iterator[Reader]:
+    """A reader, whose store is closed at the end."""
+    made = Reader()
+    yield made
+    made.store.close()
+
+
+def test_a_list_is_forgotten_with_its_last_piece(reader: Reader) -> None:
     """Read to the end it holds nothing any more."""
-    reader = Reader()
     names, token = reader.read("limit=4")
     while token:
         more, token = reader.read(f"limit=4&continue={token}")
@@ -51,9 +59,8 @@ def test_a_list_is_forgotten_with_its_last_piece() -> None:
     assert not reader.lists._snapshots
 
 
-def test_a_list_that_nobody_goes_on_with_is_forgotten_after_a_while() -> None:
+def test_a_list_that_nobody_goes_on_with_is_forgotten_after_a_while(reader: Reader) -> None:
     """Five minutes, as Kubernetes; a piece in between begins them anew."""
-    reader = Reader()
     _, token = reader.read("limit=4")
     reader.now_s = SNAPSHOT_S - 1
     _, token = reader.read(f"limit=4&continue={token}")
@@ -71,9 +78,8 @@ def test_a_list_that_nobody_goes_on_with_is_forgotten_after_a_while() -> None:
 @pytest.mark.parametrize(
     ("query", "namespace"), [("", "other"), ("&labelSelector=odd%3D1", "d"), ("&fieldSelector=metadata.name%3Dm1", "d")]
 )
-def test_a_token_continues_its_own_list_only(query: str, namespace: str) -> None:
+def test_a_token_continues_its_own_list_only(reader: Reader, query: str, namespace: str) -> None:
     """Not one of another namespace or selector."""
-    reader = Reader()
     _, token = reader.read("limit=4")
     with pytest.raises(StatusError, match="another resource, namespace or selector"):
         reader.read(f"limit=4&continue={token}{query}", namespace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,9 +23,11 @@ def body_of(name: str, namespace: str = "d", size: int = 0, **labels: str) -> di
 
 
 @pytest.fixture
-def store() -> Store:
+def store() -> Iterator[Store]:
     """One that keeps nothing on a disk."""
-    return Store(None, ALIASES)
+    made = Store(None, ALIASES)
+    yield made
+    made.close()
 
 
 def told(watcher: Watcher | None) -> list[tuple[str, str]]:
