@@ -28,7 +28,7 @@ def newcomer() -> Iterator[Path]:
     """A folder with what a clone has, and a home of its own."""
     with tempfile.TemporaryDirectory(prefix="spk") as name, resting():
         folder = Path(name)
-        for entry in ("examples", "kind-config.yaml"):
+        for entry in ("examples", "kind-config.yaml", "kind-config-two-regions.yaml"):
             (folder / entry).symlink_to(ROOT / entry)
         yield folder
         environ = os.environ | {"HOME": name}

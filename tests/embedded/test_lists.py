@@ -86,9 +86,9 @@ def test_a_token_continues_its_own_list_only(reader: Reader, query: str, namespa
 
 
 @pytest.mark.parametrize("query", ["limit=-1", "limit=0", "limit=3&resourceVersion=0", "limit=10"])
-def test_some_limits_are_none(query: str) -> None:
+def test_some_limits_are_none(reader: Reader, query: str) -> None:
     """All of it at once, and nothing to go on with."""
-    names, token = Reader().read(query)
+    names, token = reader.read(query)
 
     assert (10, "") == (len(names), token)
 
