@@ -55,7 +55,8 @@ def render_tick(tick: Tick) -> str:
         f", p50 {row.response_us[0] / 1000:.2f} ms, p99 {row.response_us[2] / 1000:.2f} ms" if row.response_us else ""
     )
     so_far = f"so far {tick.so_far.total}, of these {tick.so_far.miss} misses, {tick.so_far.failed} errors"
-    return f"{begin}{row.name} {row.rate:.0f} requests/s{times}; {so_far}"
+    rate = f" {row.rate:.0f} requests/s{times}" if row.rate else ""  # none until there are two counts
+    return f"{begin}{row.name}{rate}; {so_far}"
 
 
 class Lines:

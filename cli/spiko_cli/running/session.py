@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spiko_cli.errors import Interrupted, SpikoError
@@ -67,6 +67,7 @@ class Session:
         self._cut_s: float | None = None
         self._uid = ""  # of the Architecture that we made
         self._errors_before: Counter[str] = Counter()
+        self._counted: deque[tuple[float, int]] = deque(maxlen=SHOWN_S + 1)  # so far, at the last ticks
         self._injected: list[Object] = []  # Faults as the API server took them
 
     async def run(self, traces: TraceStore | None) -> Outcome:
@@ -233,6 +234,11 @@ class Session:
         sums, covered_s = self._window.sums(now), self._window.covered_s(now)
         begun = sum_of(sums, self._wish.sources).row(", ".join(sorted(self._wish.sources)) or "no source", covered_s)
         so_far = sum_of(self._sums, self._wish.sources).row(begun.name, elapsed_s)
+        if so_far.total:
+            self._counted.append((elapsed_s, so_far.total))
+            (earlier_s, earlier), *_ = self._counted
+            span_s = elapsed_s - earlier_s  # what is told lags behind by about as much at both ends; 0 the first time
+            begun = replace(begun, rate=(so_far.total - earlier) / span_s if span_s else 0.0)
         edges, tiers = sums.edge_rows(covered_s), sums.tier_rows(covered_s)
         self._progress.tick(Tick(elapsed_s, self._options.seconds, pods, begun, so_far, edges, tiers))
 
