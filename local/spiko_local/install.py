@@ -44,12 +44,12 @@ async def install_crds(api: Api) -> None:
 
 
 async def _served(api: Api, path: str) -> None:
-    """Established comes a moment before the first list is answered."""
+    """Established comes a moment before the first list is answered: 404, or 503 of a server that has just begun with the data of an earlier one."""
     while True:
         try:
             await api.call("GET", f"{path}?limit=1")
         except ApiError as error:
-            if error.status != 404:
+            if error.status not in (404, 503):
                 raise
             await asyncio.sleep(0.05)
         else:

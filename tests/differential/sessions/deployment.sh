@@ -89,7 +89,7 @@ kubectl patch pod two -p '{"spec":{"nodeName":"elsewhere"}}'
 kubectl delete pod two --now
 kubectl delete pod one --grace-period=0 --force
 kubectl get pods
-kubectl run three --image=spiko/nanoservice:0.1.0 --restart=Never -i --rm --command -- sh -c 'echo attached'
+kubectl run three --image=spiko/nanoservice:0.1.0 --restart=Never -i --rm --command -- sh -c 'sleep 3; echo attached'
 kubectl create deployment made --image=spiko/nanoservice:0.1.0 --replicas=1 -- sleep 1000
 kubectl rollout status deployment/made --timeout=60s
 kubectl debug deployment/made --image=busybox
