@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
 
@@ -59,23 +60,42 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
 )
 
 
-@pytest.fixture(scope="module")
-def transcripts() -> dict[str, tuple[list[sessions.Said], list[sessions.Said]]]:
-    """Every session on both, Kubernetes' own first; a machine has room for one cluster at a time."""
+Pairs = dict[str, tuple[list[sessions.Said], list[sessions.Said]]]
+
+
+def play(names: Sequence[str]) -> Pairs:
+    """Sessions on both, Kubernetes' own first; a machine has room for one cluster at a time."""
     said = []
     for plane in (REAL, OWN):
         with local_cluster(control_plane=plane) as cluster:
-            said.append({name: sessions.play(cluster, name, KUBECTL) for name in NAMES})
-    return {name: (said[0][name], said[1][name]) for name in NAMES}
+            said.append({name: sessions.play(cluster, name, KUBECTL) for name in names})
+    return {name: (said[0][name], said[1][name]) for name in names}
+
+
+@pytest.fixture(scope="module")
+def transcripts() -> Pairs:
+    """Every session on both."""
+    return play(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_kubectl_sees_no_difference(
-    transcripts: dict[str, tuple[list[sessions.Said], list[sessions.Said]]], name: str
-) -> None:
-    """The same lines, the same answers."""
-    found = [text for theirs, ours in zip(*transcripts[name], strict=True) if (text := difference(name, theirs, ours))]
-    assert not found, "\n" + "\n".join(found)
+def test_kubectl_sees_no_difference(transcripts: Pairs, name: str) -> None:
+    """The same lines, the same answers.
+
+    Controllers, a kubelet and kubectl's own waiting take part, and what they come to first differs from run to run on either cluster. So a session
+    with differences is played once more: a line that differs both times differs because of the server.
+    """
+    found = differences(name, transcripts[name])
+    if found:
+        again = differences(name, play([name])[name])
+        found = {number: text for number, text in found.items() if number in again}
+    assert not found, "\n" + "\n".join(found.values())
+
+
+def differences(name: str, pair: tuple[list[sessions.Said], list[sessions.Said]]) -> dict[int, str]:
+    """By the number of the line."""
+    found = {i: difference(name, theirs, ours) for i, (theirs, ours) in enumerate(zip(*pair, strict=True))}
+    return {i: text for i, text in found.items() if text}
 
 
 def difference(name: str, theirs: sessions.Said, ours: sessions.Said) -> str:
