@@ -11,8 +11,9 @@ from typing import NoReturn
 
 import click
 
+from spiko_cli.errors import Interrupted, SpikoError
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-EXIT_INTERRUPTED = 130  # as shells count it: 128 + SIGINT
 EXIT_PIPE = 1  # click's, when the reader of our output has gone
 COMMANDS = {
     "run": "Run a file on a local cluster: traffic, a kill, a report.",
@@ -61,13 +62,12 @@ def program() -> None:
     try:
         code = _invoke()
     except KeyboardInterrupt:  # one more, while the first was being told
-        code = EXIT_INTERRUPTED
+        code = Interrupted.exit_code
     _leave(code)
 
 
 def _invoke() -> int:
     """Run the group; returns the exit code."""
-    from spiko_cli.errors import SpikoError
     from spiko_local.errors import LocalError
 
     try:
@@ -83,7 +83,7 @@ def _invoke() -> int:
     except (SpikoError, LocalError) as error:
         return _say(str(error), getattr(error, "exit_code", 1))
     except (click.Abort, KeyboardInterrupt):
-        return _say("interrupted", EXIT_INTERRUPTED)
+        return _say("interrupted", Interrupted.exit_code)
     except BrokenPipeError:
         return EXIT_PIPE
     except OSError as error:

@@ -1,7 +1,7 @@
 """A small HTTP/1.1 server on `asyncio.Protocol` and llhttp: what a tier needs and nothing more.
 
-Requests of one connection are answered in order, pipelined or not; while many wait, or nobody takes the answers, no more are read. Malformed or oversized input gets 400, 413 or 431 and the connection
-ends. `drain` stops accepting, ends idle connections, and lets requests in progress finish with `Connection: close`.
+Requests of one connection are answered in order, pipelined or not; while many wait, or nobody takes the answers, no more are read. Malformed
+or oversized input gets 400, 413 or 431 and the connection ends. `drain` stops accepting, ends idle connections, and lets requests in progress finish with `Connection: close`.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Errors of the operator.
 
 OperatorError
-├── SpecError        a resource says something that cannot be done; carries findings with field paths
+├── SpecError        a setting of the operator is not allowed
 ├── PlanError        a caller's mistake inside planning: a programming error
 └── ClusterError     the API server did not answer, or what it says cannot be used; chained to the library's error
     └── Refused      it answered with an error: rights, a quota, an admission webhook
         ├── Conflict     409: somebody else was there first, or a precondition failed
+        ├── Forbidden    403: no right to it, or a quota or a webhook forbids it
         ├── Missing      404
         ├── Invalid      422 or 400: the API server refuses the object
         └── Throttled    429: eviction refused by a budget, or too many requests
@@ -19,7 +20,7 @@ class OperatorError(Exception):
 
 
 class SpecError(OperatorError):
-    """A resource that cannot be carried out; the message names field, value and way out."""
+    """A setting that is not allowed; the message names it, its value and what is."""
 
 
 class PlanError(OperatorError):
@@ -45,6 +46,10 @@ class Refused(ClusterError):
 
 class Conflict(Refused):
     """409: the object exists already, is somebody else's, or a precondition failed."""
+
+
+class Forbidden(Refused):
+    """403: there is no right to it, or a quota or an admission webhook forbids it."""
 
 
 class Missing(Refused):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from calls import CRD, DEPLOY, PDB, POD, Call, delete, deployment, get, one, patch, pod, post
+from calls import CM, CRD, DEPLOY, PDB, POD, Call, config_map, delete, deployment, get, one, patch, pod, post
 
 ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+NSS = "/api/v1/namespaces"
 RS = "/apis/apps/v1/namespaces/{ns}/replicasets"
 
 
@@ -110,6 +111,28 @@ AGGREGATIONS: list[dict[str, Any]] = [
 ]  # fmt: skip
 ONE = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gadgets.{ns}.example.dev"
 REFUSED: dict[str, list[Call]] = {
+    "names that end with a new line": [
+        post(CM, config_map("a\n")), post(CM, config_map(**{"k\n": "v"})), post(NSS, {"metadata": {"name": "a\n"}}),
+        *(post(CM, {"metadata": {"name": "a", **each}}) for each in (
+            {"labels": {"k\n": "v"}}, {"labels": {"x.y\n/k": "v"}}, {"labels": {"k": "v\n"}}, {"annotations": {"k\n": "v"}},
+            {"annotations": {"X.Y/k": "v"}}, {"annotations": {"x_y/k": "v"}}, {"annotations": {"a/b/c": "v"}}, {"annotations": {"/k": ""}},
+            {"annotations": {"x" * 64: ""}}, {"annotations": {"": ""}}, {"finalizers": ["x.y/z\n"]},
+        )),
+        post(POD, pod(containers=[{"name": "c\n", "image": "example/x:1"}])), post(DEPLOY, deployment(selector={"matchLabels": {"app": "a\n"}})),
+        post(CRD, definition("gadgets\n")), post(CRD, changed(group="x.y\n")), get(f"{CM}?labelSelector=k%3Dv%0A"),
+        *(get(f"{CM}?labelSelector={each}") for each in (
+            "X.Y/k", "x_y/k", "a/b/c", "/k", "k/", "x" * 64, f"k%3D{'x' * 64}", f"k+in+(a,{'x' * 64})", "X.Y/-k%3Dv",
+        )),
+        *(get(f"{CM}?fieldSelector={each}") for each in (
+            "metadata.name%3Da%0A", "metadata.name+%3Da", "metadata.name%3D+a", ",,metadata.name%3Da,", "+", "metadata.name", "%3Da", "metadata.name%3Da%5C,b",
+            "metadata.name%3Da%5Cx", "metadata.name%3Da%5C", "metadata.name%3D%3D%3Da", "metadata.name%3Da%3Db", "metadata.name!%3Da,metadata.name!%3Dkube-root-ca.crt", "metadata.name!a",
+            "z%3D1,a%3D1", "metadata.name%3Da%5C%5C", "metadata.name%3Da%5C%3D",
+        )),
+        *(post(CM, {"metadata": {"name": "b", "finalizers": each}}) for each in (
+            ["x/y/z"], ["/x"], ["x.y/"], [""], ["orphan", "foregroundDeletion"], ["X.Y/z"], ["a", "b"],
+        )),
+        get(f"{CM}/a%0A"), delete(f"{CM}/%22"),
+    ],
     "selectors of deployments": [post(DEPLOY, deployment(selector=each)) for each in SELECTORS],
     "selectors of replica sets": [post(RS, replica_set(selector=each)) for each in SELECTORS],
     "selectors of budgets": [post(PDB, budget(selector=each)) for each in SELECTORS],

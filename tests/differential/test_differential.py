@@ -27,7 +27,6 @@ from calls import (
     LOOSE,
     MERGE,
     PAIRS,
-    SCENARIOS,
     SVC,
     THING,
     TIGHT,
@@ -43,6 +42,7 @@ from expressions import DEFINITIONS, VALUE
 from generated import generate
 from refused import REFUSED
 from rulings import BATCHES, by_expression, checked, definition, faults, shown, with_rules
+from scenarios import SCENARIOS
 
 ALL = SCENARIOS | REFUSED
 WATCHED = (CM, SVC, THING)

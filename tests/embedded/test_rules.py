@@ -64,6 +64,12 @@ def test_a_chain_of_conditions_may_be_long() -> None:
     assert value_of(" && ".join(["true"] * 5000)) is True
 
 
+def test_digits_are_those_of_ascii() -> None:
+    """Python would read Arabic ones as well."""
+    with pytest.raises(CompileError, match="token recognition error"):
+        value_of("٣ > 1")
+
+
 def test_any_text_is_an_expression_or_none() -> None:
     """Good expressions with characters put in, left out, or of others: refused, wrong or right, and never a fault of our own."""
     source, declaration = random.Random(1), declare(SCHEMA)

@@ -11,6 +11,7 @@ import pytest
 from spiko_local.apiserver.events import ALIASES, CORE, NEW
 from spiko_local.apiserver.selectors import EVERYTHING, Selection, field_selector, label_selector
 from spiko_local.apiserver.store import HISTORY, HISTORY_BYTES, Store
+from spiko_local.apiserver.terms import read_terms
 from spiko_local.apiserver.watchers import Watcher
 
 PODS, MAPS = ("", "pods"), ("", "configmaps")
@@ -84,7 +85,7 @@ def test_a_watcher_that_does_not_read_holds_no_more_than_history_does(store: Sto
         (Selection(name="c"), ["c"]),
         (Selection(namespace="none"), []),
         (Selection(test=label_selector("l=1")), ["b"]),
-        (Selection(test=field_selector(MAPS, "metadata.name!=a")), ["b", "c"]),
+        (Selection(test=field_selector(MAPS, read_terms("metadata.name!=a"))), ["b", "c"]),
     ],
 )
 async def test_only_those_whom_it_concerns_are_woken(store: Store, chosen: Selection, expected: list[str]) -> None:
@@ -105,7 +106,7 @@ async def test_only_those_whom_it_concerns_are_woken(store: Store, chosen: Selec
 
 def test_pods_of_a_node_are_told_of_as_they_come_and_go(store: Store) -> None:
     """A kubelet's watch: a pod that is put on the node is new, one that is taken off is deleted."""
-    test = field_selector(PODS, "spec.nodeName=n")
+    test = field_selector(PODS, read_terms("spec.nodeName=n"))
     watcher = store.watch(PODS, store.revision, Selection(node="n", test=test))
     for node in (None, "n", "n", "m"):
         body = {"metadata": {"name": "p", "namespace": "d"}, "spec": {"nodeName": node} if node else {}}
@@ -122,7 +123,7 @@ def test_history_is_told_by_selectors_and_under_both_names(store: Store) -> None
     store.put(CORE, "d", "e", event)
     store.put(MAPS, "d", "a", body_of("a", l="1"))
     store.put(MAPS, "d", "a", body_of("a", l="2"))
-    new = store.watch(NEW, after, Selection(test=field_selector(NEW, "regarding.name=x")))
+    new = store.watch(NEW, after, Selection(test=field_selector(NEW, read_terms("regarding.name=x"))))
     assert new is not None
     (first,) = new.take()
 

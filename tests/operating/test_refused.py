@@ -13,7 +13,7 @@ from spiko_operator.cluster.cache import Cache
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.execute import Executor
 from spiko_operator.context import Context
-from spiko_operator.errors import ClusterError, Invalid, Missing, Refused
+from spiko_operator.errors import ClusterError, Forbidden, Invalid, Missing, Refused
 from spiko_operator.handlers.architecture import reconcile
 from spiko_operator.links import Links
 from spiko_operator.plan.status import Acknowledged
@@ -32,6 +32,7 @@ class Api:
         self.events: list[str] = []
         self.refused: set[str] = set()
         self.silent: set[str] = set()
+        self.nodes: Refused | None = None  # what a list of nodes is answered with
         self.deleted: list[str] = []
         self._version = 1
 
@@ -45,6 +46,8 @@ class Api:
 
     async def list(self, kind: str, namespace: str | None = None, labels: str = "") -> list[Object]:
         """Nobody else has anything."""
+        if kind == "Node" and self.nodes is not None:
+            raise self.nodes
         return []
 
     async def get(self, kind: str, namespace: str, name: str) -> Object:
@@ -190,3 +193,17 @@ async def test_a_server_that_does_not_answer_is_no_refusal() -> None:
         await reconcile(running.context, KEY)
 
     assert {} == running.condition("Applied")
+
+
+async def test_zones_are_logical_only_if_nodes_may_not_be_seen() -> None:
+    """Zones are chosen once and for ever: a server that is busy at that moment must not decide them, one that forbids to look does."""
+    running = Running()
+    running.put("one")
+    running.api.nodes = Refused("GET /api/v1/nodes: 503: the server is starting")
+    with pytest.raises(ClusterError, match="503"):
+        await reconcile(running.context, KEY)
+    assert {"Architecture"} == {kind for kind, _ in running.api.made}
+
+    running.api.nodes = Forbidden("GET /api/v1/nodes: 403: nodes is forbidden")
+    await reconcile(running.context, KEY)
+    assert ("Deployment", "shop-one-1-0-0-z0") in running.api.made

@@ -20,10 +20,8 @@ from spiko_local.apiserver.statuses import StatusError
 from spiko_local.apiserver.store import Body, Entry
 
 Headers = CIMultiDict[str]
-MOST_STUCK_S, LEAST_STUCK_S = (
-    30.0,
-    1.0,
-)  # that a client may take for reading; what it is sent at the end of its time needs a moment, too
+# that a client may take for reading; what it is sent at the end of its time needs a moment, too
+MOST_STUCK_S, LEAST_STUCK_S = 30.0, 1.0
 MEDIA = (
     "application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch,"
     " application/vnd.kubernetes.protobuf;stream=watch"
@@ -132,20 +130,18 @@ async def stream(
     request: web.Request, pieces: AsyncIterator[bytes], media: str, timeout_s: float
 ) -> web.StreamResponse:
     """Pieces, of whole lines, as they come, until there are no more or the client has gone; one that reads nothing for half a minute is cut off."""
+    end = asyncio.get_running_loop().time() + timeout_s
     if request.headers.get("Upgrade", "").lower() == "websocket":
-        return await _over_websocket(request, pieces)
+        return await _over_websocket(request, pieces, end)
     response = web.StreamResponse(headers={"Content-Type": media, "Cache-Control": "no-cache, private"})
     await response.prepare(request)
-    end = asyncio.get_running_loop().time() + timeout_s
     try:
         async for piece in pieces:
-            left_s = end - asyncio.get_running_loop().time()
-            async with asyncio.timeout(min(MOST_STUCK_S, max(left_s, LEAST_STUCK_S))):
+            async with _patience(end):
                 await response.write(piece)
         await response.write_eof()
     except TimeoutError:
-        if request.transport is not None:
-            request.transport.abort()
+        _cut_off(request)
     except ConnectionError:
         pass  # the client has gone
     finally:
@@ -153,15 +149,29 @@ async def stream(
     return response
 
 
-async def _over_websocket(request: web.Request, pieces: AsyncIterator[bytes]) -> web.WebSocketResponse:
+def _patience(end: float) -> asyncio.Timeout:
+    """For one write to a client whose time is over at a moment of the loop's clock."""
+    return asyncio.timeout(min(MOST_STUCK_S, max(end - asyncio.get_running_loop().time(), LEAST_STUCK_S)))
+
+
+def _cut_off(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+async def _over_websocket(request: web.Request, pieces: AsyncIterator[bytes], end: float) -> web.WebSocketResponse:
     """Each line as a message, for clients (fabric8's, and browsers) that watch over a WebSocket."""
     socket = web.WebSocketResponse()
     await socket.prepare(request)
 
     async def tell() -> None:
-        async for piece in pieces:
-            for line in piece.splitlines():
-                await socket.send_str(line.decode())
+        try:
+            async for piece in pieces:
+                for line in piece.splitlines():
+                    async with _patience(end):
+                        await socket.send_str(line.decode())
+        except TimeoutError:
+            _cut_off(request)
 
     async def listen() -> None:
         async for _ in socket:

@@ -9,22 +9,20 @@ import math
 import re
 from typing import Any
 
-import orjson
-
 from spiko_local.apiserver import schema as s
 from spiko_local.apiserver.cel.patterns import matches
-from spiko_local.apiserver.schema import Node
+from spiko_local.apiserver.schema import Node, canonical
 from spiko_local.apiserver.statuses import Cause, required, show, unsupported_value, wrong
 
 MOST_CAUSES = 100
 LARGEST_WHOLE = 2**53
-_ROOT_FIELDS = ("apiVersion", "kind", "metadata")
+ROOT_FIELDS = ("apiVersion", "kind", "metadata")
 _FORMATS = {
-    "date-time": re.compile(r"^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$"),
-    "date": re.compile(r"^\d{4}-\d\d-\d\d$"),
-    "uuid": re.compile(r"^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$"),
-    "ipv4": re.compile(r"^(\d{1,3}\.){3}\d{1,3}$"),
-    "byte": re.compile(r"^[A-Za-z0-9+/]*={0,2}$"),
+    "date-time": re.compile(r"^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII),
+    "date": re.compile(r"^\d{4}-\d\d-\d\d\Z", re.ASCII),
+    "uuid": re.compile(r"^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\Z"),
+    "ipv4": re.compile(r"^(\d{1,3}\.){3}\d{1,3}\Z", re.ASCII),
+    "byte": re.compile(r"^[A-Za-z0-9+/]*={0,2}\Z"),
 }
 _METADATA = {
     "allOf": [{"$ref": f"{s.REF}io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}],
@@ -63,7 +61,7 @@ def prune(node: Node, value: Any, path: str, unknown: list[str]) -> Any:
 
 
 def _embedded(node: Node, name: str) -> bool:
-    return bool(node.document.get("x-kubernetes-embedded-resource")) and name in _ROOT_FIELDS
+    return bool(node.document.get("x-kubernetes-embedded-resource")) and name in ROOT_FIELDS
 
 
 def fill_in(node: Node, value: Any) -> Any:
@@ -269,15 +267,14 @@ def _check_list(node: Node, value: list[Any], path: str, found: list[Cause], old
         )
     if "minItems" in document and len(value) < document["minItems"]:
         found.append(wrong(path, len(value), f"{path} in body should have at least {document['minItems']} items"))
-    if document.get("uniqueItems") and len({_text(each) for each in value}) < len(value):
+    if document.get("uniqueItems") and len({canonical(each) for each in value}) < len(value):
         found.append(wrong(path, value, f"{path} in body shouldn't contain duplicates"))
     if node.element is not None:
-        # items of other lists have nothing by which they could be known again
-        known = _match(node, old) if node.relation == s.KEYED else {}
+        known = by_key(node, old)
         for i, each in enumerate(value):
             if len(found) >= MOST_CAUSES:
                 return
-            was = known.get(_key(node, each), ABSENT) if known else ABSENT
+            was = known.get(key_of(node, each), ABSENT) if known else ABSENT
             _check(node.element, each, f"{path}[{i}]", found, was)
 
 
@@ -288,25 +285,20 @@ def _find_twice(node: Node, value: Any, path: str, found: list[Cause]) -> None:
     if isinstance(value, dict):
         for name, each in value.items():
             child = node.fields.get(name) if node.kind == s.STRUCT else node.element
-            if child is not None and (path or name not in _ROOT_FIELDS):
+            if child is not None and (path or name not in ROOT_FIELDS):
                 _find_twice(child, each, f"{path}.{name}" if path else name, found)
     elif isinstance(value, list):
         seen: set[bytes] = set()
         for i, item in enumerate(value if node.relation in (s.SET, s.KEYED) else ()):
             is_keyed = node.relation == s.KEYED and isinstance(item, dict)
             key = {k: item[k] for k in node.keys if k in item} if is_keyed else item
-            text = _text(key)
+            text = canonical(key)
             if text in seen and len(found) < MOST_CAUSES:
                 found.append(Cause(f"{path}[{i}]", "FieldValueDuplicate", f"Duplicate value: {show(key)}"))
             seen.add(text)
         for i, each in enumerate(value):
             if node.element is not None:
                 _find_twice(node.element, each, f"{path}[{i}]", found)
-
-
-def _text(value: Any) -> bytes:
-    """What equal values have in common, to look them up by."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def _check_map(node: Node, value: dict[str, Any], path: str, found: list[Cause], old: Any) -> None:
@@ -329,7 +321,7 @@ def _check_map(node: Node, value: dict[str, Any], path: str, found: list[Cause],
     for name, each in value.items():
         if len(found) >= MOST_CAUSES:
             return
-        if not path and name in _ROOT_FIELDS:
+        if not path and name in ROOT_FIELDS:
             continue
         child = node.fields.get(name) if node.kind == s.STRUCT else node.element
         if child is not None:
@@ -369,14 +361,15 @@ def _has_relations(node: Node) -> bool:
     return bool(found)
 
 
-def _key(node: Node, item: Any) -> str | None:
+def key_of(node: Node, item: Any) -> str | None:
+    """What an item of a list is known by when it comes again; items of a list without keys have nothing of the kind."""
     if node.relation == s.KEYED and isinstance(item, dict):
         return show([item.get(key) for key in node.keys])
-    return show(item) if node.relation == s.SET else None
+    return None
 
 
-def _match(node: Node, old: Any) -> dict[str | None, Any]:
-    """An old list's items by key; those of an atomic list match nothing."""
-    if not isinstance(old, list):
+def by_key(node: Node, old: Any) -> dict[str | None, Any]:
+    """An old list's items by what they are known by; empty if there is nothing of the kind."""
+    if node.relation != s.KEYED or not isinstance(old, list):
         return {}
-    return {key: item for item in old if (key := _key(node, item)) is not None}
+    return {key: item for item in old if (key := key_of(node, item)) is not None}

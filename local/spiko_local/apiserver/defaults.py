@@ -76,7 +76,7 @@ def _tag(image: str) -> str:
     """`latest` if an image names neither a tag nor a digest."""
     if "@" in image:
         return ""
-    match = re.search(r":([^/:]+)$", image)
+    match = re.search(r":([^/:]+)\Z", image)
     return match[1] if match else "latest"
 
 

@@ -40,9 +40,8 @@ def aggregated(catalog: Catalog, legacy: bool, version: str) -> dict[str, Any]:
 
 
 def _aggregate(r: Resource) -> dict[str, Any]:
-    group, version = (
-        (r.group, r.version) if r.custom is not None else ("", "")
-    )  # a kind of the list's own group names none
+    # a kind of the list's own group names none
+    group, version = (r.group, r.version) if r.custom is not None else ("", "")
     kind = {"group": group, "version": version, "kind": r.kind}
     found: dict[str, Any] = {
         "resource": r.plural, "responseKind": kind, "scope": "Namespaced" if r.namespaced else "Cluster",
@@ -91,7 +90,7 @@ def priority(version: str) -> tuple[int, int, int]:
     """
     import re
 
-    match = re.match(r"^v(\d+)(?:(alpha|beta)(\d+))?$", version)
+    match = re.match(r"^v(\d+)(?:(alpha|beta)(\d+))?\Z", version)
     if match is None:
         return (-1, 0, 0)
     return ({None: 3, "beta": 2, "alpha": 1}[match[2]], int(match[1]), int(match[3] or 0))

@@ -66,14 +66,14 @@ def _construct_binary(loader: Any, node: Any) -> str:
     return data.decode()
 
 
-_Loader.add_implicit_resolver(_BOOL, re.compile(r"^(y|Y|yes|Yes|YES|on|On|ON|true|True|TRUE|n|N|no|No|NO|off|Off|OFF|false|False|FALSE)$"),
+_Loader.add_implicit_resolver(_BOOL, re.compile(r"^(y|Y|yes|Yes|YES|on|On|ON|true|True|TRUE|n|N|no|No|NO|off|Off|OFF|false|False|FALSE)\Z"),
                               list("yYnNtTfFoO"))  # fmt: skip
 _Loader.add_implicit_resolver(
-    _INT, re.compile(r"^[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$"), list("-+0123456789")
+    _INT, re.compile(r"^[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)\Z"), list("-+0123456789")
 )
 _Loader.add_implicit_resolver(
     _FLOAT,
-    re.compile(r"^([-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"),
+    re.compile(r"^([-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z"),
     list("-+0123456789."),
 )
 _Loader.add_constructor(_BOOL, lambda loader, node: loader.construct_scalar(node).lower() in _TRUE)

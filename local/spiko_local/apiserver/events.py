@@ -5,7 +5,7 @@ Source: Kubernetes, pkg/apis/events/v1/conversion.go and pkg/apis/core/validatio
 
 from __future__ import annotations
 
-from spiko_local.apiserver.names import IN_KEY, LABEL_KEY
+from spiko_local.apiserver.names import key_faults
 from spiko_local.apiserver.statuses import Cause, required, wrong
 from spiko_local.apiserver.store import Alias, Body
 
@@ -88,14 +88,7 @@ def _common(core: Body, namespace: str, controller: str) -> list[Cause]:
     if not core.get("eventTime"):
         return found
     name = str(core.get("reportingComponent") or "")
-    if not name:
-        found += [
-            wrong(controller, "", "name part must be non-empty"),
-            wrong(controller, "", IN_KEY),
-            required(controller),
-        ]
-    elif not LABEL_KEY.match(name.lower()):
-        found.append(wrong(controller, name, IN_KEY))
+    found += [wrong(controller, name, text) for text in key_faults(name)] + ([] if name else [required(controller)])
     for field in ("reportingInstance", "action", "reason"):
         value = str(core.get(field) or "")
         if not value:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from spiko_local.apiserver.access import GROUP
 from spiko_local.apiserver.names import IN_SUBDOMAIN, SUBDOMAIN
 from spiko_local.apiserver.selectors import selector_faults
 from spiko_local.apiserver.statuses import Cause, required, unsupported_value, wrong
 from spiko_local.apiserver.store import Body
 
-GROUP = "rbac.authorization.k8s.io"
 _BAD_IN_NAME = ("/", "%")
 
 

@@ -11,14 +11,15 @@ from collections.abc import Callable
 from typing import Any
 
 from spiko_local.apiserver import events, grants
+from spiko_local.apiserver.access import GROUP as RBAC
 from spiko_local.apiserver.definitions import definition_faults
 from spiko_local.apiserver.names import (
-    IN_KEY,
     IN_LABEL,
     IN_SUBDOMAIN,
     LABEL,
-    LABEL_KEY,
+    MOST_ANNOTATIONS_BYTES,
     SUBDOMAIN,
+    key_faults,
 )
 from spiko_local.apiserver.pods import IN_CONFIG_KEY, pod_faults
 from spiko_local.apiserver.selectors import label_faults
@@ -27,7 +28,7 @@ from spiko_local.apiserver.structural import schema_faults
 from spiko_local.apiserver.workloads import budget_faults, deployment_faults, replica_set_faults
 
 Body = dict[str, Any]
-MOST_ANNOTATIONS_BYTES, MOST_DATA_BYTES = 256 << 10, 1 << 20
+MOST_DATA_BYTES = 1 << 20
 WITH_GENERATION = {
     ("apps", "Deployment"), ("apps", "ReplicaSet"), ("policy", "PodDisruptionBudget"), ("", "Pod"),
     ("apiextensions.k8s.io", "CustomResourceDefinition"),
@@ -198,8 +199,7 @@ def metadata_faults(kind: str, body: Body, plain_name: bool, custom: bool) -> li
         found += _named(name, SUBDOMAIN, IN_SUBDOMAIN, 253)
     found += label_faults(metadata.get("labels") or {}, "metadata.labels")
     for key in metadata.get("annotations") or {}:
-        if not LABEL_KEY.match(key.lower()):
-            found.append(wrong("metadata.annotations", key, IN_KEY))
+        found += [wrong("metadata.annotations", key, text) for text in key_faults(key.lower())]
     if (
         sum(len(k.encode()) + len(v.encode()) for k, v in (metadata.get("annotations") or {}).items())
         > MOST_ANNOTATIONS_BYTES
@@ -212,7 +212,12 @@ def metadata_faults(kind: str, body: Body, plain_name: bool, custom: bool) -> li
                 found.append(
                     wrong(f"metadata.ownerReferences[{i}].{needed}", owner.get(needed, ""), "must not be empty")
                 )
-    for i, finalizer in enumerate(metadata.get("finalizers") or ()):
+    finalizers = metadata.get("finalizers") or ()
+    for i, finalizer in enumerate(finalizers):
+        found += [wrong("metadata.finalizers", finalizer, text) for text in key_faults(finalizer)]
+        if {"orphan", "foregroundDeletion"} <= set(finalizers[: i + 1]):
+            text = "finalizer orphan and foregroundDeletion cannot be both set"
+            found.append(wrong("metadata.finalizers", finalizers, text))
         if not custom and "/" not in finalizer and finalizer not in ("orphan", "foregroundDeletion", "kubernetes"):
             text = "name is neither a standard finalizer name nor is it fully qualified"
             found.append(wrong(f"metadata.finalizers[{i}]", finalizer, text))
@@ -274,7 +279,7 @@ def _data_faults(body: Body, old: Body | None) -> list[Cause]:
         found.append(Cause(where, "FieldValueTooLong", f"Too long: may not be more than {MOST_DATA_BYTES} bytes"))
     for field in ("data", "binaryData"):
         for key in body.get(field) or {}:
-            if not re.match(r"^[-._a-zA-Z0-9]+$", key) or len(key) > 253:
+            if not re.match(r"^[-._a-zA-Z0-9]+\Z", key) or len(key) > 253:
                 found.append(wrong(f"{field}[{key}]", key, IN_CONFIG_KEY))
     if old is not None and old.get("immutable"):
         if not body.get("immutable"):
@@ -364,9 +369,9 @@ _VALIDATE: dict[tuple[str, str], Callable[[Body, Body | None], list[Cause]]] = {
     ("coordination.k8s.io", "Lease"): _lease_faults,
     (events.GROUP, "Event"): events.faults,
     ("", "Event"): events.core_faults,
-    (grants.GROUP, "Role"): grants.role_faults,
-    (grants.GROUP, "ClusterRole"): grants.role_faults,
-    (grants.GROUP, "RoleBinding"): grants.binding_faults,
-    (grants.GROUP, "ClusterRoleBinding"): grants.binding_faults,
+    (RBAC, "Role"): grants.role_faults,
+    (RBAC, "ClusterRole"): grants.role_faults,
+    (RBAC, "RoleBinding"): grants.binding_faults,
+    (RBAC, "ClusterRoleBinding"): grants.binding_faults,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition_faults,
 }

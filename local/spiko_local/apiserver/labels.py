@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from spiko_local.apiserver.names import IN_KEY, IN_VALUE, LABEL_KEY, LABEL_VALUE
+from spiko_local.apiserver.names import key_faults, value_faults
 from spiko_local.apiserver.statuses import StatusError, bad_request, show
 
 Labels = dict[str, str]
@@ -16,7 +16,6 @@ Test = Callable[[Labels], bool]
 _TOKEN = re.compile(r"\s*([()]|,|==|=|!=|!|<|>|[^\s()=!,<>]+)")
 _SYMBOLS = {"(", ")", ",", "==", "=", "!=", "!", "<", ">"}
 _OPERATORS = ("in", "notin", "=", "==", "!=", "gt", "lt")
-_LONGEST_VALUE = 63
 
 
 def read_labels(text: str) -> list[Test]:
@@ -78,8 +77,8 @@ class _Parser:
         key = self._take()
         if not _is_name(key):
             raise bad_request(f"found '{key}', expected: identifier")
-        if not LABEL_KEY.match(key.lower()):
-            raise bad_request(f"<nil>: Invalid value: {show(key)}: {IN_KEY}")
+        if faults := key_faults(key):
+            raise bad_request(f"<nil>: Invalid value: {show(key)}: {'; '.join(faults)}")
         if absent:
             return lambda labels: key not in labels
         if self._look() in ("", ","):
@@ -132,8 +131,8 @@ def _is_name(token: str) -> bool:
 
 def _checked(key: str, values: set[str]) -> set[str]:
     for i, value in enumerate(sorted(values)):
-        if not LABEL_VALUE.match(value):
-            raise bad_request(f"values[{i}][{key}]: Invalid value: {show(value)}: {IN_VALUE}")
+        if faults := value_faults(value):
+            raise bad_request(f"values[{i}][{key}]: Invalid value: {show(value)}: {'; '.join(faults)}")
     return values
 
 

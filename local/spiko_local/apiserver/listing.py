@@ -13,9 +13,10 @@ from aiohttp import web
 from spiko_local.apiserver import statuses
 from spiko_local.apiserver.catalog import Resource
 from spiko_local.apiserver.incoming import number
-from spiko_local.apiserver.selectors import Selection, Test, field_selector, label_selector, required_value
+from spiko_local.apiserver.selectors import Selection, Test, field_selector, label_selector
 from spiko_local.apiserver.statuses import StatusError, bad_request, too_large_version
 from spiko_local.apiserver.store import Body, Entry, Store
+from spiko_local.apiserver.terms import read_terms, required_value
 
 EXACT, NOT_OLDER = "Exact", "NotOlderThan"  # of resourceVersionMatch
 SNAPSHOTS = 32  # lists that are read in pieces at one time
@@ -35,10 +36,11 @@ def chosen(request: web.Request, resource: Resource, namespace: str, name: str =
         tests.append(label_selector(text))
     if text := request.query.get("fieldSelector"):
         custom = tuple(each["jsonPath"].lstrip(".") for each in (resource.custom or {}).get("selectableFields") or ())
-        tests.append(field_selector(resource.key, text, custom))
-        whole = any(path in text for path in custom)
-        name = name or required_value(text, "metadata.name")
-        node = required_value(text, "spec.nodeName") if resource.key == PODS else ""
+        terms = read_terms(text)
+        tests.append(field_selector(resource.key, terms, custom))
+        whole = any(term.path in custom for term in terms)
+        name = name or required_value(terms, "metadata.name")
+        node = required_value(terms, "spec.nodeName") if resource.key == PODS else ""
     if name:
         tests.append(lambda body: body["metadata"]["name"] == name)
     test = tests[0] if len(tests) == 1 else lambda body: all(test(body) for test in tests)

@@ -10,14 +10,13 @@ import orjson
 from jsonpointer import JsonPointerException, resolve_pointer
 
 from spiko_local.apiserver import schema as s
-from spiko_local.apiserver.schema import Node
+from spiko_local.apiserver.names import MOST_ANNOTATIONS_BYTES
+from spiko_local.apiserver.schema import Node, canonical
 from spiko_local.apiserver.statuses import StatusError, bad_request
 
 MOST_OPERATIONS = 10_000
 MOST_COPIED_BYTES = 3 << 20
 DIRECTIVE, ORDER, DELETE_LIST, RETAIN = "$patch", "$setElementOrder/", "$deleteFromPrimitiveList/", "$retainKeys"
-
-
 _GONE: Any = object()  # an item of a list that a patch has deleted
 NOT_A_MAP = "error decoding patch: json: cannot unmarshal {} into Go value of type map[string]interface {{}}"
 
@@ -124,8 +123,8 @@ def _merge_map(node: Node, body: dict[str, Any], patch: dict[str, Any]) -> dict[
             raise bad_request(f"{key} of a strategic merge patch is a list")
     orders = {key.removeprefix(ORDER): plain.pop(key) for key in list(plain) if key.startswith(ORDER)}
     for key in [key for key in plain if key.startswith(DELETE_LIST)]:
-        name, gone = key.removeprefix(DELETE_LIST), {_text(each) for each in plain.pop(key)}
-        found[name] = [each for each in found.get(name, ()) if _text(each) not in gone]
+        name, gone = key.removeprefix(DELETE_LIST), {canonical(each) for each in plain.pop(key)}
+        found[name] = [each for each in found.get(name, ()) if canonical(each) not in gone]
     for name, value in plain.items():
         if value is None:
             found.pop(name, None)
@@ -145,8 +144,8 @@ def _merge_value(node: Node, old: Any, new: Any, order: list[Any] | None) -> Any
     if isinstance(new, list) and "merge" in node.strategies:
         before = old if isinstance(old, list) else []
         if node.merge_key is None:
-            known = {_text(each) for each in before}
-            merged = before + [each for each in new if _text(each) not in known]
+            known = {canonical(each) for each in before}
+            merged = before + [each for each in new if canonical(each) not in known]
         else:
             merged = _merge_items(node, before, new, node.merge_key)
         return _sort(node, merged, order if order is not None else new, before)
@@ -160,25 +159,20 @@ def _merge_items(node: Node, old: list[Any], new: list[Any], key: str) -> list[A
         return [item for item in new if DIRECTIVE not in item]
     places: dict[bytes, list[int]] = {}  # of items by their key; more than one only if the list was wrong before
     for i, each in enumerate(found):
-        places.setdefault(_text(each.get(key)), []).append(i)
+        places.setdefault(canonical(each.get(key)), []).append(i)
     for item in new:
         if not isinstance(item, dict) or key not in item:
             raise StatusError(500, "", f"map: {go_map(item)} does not contain declared merge key: {key}")
-        there = places.get(_text(item[key]))
+        there = places.get(canonical(item[key]))
         if item.get(DIRECTIVE) == "delete":
-            for i in places.pop(_text(item[key]), ()):
+            for i in places.pop(canonical(item[key]), ()):
                 found[i] = _GONE
         elif there is None:
-            places[_text(item[key])] = [len(found)]
+            places[canonical(item[key])] = [len(found)]
             found.append(_merge_map(element, {}, item))
         else:
             found[there[0]] = _merge_map(element, found[there[0]], item)
     return [each for each in found if each is not _GONE]
-
-
-def _text(value: Any) -> bytes:
-    """What equal values have in common, to look them up by."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def _sort(node: Node, items: list[Any], order: list[Any], before: list[Any]) -> list[Any]:
@@ -206,7 +200,6 @@ def _sort(node: Node, items: list[Any], order: list[Any], before: list[Any]) -> 
 
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-MOST_ANNOTATIONS_BYTES = 256 * 1024
 _IN_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})  # as Go's encoder writes them
 
 

@@ -20,7 +20,7 @@ PRIVILEGED, BASELINE, RESTRICTED = "privileged", "baseline", "restricted"
 LEVELS = (PRIVILEGED, BASELINE, RESTRICTED)
 LATEST = 10_000
 PREFIX = "pod-security.kubernetes.io/"
-_VERSION = re.compile(r"^v1\.([0-9]|[1-9][0-9]*)$")
+_VERSION = re.compile(r"^v1\.([0-9]|[1-9][0-9]*)\Z")
 _CAPABILITIES = frozenset(
     [
         "AUDIT_WRITE",

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from spiko_local.apiserver.names import IN_LABEL, IN_SUBDOMAIN, LABEL, SUBDOMAIN, key_faults, value_faults
-from spiko_local.apiserver.selectors import selector_faults
+from spiko_local.apiserver.selectors import operator_faults, selector_faults
 from spiko_local.apiserver.statuses import Cause, prohibited, required, unsupported_value, wrong
 
 Body = dict[str, Any]
@@ -32,7 +32,7 @@ RESOURCES = tuple(
     f"{which}.{name}" for which in ("limits", "requests") for name in ("cpu", "ephemeral-storage", "memory")
 )
 SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
-_SUBSCRIPT = re.compile(r"^(.+?)\['(.*)'\]$")
+_SUBSCRIPT = re.compile(r"^(.+?)\['(.*)'\]\Z")
 _MAY_CHANGE = ("activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "schedulingGates")
 
 
@@ -176,7 +176,7 @@ def _key_faults(reference: Body, where: str) -> list[Cause]:
     found = [] if SUBDOMAIN.match(name) else [wrong(f"{where}.name", name, IN_SUBDOMAIN)]
     if not key:
         return [*found, required(f"{where}.key")]
-    return found if re.match(r"^[-._a-zA-Z0-9]+$", key) else [*found, wrong(f"{where}.key", key, IN_CONFIG_KEY)]
+    return found if re.match(r"^[-._a-zA-Z0-9]+\Z", key) else [*found, wrong(f"{where}.key", key, IN_CONFIG_KEY)]
 
 
 # ------------------------------------------------------------------ placement
@@ -205,21 +205,9 @@ def _term_faults(term: Body, path: str, strict: bool) -> list[Cause]:
     found: list[Cause] = []
     for i, each in enumerate(term.get("matchExpressions") or ()):
         where, key = f"{path}.matchExpressions[{i}]", each.get("key", "")
-        operator, values = each.get("operator", ""), each.get("values") or []
-        if operator in ("In", "NotIn"):
-            if not values:
-                found.append(required(f"{where}.values", "must be specified when `operator` is 'In' or 'NotIn'"))
-        elif operator in ("Exists", "DoesNotExist"):
-            if values:
-                text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                found.append(prohibited(f"{where}.values", text))
-        elif operator not in ("Gt", "Lt"):
-            found.append(wrong(f"{where}.operator", operator, "not a valid selector operator"))
-        elif len(values) != 1:
-            text = "must be specified single value when `operator` is 'Lt' or 'Gt'"
-            found.append(required(f"{where}.values", text))
+        found += operator_faults(each, where, compares=True)
         found += [wrong(f"{where}.key", key, text) for text in key_faults(key)]
-        for j, value in enumerate(values if strict else ()):
+        for j, value in enumerate((each.get("values") or ()) if strict else ()):
             found += [wrong(f"{where}.values[{j}]", value, text) for text in value_faults(value)]
     for i, each in enumerate(term.get("matchFields") or ()):
         where, key, operator = f"{path}.matchFields[{i}]", each.get("key", ""), each.get("operator", "")

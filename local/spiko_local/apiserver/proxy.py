@@ -115,7 +115,7 @@ class Proxy:
         if aim is None:
             raise bad_request(f'invalid {place.plural.removesuffix("s")} request "{place.name}"')
         base, context = self._address(place, aim)
-        match = re.search(rf"/{place.plural}/[^/]+/proxy(/.*)?$", request.rel_url.raw_path)
+        match = re.search(rf"/{place.plural}/[^/]+/proxy(/.*)?\Z", request.rel_url.raw_path)
         rest = (match[1] if match is not None else None) or "/"
         url = URL(
             f"{base}{rest}" + (f"?{request.rel_url.raw_query_string}" if request.rel_url.raw_query_string else ""),

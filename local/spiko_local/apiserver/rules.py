@@ -17,7 +17,7 @@ from spiko_local.apiserver.cel.run import Program, compile_program
 from spiko_local.apiserver.cel.schemas import Declaration, declare
 from spiko_local.apiserver.cel.tree import Node as Tree
 from spiko_local.apiserver.cel.values import NONE, Optional
-from spiko_local.apiserver.customs import is_same
+from spiko_local.apiserver.customs import ROOT_FIELDS, by_key, is_same, key_of
 from spiko_local.apiserver.fieldpaths import normalized
 from spiko_local.apiserver.schema import Node
 from spiko_local.apiserver.statuses import Cause, prohibited, required, show
@@ -25,7 +25,6 @@ from spiko_local.apiserver.statuses import Cause, prohibited, required, show
 SELF, OLD = "self", "oldSelf"
 BUDGET = 10_000_000  # that all rules of one object may cost; Kubernetes' own
 MOST_MESSAGE_BYTES = 5 * 1024
-ROOT_FIELDS = ("apiVersion", "kind", "metadata")
 BLOCKING = {
     "FieldValueNotSupported",
     "FieldValueRequired",
@@ -170,9 +169,9 @@ class _Runner:
                     before = old.get(name) if isinstance(old, dict) else None
                     self.run(child, each, before, f"{path}.{name}" if path else name)
         elif isinstance(value, list) and node.element is not None:
-            matched = _match(node, old)
+            matched = by_key(node, old)
             for i, each in enumerate(value):
-                self.run(node.element, each, matched.get(_key(node, each)), f"{path}[{i}]")
+                self.run(node.element, each, matched.get(key_of(node, each)), f"{path}[{i}]")
 
     def _run_here(self, node: Node, value: Any, old: Any, path: str) -> None:
         declaration, rules = _compiled(node, not path)
@@ -264,16 +263,3 @@ def _describe(error: EvalError, rule: Rule) -> str:
     if str(error).startswith("no such overload"):
         return f"'{error}': call arguments did not match a supported operator, function or macro signature for rule: {rule.shown}"
     return f"{error} evaluating rule: {rule.shown}"
-
-
-def _key(node: Node, item: Any) -> str | None:
-    if node.relation == s.KEYED and isinstance(item, dict):
-        return show([item.get(key) for key in node.keys])
-    return None
-
-
-def _match(node: Node, old: Any) -> dict[str | None, Any]:
-    """An old list's items by key; those of other lists match nothing."""
-    if not isinstance(old, list):
-        return {}
-    return {key: item for item in old if (key := _key(node, item)) is not None}

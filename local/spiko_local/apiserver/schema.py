@@ -12,6 +12,8 @@ from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
+import orjson
+
 SCALAR, STRUCT, MAP, LIST, ANY = "scalar", "struct", "map", "list", "any"
 ATOMIC, GRANULAR, SET, KEYED = "atomic", "granular", "set", "map"
 REF = "#/components/schemas/"
@@ -180,3 +182,12 @@ def built_in(path: str, kind: str) -> Node:
         if wanted in document.get("x-kubernetes-group-version-kind", ()):
             return Node(document, schemas.__getitem__, name)
     raise LookupError(f"{path} {kind}")
+
+
+def canonical(value: Any) -> bytes:
+    """What equal values of JSON have in common, to look them up by.
+
+    >>> canonical({"b": [1], "a": "x"})
+    b'{"a":"x","b":[1]}'
+    """
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from spiko_local.apiserver.labels import read_labels
 from spiko_local.apiserver.names import key_faults, value_faults
 from spiko_local.apiserver.statuses import Cause, bad_request, prohibited, required, wrong
+from spiko_local.apiserver.terms import Term
 
 Body = dict[str, Any]
 Test = Callable[[Body], bool]
@@ -115,24 +115,20 @@ def label_selector(text: str) -> Test:
     return matches
 
 
-def field_selector(kind: tuple[str, str], text: str, selectable: tuple[str, ...] = ()) -> Test:
+def field_selector(kind: tuple[str, str], terms: Iterable[Term], selectable: tuple[str, ...] = ()) -> Test:
     """A test of an object's fields.
 
     Args:
         kind: group and plural.
-        text: `metadata.name=a,spec.nodeName!=b`.
+        terms: of a query's field selector.
         selectable: paths that a custom kind allows.
 
     Raises:
-        StatusError: 400, it cannot be read, or names a field that the kind does not select by.
+        StatusError: 400, it names a field that the kind does not select by.
     """
     tests = []
     known = {"metadata.name", "metadata.namespace", *FIELDS.get(kind, ()), *selectable}
-    for part in (part for part in text.split(",") if part.strip()):
-        match = re.match(r"^\s*([^=!]+?)\s*(==|=|!=)\s*(.*?)\s*$", part)
-        if match is None:
-            raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
-        path, equal, value = match[1], match[2] != "!=", match[3]
+    for path, equal, value in terms:
         if path not in known:
             raise bad_request(
                 f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"'
@@ -141,19 +137,6 @@ def field_selector(kind: tuple[str, str], text: str, selectable: tuple[str, ...]
             )
         tests.append((tuple(path.split(".")), equal, value))
     return lambda body: all((_at(body, path) == value) == equal for path, equal, value in tests)
-
-
-def required_value(text: str, path: str) -> str:
-    """The value that a field selector demands of one field; empty if it demands none.
-
-    >>> required_value("spec.nodeName=a,metadata.name!=b", "spec.nodeName"), required_value("metadata.name!=b", "metadata.name")
-    ('a', '')
-    """
-    for part in text.split(","):
-        match = re.match(r"^\s*([^=!]+?)\s*==?\s*([^=].*?)\s*$", part)
-        if match is not None and match[1] == path:
-            return match[2]
-    return ""
 
 
 def _at(body: Body, path: tuple[str, ...]) -> str:
@@ -197,21 +180,34 @@ def selector_faults(selector: Body | None, path: str) -> list[Cause]:
     found = label_faults((selector or {}).get("matchLabels") or {}, f"{path}.matchLabels")
     for i, each in enumerate((selector or {}).get("matchExpressions") or ()):
         where = f"{path}.matchExpressions[{i}]"
-        operator, values = each.get("operator", ""), each.get("values") or ()
-        if operator in ("In", "NotIn"):
-            if not values:
-                found.append(required(f"{where}.values", "must be specified when `operator` is 'In' or 'NotIn'"))
-        elif operator in ("Exists", "DoesNotExist"):
-            if values:
-                text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                found.append(prohibited(f"{where}.values", text))
-        else:
-            found.append(wrong(f"{where}.operator", operator, "not a valid selector operator"))
-        key = each.get("key", "")
-        found += [wrong(f"{where}.key", key, text) for text in key_faults(key)]
-        for j, value in enumerate(values):
+        found += operator_faults(each, where) + [
+            wrong(f"{where}.key", each.get("key", ""), text) for text in key_faults(each.get("key", ""))
+        ]
+        for j, value in enumerate(each.get("values") or ()):
             found += [wrong(f"{where}.values[{j}]", value, text) for text in value_faults(value)]
     return found
+
+
+def operator_faults(expression: Body, path: str, compares: bool = False) -> list[Cause]:
+    """What is wrong with an expression's operator, or with the values that it takes.
+
+    Args:
+        expression: of a selector's `matchExpressions`.
+        path: of it.
+        compares: whether it may say `Gt` and `Lt` as well, as those of nodes may.
+    """
+    operator, values = expression.get("operator", ""), expression.get("values") or ()
+    match operator:
+        case "In" | "NotIn":
+            text = "must be specified when `operator` is 'In' or 'NotIn'"
+            return [] if values else [required(f"{path}.values", text)]
+        case "Exists" | "DoesNotExist":
+            text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+            return [prohibited(f"{path}.values", text)] if values else []
+        case "Gt" | "Lt" if compares:
+            text = "must be specified single value when `operator` is 'Lt' or 'Gt'"
+            return [] if len(values) == 1 else [required(f"{path}.values", text)]
+    return [wrong(f"{path}.operator", operator, "not a valid selector operator")]
 
 
 def label_faults(labels: dict[str, str], path: str) -> list[Cause]:

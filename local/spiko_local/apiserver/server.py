@@ -62,7 +62,7 @@ class ApiServer:
         self._metrics = Metrics()
         self.ready = False
         self.application = web.Application(client_max_size=LARGEST_BODY)
-        self.application.router.add_route("*", "/{path:.*}", self._handle)
+        self.application.router.add_route("*", "/{path:(?s:.*)}", self._handle)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         answer = await self._answer_whatever(request)

@@ -56,7 +56,7 @@ def _details(group: str, kind: str, name: str = "") -> dict[str, Any]:
 
 def not_found(group: str, plural: str, name: str) -> StatusError:
     """404 of an object."""
-    return StatusError(404, "NotFound", f'{named(group, plural)} "{name}" not found', _details(group, plural, name))
+    return StatusError(404, "NotFound", f"{named(group, plural)} {show(name)} not found", _details(group, plural, name))
 
 
 def no_path() -> StatusError:
@@ -71,7 +71,7 @@ def no_method() -> StatusError:
 
 def already_exists(group: str, plural: str, name: str, is_going: bool = False) -> StatusError:
     """409: a create found the name in use."""
-    message = f'{"object is being deleted: " if is_going else ""}{named(group, plural)} "{name}" already exists'
+    message = f"{'object is being deleted: ' if is_going else ''}{named(group, plural)} {show(name)} already exists"
     return StatusError(409, "AlreadyExists", message, _details(group, plural, name))
 
 
@@ -81,7 +81,7 @@ MODIFIED = "the object has been modified; please apply your changes to the lates
 
 def conflict(group: str, plural: str, name: str, why: str = MODIFIED) -> StatusError:
     """409: a precondition does not hold."""
-    message = f'Operation cannot be fulfilled on {named(group, plural)} "{name}": {why}'
+    message = f"Operation cannot be fulfilled on {named(group, plural)} {show(name)}: {why}"
     return StatusError(409, "Conflict", message, _details(group, plural, name))
 
 
@@ -111,7 +111,7 @@ def invalid(group: str, kind: str, name: str, causes: Iterable[Cause]) -> Status
     found = list(causes)
     # the message says nothing twice, the causes may
     texts = list(dict.fromkeys(f"{cause.field}: {cause.text}" if cause.field else cause.text for cause in found))
-    what = f'{named(group, kind) if group else kind} "{name}" is invalid'
+    what = f"{named(group, kind) if group else kind} {show(name)} is invalid"
     joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     details = _details(group, kind, name)
     details["causes"] = [
@@ -143,7 +143,7 @@ def too_large_version(version: int, current: int) -> StatusError:
 def forbidden(group: str, plural: str, name: str, why: str) -> StatusError:
     """403."""
     return StatusError(
-        403, "Forbidden", f'{named(group, plural)} "{name}" is forbidden: {why}', _details(group, plural, name)
+        403, "Forbidden", f"{named(group, plural)} {show(name)} is forbidden: {why}", _details(group, plural, name)
     )
 
 

@@ -131,9 +131,8 @@ class _Speaker:
         self._watch, self._now, self._cache = watch, now, cache
         self._headed = False
         resource = watch.resource
-        self._head = orjson.dumps({"apiVersion": resource.api_version, "kind": resource.kind})[
-            :-1
-        ]  # as stored ones begin
+        head = {"apiVersion": resource.api_version, "kind": resource.kind}
+        self._head = orjson.dumps(head)[:-1]  # as stored ones begin
 
     def tell(self, told: Told) -> bytes:
         """A change."""

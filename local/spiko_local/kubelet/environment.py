@@ -9,8 +9,8 @@ from typing import Any
 from spiko_local.errors import LocalError
 
 Object = dict[str, Any]
-OUR_IMAGE = re.compile(r"(^|/)spiko/nanoservice(:[^/@]*)?(@sha256:[0-9a-f]{64})?$")
-_FIELD = re.compile(r"^metadata\.(labels|annotations)\['([^']+)'\]$")
+OUR_IMAGE = re.compile(r"(^|/)spiko/nanoservice(:[^/@]*)?(@sha256:[0-9a-f]{64})?\Z")
+_FIELD = re.compile(r"^metadata\.(labels|annotations)\['([^']+)'\]\Z")
 _REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
 PASSED_ON = ("PATH", "LANG", "HOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
 

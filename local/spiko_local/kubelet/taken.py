@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-MOST_WAITING, FEW_WAITING = (
-    262_144,
-    65_536,
-)  # bytes that were read and not yet taken: where reading stops, and begins again
+# bytes that were read and not yet taken: where reading stops, and begins again
+MOST_WAITING, FEW_WAITING = 262_144, 65_536
 
 
 class Taken(asyncio.Protocol):

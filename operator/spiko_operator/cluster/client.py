@@ -22,7 +22,7 @@ from kubernetes.aio.client.exceptions import ApiException
 
 from spiko_operator.api.common import API_VERSION
 from spiko_operator.cluster.credentials import read_credentials
-from spiko_operator.errors import ClusterError, Conflict, Invalid, Missing, Refused, Throttled
+from spiko_operator.errors import ClusterError, Conflict, Forbidden, Invalid, Missing, Refused, Throttled
 
 Object = dict[str, Any]
 REQUEST_S = 30.0  # the library's 300 s would hold a worker for as long behind a connection that went silent
@@ -32,6 +32,7 @@ _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _ERRORS: dict[int, type[Refused]] = {
     400: Invalid,
+    403: Forbidden,
     404: Missing,
     409: Conflict,
     410: Conflict,

@@ -120,7 +120,12 @@ def _read_memory(seen: Seen) -> tuple[Memory | None, bool]:
             return from_data(found.get("data", {})), False
         except PlanError:
             return None, True
-    return None, any(kind == "Deployment" and _owned(body, seen) for (kind, _), body in seen.objects.items())
+    return None, _runs(seen)
+
+
+def _runs(seen: Seen) -> bool:
+    """Whether Deployments of an earlier round are there."""
+    return any(kind == "Deployment" and _owned(body, seen) for (kind, _), body in seen.objects.items())
 
 
 def _settle(seen: Seen, memory: Memory | None, lost: bool, draft: _Draft) -> Memory | None:
@@ -375,7 +380,7 @@ def _status_actions(
 ) -> list[Action]:
     metadata = seen.architecture["metadata"]
     before: Object = seen.architecture.get("status") or {}
-    observed = [status.accepted(draft.faults, ran=memory is not None)]
+    observed = [status.accepted(draft.faults, ran=memory is not None or _runs(seen))]
     after: Object = {
         key: before[key] for key in ("scale", "summary", "regions", "configRevision", "notReady") if key in before
     }

@@ -11,10 +11,8 @@ from spiko_operator.plan.circles import find_circles
 from spiko_operator.plan.findings import Finding, Nearest, found, nearest, shorten
 from spiko_operator.plan.sketch import Sketch, SketchService, declared, packages
 
-ROUTERS = frozenset({"elb", "zuul", "karyon", "monolith"})
-PASSES_ON = frozenset(
-    {Package.DENOMINATOR, Package.ELB, Package.ZUUL, Package.KARYON, Package.MONOLITH, Package.STAASH}
-)
+ROUTERS = frozenset({Package.ELB, Package.ZUUL, Package.KARYON, Package.MONOLITH})
+PASSES_ON = ROUTERS | {Package.DENOMINATOR, Package.STAASH}
 
 
 def spec_rules(sketch: Sketch) -> list[Finding]:

@@ -11,7 +11,8 @@ from spiko_local.apiserver.cel.faults import EvalError, no_overload
 from spiko_local.apiserver.cel.texts import quoted
 from spiko_local.apiserver.cel.values import Address, Network
 
-_DIGITS = re.compile(r"^(?:0|[1-9][0-9]{0,8})$", re.ASCII)
+_NETWORK = "network address parse error during conversion from string: "  # which Kubernetes says twice
+_DIGITS = re.compile(r"^(?:0|[1-9][0-9]{0,8})\Z", re.ASCII)
 
 
 def _v4_fault(text: str) -> str:
@@ -37,7 +38,7 @@ def _v4_fault(text: str) -> str:
 
 def _v6_fault(text: str) -> str:
     for part in re.split(r":", text):
-        if len(part) > 4 and re.match(r"^[0-9a-fA-F]+$", part):
+        if len(part) > 4 and re.match(r"^[0-9a-fA-F]+\Z", part):
             return f"each group must have 4 or less digits (at {quoted(text[text.index(part) :])})"
     if text.count("::") > 1:
         return f"multiple :: in address (at {quoted(text[text.rindex('::') + 1 :])})"
@@ -101,16 +102,14 @@ def parse_network(text: str) -> Network:
     >>> str(parse_network("10.1.2.3/8").network)
     '10.0.0.0/8'
     """
-    head = "network address parse error during conversion from string: "
     try:
         return _parse_prefix(text)
     except EvalError as error:
-        raise EvalError(f"{head}{error}") from error
+        raise EvalError(f"{_NETWORK}{error}") from error
 
 
 def _parse_prefix(text: str) -> Network:
-    head = "network address parse error during conversion from string: "
-    prefix = f"{head}netip.ParsePrefix({quoted(text)}): "
+    prefix = f"{_NETWORK}netip.ParsePrefix({quoted(text)}): "
     address, slash, bits = text.rpartition("/")
     if not slash:
         raise EvalError(f"{prefix}no '/'")
@@ -140,11 +139,6 @@ def _is(parse: Callable[[str], Any]) -> Callable[[str], bool]:
         return True
 
     return holds
-
-
-def show_address(address: Address) -> str:
-    """As Go writes it."""
-    return str(address)
 
 
 def _masked(network: Network) -> Network:
@@ -197,7 +191,7 @@ def _is_global(address: Address) -> bool:
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ip(string) IP": parse_address, "isIP(string) bool": _is(parse_address), "IP.family() int": lambda address: address.version,
-    "ip.isCanonical(string) bool": lambda text: show_address(parse_address(text)) == text, "string(IP) string": show_address,
+    "ip.isCanonical(string) bool": lambda text: str(parse_address(text)) == text, "string(IP) string": str,
     "IP.isUnspecified() bool": lambda address: address.is_unspecified, "IP.isLoopback() bool": lambda address: address.is_loopback,
     "IP.isLinkLocalMulticast() bool": _is_link_local_multicast, "IP.isLinkLocalUnicast() bool": _is_link_local,
     "IP.isGlobalUnicast() bool": _is_global,

@@ -12,9 +12,8 @@ from spiko_local.apiserver.cel.tree import Call, Fold, Ident, ListOf, Literal, M
 from spiko_local.apiserver.cel.types import Type, is_optional
 
 Path = tuple[str, ...]
-SizeOf = Callable[
-    [Path], Range | None
-]  # the size of what stands at a path of variables' values; None if nothing is known
+# the size of what stands at a path of variables' values; None if nothing is known
+SizeOf = Callable[[Path], Range | None]
 LIST_COST, MAP_COST, MESSAGE_COST = exactly(10), exactly(30), exactly(40)
 _SCALARS = ("bool", "double", "duration", "int", "timestamp", "uint")
 

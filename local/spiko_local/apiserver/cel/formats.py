@@ -15,7 +15,7 @@ from spiko_local.apiserver.cel.values import NONE, Format, Optional
 
 _LABEL, _PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?", "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _SUBDOMAIN, _OLD_LABEL = rf"{_LABEL}(\.{_LABEL})*", "[a-z]([-a-z0-9]*[a-z0-9])?"
-_UUID = re.compile(r"^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$", re.IGNORECASE | re.ASCII)
+_UUID = re.compile(r"^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}\Z", re.IGNORECASE | re.ASCII)
 LABEL_BYTES, NAME_BYTES, KEY_BYTES = 63, 253, 63
 _ALNUM, _ENDS = "alphanumeric characters, '-', '_' or '.'", "and must start and end with an alphanumeric character"
 _IN_LABEL = f"a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', {_ENDS}"

@@ -52,15 +52,6 @@ class Overload:
         head = f"{shown.pop(0)}." if self.member else ""
         return f"{head}{self.name}({', '.join(shown)})"
 
-    @property
-    def is_generic(self) -> bool:
-        """Whether it has type parameters."""
-        return any("'" in str(each) or _has_parameter(each) for each in self.arguments)
-
-
-def _has_parameter(found: Type) -> bool:
-    return found.kind == ty.PARAM or any(map(_has_parameter, found.params))
-
 
 @cache
 def functions() -> dict[str, list[Overload]]:

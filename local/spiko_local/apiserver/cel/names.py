@@ -43,7 +43,7 @@ def escape(name: str) -> str | None:
     """
     if name in _RESERVED:
         return f"__{name}__"
-    if not re.match(r"^[A-Za-z_./-][A-Za-z0-9_./-]*$", name):
+    if not re.match(r"^[A-Za-z_./-][A-Za-z0-9_./-]*\Z", name):
         return None
     return re.sub(r"__|[./-]", lambda match: _ESCAPES[match[0]], name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from itertools import product
@@ -81,7 +82,7 @@ def _modulo(one: int, other: int) -> int:
 def _divide_doubles(one: float, other: float) -> float:
     if other != 0:
         return one / other
-    return float("nan") if one in (0, float("nan")) else float("inf") * one
+    return math.nan if one == 0 else math.copysign(math.inf, other) * one
 
 
 def _checked(make: Callable[[int], Any], function: Callable[..., int]) -> Callable[..., Any]:

@@ -13,9 +13,8 @@ from spiko_local.apiserver.cel.types import Type
 from spiko_local.apiserver.cel.values import Optional, weigh
 
 PER_CALL = 1_000_000  # the most that one expression may cost; Kubernetes' own
-MOST_WORK = (
-    2_000_000  # parts of values that are looked at meanwhile: comparing large ones costs next to nothing otherwise
-)
+# parts of values that are looked at meanwhile: comparing large ones costs next to nothing otherwise
+MOST_WORK = 2_000_000
 Cost = Callable[[list[Any], Any], int]
 _SIZES: dict[type, int] = {IPv4Address: 4, IPv4Interface: 4, IPv6Address: 16, IPv6Interface: 16}
 

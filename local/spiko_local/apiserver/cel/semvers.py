@@ -11,7 +11,7 @@ from spiko_local.apiserver.cel.faults import EvalError
 from spiko_local.apiserver.cel.texts import quoted
 from spiko_local.apiserver.cel.values import MOST_UINT, Semver
 
-_NUMBER, _WORD = re.compile(r"^[0-9]+$"), re.compile(r"^[0-9A-Za-z-]+$")
+_NUMBER, _WORD = re.compile(r"^[0-9]+\Z"), re.compile(r"^[0-9A-Za-z-]+\Z")
 
 
 def parse(text: str, normalize: bool = False) -> Semver:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -24,9 +25,9 @@ _UNITS = {
     "m": 60 * SECOND,
     "h": 3600 * SECOND,
 }
-_DURATION = re.compile(r"^([-+]?)(?:0|((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+))$", re.ASCII)
+_DURATION = re.compile(r"^([-+]?)(?:0|((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+))\Z", re.ASCII)
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
-_MOMENT = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:[.,](\d+))?(Z|[+-]\d\d:\d\d)$", re.ASCII)
+_MOMENT = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:[.,](\d+))?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)
 
 
 def parse_duration(text: str) -> Duration:
@@ -84,23 +85,36 @@ def show_timestamp(value: Timestamp) -> str:
     >>> show_timestamp(Timestamp(1500000000)), show_timestamp(Timestamp(0, 3600))
     ('1970-01-01T00:00:01.5Z', '1970-01-01T01:00:00+01:00')
     """
-    text = _moment(value, timezone(timedelta(seconds=value.offset_s))).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+    text = (_moment(value) + timedelta(seconds=value.offset_s)).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
     fraction, minutes = value.ns % SECOND, abs(value.offset_s) // 60
     zone = f"{'-' if value.offset_s < 0 else '+'}{minutes // 60:02}:{minutes % 60:02}" if minutes else "Z"
     return text + (f".{fraction:09}".rstrip("0") if fraction else "") + zone
 
 
-def _moment(value: Timestamp, zone: tzinfo) -> datetime:
-    found = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value.ns // 1000)
-    return found.astimezone(zone)
+def _moment(value: Timestamp) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value.ns // 1000)
+
+
+def _in_zone(moment: datetime, zone: str) -> datetime:
+    """What clocks show in a zone, which is a name, or hours and minutes however many."""
+    if zone in ("", "UTC"):
+        return moment
+    hours, colon, minutes = zone.partition(":")
+    if colon:
+        sign = -1 if zone[0] == "-" else 1
+        return moment + timedelta(hours=_number(hours), minutes=sign * _number(minutes))
+    return moment.astimezone(_zone(zone))
+
+
+def _number(text: str) -> int:
+    if not re.match(r"^[+-]?\d{1,9}\Z", text, re.ASCII):
+        raise EvalError(f"strconv.Atoi: parsing {json.dumps(text)}: invalid syntax")
+    return int(text)
 
 
 def _zone(name: str) -> tzinfo:
-    if match := re.match(r"^([+-]?)(\d\d):(\d\d)$", name, re.ASCII):
-        offset = timedelta(hours=int(match[2]), minutes=int(match[3]))
-        return timezone(-offset if match[1] == "-" else offset)
     try:
-        return ZoneInfo(name) if name not in ("", "UTC") else UTC
+        return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise EvalError(f"unknown time zone {name}") from error
 
@@ -116,7 +130,7 @@ _SPANS = {"getHours": 3600 * SECOND, "getMinutes": 60 * SECOND, "getSeconds": SE
 
 
 def _part(name: str) -> Callable[..., int]:
-    return lambda value, zone="UTC": _PARTS[name](_moment(value, _zone(zone)))
+    return lambda value, zone="UTC": _PARTS[name](_in_zone(_moment(value), zone))
 
 
 def _span(name: str) -> Callable[[Duration], int]:

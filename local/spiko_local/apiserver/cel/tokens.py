@@ -22,7 +22,8 @@ _TOKEN = re.compile(
     rf"(?P<space>[\t \r\n\f]+|//[^\n]*)|(?P<{FLOAT}>\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\.\d+(?:[eE][+-]?\d+)?)"
     rf"|(?P<{UINT}>(?:0x[0-9a-fA-F]+|\d+)[uU])|(?P<{INT}>0x[0-9a-fA-F]+|\d+)|(?P<{BYTES}>[bB](?:{_TEXT}))|(?P<{STRING}>{_TEXT})"
     rf"|(?P<{IDENT}>[A-Za-z_][A-Za-z0-9_]*)|(?P<{QUOTED}>`[A-Za-z0-9_.\-/ ]+`)"
-    rf"|(?P<{OPERATOR}>==|!=|<=|>=|&&|\|\||[-\[\]{{}}().,!?:+*/%<>])"
+    rf"|(?P<{OPERATOR}>==|!=|<=|>=|&&|\|\||[-\[\]{{}}().,!?:+*/%<>])",
+    re.ASCII,
 )
 _SHORT = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 

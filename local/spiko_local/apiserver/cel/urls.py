@@ -13,11 +13,11 @@ from spiko_local.apiserver.cel.texts import quoted
 from spiko_local.apiserver.cel.values import Url
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):", re.ASCII)
-_USER = re.compile(r"^[A-Za-z0-9\-._:~!$&'()*+,;=%@]*$", re.ASCII)
-_PORT = re.compile(r"^(?::[0-9]*)?$", re.ASCII)
+_USER = re.compile(r"^[A-Za-z0-9\-._:~!$&'()*+,;=%@]*\Z", re.ASCII)
+_PORT = re.compile(r"^(?::[0-9]*)?\Z", re.ASCII)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})(.{0,2})", re.DOTALL)
 _BAD_IN_HOST = re.compile(r"[\x00-\x20\x7f\\^`{|}/?#]")
-_SAFE_IN_PATH = re.compile(r"^[A-Za-z0-9\-_.~!$&'()*+,;=:@/\[\]%]*$", re.ASCII)
+_SAFE_IN_PATH = re.compile(r"^[A-Za-z0-9\-_.~!$&'()*+,;=:@/\[\]%]*\Z", re.ASCII)
 _KEPT = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~$&+,/:;=@")
 
 
