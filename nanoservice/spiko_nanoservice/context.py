@@ -8,22 +8,65 @@ ring: of two writes of a key the later one wins, wherever they arrive first.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
-_TRACEPARENT = re.compile(rb"^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$")
+_TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?\Z").match
 _ZERO_TRACE, _ZERO_SPAN = b"0" * 32, b"0" * 16
+_SAMPLED_FLAGS = frozenset(b"%02x" % flags for flags in range(256) if flags & 1)
 LONGEST_PASSED_ON = (
     8_192  # bytes of tracestate or baggage, longer ones are dropped; W3C asks for at least 512 and 8,192
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TraceParent:
+class TraceParent(NamedTuple):
     """The caller's position in its trace; ids as hexadecimal bytes, 32 and 16 long."""
 
     trace_id: bytes
     span_id: bytes
     sampled: bool
+
+
+class SpanContext:
+    """One span's place in its trace, and what W3C Trace Context makes travel with it.
+
+    Args:
+        trace_id: 32 hexadecimal digits.
+        span_id: 16 hexadecimal digits; empty at a source, whose calls are the roots of their traces.
+        parent_id: 16 hexadecimal digits; empty for a root.
+        sampled: whether spans of this trace are exported.
+        tracestate: the header's value as received, or None.
+        baggage: the header's value as received, or None.
+    """
+
+    __slots__ = ("baggage", "parent_id", "sampled", "span_id", "trace_id", "tracestate")
+
+    def __init__(
+        self,
+        trace_id: bytes,
+        span_id: bytes,
+        parent_id: bytes,
+        sampled: bool,
+        tracestate: bytes | None = None,
+        baggage: bytes | None = None,
+    ) -> None:
+        self.trace_id, self.span_id, self.parent_id, self.sampled = trace_id, span_id, parent_id, sampled
+        self.tracestate, self.baggage = tracestate, baggage
+
+    def child(self, span_id: bytes) -> SpanContext:
+        """Return the context of a span whose parent is this one."""
+        return SpanContext(self.trace_id, span_id, self.span_id, self.sampled, self.tracestate, self.baggage)
+
+    def headers(self) -> bytes:
+        r"""Return the header lines that carry this context to another process.
+
+        >>> SpanContext(b"a" * 32, b"b" * 16, b"", True).headers()[-22:]
+        b'-bbbbbbbbbbbbbbbb-01\r\n'
+        """
+        flags = b"01" if self.sampled else b"00"
+        lines = b"traceparent: 00-%b-%b-%b\r\n" % (self.trace_id, self.span_id, flags)
+        if self.tracestate:
+            lines += b"tracestate: %b\r\n" % self.tracestate
+        return lines + b"baggage: %b\r\n" % self.baggage if self.baggage else lines
 
 
 def parse_traceparent(value: bytes | None) -> TraceParent | None:
@@ -36,13 +79,13 @@ def parse_traceparent(value: bytes | None) -> TraceParent | None:
     """
     if value is None:
         return None
-    found = _TRACEPARENT.match(value)
+    found = _TRACEPARENT(value)
     if found is None:
         return None
     version, trace_id, span_id, flags, rest = found.groups()
     if version == b"ff" or (version == b"00" and rest) or trace_id == _ZERO_TRACE or span_id == _ZERO_SPAN:
         return None
-    return TraceParent(trace_id, span_id, bool(int(flags, 16) & 1))
+    return TraceParent(trace_id, span_id, flags in _SAMPLED_FLAGS)
 
 
 def parse_deadline_us(value: bytes | None, default_ms: int) -> int:

@@ -64,7 +64,8 @@ class Exporter:
             self.dropped += 1
             return
         self._queue.append(span)
-        self._some.set()
+        if len(self._queue) == 1:
+            self._some.set()
         if len(self._queue) >= BATCH:
             self._full.set()
 
@@ -80,7 +81,7 @@ class Exporter:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(EVERY_S):
                     await self._full.wait()
-            self._some.clear()
+            self._some.clear()  # set again by the next span of an empty queue; below until it is empty
             self._full.clear()
             while self._queue and self._endpoint:
                 if not await self.send_batch():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import httptools
 
@@ -19,10 +20,11 @@ from spiko_nanoservice.cumulative import LONGEST_REASON
 from spiko_nanoservice.errors import CallError
 
 MOST_CONNECTIONS = 512  # per instance; a call beyond it is refused at once: Overloaded
+TIMER_TOLERANCE_S = 0.0005  # a timer that fires this much early counts as due
 IDLE_S = 60.0  # under the server's 75, so that it is the client that ends an idle connection
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """A complete answer. `service_us` is what the other side says it took, or None."""
 
@@ -32,17 +34,35 @@ class Reply:
     reason: str
 
 
+class Waiter(Protocol):
+    """Takes the outcome of a call: an `asyncio.Future`, or an object that continues without a task."""
+
+    def done(self) -> bool:
+        """Whether the outcome is no longer awaited."""
+
+    def set_result(self, reply: Reply, /) -> None:
+        """Take the reply."""
+
+    def set_exception(self, error: CallError, /) -> None:
+        """Take the failure."""
+
+
 class ClientConnection(asyncio.Protocol):
     """One connection; at most one call at a time."""
 
-    __slots__ = ("_headers", "_parser", "_parts", "_pool", "_replied", "_timer", "_waiter", "idle_since", "transport")
+    __slots__ = (
+        "_expires_at", "_headers", "_loop", "_parser", "_parts", "_pool", "_replied", "_timer", "_timer_at", "_waiter", "idle_since",
+        "transport",
+    )  # fmt: skip
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self.transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._waiter: asyncio.Future[Reply] | None = None
+        self._waiter: Waiter | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = self._expires_at = 0.0
+        self._loop = asyncio.get_running_loop()
         self._parts: list[bytes] = []
         self._headers: dict[bytes, bytes] = {}
         self._replied = False
@@ -58,6 +78,9 @@ class ClientConnection(asyncio.Protocol):
         self.transport = None
         self._pool.lost(self)
         self._fail(Reason.RESET)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser."""
@@ -103,7 +126,6 @@ class ClientConnection(asyncio.Protocol):
             self._headers.get(REASON_HEADER, b"")[:LONGEST_REASON].decode("latin-1"),
         )
         waiter, self._waiter = self._waiter, None
-        self._stop_timer()
         if self._parser.should_keep_alive():
             self._pool.give_back(self)
         else:
@@ -111,32 +133,41 @@ class ClientConnection(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_result(reply)
 
-    def send(self, request: bytes, timeout_s: float) -> asyncio.Future[Reply]:
-        """Write a request; the future has the reply or a CallError."""
+    def send(self, request: bytes, timeout_s: float, waiter: Waiter) -> None:
+        """Write a request; `waiter` gets the reply or a CallError.
+
+        One timer serves many calls: it is set anew only when a call ends before the timer fires.
+        """
         assert self.transport is not None
-        loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
+        self._waiter = waiter
         self._replied = False
-        self._timer = loop.call_later(timeout_s, self._expire)
+        self._expires_at = at = self._loop.time() + timeout_s
+        if self._timer is None or at < self._timer_at:
+            self._set_timer(timeout_s)
         self.transport.write(request)
-        return self._waiter
+
+    def _set_timer(self, in_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = self._expires_at
+        self._timer = self._loop.call_later(in_s, self._expire)
 
     def _expire(self) -> None:
         self._timer = None
+        if self._waiter is None:
+            return
+        left_s = self._expires_at - self._loop.time()
+        if left_s > TIMER_TOLERANCE_S:  # the timer was set for an earlier call
+            self._set_timer(left_s)
+            return
         if self.transport is not None:
             self.transport.abort()  # the reply may still come: this connection cannot be used again
         self._fail(Reason.TIMEOUT)
 
     def _fail(self, reason: str) -> None:
-        self._stop_timer()
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_exception(CallError(reason))
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _close(self) -> None:
         if self.transport is not None:
@@ -167,6 +198,14 @@ class Pool:
         connection.idle_since = asyncio.get_running_loop().time()
         self._idle.append(connection)
 
+    def take_idle(self) -> ClientConnection | None:
+        """Return a kept-alive connection that is free, or None."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.transport is not None and not connection.transport.is_closing():
+                return connection
+        return None
+
     async def call(
         self, method: bytes, path: bytes, headers: Callable[[], bytes], body: bytes, timeout_s: float
     ) -> Reply:
@@ -181,16 +220,15 @@ class Pool:
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout_s
         while True:
-            fresh = not self._idle
-            connection = await self._connect(end - loop.time()) if fresh else self._idle.pop()
-            if connection.transport is None or connection.transport.is_closing():
-                continue  # closed while it lay idle
-            length = b"Content-Length: %d\r\n" % len(body) if body or method != b"GET" else b""
-            head = b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (method, path, self.host, headers(), length)
+            kept = self.take_idle()
+            connection = kept or await self._connect(end - loop.time())
+            request = render_request(method, path, self.host, headers(), body)
             try:
-                return await connection.send(head + body, max(0.0, end - loop.time()))
+                reply: asyncio.Future[Reply] = loop.create_future()
+                connection.send(request, max(0.0, end - loop.time()), reply)
+                return await reply
             except CallError as error:
-                if fresh or connection.replied or error.reason != Reason.RESET:
+                if kept is None or connection.replied or error.reason != Reason.RESET:
                     raise
 
     def close_idle(self, now: float) -> None:
@@ -220,6 +258,16 @@ class Pool:
         finally:
             self._opening -= 1
         return connection
+
+
+def render_request(method: bytes, path: bytes, host: bytes, headers: bytes, body: bytes) -> bytes:
+    r"""Return a whole request; `headers` are whole lines.
+
+    >>> render_request(b"GET", b"/k/a", b"10.0.0.1:8080", b"", b"")
+    b'GET /k/a HTTP/1.1\r\nHost: 10.0.0.1:8080\r\n\r\n'
+    """
+    length = b"Content-Length: %d\r\n" % len(body) if body or method != b"GET" else b""
+    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n%b" % (method, path, host, headers, length, body)
 
 
 def parse_server_timing(value: bytes | None) -> int | None:

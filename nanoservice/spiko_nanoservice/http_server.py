@@ -312,6 +312,15 @@ class Connection(asyncio.Protocol):
             return
         if self._parts:
             request.body = b"".join(self._parts)
+        if not (self._busy or self._going or self._stuffed or self.queue or self._held):
+            self._going = True
+            try:
+                self._start(request)
+            finally:
+                self._going = False
+            if self.queue or self._held or self._refusal:
+                self._go_on()
+            return
         self.queue.append(request)
         self._go_on()
 
@@ -324,11 +333,7 @@ class Connection(asyncio.Protocol):
         try:
             while not (self._busy or self._stuffed or transport.is_closing()):
                 if self.queue:
-                    self._busy = True
-                    self._server.busy += 1
-                    request = self.queue.popleft()
-                    request.arrived_ns = time.perf_counter_ns()
-                    self._server.handler(request)
+                    self._start(self.queue.popleft())
                 elif self._held:
                     data, self._held = self._held, b""
                     self._feed(data)
@@ -341,6 +346,12 @@ class Connection(asyncio.Protocol):
                     break
         finally:
             self._going = False
+
+    def _start(self, request: Request) -> None:
+        self._busy = True
+        self._server.busy += 1
+        request.arrived_ns = time.perf_counter_ns()
+        self._server.handler(request)
 
     def finish(self, request: Request, status: int, body: bytes, extra: bytes, heads: dict[int, bytes]) -> None:
         """Answer the request in progress and go on with the next."""
@@ -360,7 +371,7 @@ class Connection(asyncio.Protocol):
         elif waits:
             self._go_on()
         else:
-            self._idle_since = asyncio.get_running_loop().time()
+            self._idle_since = request.arrived_ns / 1e9
 
     def _pass_on(self, heir: asyncio.Protocol, answer: bytes, rest: bytes) -> None:
         """From here on the connection is another's."""
@@ -395,12 +406,12 @@ class Connection(asyncio.Protocol):
         self._go_on()
 
     def _watch_idle(self) -> None:
-        self._idle_since = asyncio.get_running_loop().time()
+        self._idle_since = time.perf_counter()
         self._idle_timer = asyncio.get_running_loop().call_later(IDLE_S, self._check_idle)
 
     def _check_idle(self) -> None:
         loop = asyncio.get_running_loop()
-        left = self._idle_since + IDLE_S - loop.time()
+        left = self._idle_since + IDLE_S - time.perf_counter()
         if not self._busy and left <= 0.0:
             if self._stuffed:
                 self.abort()

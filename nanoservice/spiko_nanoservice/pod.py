@@ -51,7 +51,9 @@ class TierPod:
         self._exporter = Exporter(Envelope(resource_of(settings), package_name, RELEASE))
         tracer = Tracer(self._exporter, self._random, settings.address, settings.port)
         self.tier = Tier(settings, role, Routes(settings.pod_uid), Tally(), tracer, self._random)
-        self._mover = Mover(self.tier.ring, settings.pod_uid, self.tier.hand) if self.tier.ring is not None else None
+        self._mover = (
+            Mover(self.tier.ring, settings.pod_uid, self.tier.caller.hand_over) if self.tier.ring is not None else None
+        )
         self.tier.take = self._mover.take if self._mover is not None else None
         self.tier.routes.on_change = self._learn
         self.source = Source(self.tier, self._random) if settings.package == Package.DENOMINATOR else None

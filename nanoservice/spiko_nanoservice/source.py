@@ -14,7 +14,7 @@ import asyncio
 import time
 from random import Random
 
-from spiko_nanoservice.exchange import Exchange
+from spiko_nanoservice.request_context import RequestContext
 from spiko_nanoservice.tier import Tier
 
 LONGEST_LAG_S = 1.0  # after a stall the source does not make up for more than this
@@ -111,13 +111,13 @@ class Source:
             return
         method, path, body = self.next_request()
         left_us = tier.config.deadline_ms * 1000
-        exchange = Exchange(method, path, body, time.perf_counter_ns(), left_us, None, tier.tracer)
-        task = asyncio.get_running_loop().create_task(self._forward(exchange))
+        context = RequestContext(method, path, body, time.perf_counter_ns(), left_us, tier.tracer.originate())
+        task = asyncio.get_running_loop().create_task(self._forward(context))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _forward(self, exchange: Exchange) -> None:
-        await self._tier.forward(exchange, b"")  # the call is the root: its CLIENT span has no parent
+    async def _forward(self, context: RequestContext) -> None:
+        await self._tier.forward(context)
 
     @property
     def busy(self) -> int:

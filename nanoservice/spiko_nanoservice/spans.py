@@ -13,6 +13,10 @@ from struct import Struct
 _fixed64 = Struct("<Q").pack
 _PLAIN_FLAGS, _REMOTE_FLAGS = 0x100, 0x300  # bits 8 and 9: has is-remote, is-remote (trace.proto, SpanFlags)
 
+_IDS_BYTES, _PARENT_BYTES, _TIMES_BYTES = 28, 10, 17  # fields 1 and 2; field 4; fields 7 and 8 but for the tag of 7
+MOST_FRAMES = 64  # lengths of the varying value that a template remembers; paths differ in few lengths
+Frame = tuple[bytes, bytes, bytes]
+
 SERVER, CLIENT = 2, 3  # trace.proto, SpanKind
 UNSET, ERROR = 0, 2  # trace.proto, StatusCode
 
@@ -54,7 +58,7 @@ class SpanTemplate:
 
     """
 
-    __slots__ = ("_flags_part", "_name_part", "_static", "_varying_key")
+    __slots__ = ("_child", "_flags_part", "_name_part", "_root", "_static", "_varying_key")
 
     def __init__(
         self,
@@ -66,6 +70,8 @@ class SpanTemplate:
         *,
         remote: bool = False,
     ) -> None:
+        self._child: dict[int, Frame] = {}  # by the length of the varying value
+        self._root: dict[int, Frame] = {}
         self._name_part = _field(5, name.encode()) + b"\x30" + _varint(kind)
         self._static = b"".join(_field(9, attribute(key, value)) for key, value in attributes.items())
         self._varying_key = _field(1, varying.encode())
@@ -73,6 +79,22 @@ class SpanTemplate:
         self._flags_part = (
             _field(15, state) + b"\x85\x01" + (_REMOTE_FLAGS if remote else _PLAIN_FLAGS).to_bytes(4, "little")
         )
+
+    def _frame(self, length: int, root: bool) -> Frame:
+        """Encode what surrounds ids, times and a varying value of this length: head, middle, tail."""
+        value_head = b"\x12" + _varint(length + 1 + len(_varint(length))) + b"\x0a" + _varint(length)
+        attribute = self._varying_key + value_head
+        tail = self._static + b"\x4a" + _varint(len(attribute) + length) + attribute
+        middle = self._name_part + b"\x39"
+        ids = _IDS_BYTES if root else _IDS_BYTES + _PARENT_BYTES
+        total = ids + len(middle) + _TIMES_BYTES + len(tail) + length + len(self._flags_part)
+        return b"\x12" + _varint(total) + b"\x0a\x10", middle, tail
+
+    def _remember(self, frames: dict[int, Frame], length: int) -> Frame:
+        if len(frames) >= MOST_FRAMES:
+            frames.clear()
+        frames[length] = frame = self._frame(length, root=frames is self._root)
+        return frame
 
     def encode(
         self, trace_id: bytes, span_id: bytes, parent_id: bytes, start_ns: int, end_ns: int, varying: bytes
@@ -88,25 +110,16 @@ class SpanTemplate:
             varying: UTF-8 value of the varying attribute.
 
         """
-        value = _field(2, _field(1, varying))
-        body = b"".join(
-            (
-                b"\x0a\x10",
-                trace_id,
-                b"\x12\x08",
-                span_id,
-                b"\x22\x08" + parent_id if parent_id else b"",
-                self._name_part,
-                b"\x39",
-                _fixed64(start_ns),
-                b"\x41",
-                _fixed64(end_ns),
-                self._static,
-                _field(9, self._varying_key + value),
-                self._flags_part,
-            )
-        )
-        return _field(2, body)
+        length = len(varying)
+        if parent_id:
+            head, middle, tail = self._child.get(length) or self._remember(self._child, length)
+            return b"%b%b\x12\x08%b\x22\x08%b%b%b\x41%b%b%b%b" % (
+                head, trace_id, span_id, parent_id, middle, _fixed64(start_ns), _fixed64(end_ns), tail, varying, self._flags_part,
+            )  # fmt: skip
+        head, middle, tail = self._root.get(length) or self._remember(self._root, length)
+        return b"%b%b\x12\x08%b%b%b\x41%b%b%b%b" % (
+            head, trace_id, span_id, middle, _fixed64(start_ns), _fixed64(end_ns), tail, varying, self._flags_part,
+        )  # fmt: skip
 
 
 class Envelope:

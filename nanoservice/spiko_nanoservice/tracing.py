@@ -7,16 +7,34 @@ numbers. Names and attributes follow the stable HTTP semantic conventions; a 404
 from __future__ import annotations
 
 import time
+from binascii import unhexlify
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from spiko_nanoservice.authority import authority
-from spiko_nanoservice.context import TraceParent
+from spiko_nanoservice.context import SpanContext, TraceParent
 from spiko_nanoservice.contract import DEFAULT_SAMPLES_PER_MILLION, Instance
 from spiko_nanoservice.export import Exporter
 from spiko_nanoservice.spans import CLIENT, ERROR, SERVER, UNSET, SpanTemplate
 
-MOST_TEMPLATES = 2_048  # callees come and go; a full cache is simply started anew
+LONGEST_VARYING = 2_048  # bytes of a path or URL in a span
+MOST_TEMPLATES = 2_048  # callees come and go; when full, the cache is cleared
+UNUSED_SPAN = b"0" * 16  # of a request that is not sampled: its span is never exported
+
+
+class Traced(Protocol):
+    """A request or a call that has a span; `started_ns` is on the `perf_counter` clock."""
+
+    span: SpanContext
+    method: bytes
+    path: bytes
+    started_ns: int
+
+
+class TracedCall(Traced, Protocol):
+    """A call to an instance."""
+
+    to: Instance
 
 
 class Tracer:
@@ -43,67 +61,66 @@ class Tracer:
         """Relate the monotonic clock to the calendar; once a second, since the calendar may be corrected."""
         self._epoch_ns = time.time_ns() - time.perf_counter_ns()
 
-    def begin(self, parent: TraceParent | None) -> tuple[bytes, bytes, bool]:
-        """Trace id, parent span id (empty for a root) and whether to sample."""
-        if parent is not None:
-            return parent.trace_id, parent.span_id, parent.sampled
+    def accept(self, parent: TraceParent | None, tracestate: bytes | None, baggage: bytes | None) -> SpanContext:
+        """Return the context of the SERVER span of a request that came with this parent."""
+        if parent is None:
+            span = self.originate(baggage)
+            if span.sampled:
+                span.span_id = self.new_span_id()
+            return span
+        trace_id, parent_id, sampled = parent
+        span_id = self.new_span_id() if sampled else UNUSED_SPAN
+        return SpanContext(trace_id, span_id, parent_id, sampled, tracestate, baggage)
+
+    def originate(self, baggage: bytes | None = None) -> SpanContext:
+        """Return the context of a new trace, without a span: the calls made in it are roots."""
         share = self.samples_per_million
         sampled = self._exporter.enabled and (share >= 1_000_000 or self._random.randrange(1_000_000) < share)
-        return b"%032x" % (self._random.getrandbits(128) or 1), b"", sampled
+        return SpanContext(b"%032x" % (self._random.getrandbits(128) or 1), b"", b"", sampled, None, baggage)
 
     def new_span_id(self) -> bytes:
         """16 hexadecimal digits, not all zero."""
         return b"%016x" % (self._random.getrandbits(64) or 1)
 
-    def served(
-        self, trace_id: bytes, span_id: bytes, parent_id: bytes, method: bytes, path: bytes,
-        status: int, reason: str, started_ns: int, ended_ns: int,
-    ) -> None:  # fmt: skip
+    def served(self, request: Traced, status: int, reason: str, ended_ns: int) -> None:
         """Make the SERVER span of a request that was answered."""
         if not self._exporter.enabled:
             return
+        path = request.path
         prefix = path[: path.find(b"/", 1) + 1]
-        key = (method, prefix, status, reason)
+        key = (request.method, prefix, status, reason)
         template = self._servers.get(key)
         if template is None:
-            template = self._remember(self._servers, key, self._server_template(method, prefix, status, reason))
-        self._add(template, trace_id, span_id, parent_id, started_ns, ended_ns, path)
+            template = self._server_template(request.method, prefix, status, reason)
+            self._remember(self._servers, key, template)
+        self._add(template, request, ended_ns, path)
 
-    def called(
-        self, trace_id: bytes, span_id: bytes, parent_id: bytes, to: Instance, method: bytes, path: bytes,
-        status: int, reason: str, started_ns: int, ended_ns: int,
-    ) -> None:  # fmt: skip
+    def called(self, call: TracedCall, status: int, reason: str, ended_ns: int) -> None:
         """Make the CLIENT span of a call; status 0 means that no answer came."""
         if not self._exporter.enabled:
             return
-        key = (to.address, to.port, method, status, reason)
+        to = call.to
+        key = (to.address, to.port, call.method, status, reason)
         template = self._clients.get(key)
         if template is None:
-            template = self._remember(self._clients, key, _client_template(to, method, status, reason))
-        url = b"http://%b%b" % (authority(to.address, to.port).encode(), path)
-        self._add(template, trace_id, span_id, parent_id, started_ns, ended_ns, url)
+            template = _client_template(to, call.method, status, reason)
+            self._remember(self._clients, key, template)
+        url = b"http://%b%b" % (authority(to.address, to.port).encode(), call.path)
+        self._add(template, call, ended_ns, url)
 
-    def _add(
-        self,
-        template: SpanTemplate,
-        trace_id: bytes,
-        span_id: bytes,
-        parent_id: bytes,
-        started_ns: int,
-        ended_ns: int,
-        varying: bytes,
-    ) -> None:
-        epoch = self._epoch_ns
-        if not varying.isascii():  # protobuf strings are UTF-8, a request's target may be anything
-            varying = varying.decode("utf-8", "replace").encode()
+    def _add(self, template: SpanTemplate, traced: Traced, ended_ns: int, varying: bytes) -> None:
+        span, epoch = traced.span, self._epoch_ns
+        varying = varying[:LONGEST_VARYING]
+        if not varying.isascii():  # a protobuf string must be UTF-8; a request's target may hold any bytes
+            varying = varying.decode("utf-8", "ignore").encode()
         self._exporter.add(
             template.encode(
-                bytes.fromhex(trace_id.decode()),
-                bytes.fromhex(span_id.decode()),
-                bytes.fromhex(parent_id.decode()),
-                started_ns + epoch,
+                unhexlify(span.trace_id),
+                unhexlify(span.span_id),
+                unhexlify(span.parent_id),
+                traced.started_ns + epoch,
                 ended_ns + epoch,
-                varying[:2048],
+                varying,
             )
         )
 
@@ -125,11 +142,10 @@ class Tracer:
         return SpanTemplate(name, SERVER, attributes, "url.path", ERROR if failed else UNSET, remote=True)
 
     @staticmethod
-    def _remember(cache: dict[Any, SpanTemplate], key: Any, template: SpanTemplate) -> SpanTemplate:
+    def _remember(cache: dict[Any, SpanTemplate], key: Any, template: SpanTemplate) -> None:
         if len(cache) >= MOST_TEMPLATES:
             cache.clear()
         cache[key] = template
-        return template
 
 
 def _client_template(to: Instance, method: bytes, status: int, reason: str) -> SpanTemplate:

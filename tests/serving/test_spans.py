@@ -14,8 +14,10 @@ from opentelemetry.semconv.attributes import http_attributes, server_attributes,
 from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.status import Status, StatusCode
 
+from spiko_nanoservice.context import SpanContext as Position
 from spiko_nanoservice.contract import Instance
 from spiko_nanoservice.export import Exporter
+from spiko_nanoservice.request_context import Call, RequestContext
 from spiko_nanoservice.spans import CLIENT, ERROR, SERVER, Envelope, SpanTemplate
 from spiko_nanoservice.tracing import Tracer
 
@@ -75,9 +77,10 @@ def made(status: int, reason: str = "") -> tuple[dict[str, object], dict[str, ob
     exporter.point_at("http://127.0.0.1:1")
     tracer = Tracer(exporter, Random(1), "10.0.0.1", 8080)
     callee = Instance("i", "db", "store", "1.0.0", "r", "a", "10.0.0.2", 8080)
-    ids = (b"%032x" % TRACE, b"%016x" % SPAN, b"%016x" % PARENT)
-    tracer.served(*ids, b"GET", b"/k/a", status or 503, reason, 1, 2)
-    tracer.called(*ids, callee, b"GET", b"/k/a", status, reason, 1, 2)
+    span = Position(b"%032x" % TRACE, b"%016x" % SPAN, b"%016x" % PARENT, True)
+    context = RequestContext(b"GET", b"/k/a", b"", 1, 1_000_000, span)
+    tracer.served(context, status or 503, reason, 2)
+    tracer.called(Call(context, callee, b"GET", b"/k/a"), status, reason, 2)
     request = ExportTraceServiceRequest()
     request.ParseFromString(exporter._envelope.wrap(exporter._queue))
     spans = MessageToDict(request)["resourceSpans"][0]["scopeSpans"][0]["spans"]
@@ -111,3 +114,31 @@ def test_a_miss_is_no_error_and_a_failure_is() -> None:
         for span in made(status, "refused"):
             assert span["status"] == {"code": "STATUS_CODE_ERROR"}
             assert span["attributes"]["error.type"] == "refused"  # type: ignore[index]
+
+
+def test_a_frame_is_right_for_every_length_of_the_varying_value() -> None:
+    """Lengths around the bounds of varints, far more than a template remembers, each decoded by the SDK's own message."""
+    template = SpanTemplate("GET /k/{key}", SERVER, STATIC, "url.path")
+    for length in (*range(140), *range(16_370, 16_390)):
+        for parent in (b"", PARENT.to_bytes(8, "big")):
+            span = template.encode(TRACE.to_bytes(16, "big"), SPAN.to_bytes(8, "big"), parent, 1, 2, b"a" * length)
+            request = ExportTraceServiceRequest()
+            request.ParseFromString(Envelope(RESOURCE, "spiko", "0.1.0").wrap([span]))
+            (found,) = request.resource_spans[0].scope_spans[0].spans
+
+            assert found.attributes[-1].value.string_value == "a" * length
+            assert found.parent_span_id == parent
+
+
+def test_a_path_that_is_cut_stays_valid_utf_8() -> None:
+    """A collector refuses a whole batch for one string that is not UTF-8."""
+    exporter = Exporter(Envelope(RESOURCE, "spiko", "0.1.0"))
+    exporter.point_at("http://127.0.0.1:1")
+    path = b"/k/" + "ä".encode() * 1_100 + b"\xff"
+    span = Position(b"%032x" % TRACE, b"%016x" % SPAN, b"", True)
+    Tracer(exporter, Random(1), "10.0.0.1", 8080).served(RequestContext(b"GET", path, b"", 1, 1, span), 200, "", 2)
+    request = ExportTraceServiceRequest()
+    request.ParseFromString(exporter._envelope.wrap(exporter._queue))
+
+    (found,) = request.resource_spans[0].scope_spans[0].spans
+    assert found.attributes[-1].value.string_value == "/k/" + "ä" * 1_022

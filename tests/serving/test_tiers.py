@@ -261,3 +261,52 @@ async def test_a_quiet_eureka_is_asked_and_not_left() -> None:
         await asyncio.sleep(5.5)
 
         assert sessions == set(eureka.eureka.registry.sessions)
+
+
+async def test_a_callee_that_is_moving_is_asked_again() -> None:
+    """A store that answers `moving` twice, over a kept-alive connection: the router repeats the call and the client sees 200."""
+    answers = iter([(200, b"")] + [(503, b"spiko-reason: moving\r\n")] * 2 + [(200, b"")])
+    async with town() as t:
+        await t.add_eureka("a", CHAIN)
+        store = await t.add("db-0", "db", "store")
+        front = await t.add("front-0", "front", "monolith")
+        await until(lambda: front.tier.routes.has_route)
+        handle = store.server.handler
+
+        def answer(request: Request) -> None:
+            if request.path.startswith(b"/k/"):
+                status, extra = next(answers)
+                request.reply(status, b"", extra)
+            else:
+                handle(request)
+
+        store.server.handler = answer
+        first = await ask(front, "GET", "/k/a")
+        second = await ask(front, "GET", "/k/a")
+
+    assert (first.status, second.status) == (200, 200)
+    assert next(answers, None) is None
+
+
+async def test_a_kept_connection_that_the_callee_closed_costs_no_request() -> None:
+    """The callee ends idle connections while a call is on its way: the call is repeated once, over a fresh connection."""
+    async with town() as t:
+        await t.add_eureka("a", CHAIN)
+        store = await t.add("db-0", "db", "store")
+        front = await t.add("front-0", "front", "monolith")
+        await until(lambda: front.tier.routes.has_route)
+        await ask(front, "GET", "/k/why%3F")
+        closed: list[bytes] = []
+        handle = store.server.handler
+
+        def close_once(request: Request) -> None:
+            if request.path.startswith(b"/k/") and not closed:
+                closed.append(request.path)
+                request.connection.abort()
+            else:
+                handle(request)
+
+        store.server.handler = close_once
+        reply = await ask(front, "GET", "/k/why%3F")
+
+    assert (closed, reply.status, reply.body) == ([b"/k/why%3F"], 200, b"because...")

@@ -20,7 +20,7 @@ MOST_KEYS: Final = 100_000  # per pod; the oldest written goes first, so that a 
 MOST_BYTES: Final = 64 * 1024 * 1024  # of keys and values
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """Reply at once."""
 

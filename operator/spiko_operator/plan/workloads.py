@@ -168,7 +168,7 @@ def _service(
         "metadata": r.metadata(name, labels),
         "spec": {
             "clusterIP": "None",
-            "publishNotReadyAddresses": early,
+            **({"publishNotReadyAddresses": True} if early else {}),  # false is not stored: it would differ for ever
             "selector": selector,
             "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
         },
