@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from spiko_cli.errors import SpikoError
-from spiko_operator.plan.findings import Finding, check, found
-from spiko_operator.plan.shape import render_path
+from spiko_operator.plan.validation.findings import Finding, check, found
+from spiko_operator.plan.validation.schema_errors import render_path
 
 MOST_BYTES = 16 * 1024 * 1024
 MOST_NODES = 500_000  # aliases may repeat a node for ever; the largest Architecture has a quarter of that

@@ -62,7 +62,7 @@ def up(
     missing = [name for name in BINARIES if binaries is not None and not os.access(binaries / name, os.X_OK)]
     if missing:
         raise LocalError(
-            f"--control-plane: {binaries} lacks {', '.join(missing)}; `python tests/cluster/build.py` builds them"
+            f"--control-plane: {binaries} lacks {', '.join(missing)}; `python tests/support/control_plane/build.py` builds them"
         )
     found = read_nodes(nodes)
     check_addresses((node.address for node in found), KUBELET_PORT)

@@ -50,6 +50,9 @@ HISTOGRAM_DIGITS = 2  # fixed in the protocol, so that all histograms merge
 DEADLINE_HEADER = b"spiko-deadline-ms"
 WRITTEN_HEADER = b"spiko-written-us"
 REASON_HEADER = b"spiko-reason"
+LONGEST_REASON = 64  # characters of a reason that a client keeps
+# Bytes of tracestate or baggage: longer ones are dropped. W3C asks for at least 512 and 8,192.
+LONGEST_PROPAGATED = 8_192
 DEFAULT_DEADLINE_MS = 2_000
 DEFAULT_RATE_PER_SECOND = 100
 DEFAULT_SAMPLES_PER_MILLION = 1_000_000
@@ -207,6 +210,15 @@ class Dependency:
     tier: str
     weight: int
     versions: tuple[tuple[str, int], ...]
+
+
+def authority(address: str, port: int) -> str:
+    """Return an address and a port as URLs and Host headers have them.
+
+    >>> authority("10.0.0.1", 8080), authority("fd00::1", 8080)
+    ('10.0.0.1:8080', '[fd00::1]:8080')
+    """
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 T = TypeVar("T")

@@ -18,13 +18,13 @@ from spiko_operator.cluster.execute import Executor
 from spiko_operator.cluster.sockets import Sockets
 from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError
+from spiko_operator.eureka_links import Key, Links
+from spiko_operator.eureka_urls import Reacher
 from spiko_operator.handlers.architecture import read_labels, reconcile
 from spiko_operator.handlers.fault import inject
 from spiko_operator.handlers.monkey import visit
-from spiko_operator.links import Key, Links
 from spiko_operator.plan import names
 from spiko_operator.queueing import KeyedQueue
-from spiko_operator.reach import Reacher
 from spiko_operator.settings import Settings
 from spiko_operator.telemetry import start_tracing
 

@@ -9,8 +9,8 @@ from opentelemetry.trace import Tracer
 from spiko_operator.cluster.cache import Cache
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.execute import Executor
-from spiko_operator.links import Links
-from spiko_operator.reach import Reacher
+from spiko_operator.eureka_links import Links
+from spiko_operator.eureka_urls import Reacher
 from spiko_operator.settings import Settings
 
 

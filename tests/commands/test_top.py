@@ -6,7 +6,7 @@ from typing import Any
 
 from spiko_cli.tables import render_rows
 from spiko_cli.window import Window
-from spiko_nanoservice.latencies import count_values, encode_counts
+from spiko_nanoservice.telemetry.latencies import count_values, encode_counts
 
 
 def second(ok: int, values: list[int], **errors: int) -> dict[str, Any]:

@@ -9,8 +9,9 @@ import time
 from typing import Any
 
 import pytest
-from architectures import architecture, fault, service, shop
-from local_cluster import Cluster
+
+from tests.support.architectures import architecture, fault, service, shop
+from tests.support.local_cluster import Cluster
 
 pytestmark = pytest.mark.e2e
 OWNED = "deployments,services,configmaps,poddisruptionbudgets,pods,replicasets"

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from architectures import fault, shop
-from local_cluster import ROOT, Cluster
-from totals import errors_since_the_beginning
+
+from tests.support.architectures import fault, shop
+from tests.support.local_cluster import Cluster
+from tests.support.paths import ROOT
+from tests.support.totals import errors_since_the_beginning
 
 pytestmark = pytest.mark.e2e
 Object = dict[str, Any]

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from local_cluster import ROOT, Cluster
-from totals import calls_of, errors_since_the_beginning
+
+from tests.support.local_cluster import Cluster
+from tests.support.paths import ROOT
+from tests.support.totals import calls_of, errors_since_the_beginning
 
 pytestmark = pytest.mark.e2e
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from architectures import Object, architecture, service
-from local_cluster import Cluster
 
 from spiko_operator.api.common import MAX_SERVICES, MAX_VERSIONS
+from tests.support.architectures import Object, architecture, service
+from tests.support.local_cluster import Cluster
 
 pytestmark = pytest.mark.e2e
 

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 import yaml
-from architectures import architecture, service
-from collectors import Jaeger, jaeger
-from counters import read_counts
-from local_cluster import ROOT, Cluster, need_binaries
+
+from tests.support.architectures import architecture, service
+from tests.support.collectors import Jaeger, jaeger
+from tests.support.counters import read_counts
+from tests.support.local_cluster import Cluster, need_binaries
+from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real]  # vegeta and Jaeger are built with Go
 LAMP = ROOT / "examples" / "lamp.yaml"
@@ -26,7 +28,7 @@ KNOWN, UNKNOWN = "/k/why%3F", "/k/nobody"
 def vegeta(targets: list[str]) -> dict[str, Any]:
     """GET each in turn, at a constant rate; vegeta's own report."""
     binary = need_binaries() / "vegeta"
-    assert binary.exists(), f"{binary} is missing: python tests/cluster/build.py load"
+    assert binary.exists(), f"{binary} is missing: python tests/support/control_plane/build.py load"
     text = "\n".join(f"GET {target}" for target in targets)
     attack = [str(binary), "attack", f"-rate={RATE}", f"-duration={ATTACK_S}s"]
     results = subprocess.run(attack, input=text.encode(), capture_output=True, check=True, timeout=60).stdout

@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 import yaml
-from local_cluster import ROOT, Cluster, resting
 
 from spiko_console.otlp import JSON, read_request, spans_of
+from tests.support.local_cluster import Cluster, resting
+from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 LAMP = ROOT / "examples" / "lamp.yaml"

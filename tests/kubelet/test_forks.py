@@ -48,7 +48,7 @@ async def until(asked: Callable[[], bool]) -> None:
 @asynccontextmanager
 async def two_kubelets(folder: Path) -> AsyncIterator[tuple[Forks, Forks]]:
     """Connections of two; at the end their warm parents die."""
-    pair = tuple(Forks(folder, "spiko_nanoservice.process", None) for _ in range(2))
+    pair = tuple(Forks(folder, "spiko_nanoservice.process.entry", None) for _ in range(2))
     try:
         yield pair[0], pair[1]
     finally:

@@ -43,7 +43,7 @@ class Server:
 
 def kubelet(state: Path, server: Server) -> Kubelet:
     """One that plays one node."""
-    return Kubelet(server, (NODE,), state, "spiko_nanoservice.process", None)  # type: ignore[arg-type]
+    return Kubelet(server, (NODE,), state, "spiko_nanoservice.process.entry", None)  # type: ignore[arg-type]
 
 
 async def until(asked: Callable[[], bool]) -> None:

@@ -11,8 +11,8 @@ from spiko_cli.running.outcome import Outcome, render, to_json
 from spiko_cli.running.progress import Tick, render_tick
 from spiko_cli.sums import Sums
 from spiko_console.store import TraceStore
-from spiko_nanoservice.histograms import add_encoded, new_histogram
-from spiko_nanoservice.latencies import count_values, encode_counts
+from spiko_nanoservice.telemetry.histograms import add_encoded, new_histogram
+from spiko_nanoservice.telemetry.latencies import count_values, encode_counts
 
 
 def second(caller: str, callee: str, ok: int, miss: int, values: list[int], **errors: int) -> dict[str, Any]:

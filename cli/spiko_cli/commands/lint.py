@@ -10,8 +10,8 @@ import click
 
 from spiko_cli.errors import SpikoError
 from spiko_cli.manifests import Manifest, read_files
-from spiko_operator.plan.findings import Finding, Severity
-from spiko_operator.plan.together import check_together
+from spiko_operator.plan.validation.cross_document import check_together
+from spiko_operator.plan.validation.findings import Finding, Severity
 
 EXIT_USAGE = 2
 

@@ -31,7 +31,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--client-ca", type=Path, required=True, help="who may ask: the API server's client certificate's authority"
     )
     parser.add_argument("--lifeline", type=int, help="descriptor of a pipe; its end ends everything")
-    parser.add_argument("--module", default="spiko_nanoservice.process", help="what pods run: warm() and run(environ)")
+    parser.add_argument(
+        "--module", default="spiko_nanoservice.process.entry", help="what pods run: warm() and run(environ)"
+    )
     return parser.parse_args(arguments)
 
 

@@ -32,7 +32,6 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from spiko_nanoservice.contract import RING_PACKAGES, Instance, Reason
-from spiko_nanoservice.rings import ALONE, Ring, other_rings, slot_of
 from spiko_nanoservice.roles import (
     KEPT,
     MISS,
@@ -49,7 +48,8 @@ from spiko_nanoservice.roles import (
     Step,
     Until,
 )
-from spiko_nanoservice.routing import Group, Routes
+from spiko_nanoservice.routing.hash_ring import ALONE, Ring, other_rings, slot_of
+from spiko_nanoservice.routing.table import Group, Routes
 
 RING, ENTER, OWNED, HELD = b"/ring/", b"/enter/", b"/owned/", b"/held/"
 MOST_ENTRY_BYTES = 1_047_552  # so that it can be handed over: a request's body ends at 1 MiB

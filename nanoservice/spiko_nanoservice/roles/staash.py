@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from spiko_nanoservice.contract import RING_PACKAGES, Package
 from spiko_nanoservice.roles import KEY, NO_ROUTE, Answer, Attempt, Copies, InOrder, Self, Step, Until
-from spiko_nanoservice.routing import Group, Routes
+from spiko_nanoservice.routing.table import Group, Routes
 
 VOLUME = frozenset({Package.VOLUME})
 STAASH = frozenset({Package.STAASH})

@@ -16,8 +16,8 @@ from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.events import Recorder
 from spiko_operator.errors import Conflict, Missing, Refused
 from spiko_operator.plan.actions import Action, Again, Apply, CreateState, Delete, Emit, ReplaceState, SetStatus
-from spiko_operator.plan.memory import digest
 from spiko_operator.plan.names import FIELD_MANAGER
+from spiko_operator.plan.state import digest
 
 Object = dict[str, Any]
 AT_ONCE = 8  # applies under way; the API server takes 4 ms each

@@ -11,7 +11,7 @@ from spiko_operator.clock import now_text
 from spiko_operator.cluster.client import Client
 from spiko_operator.context import Context
 from spiko_operator.errors import Conflict, Forbidden, Missing, Refused
-from spiko_operator.links import Key
+from spiko_operator.eureka_links import Key
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Emit, SetStatus
 from spiko_operator.plan.reconcile import Round, Seen, plan

@@ -14,12 +14,12 @@ from typing import Any
 from spiko_operator.api.fault import FaultSpec, Victim
 from spiko_operator.clock import now_text
 from spiko_operator.context import Context
-from spiko_operator.handlers.ending import Ending
-from spiko_operator.handlers.gathering import Gathering, surely
-from spiko_operator.links import Key
+from spiko_operator.eureka_links import Key
+from spiko_operator.handlers.evidence_collector import Gathering, surely
+from spiko_operator.handlers.kill_executor import Ending
 from spiko_operator.plan import names
-from spiko_operator.plan.evidence import Evidence
-from spiko_operator.plan.faulting import (
+from spiko_operator.plan.faults.evidence import Evidence
+from spiko_operator.plan.faults.fault_status import (
     ACCEPTED,
     ENDED,
     FIRST_RETRY_S,
@@ -34,7 +34,7 @@ from spiko_operator.plan.faulting import (
     summarise,
     write_status,
 )
-from spiko_operator.plan.kill import NoVictim, choose_victims, refusing_budgets, with_refusals
+from spiko_operator.plan.faults.victims import NoVictim, choose_victims, refusing_budgets, with_refusals
 from spiko_operator.plan.status import Observation
 
 Object = dict[str, Any]

@@ -16,11 +16,11 @@ from spiko_operator.api.architecture import ChaosStatus, Condemned, Monkey
 from spiko_operator.api.fault import Victim
 from spiko_operator.clock import now_milli_text
 from spiko_operator.context import Context
-from spiko_operator.handlers.gathering import Gathering, surely
-from spiko_operator.links import Key
+from spiko_operator.eureka_links import Key
+from spiko_operator.handlers.evidence_collector import Gathering, surely
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Emit, SetStatus
-from spiko_operator.plan.monkey import Sight, count, desired_of, find_blocker, plan_monkey, with_evidence
+from spiko_operator.plan.faults.monkey import Sight, count, desired_of, find_blocker, plan_monkey, with_evidence
 
 Object = dict[str, Any]
 NOT_TAKEN_S = 10.0

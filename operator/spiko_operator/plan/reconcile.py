@@ -22,11 +22,11 @@ from spiko_operator.plan import names, status
 from spiko_operator.plan.actions import Action, Again, Apply, CreateState, Delete, ReplaceState, SetStatus
 from spiko_operator.plan.configuration import build_configuration
 from spiko_operator.plan.drift import covers
-from spiko_operator.plan.findings import Finding, Severity, check_spec
-from spiko_operator.plan.memory import Memory, config_map, digest, from_data
-from spiko_operator.plan.moments import epoch_s
 from spiko_operator.plan.services import Release, all_releases
+from spiko_operator.plan.state import Memory, config_map, digest, from_data
+from spiko_operator.plan.timestamps import epoch_s
 from spiko_operator.plan.topology import Topology, choose, grow, wanted_regions
+from spiko_operator.plan.validation.findings import Finding, Severity, check_spec
 from spiko_operator.plan.workloads import Rendering, build_all, owner_reference
 
 Object = dict[str, Any]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spiko_operator.api.architecture import DEFAULT_VERSION, ArchitectureSpec, Service
-from spiko_operator.plan.memory import digest
+from spiko_operator.plan.state import digest
 from spiko_operator.plan.topology import Space, Topology, scaled, spaces
 
 
