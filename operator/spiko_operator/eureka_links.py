@@ -18,12 +18,13 @@ from typing import Any
 from aiohttp import ClientError, ClientWebSocketResponse, WSMsgType
 
 from spiko_nanoservice.contract import Configuration, ContractError, Revision, decode, encode
+from spiko_operator.backoff import Backoff
 from spiko_operator.errors import ClusterError
-from spiko_operator.plan.status import Acknowledged
+from spiko_operator.plan.objects import Key
+from spiko_operator.plan.status import EurekaReport
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 PATIENCE = 8  # attempts, seven seconds: a eureka that has just been started does not listen yet
-Key = tuple[str, str]  # namespace, architecture
 Listener = Callable[[dict[str, Any]], None]
 Open = Callable[[str], AbstractAsyncContextManager[ClientWebSocketResponse]]
 log = logging.getLogger("spiko.operator")
@@ -36,7 +37,7 @@ class EurekaLink:
     url: str
     task: asyncio.Task[None] | None = None
     outbox: asyncio.Queue[str] | None = None
-    acknowledged: Acknowledged | None = None
+    report: EurekaReport | None = None
 
 
 @dataclass(slots=True)
@@ -87,10 +88,10 @@ class Links:
         for link in group.links.values() if group else ():
             self._end(link)
 
-    def heard(self, key: Key) -> tuple[Acknowledged, ...]:
-        """What the connected eurekas said last."""
+    def reports(self, key: Key) -> tuple[EurekaReport, ...]:
+        """Return the last report of each connected eureka."""
         group = self._groups.get(key)
-        return tuple(link.acknowledged for link in group.links.values() if link.acknowledged) if group else ()
+        return tuple(link.report for link in group.links.values() if link.report) if group else ()
 
     def connected(self, key: Key) -> int:
         """How many eurekas of an architecture are connected now."""
@@ -138,11 +139,12 @@ class Links:
             link.task.cancel()
 
     async def _hold(self, key: Key, group: _Group, link: EurekaLink) -> None:
-        pause_s, failures = FIRST_PAUSE_S, 0
+        backoff, failures = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), 0
         while True:
             try:
                 async with self._open(link.url) as socket:
-                    pause_s, failures = FIRST_PAUSE_S, 0
+                    backoff.reset()
+                    failures = 0
                     await self._serve(key, group, link, socket)
             except (ClusterError, ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
                 failures += 1
@@ -150,12 +152,11 @@ class Links:
                 log.log(level, "eureka %s cannot be reached: %s", link.url, str(error) or type(error).__name__)
             finally:
                 was_open, link.outbox = link.outbox is not None, None
-                link.acknowledged = None
+                link.report = None
             if was_open:  # else it was told before
                 _tell_all(group, {"t": "lost", "eureka": link.url})
                 self._changed(key)
-            await asyncio.sleep(pause_s)
-            pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+            await asyncio.sleep(backoff.next_s())
 
     async def _serve(self, key: Key, group: _Group, link: EurekaLink, socket: Any) -> None:
         link.outbox = outbox = asyncio.Queue[str]()
@@ -179,11 +180,11 @@ class Links:
             case "programmed":
                 with contextlib.suppress(ContractError):
                     revision = decode(Revision, message["revision"]) if message["revision"] else None
-                    word = Acknowledged(
+                    report = EurekaReport(
                         str(revision), int(message["pods"]), int(message["acked"]), bool(message["complete"])
                     )
-                    if word != link.acknowledged:
-                        link.acknowledged = word
+                    if report != link.report:
+                        link.report = report
                         self._changed(key)
             case "holders" | "hurt" | "crashed":
                 for listener in group.followed.get(str(message["id"]), ()):

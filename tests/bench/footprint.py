@@ -23,7 +23,7 @@ TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Usage:
-    """One process at one moment. Memory in kB, CPU in seconds since its start."""
+    """One process at one moment. ArchitectureState in kB, CPU in seconds since its start."""
 
     pss: int
     private: int
@@ -104,7 +104,7 @@ def main(traffic_s: float, silence_s: float) -> None:
         time.sleep(traffic_s)
         print_memory(f"{traffic_s:.0f} s of traffic, 100 requests/s", read_all(cluster))
         services = cluster.get("arch", "lamp")["spec"]["services"]
-        quiet = [s | ({"ratePerSecond": 0} if s["package"] == "denominator" else {}) for s in services]
+        quiet = [s | ({"load": {"ratePerSecond": 0}} if s["package"] == "denominator" else {}) for s in services]
         cluster.kubectl("patch", "arch", "lamp", "--type=merge", "-p", json.dumps({"spec": {"services": quiet}}))
         cluster.until_settled("lamp")
         time.sleep(5)

@@ -106,7 +106,7 @@ def main(rounds: int) -> None:
     print(row(f"{count} pods together, PSS after 10 s of traffic", [used], "MB", "must 130"))
     print(row("kill: callers have left it", [v["noticedMilliseconds"] / 1000 for v in victims], "s", "must 1"))
     print(row("kill: replaced", [v["replacedMilliseconds"] / 1000 for v in victims], "s", "must 3"))
-    print(row("kill: requests hurt", [float(v["requestsHurt"]) for v in victims], "", ""))
+    print(row("kill: requests hurt", [float(v["failedRequests"]) for v in victims], "", ""))
     print(
         row(
             "response at the source, median",

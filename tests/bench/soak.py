@@ -31,7 +31,7 @@ def set_rate(cluster: Cluster, rate: int) -> None:
     """Lamp with this many requests per second, settled and at rest."""
     lamp = yaml.safe_load(LAMP.read_text())
     source = next(service for service in lamp["spec"]["services"] if service["name"] == FIRST[0])
-    source["ratePerSecond"] = rate
+    source["load"] = {"ratePerSecond": rate}
     cluster.apply(lamp)
     cluster.until_settled("lamp")
     time.sleep(REST_S)

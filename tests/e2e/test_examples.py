@@ -44,7 +44,7 @@ def test_examples_come_up_as_predicted_and_serve(
     body: dict[str, Any] = yaml.safe_load((ROOT / "examples" / f"{name}.yaml").read_text())
     sources = [s for s in body["spec"]["services"] if s["package"] == "denominator"]
     for source in sources:
-        source["ratePerSecond"] = PER_SECOND
+        source["load"] = {"ratePerSecond": PER_SECOND}
     cluster.apply(body, namespace)
     cluster.until_settled(name, namespace, 120)
 

@@ -71,7 +71,7 @@ def test_manifests_of_the_course_differ_only_where_they_must() -> None:
     before = repr(wish)
     quiet, traced = silenced(wish.architecture), with_endpoint(wish.architecture, "http://here")
 
-    assert {"www": 0} == {s["name"]: s["ratePerSecond"] for s in quiet["spec"]["services"] if "ratePerSecond" in s}
+    assert {"www": 0} == {s["name"]: s["load"]["ratePerSecond"] for s in quiet["spec"]["services"] if "load" in s}
     assert {"samplesPerMillion": 5, "otlpEndpoint": "http://here"} == traced["spec"]["telemetry"]
     assert before == repr(wish)
     assert frozenset({"www"}) == wish.sources

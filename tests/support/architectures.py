@@ -36,7 +36,7 @@ def shop(name: str = "shop", rate: int = 50, web: Object | None = None, **spec: 
         service("db", "store", 2),
         service("web", "monolith", 3, "db", **(web or {})),
         service("lb", "elb", 0, "web"),
-        service("www", "denominator", 0, "lb", regions=0, ratePerSecond=rate),
+        service("www", "denominator", 0, "lb", regions=0, load={"ratePerSecond": rate}),
         **spec,
     )
 
@@ -47,5 +47,5 @@ def fault(name: str, architecture_name: str, **kill: Any) -> Object:
         "apiVersion": "spiko.dev/v1alpha1",
         "kind": "Fault",
         "metadata": {"name": name},
-        "spec": {"architecture": architecture_name, "activeDeadlineSeconds": 3, "kill": kill},
+        "spec": {"architecture": architecture_name, "startingDeadlineSeconds": 3, "kill": kill},
     }

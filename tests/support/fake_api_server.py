@@ -7,10 +7,11 @@ import itertools
 from typing import Any
 
 from spiko_operator.errors import ClusterError
-from spiko_operator.plan.actions import Action, Again, Apply, CreateState, Delete, Emit, ReplaceState, SetStatus
+from spiko_operator.plan.actions import Action, Apply, CreateState, Delete, Emit, ReplaceState, Requeue, SetStatus
 from spiko_operator.plan.names import ARCHITECTURE
-from spiko_operator.plan.reconcile import Round, Seen, plan
-from spiko_operator.plan.status import Acknowledged
+from spiko_operator.plan.observed import Observed
+from spiko_operator.plan.reconcile import ReconcilePlan, plan
+from spiko_operator.plan.status import EurekaReport
 from spiko_operator.plan.topology import REGION_LABEL, ZONE_LABEL, from_labels
 
 Object = dict[str, Any]
@@ -31,9 +32,9 @@ class FakeCluster:
         self.log: list[str] = []
         self.living: set[str] = set()
         self.writes_left: int | None = None
-        self.round: Round | None = None
+        self.round: ReconcilePlan | None = None
         self.image = "spiko/nanoservice:1"  # the operator's
-        self.heard: tuple[Acknowledged, ...] = ()
+        self.heard: tuple[EurekaReport, ...] = ()
         self._nodes = NODES if nodes is None else nodes
         self._numbers = itertools.count(1)
 
@@ -67,12 +68,12 @@ class FakeCluster:
                     "availableReplicas": n,
                 }
 
-    def seen(self, name: str) -> Seen:
+    def seen(self, name: str) -> Observed:
         """What the operator would see."""
         ours = {k: v for k, v in self.objects.items() if v["metadata"].get("labels", {}).get(ARCHITECTURE) == name}
         others = {k: v for k, v in self.objects.items() if k not in ours and k[0] not in ("Architecture", "Fault")}
         architecture = self.objects["Architecture", name]
-        return Seen(
+        return Observed(
             architecture,
             ours,
             others,
@@ -88,7 +89,7 @@ class FakeCluster:
         self.round = plan(self.seen(name))
         for action in self.round.actions:
             self._carry_out(name, action)
-        return [action for action in self.round.actions if not isinstance(action, Again)]
+        return [action for action in self.round.actions if not isinstance(action, Requeue)]
 
     def settle(self, name: str, rounds: int = 12) -> None:
         """Rounds until nothing is left to do, pods becoming ready in between."""
@@ -102,7 +103,7 @@ class FakeCluster:
         if isinstance(action, Emit):
             self.events.append(action)
             return
-        if isinstance(action, Again):
+        if isinstance(action, Requeue):
             return
         if self.writes_left is not None:
             if self.writes_left == 0:

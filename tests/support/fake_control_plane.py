@@ -16,7 +16,7 @@ from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError, Conflict, Missing, Throttled
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
-from spiko_operator.plan.state import Memory, config_map
+from spiko_operator.plan.state import ArchitectureState, config_map
 from spiko_operator.plan.topology import choose
 from spiko_operator.settings import Settings
 
@@ -66,7 +66,7 @@ class FakeApi:
             self._add_pod(0)
         self.put("Deployment", "shop-web", spec={"replicas": pods}, labels={"spiko.dev/tier": "web"})
         self.put("PodDisruptionBudget", "shop-web", labels={"spiko.dev/tier": "web"})
-        state = config_map(SHOP, NAMESPACE, {}, Memory(choose(None, {}, 1), {}, {}, started=True))
+        state = config_map(SHOP, NAMESPACE, {}, ArchitectureState(choose(None, {}, 1), {}, {}, started=True))
         self.put("ConfigMap", "shop-state", data=state["data"])
 
     # ------------------------------------------------------------ objects

@@ -42,7 +42,13 @@ class Wish:
                 "routing": {"split": split},
             },
             {"name": "lb", "package": "elb", "count": 0, "regions": 1, "dependencies": below},
-            {"name": "www", "package": "denominator", "count": 0, "dependencies": ["lb"], "ratePerSecond": self.rate},
+            {
+                "name": "www",
+                "package": "denominator",
+                "count": 0,
+                "dependencies": ["lb"],
+                "load": {"ratePerSecond": self.rate},
+            },
         ]
         return {
             "apiVersion": "spiko.dev/v1alpha1",
@@ -55,7 +61,7 @@ class Wish:
 def _behaviour(version: str) -> Object:
     """Part of a version's identity, so a function of its number."""
     minor = int(version.split(".")[1])
-    return {"behaviour": {"delay": {"medianMicroseconds": 100 * minor}}} if minor else {}
+    return {"behavior": {"serviceTime": {"constant": {"microseconds": 100 * minor}}}} if minor else {}
 
 
 def choose_change(random: Random, wish: Wish) -> tuple[str, Wish]:

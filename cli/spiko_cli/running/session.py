@@ -91,7 +91,7 @@ class Session:
             ready_s = time.monotonic() - began
             regions = status.get("regions") or []
             self._progress.say(f"{wish.name} ready after {ready_s:.1f} s: {status['summary']['pods']} pods")
-            zones: Object = next((c for c in status["conditions"] if c["type"] == "ZonesLabelled"), {})
+            zones: Object = next((c for c in status["conditions"] if c["type"] == "ZonesLabeled"), {})
             if zones.get("status") == "False":
                 self._progress.say(f"{zones['reason']}: {zones['message']}")
             async with self._collecting():

@@ -1,8 +1,8 @@
-"""Pure: the memory of an Architecture, `<arch>-state`: what must survive a restart and cannot be read off anything else.
+"""Pure: the owned state of an Architecture, the ConfigMap `<arch>-state`: what must survive a restart and cannot be observed.
 
-It holds the topology, the last accepted spec (compressed), the runtime in force, the identities of all versions ever run, the revision of
-the configuration that the eurekas were given, and whether the architecture was ever ready. It is created, never applied, before the first
-Deployment: of two operators only one creates it.
+It holds the topology, the last accepted spec (compressed), the active runtime, the identities of all versions that ever ran, the
+revision of the configuration that the eurekas have, and whether the architecture was ever Ready. It is created, never applied,
+before the first Deployment: of two operators only one creates it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ FORMAT = "1"
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Everything that is remembered. `identities` maps `tier/version` to a hash, also of versions that were removed."""
+class ArchitectureState:
+    """The owned state. `identities` maps `tier/version` to a hash, also for versions that were removed."""
 
     topology: Topology
     accepted: dict[str, Any]
@@ -34,11 +34,11 @@ class Memory:
     configuration_counter: int = 0
     configuration_hash: str = ""
     started: bool = False
-    chosen_anew: bool = False  # the topology, since this memory and its copies were lost
+    topology_reassigned: bool = False  # since an earlier state and the copies of its topology were lost
 
 
 def digest(value: Any) -> str:
-    """A short hash of plain JSON values.
+    """Return a short hash of plain JSON values.
 
     >>> digest({"b": 1, "a": 2}) == digest({"a": 2, "b": 1})
     True
@@ -46,32 +46,32 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
 
 
-def to_data(memory: Memory) -> dict[str, str]:
-    """The ConfigMap's data."""
-    packed = base64.b64encode(zlib.compress(json.dumps(memory.accepted, separators=(",", ":")).encode(), 9))
+def to_data(state: ArchitectureState) -> dict[str, str]:
+    """Return the ConfigMap's data."""
+    packed = base64.b64encode(zlib.compress(json.dumps(state.accepted, separators=(",", ":")).encode(), 9))
     plain = {
-        "topology": memory.topology.to_json(),
-        "runtime": memory.runtime,
-        "runtimeRevision": memory.runtime_revision,
-        "identities": memory.identities,
-        "configurationCounter": memory.configuration_counter,
-        "configurationHash": memory.configuration_hash,
-        "started": memory.started,
-        "chosenAnew": memory.chosen_anew,
+        "topology": state.topology.to_json(),
+        "runtime": state.runtime,
+        "runtimeRevision": state.runtime_revision,
+        "identities": state.identities,
+        "configurationCounter": state.configuration_counter,
+        "configurationHash": state.configuration_hash,
+        "started": state.started,
+        "topologyReassigned": state.topology_reassigned,
     }
     return {"format": FORMAT, "state.json": json.dumps(plain, sort_keys=True), "accepted-spec": packed.decode()}
 
 
-def from_data(data: Mapping[str, str]) -> Memory:
-    """Inverse of `to_data`.
+def from_data(data: Mapping[str, str]) -> ArchitectureState:
+    """Return the state from a ConfigMap's data.
 
     Raises:
-        PlanError: somebody has damaged it.
+        PlanError: the data are damaged.
 
     """
     try:
         plain = json.loads(data["state.json"])
-        return Memory(
+        return ArchitectureState(
             topology=Topology.from_json(plain["topology"]),
             accepted=json.loads(zlib.decompress(base64.b64decode(data["accepted-spec"]))),
             runtime=plain["runtime"],
@@ -80,14 +80,14 @@ def from_data(data: Mapping[str, str]) -> Memory:
             configuration_counter=int(plain["configurationCounter"]),
             configuration_hash=str(plain["configurationHash"]),
             started=bool(plain["started"]),
-            chosen_anew=bool(plain.get("chosenAnew", False)),
+            topology_reassigned=bool(plain.get("topologyReassigned", False)),
         )
     except (KeyError, ValueError, TypeError, zlib.error) as error:
-        raise PlanError(f"the memory cannot be read: {error!r}") from error
+        raise PlanError(f"the state cannot be read: {error!r}") from error
 
 
-def config_map(architecture: str, namespace: str, owner: dict[str, Any], memory: Memory) -> dict[str, Any]:
-    """The whole object."""
+def config_map(architecture: str, namespace: str, owner: dict[str, Any], state: ArchitectureState) -> dict[str, Any]:
+    """Return the ConfigMap."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -97,5 +97,5 @@ def config_map(architecture: str, namespace: str, owner: dict[str, Any], memory:
             "labels": {names.ARCHITECTURE: architecture},
             "ownerReferences": [owner],
         },
-        "data": to_data(memory),
+        "data": to_data(state),
     }

@@ -24,7 +24,7 @@ def prepared(mode: str = "Enforce", deadline_s: int = 30, kill: Object | None = 
     spec = {
         "architecture": "shop",
         "mode": mode,
-        "activeDeadlineSeconds": deadline_s,
+        "startingDeadlineSeconds": deadline_s,
         "kill": {"tier": "web", **(kill or {})},
     }
     made.put("Fault", "f", spec=spec)
@@ -121,7 +121,7 @@ async def test_partial_success_is_said() -> None:
 
     assert ["Killed", "Refused", "Refused"] == [victim["state"] for victim in status["victims"]]
     assert ("True", "KilledSome") == condition(status, "Injected")
-    assert status["summary"].startswith("1 of 3 killed, 2 refused by its budget, noticed after")
+    assert status["summary"].startswith("1 of 3 killed, 2 refused by a disruption budget, noticed after")
     assert [victim.get("refusedBy") for victim in status["victims"]] == [None, "shop-web", "shop-web"]
 
 
@@ -149,9 +149,9 @@ async def test_a_crash_that_reaches_nobody_says_so() -> None:
     assert [] == api.ended()
     assert ["Unreachable"] * 3 == [victim["state"] for victim in status["victims"]]
     assert [victim["message"] for victim in status["victims"]] == [
-        "no eureka had it when the victims were written down",
-        "no eureka has its process now",
-        "it was told, and goes on after 5 s",
+        "not connected to any eureka when the victims were recorded",
+        "its process is not connected to any eureka",
+        "acknowledged the crash request but was still running after 5 s",
     ]
     assert status["summary"] == "0 of 3 killed, 3 unreachable"
 
@@ -171,8 +171,7 @@ async def test_nobody_is_touched_after_the_deadline() -> None:
     for method in METHODS:
         api = prepared(kill={"count": 2, "method": method})
         await inject(api.operator(), KEY)
-        accepted = api.objects["Fault", "f"]["status"]["conditions"][0]
-        accepted["lastTransitionTime"] = "2020-01-01T00:00:00Z"
+        api.objects["Fault", "f"]["status"]["startedAt"] = "2020-01-01T00:00:00Z"
         status = await carry_out(api)
 
         assert [] == api.ended()
@@ -212,11 +211,23 @@ async def test_a_tier_that_never_comes_is_not_waited_for_for_ever() -> None:
     """Whoever waits for the end of it learns after the deadline why nothing happened."""
     api = prepared(kill={"tier": "db"})
     await inject(api.operator(), KEY)
-    accepted = next(c for c in api.objects["Fault", "f"]["status"]["conditions"] if c["type"] == "Accepted")
-    accepted["lastTransitionTime"] = "2020-01-01T00:00:00Z"
+    api.objects["Fault", "f"]["status"]["startedAt"] = "2020-01-01T00:00:00Z"
     context = api.operator()
 
     assert await inject(context, KEY) is None
     assert ("True", "TierNotFound") == condition(api.objects["Fault", "f"]["status"], "Ended")
     assert await inject(context, KEY) is None
     assert ["status Fault"] * 2 == api.log
+
+
+async def test_the_deadline_does_not_begin_before_the_architecture_is_ready() -> None:
+    """Given an Architecture that is not Ready and a tier without pods, then the Fault waits; once Ready, the start is recorded."""
+    api = prepared(kill={"tier": "db"}, deadline_s=1)
+    api.put_architecture(ready=False)
+    waits = [await inject(api.operator(), KEY) for _ in range(2)]
+    assert [1.0, 1.0] == waits
+    assert "startedAt" not in api.objects["Fault", "f"]["status"]
+
+    api.put_architecture(ready=True)
+    assert await inject(api.operator(), KEY) is not None
+    assert "startedAt" in api.objects["Fault", "f"]["status"]

@@ -11,6 +11,7 @@ import pytest
 from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError
 from spiko_operator.handlers.monkey import visit
+from spiko_operator.plan.faults.fault_status import derive_seed
 from tests.support.fake_control_plane import NAMESPACE, SHOP, Cut, FakeApi
 
 Object = dict[str, Any]
@@ -18,10 +19,11 @@ KEY = (NAMESPACE, SHOP)
 LONG_AGO = "2020-01-01T00:00:00Z"
 
 
-def switched_on(mode: str = "Enforce", seed: int = 5, **api: Any) -> FakeApi:
+def switched_on(mode: str = "Enforce", seed: int = 5, method: str = "Delete", **api: Any) -> FakeApi:
     """A monkey whose first kill is long due, and whose second is not for a day."""
     made = FakeApi(**api)
-    made.put_architecture({"mode": mode, "meanSeconds": 86_400, "minSeconds": 86_400, "seed": seed})
+    day = {"meanSeconds": 86_400, "minSeconds": 86_400}
+    made.put_architecture({"mode": mode, "method": method, **day, "seed": seed})
     chaos = {"mode": mode, "seed": seed, "draw": 0, "since": LONG_AGO, "nextAt": "2020-01-02T00:00:00Z"}
     made.objects["Architecture", SHOP]["status"]["chaos"] = chaos
     return made
@@ -52,17 +54,18 @@ async def test_a_kill_is_written_down_done_counted_and_measured() -> None:
     assert ["status Architecture", f"delete {api.ended()[0]}", "status Architecture", "status Architecture"] == api.log
     assert (1, 1, None) == (chaos["kills"], chaos["draw"], chaos.get("victim"))
     (kill,) = chaos["recent"]
-    assert (kill["pod"], kill["tier"], kill["requestsHurt"]) == (api.ended()[0], "web", 1)
+    assert (kill["pod"], kill["tier"], kill["failedRequests"]) == (api.ended()[0], "web", 1)
     assert kill["noticedMilliseconds"] <= kill["replacedMilliseconds"]
     assert [f"MonkeyKilled: kill 1: Delete without grace of pod {kill['pod']} (web, no zone)"] == api.events
 
 
+@pytest.mark.parametrize("method", ["Evict", "Delete"])
 @pytest.mark.parametrize("after", [False, True], ids=["before the write", "after the write"])
-async def test_killed_at_any_write_one_draw_is_one_kill_and_is_counted(after: bool) -> None:
-    """Given an operator that dies at any write, when the next goes on, then the same pod has ended, nobody else, and the count is one."""
-    undisturbed = switched_on()
+async def test_killed_at_any_write_one_draw_is_one_kill_and_is_counted(after: bool, method: str) -> None:
+    """Given an operator that stops at any write, when the next one continues, then one pod is killed and counted once."""
+    undisturbed = switched_on(method=method)
     await live(undisturbed)
-    runs = [switched_on(cut_at=n, cut_after=after) for n in range(5)]
+    runs = [switched_on(method=method, cut_at=n, cut_after=after) for n in range(5)]
     chaos = await asyncio.gather(*(live(api) for api in runs))
 
     assert [undisturbed.ended()] * 5 == [api.ended() for api in runs]
@@ -130,3 +133,42 @@ async def test_over_many_seeds_everybody_is_drawn() -> None:
     await asyncio.gather(*(live(api) for api in runs))
 
     assert len(Counter(api.ended()[0] for api in runs)) == 6
+
+
+async def test_without_a_method_the_pod_is_evicted() -> None:
+    """Given a monkey that leaves the method out, then its kill is an eviction, and the event says so."""
+    api = switched_on()
+    del api.objects["Architecture", SHOP]["spec"]["chaos"]["monkey"]["method"]
+    await live(api)
+
+    assert [f"evict {api.ended()[0]}"] == [entry for entry in api.log if entry != "status Architecture"]
+    assert [f"MonkeyKilled: kill 1: Evict of pod {api.ended()[0]} (web, no zone)"] == api.events
+
+
+async def test_an_eviction_that_a_budget_refuses_waits() -> None:
+    """Given a budget without allowance, then no pod is killed, the status says why, and the victim stays recorded."""
+    api = switched_on(method="Evict")
+    api.evictions_left = 0
+    context = api.operator()
+    waits = [await visit(context, KEY) for _ in range(2)]
+    chaos = api.objects["Architecture", SHOP]["status"]["chaos"]
+
+    assert [1.0, 1.0] == waits
+    assert ([], 0) == (api.ended(), chaos.get("kills", 0))
+    assert chaos["waiting"].startswith("the eviction was refused: Cannot evict pod")
+    assert "victim" in chaos
+    writes = len(api.log)
+    api.evictions_left = 1
+    assert (await live(api))["kills"] == 1
+    assert len(api.ended()) == 1
+    assert len(api.log) > writes
+
+
+async def test_the_seed_derives_from_the_uid_if_it_is_left_out() -> None:
+    """Given a monkey without a seed, when it is switched on, then the status has a seed that follows from the UID."""
+    api = FakeApi()
+    api.put_architecture({"mode": "Enforce", "meanSeconds": 86_400})
+    await visit(api.operator(), KEY)
+    architecture = api.objects["Architecture", SHOP]
+
+    assert architecture["status"]["chaos"]["seed"] == derive_seed(architecture["metadata"]["uid"])

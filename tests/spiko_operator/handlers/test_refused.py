@@ -17,7 +17,7 @@ from spiko_operator.errors import ClusterError, Forbidden, Invalid, Missing, Ref
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
 from spiko_operator.handlers.architecture import reconcile
-from spiko_operator.plan.status import Acknowledged
+from spiko_operator.plan.status import EurekaReport
 from spiko_operator.settings import Settings
 
 Object = dict[str, Any]
@@ -103,7 +103,7 @@ class Told:
     def keep(self, key: tuple[str, str], urls: dict[str, str]) -> None:
         """Nobody is there yet."""
 
-    def heard(self, key: tuple[str, str]) -> tuple[Acknowledged, ...]:
+    def reports(self, key: tuple[str, str]) -> tuple[EurekaReport, ...]:
         """Nothing."""
         return ()
 
@@ -139,7 +139,7 @@ async def test_one_that_is_refused_keeps_nobody_back_and_is_told() -> None:
     running = Running()
     running.put("one", "two")
     running.api.refused = {"shop-one-1-0-0-z0"}
-    with pytest.raises(Refused, match="1 objects are refused"):
+    with pytest.raises(Refused, match="refused 1 objects"):
         await reconcile(running.context, KEY)
 
     assert ("Deployment", "shop-two-1-0-0-z0") in running.api.made

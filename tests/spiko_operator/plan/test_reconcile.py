@@ -11,7 +11,7 @@ import pytest
 
 from spiko_operator.plan.actions import SetStatus
 from spiko_operator.plan.state import from_data, to_data
-from spiko_operator.plan.status import Acknowledged
+from spiko_operator.plan.status import EurekaReport
 from spiko_operator.plan.topology import REGION_LABEL, ZONE_LABEL
 from tests.support.fake_api_server import Cut, FakeCluster
 
@@ -100,7 +100,7 @@ def test_weights_rates_and_dependencies_change_no_template() -> None:
     cluster = running(shop(weights=(100, 0)))
     before = templates(cluster)
     changed = shop(weights=(50, 50))
-    changed["spec"]["services"][2] |= {"ratePerSecond": 7, "dependencies": ["web", "db"]}
+    changed["spec"]["services"][2] |= {"load": {"ratePerSecond": 7}, "dependencies": ["web", "db"]}
     cluster.put(changed)
     cluster.settle("shop")
 
@@ -223,7 +223,7 @@ def test_an_accepted_spec_that_this_release_does_not_take_touches_nothing() -> N
     assert before == templates(cluster)
     accepted = cluster.condition("shop", "Accepted")
     assert ("False", "Invalid") == (accepted["status"], accepted["reason"])
-    assert accepted["message"].startswith("the last accepted spec stays in force: ")
+    assert accepted["message"].startswith("the last accepted spec stays in effect: ")
 
 
 def test_a_version_that_comes_back_otherwise_is_refused() -> None:
@@ -232,7 +232,7 @@ def test_a_version_that_comes_back_otherwise_is_refused() -> None:
     cluster.put(shop())
     cluster.settle("shop")
     other = shop(weights=(100, 0))
-    other["spec"]["services"][1]["versions"][1]["behaviour"] = {"errorsPerMillion": 1}
+    other["spec"]["services"][1]["versions"][1]["behavior"] = {"errorsPerMillion": 1}
     cluster.put(other)
     cluster.settle("shop")
 
@@ -261,7 +261,7 @@ def test_topology_is_chosen_once_and_only_grows() -> None:
 
 def zones(cluster: FakeCluster) -> tuple[str, str]:
     """Status and reason of the condition on zones."""
-    found = cluster.condition("shop", "ZonesLabelled")
+    found = cluster.condition("shop", "ZonesLabeled")
     return found["status"], found["reason"]
 
 
@@ -273,7 +273,7 @@ def test_regions_that_no_tier_reaches_are_left_alone_until_one_does() -> None:
     cluster.settle("shop")
     before = templates(cluster)
     assert ["ra", "rb"] == [zone for region in regions(cluster) for zone in region["zones"]]
-    assert ("True", "Labelled") == zones(cluster)
+    assert ("True", "Labeled") == zones(cluster)
 
     wider = shop()
     wider["spec"]["services"][0]["regions"] = 2
@@ -281,7 +281,7 @@ def test_regions_that_no_tier_reaches_are_left_alone_until_one_does() -> None:
     cluster.settle("shop")
     assert ["ra", "rb", "sa", "sb"] == [zone for region in regions(cluster) for zone in region["zones"]]
     assert before.items() <= templates(cluster).items()
-    assert ("True", "Labelled") == zones(cluster)
+    assert ("True", "Labeled") == zones(cluster)
 
 
 def regions(cluster: FakeCluster) -> list[Object]:
@@ -304,7 +304,7 @@ def test_zones_that_nodes_have_got_since_are_told_and_used_when_the_spec_names_t
     cluster.put(named)
     cluster.settle("shop")
     assert ["ra", "rb", "rc", "rd"] == regions(cluster)[0]["zones"]
-    assert ("True", "Labelled") == zones(cluster)
+    assert ("True", "Labeled") == zones(cluster)
 
 
 def test_a_spec_that_names_zones_without_nodes_is_told_so() -> None:
@@ -316,7 +316,7 @@ def test_a_spec_that_names_zones_without_nodes_is_told_so() -> None:
     cluster.settle("shop")
 
     assert ("False", "ZonesWithoutNodes") == zones(cluster)
-    assert "typo" in cluster.condition("shop", "ZonesLabelled")["message"]
+    assert "typo" in cluster.condition("shop", "ZonesLabeled")["message"]
 
 
 def test_an_eureka_that_does_not_come_up_may_get_what_mends_it() -> None:
@@ -350,7 +350,7 @@ def test_memory_and_copies_lost_is_told() -> None:
         body["metadata"].get("annotations", {}).pop("spiko.dev/topology", None)
     cluster.settle("shop")
 
-    assert "chosen anew" in cluster.condition("shop", "ZonesLabelled")["message"]
+    assert "zones were reassigned" in cluster.condition("shop", "ZonesLabeled")["message"]
 
 
 def test_a_lost_memory_is_made_again_from_what_runs() -> None:
@@ -420,16 +420,16 @@ def test_programmed_needs_every_eureka_and_every_pod() -> None:
         assert cluster.round is not None
         assert cluster.round.configuration is not None
         now = str(cluster.round.configuration.revision)
-        cluster.heard = (Acknowledged(now, 3, 3),) * 3
+        cluster.heard = (EurekaReport(now, 3, 3),) * 3
         cluster.reconcile("shop")
     for heard, expected in (
-        ((Acknowledged(now, 3, 3),) * 3, "True"),
-        ((Acknowledged(now, 3, 3), Acknowledged(now, 3, 2), Acknowledged(now, 3, 3)), "False"),
-        ((Acknowledged(now, 3, 3),) * 2, "False"),
-        ((Acknowledged(now, 2, 2),) * 3, "False"),
-        ((Acknowledged(now, 3, 3, complete=False), *(Acknowledged(now, 3, 3),) * 2), "False"),
-        ((Acknowledged(now, 3, 3, complete=False), *(Acknowledged(now, 3, 3),) * 2), "False"),
-        ((Acknowledged("0.0", 3, 3), *(Acknowledged(now, 3, 3),) * 2), "False"),
+        ((EurekaReport(now, 3, 3),) * 3, "True"),
+        ((EurekaReport(now, 3, 3), EurekaReport(now, 3, 2), EurekaReport(now, 3, 3)), "False"),
+        ((EurekaReport(now, 3, 3),) * 2, "False"),
+        ((EurekaReport(now, 2, 2),) * 3, "False"),
+        ((EurekaReport(now, 3, 3, complete=False), *(EurekaReport(now, 3, 3),) * 2), "False"),
+        ((EurekaReport(now, 3, 3, complete=False), *(EurekaReport(now, 3, 3),) * 2), "False"),
+        ((EurekaReport("0.0", 3, 3), *(EurekaReport(now, 3, 3),) * 2), "False"),
     ):
         cluster.heard = heard
         cluster.reconcile("shop")

@@ -1,214 +1,145 @@
-"""Pure: the status of a Fault: its conditions, its victims, its one line, and the events that they deserve."""
+"""Pure: the part of a Fault's status that all kinds share: conditions, start of the deadline, summary, events."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
-from spiko_operator.api.fault import FaultSpec, State, Victim
+from spiko_operator.api.fault import KINDS, FaultSpec
 from spiko_operator.plan.actions import Action, Emit, SetStatus
-from spiko_operator.plan.faults.victims import Chosen
-from spiko_operator.plan.status import Observation, changed_fields, events_of, merge_conditions
+from spiko_operator.plan.objects import Object, condition, truncate
+from spiko_operator.plan.status import READY, Observation, changed_fields, events_of, merge_conditions
 from spiko_operator.plan.timestamps import span_s
 
-Object = dict[str, Any]
 ACCEPTED, INJECTED, ENDED = "Accepted", "Injected", "Ended"
-MOST_SUMMARY = 256
-MOST_NAMED = 2  # in a line for people; all are in the status
-_FATES: dict[State, str] = {
-    "Planned": "still to come",
-    "Refused": "refused by its budget",
-    "Gone": "had gone",
-    "Unreachable": "unreachable",
-    "Expired": "not touched in time",
-}
+MOST_SUMMARY = 256  # characters
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 30.0
 
 
+@dataclass(frozen=True)
+class StatusUpdate:
+    """What a kind of fault has to say.
+
+    Args:
+        conditions: observed now; others stay as they are.
+        targets: the kind's own fields of the status, such as `victims`.
+        summary: one line for people; unchanged if None.
+        events: of single targets.
+    """
+
+    conditions: tuple[Observation, ...] = ()
+    targets: Mapping[str, Any] = field(default_factory=dict)
+    summary: str | None = None
+    events: tuple[Emit, ...] = ()
+
+
 def read_spec(fault: Object) -> FaultSpec | None:
-    """The spec, or None if it does not follow the schema (an older object, another schema)."""
+    """Return the spec; None if it does not follow the schema, as that of an object stored under another one."""
     try:
-        return FaultSpec.model_validate(fault["spec"], strict=False)
+        spec = FaultSpec.model_validate(fault["spec"], strict=False)
     except (ValidationError, KeyError):
         return None
+    return spec if kind_of(spec) is not None else None
 
 
-def read_victims(fault: Object) -> list[Victim]:
-    """The victims written down so far."""
-    return [Victim.model_validate(v, strict=False) for v in (fault.get("status") or {}).get("victims") or ()]
+def kind_of(spec: FaultSpec) -> str | None:
+    """Return the kind of fault: the name of the one field that is given, else None."""
+    given = [name for name in KINDS if getattr(spec, name) is not None]
+    return given[0] if len(given) == 1 else None
 
 
-def _condition(fault: Object, kind: str) -> Object:
-    conditions = (fault.get("status") or {}).get("conditions") or ()
-    return next((c for c in conditions if c["type"] == kind), {})
+def seed_of(fault: Object, spec: FaultSpec) -> int:
+    """Return `spec.seed`, or a seed that derives from the Fault's UID."""
+    if spec.seed is not None:
+        return spec.seed
+    return derive_seed(fault["metadata"]["uid"])
+
+
+def derive_seed(uid: str) -> int:
+    """Return a seed from 0 to 2^31-1 for the UID of an object.
+
+    >>> derive_seed("5b1c") == derive_seed("5b1c") != derive_seed("5b1d")
+    True
+    """
+    return int.from_bytes(hashlib.sha256(uid.encode()).digest()[:4]) >> 1
 
 
 def is_ended(fault: Object) -> bool:
     """Whether nothing more happens to this fault."""
-    return bool(_condition(fault, ENDED).get("status") == "True")
+    return bool(condition(fault, ENDED).get("status") == "True")
 
 
-def seconds_left(fault: Object, spec: FaultSpec, now: str) -> float:
-    """How long victims may still be touched, or waited for: `activeDeadlineSeconds` from when they were written down, or from when it was
-    first said that there are none. A restart does not begin it anew.
+def started_at(fault: Object, architecture: Object | None, now: str) -> str | None:
+    """Return when `startingDeadlineSeconds` began: the first moment at which the Architecture was Ready.
+
+    Args:
+        fault: the object.
+        architecture: the one that it names; None if it does not exist. Then the time counts from when that was recorded.
+        now: as Kubernetes writes times.
+
+    Returns:
+        None while the Architecture has not been Ready yet.
     """
-    since = _condition(fault, ACCEPTED).get("lastTransitionTime", now)
-    return spec.active_deadline_seconds - max(0.0, span_s(since, now))
+    recorded: str | None = (fault.get("status") or {}).get("startedAt")
+    if recorded is not None:
+        return recorded
+    if architecture is None:
+        since: str = condition(fault, ACCEPTED).get("lastTransitionTime", now)
+        return since
+    return now if condition(architecture, READY).get("status") == "True" else None
+
+
+def seconds_left(fault: Object, architecture: Object | None, spec: FaultSpec, now: str) -> float:
+    """Return how long targets may still be looked for or touched, seconds; all of it while the time has not begun.
+
+    A restart of the operator does not extend it.
+    """
+    since = started_at(fault, architecture, now)
+    elapsed_s = 0.0 if since is None else max(0.0, span_s(since, now))
+    return spec.starting_deadline_seconds - elapsed_s
 
 
 def retry_s(fault: Object, now: str) -> float:
-    """When to look again whether there is somebody to end: soon at first, then ever more seldom."""
-    age = span_s(_condition(fault, ACCEPTED).get("lastTransitionTime", now), now)
+    """Return in how many seconds to look for targets again: soon at first, then less and less often."""
+    age = span_s(condition(fault, ACCEPTED).get("lastTransitionTime", now), now)
     return min(LONGEST_RETRY_S, max(FIRST_RETRY_S, age / 4))
 
 
-def write_status(fault: Object, observed: list[Observation], victims: Sequence[Victim], now: str) -> list[Action]:
-    """The status, and an event for what changed; nothing if nothing did."""
+def write_status(fault: Object, update: StatusUpdate, since: str | None, now: str) -> list[Action]:
+    """Return the status patch and the events for what changed; nothing if nothing did.
+
+    Args:
+        fault: the object, as the API server has it by now.
+        update: from the fault's kind.
+        since: when the Architecture was first Ready, as far as known.
+        now: as Kubernetes writes times.
+    """
     before = fault.get("status") or {}
+    conditions: list[Object] = before.get("conditions") or []
     generation = fault["metadata"]["generation"]
-    known = [c for c in before.get("conditions") or () if c["type"] not in {o.type for o in observed}]
+    known = [c for c in conditions if c["type"] not in {o.type for o in update.conditions}]
     after: Object = {
+        **before,
         "observedGeneration": generation,
-        "victims": [v.model_dump(mode="json", by_alias=True, exclude_none=True) for v in victims],
-        "conditions": known + merge_conditions(before.get("conditions") or (), observed, generation, now),
+        "conditions": known + merge_conditions(conditions, update.conditions, generation, now),
+        **update.targets,
     }
-    if observed and (not victims or observed[-1].reason == "DryRun"):
-        after["summary"] = _cut(observed[-1].message)
-    elif victims:
-        after["summary"] = summarise(victims)
-    elif "summary" in before:
-        after["summary"] = before["summary"]
+    if since is not None:
+        after["startedAt"] = since
+    if update.summary is not None:
+        after["summary"] = truncate(update.summary, MOST_SUMMARY)
     patch = changed_fields(before, after)
     if not patch:
         return []
-    conditions = [o for o in observed if o.type != INJECTED]  # that is said of each victim
-    return [SetStatus(patch), *victim_events(fault, victims), *events_of(before.get("conditions") or (), conditions)]
+    # Injected is reported by an event for each target.
+    reported = [observation for observation in update.conditions if observation.type != INJECTED]
+    return [SetStatus(patch), *update.events, *events_of(conditions, reported)]
 
 
-def victim_events(fault: Object, victims: Sequence[Victim]) -> list[Emit]:
-    """An event for every victim whose state is another than was written: Killed, or a warning with the reason why not."""
-    before = {victim.uid: victim.state for victim in read_victims(fault)}
-    method = fault["spec"]["kill"].get("method", "Evict")
-    found = []
-    for victim in victims:
-        if victim.state == before.get(victim.uid, "Planned"):
-            continue
-        if victim.state == "Killed":
-            text = f"{method} of pod {victim.pod} ({victim.tier} {victim.version}, {victim.place or 'no zone'})"
-            found.append(Emit("Normal", "Killed", text, "Kill"))
-        else:
-            found.append(Emit("Warning", victim.state, f"{victim.pod}: {explain(victim)}", "Kill"))
-    return found
-
-
-def planned(spec: FaultSpec, chosen: Chosen, victims: Sequence[Victim]) -> list[Observation]:
-    """The conditions when the victims are written down; a dry run ends with that."""
-    text = f"{len(victims)} of {chosen.ready} ready pods: {', '.join(v.pod for v in victims)}"
-    reason = "FewerReady" if chosen.note else "Valid"
-    accepted = Observation(ACCEPTED, "True", reason, _cut(f"{chosen.note}; {text}" if chosen.note else text, 1024))
-    if spec.mode == "Enforce":
-        return [accepted]
-    refused = sum(victim.refused_by is not None for victim in victims)
-    unknown = sum(victim.process is None for victim in victims) if spec.kill.method == "Crash" else 0
-    but = f"; {refused} would be refused by a budget at first" if refused else ""
-    but += f"; {unknown} could not be told: no eureka has them now" if unknown else ""
-    few = [v.pod for v in victims[:MOST_NAMED]] + (
-        [f"{len(victims) - MOST_NAMED} more"] if len(victims) > MOST_NAMED else []
-    )
-    plan = f"dry run: {spec.kill.method} of {len(victims)} of {chosen.ready} ready pods: {', '.join(few)}"
-    plan = _cut(plan, MOST_SUMMARY - len(but)) + but
-    return [accepted, Observation(INJECTED, "False", "DryRun", plan), Observation(ENDED, "True", "DryRun", plan)]
-
-
-def progress(victims: Sequence[Victim]) -> list[Observation]:
-    """What the victims' states amount to while some may still be planned; nothing before the first has one."""
-    killed = sum(victim.state == "Killed" for victim in victims)
-    left = [victim for victim in victims if victim.state == "Planned"]
-    if len(left) == len(victims):
-        return []
-    if killed:
-        reason = "Killed" if killed == len(victims) else "KilledSome"
-        return [Observation(INJECTED, "True", reason, _counts(victims))]
-    if left:
-        return []
-    return [Observation(INJECTED, "False", victims[0].state, summarise(victims))]
-
-
-def conclude(victims: Sequence[Victim], complete: bool, lost: bool) -> list[Observation]:
-    """The conditions at the end.
-
-    Args:
-        victims: none is planned any more.
-        complete: whether all evidence was found.
-        lost: whether an earlier operator acted and did not live to write the evidence.
-    """
-    killed = any(victim.state == "Killed" for victim in victims)
-    if not killed:
-        reason: str = victims[0].state
-    elif lost:
-        reason = "EvidenceLost"
-    else:
-        reason = "EvidenceComplete" if complete else "EvidencePartial"
-    note = " (evidence was lost with an operator that ended meanwhile)" if killed and lost else ""
-    return [*progress(victims), Observation(ENDED, "True", reason, summarise(victims) + note)]
-
-
-def explain(victim: Victim) -> str:
-    """Why a victim was not killed."""
-    text = {
-        "Refused": f"eviction refused by budget {victim.refused_by}"
-        if victim.refused_by
-        else "eviction refused by a disruption budget",
-        "Gone": "had gone: by itself, or by an operator that did not live to write it down",
-        "Unreachable": "not connected to any eureka",
-        "Expired": "not touched within activeDeadlineSeconds",
-        "Planned": "chosen",
-    }[victim.state]
-    return f"{text} ({victim.message})" if victim.message else text
-
-
-def summarise(victims: Sequence[Victim]) -> str:
-    """One line for people, of 256 characters at most.
-
-    >>> summarise([Victim(pod="p", uid="u", tier="t", version="1.0.0", place="r/z", state="Refused")])
-    'p: eviction refused by a disruption budget'
-    """
-    if len(victims) == 1:
-        (victim,) = victims
-        if victim.state != "Killed":
-            return _cut(f"{victim.pod}: {explain(victim)}")
-        return _cut(f"{victim.pod}: killed, {_evidence(victims)}")
-    killed = [victim for victim in victims if victim.state == "Killed"]
-    return _cut(f"{_counts(victims)}, {_evidence(killed)}" if killed else _counts(victims))
-
-
-def _counts(victims: Sequence[Victim]) -> str:
-    """Such as `3 of 4 killed, 1 refused by its budget`."""
-    counts = Counter(victim.state for victim in victims)
-    rest = [f"{counts[state]} {text}" for state, text in _FATES.items() if counts[state]]
-    return ", ".join([f"{counts['Killed']} of {len(victims)} killed", *rest])
-
-
-def _evidence(killed: Sequence[Victim]) -> str:
-    word = "after" if len(killed) == 1 else "within"
-    called = [v for v in killed if v.callers != 0]
-    parts = [
-        _longest("noticed", word, [v.noticed_milliseconds for v in called]) if called else "called by nobody",
-        _longest("replaced", word, [v.replaced_milliseconds for v in killed]),
-        f"{sum(v.requests_hurt or 0 for v in killed)} requests hurt",
-    ]
-    return ", ".join(parts)
-
-
-def _longest(what: str, word: str, found: Sequence[int | None]) -> str:
-    known = [ms for ms in found if ms is not None]
-    if len(known) == len(found):
-        return f"{what} {word} {max(known)} ms"
-    return f"{what} {len(known)} of {len(found)} so far" if known else f"not {what} yet"
-
-
-def _cut(text: str, most: int = MOST_SUMMARY) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def ended(reason: str, message: str) -> Observation:
+    """Return the condition of a fault to which nothing more happens."""
+    return Observation(ENDED, "True", reason, message)

@@ -1,22 +1,21 @@
-"""Pure: which pods a `kill` ends. Where a kill is decided: `choose_victims`. What came of it is in `evidence.py`."""
+"""Pure: which pods a `kill` selects: `choose_victims`. The evidence of a kill is in `evidence.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from spiko_operator.api.fault import MOST_VICTIMS, FaultSpec, Kill, Victim
+from spiko_operator.api.fault import MOST_VICTIMS, Kill, Victim
 from spiko_operator.plan import names
+from spiko_operator.plan.objects import Object, is_ready, labels_of
 
-Object = dict[str, Any]
 Draw = Callable[[int], int]  # n -> 0..n-1; seeded by the fault
 _SCOPE = (("version", names.VERSION), ("region", names.REGION), ("zone", names.ZONE))
 
 
 @dataclass(frozen=True)
 class NoVictim:
-    """Why nobody is chosen; `reason` is a condition's."""
+    """Why no pod can be selected now; `reason` is that of the condition."""
 
     reason: str
     message: str
@@ -24,42 +23,34 @@ class NoVictim:
 
 @dataclass(frozen=True)
 class Chosen:
-    """Whom to end, in this order. `note` says what is not as the spec has it, or nothing; `ready` counts the pods in scope."""
+    """The victims in draw order. `ready` counts the pods in scope; `note` says where the selection differs from the spec, or is empty."""
 
     victims: tuple[Victim, ...]
     ready: int
     note: str = ""
 
 
-def is_ready(pod: Object) -> bool:
-    """Ready, and not on its way out."""
-    if pod["metadata"].get("deletionTimestamp"):
-        return False
-    conditions = pod.get("status", {}).get("conditions") or ()
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-
-
 def ready_of(pods: Sequence[Object], tier: str) -> list[Object]:
-    """The ready pods of a tier in the order of their names: what is drawn from."""
+    """Return the ready pods of a tier in the order of their names: victims are drawn from them."""
     mine = [pod for pod in pods if is_ready(pod) and _label(pod, names.TIER) == tier]
     return sorted(mine, key=lambda pod: str(pod["metadata"]["name"]))
 
 
-def choose_victims(spec: FaultSpec, pods: Sequence[Object], draw: Draw) -> Chosen | NoVictim:
-    """The pods to end.
+def choose_victims(kill: Kill, architecture: str, pods: Sequence[Object], draw: Draw) -> Chosen | NoVictim:
+    """Return the victims in draw order.
 
-    Of a tier they are drawn without repetition from the ready pods in the order of their names, so the same seed and pods give the same
-    victims in the same order, and a larger count only adds to a smaller one. Fewer ready pods than `count` are all taken, as other chaos
-    tools do, and the note says so. A named pod must belong to the architecture, ready or not.
+    Those of a tier are drawn without repetition from its ready pods in the order of their names: the same seed and pods give the same
+    victims in the same order, and a larger count only adds to a smaller one. If fewer pods than `count` are ready, all of them are
+    selected, as in other chaos tools, and the note says so. A named pod must belong to the architecture, ready or not.
 
     Args:
-        spec: the fault's.
-        pods: those labelled with the architecture's name.
-        draw: the seeded random source.
+        kill: the Fault's.
+        architecture: its name.
+        pods: those labeled with the architecture's name.
+        draw: n -> 0..n-1, seeded.
     """
-    kill = spec.kill
     if kill.pod is not None:
-        return _named(spec, kill.pod, pods)
+        return _named(kill, kill.pod, architecture, pods)
     in_scope = _scope(kill, pods)
     if isinstance(in_scope, NoVictim):
         return in_scope
@@ -70,8 +61,8 @@ def choose_victims(spec: FaultSpec, pods: Sequence[Object], draw: Draw) -> Chose
     if number > MOST_VICTIMS:
         return NoVictim(
             "TooManyVictims",
-            f"spec.kill.percent: {kill.percent} of {len(ready)} ready pods are {number} victims, at most {MOST_VICTIMS} go into one "
-            "Fault: lower percent, narrow it by version, region or zone, or make several Faults",
+            f"spec.kill.percent: {kill.percent} selects {number} of {len(ready)} ready pods; a Fault is limited to "
+            f"{MOST_VICTIMS}. Lower percent, narrow the scope by version, region or zone, or create several Faults",
         )
     left = list(ready)
     victims = tuple(victim_of(left.pop(draw(len(left)))) for _ in range(number))
@@ -79,7 +70,7 @@ def choose_victims(spec: FaultSpec, pods: Sequence[Object], draw: Draw) -> Chose
 
 
 def how_many(kill: Kill, ready: int) -> tuple[int, str]:
-    """How many of so many ready pods, 1 or more, and what is to be said about it.
+    """Return how many of so many ready pods to select, 1 or more, and the note if they are fewer than `count`.
 
     >>> how_many(Kill(tier="web", percent=50), 5)
     (2, '')
@@ -92,34 +83,38 @@ def how_many(kill: Kill, ready: int) -> tuple[int, str]:
     if count > ready:
         return (
             ready,
-            f"spec.kill.count: {count}, but only {ready} are ready: all of them; scale the tier up to spare some",
+            f"spec.kill.count: {count}, but only {ready} pods are ready; killing all {ready}. Scale the tier up to keep some",
         )
     return count, ""
 
 
-def _named(spec: FaultSpec, name: str, pods: Sequence[Object]) -> Chosen | NoVictim:
+def _named(kill: Kill, name: str, architecture: str, pods: Sequence[Object]) -> Chosen | NoVictim:
     named = next((pod for pod in pods if pod["metadata"]["name"] == name), None)
     if named is None:
-        return NoVictim("PodNotFound", f"spec.kill.pod: {name!r} is no pod of architecture {spec.architecture}")
-    if spec.kill.method == "Crash" and _label(named, names.TIER) == names.EUREKA:
-        text = f"spec.kill.method: Crash, but {name!r} is a eureka, which nobody could tell: use Delete with gracePeriodSeconds 0"
+        text = f"spec.kill.pod: pod {name!r} does not belong to architecture {architecture!r}"
+        return NoVictim("PodNotFound", text)
+    if kill.method == "Crash" and _label(named, names.TIER) == names.EUREKA:
+        text = (
+            f"spec.kill.method: Crash cannot target {name!r}, a eureka: crashes are delivered through eurekas. "
+            "Use method: Delete with gracePeriodSeconds: 0"
+        )
         return NoVictim("EurekaCannotCrash", text)
     return Chosen((victim_of(named),), 1)
 
 
 def _scope(kill: Kill, pods: Sequence[Object]) -> list[Object] | NoVictim:
-    """The tier's pods in scope, at least one; else which field names nobody, and what there is."""
+    """Return the tier's pods in scope, at least one; else which field matches no pod, and which values exist."""
     found = [pod for pod in pods if _label(pod, names.TIER) == kill.tier]
     if not found:
         known = _values(pods, names.TIER)
-        return NoVictim("TierNotFound", f"spec.kill.tier: {kill.tier!r} has no pods; there are {known}")
+        return NoVictim("TierNotFound", f"spec.kill.tier: {kill.tier!r} has no pods; tiers with pods are: {known}")
     for field, label in _SCOPE:
         wanted = getattr(kill, field)
         if wanted is None:
             continue
         narrower = [pod for pod in found if _label(pod, label) == wanted]
         if not narrower:
-            text = f"spec.kill.{field}: {kill.tier!r} has no pod in {field} {wanted!r} here; there are {_values(found, label)}"
+            text = f"spec.kill.{field}: {wanted!r} matches no pod of {kill.tier!r}; existing values: {_values(found, label)}"
             return NoVictim(f"{field.capitalize()}NotFound", text)
         found = narrower
     return found
@@ -131,8 +126,7 @@ def _describe(kill: Kill) -> str:
 
 
 def _label(pod: Object, key: str) -> str | None:
-    value: str | None = (pod["metadata"].get("labels") or {}).get(key)
-    return value
+    return labels_of(pod).get(key)
 
 
 def _values(pods: Sequence[Object], label: str) -> str:
@@ -140,14 +134,14 @@ def _values(pods: Sequence[Object], label: str) -> str:
 
 
 def restarts_of(pod: Object) -> int:
-    """How often the pod's containers were started again."""
+    """Return how often the pod's containers were restarted."""
     return sum(int(c.get("restartCount", 0)) for c in pod.get("status", {}).get("containerStatuses") or ())
 
 
 def victim_of(pod: Object) -> Victim:
-    """A pod as it is written down."""
+    """Return the record of a pod that is to be killed."""
     metadata = pod["metadata"]
-    labels = metadata.get("labels") or {}
+    labels = labels_of(pod)
     owner = next((o for o in metadata.get("ownerReferences") or () if o["kind"] == "ReplicaSet"), None)
     return Victim(
         pod=metadata["name"],
@@ -162,9 +156,9 @@ def victim_of(pod: Object) -> Victim:
 
 
 def refusing_budgets(victims: Sequence[Victim], budgets: Sequence[Object]) -> dict[str, str]:
-    """Whose eviction would be refused now, if they were asked for in order: UID -> budget.
+    """Return the victims whose eviction would be refused now, if requested in order: UID -> name of the budget.
 
-    A tier has exactly one budget, which allows a number of disruptions at this moment; one whose status is unknown refuses nobody.
+    A tier has exactly one budget, which allows a number of disruptions at this moment; one without a status refuses no eviction.
 
     Args:
         victims: in order.
@@ -187,5 +181,5 @@ def refusing_budgets(victims: Sequence[Victim], budgets: Sequence[Object]) -> di
 
 
 def with_refusals(victims: Sequence[Victim], refused: Mapping[str, str]) -> list[Victim]:
-    """The victims with the budgets that refuse them."""
+    """Return the victims with the budgets that would refuse them."""
     return [v.model_copy(update={"refused_by": refused[v.uid]}) if v.uid in refused else v for v in victims]

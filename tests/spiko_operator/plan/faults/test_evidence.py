@@ -68,11 +68,11 @@ def test_hurt_counts_from_the_act_on() -> None:
     one.hear(hurt, 0.0)
     one.act(1.0)
     one.hear(hurt, 1.1)
-    assert one.hurt == 3
+    assert one.failed_requests == 3
     one.undo()
     one.hear(hurt, 1.2)
 
-    assert (one.hurt, one.acted_s) == (0, None)
+    assert (one.failed_requests, one.acted_s) == (0, None)
 
 
 def test_nothing_is_awaited_that_cannot_come() -> None:

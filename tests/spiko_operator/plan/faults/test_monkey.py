@@ -12,7 +12,7 @@ from spiko_operator.api.architecture import ChaosStatus, Monkey
 from spiko_operator.plan.faults.monkey import (
     MOST_RECENT,
     Next,
-    Sight,
+    ObservedTier,
     count,
     find_blocker,
     interval_s,
@@ -20,7 +20,7 @@ from spiko_operator.plan.faults.monkey import (
     uniform,
     with_evidence,
 )
-from spiko_operator.plan.state import Memory, config_map
+from spiko_operator.plan.state import ArchitectureState, config_map
 from spiko_operator.plan.timestamps import later, span_s
 from spiko_operator.plan.topology import choose
 
@@ -53,7 +53,7 @@ class Zoo:
 
     def decide(self) -> Next:
         """One decision, with a look at the pods if it asks for one."""
-        sight = Sight("web", self.blocked, self.desired, None, self.now)
+        sight = ObservedTier("web", self.blocked, self.desired, None, self.now)
         next_ = plan_monkey(self.monkey, self.chaos, sight)
         return plan_monkey(self.monkey, self.chaos, replace(sight, pods=self.pods)) if next_.look else next_
 
@@ -302,7 +302,7 @@ def test_evidence_goes_to_its_kill() -> None:
     zoo.run(2)
     recent = zoo.chaos.recent or []
     fields = {"pod": "p", "tier": "web", "version": "1.0.0", "place": "r/a", "state": "Killed"}
-    seen = {"noticed_milliseconds": 5, "replaced_milliseconds": 300, "requests_hurt": 1}
+    seen = {"noticed_milliseconds": 5, "replaced_milliseconds": 300, "failed_requests": 1}
     found = with_evidence(zoo.chaos, Victim.model_validate(fields | seen | {"uid": recent[1].uid}))
     lost = with_evidence(zoo.chaos, Victim.model_validate(fields | seen | {"uid": "x"}))
 
@@ -321,7 +321,7 @@ def architecture(**conditions: tuple[str, int]) -> Object:
 def memory(started: bool) -> Object:
     """The ConfigMap."""
     topology = choose(None, {}, 1)
-    return config_map("a", "n", {}, Memory(topology, {}, {}, started=started))
+    return config_map("a", "n", {}, ArchitectureState(topology, {}, {}, started=started))
 
 
 WELL = architecture(Accepted=("True", 2), Ready=("True", 2))

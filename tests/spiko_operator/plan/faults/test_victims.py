@@ -1,4 +1,4 @@
-"""Whom a kill takes, and what its Fault says of it."""
+"""Which pods a kill selects, and what the status of its Fault reports."""
 
 from __future__ import annotations
 
@@ -7,17 +7,10 @@ from typing import Any
 
 import pytest
 
-from spiko_operator.api.fault import MOST_VICTIMS, FaultSpec, Victim
+from spiko_operator.api.fault import MOST_VICTIMS, FaultSpec, Kill, Victim
 from spiko_operator.plan.actions import Emit, SetStatus
-from spiko_operator.plan.faults.fault_status import (
-    conclude,
-    planned,
-    progress,
-    retry_s,
-    seconds_left,
-    summarise,
-    write_status,
-)
+from spiko_operator.plan.faults.fault_status import StatusUpdate, retry_s, seconds_left, seed_of, write_status
+from spiko_operator.plan.faults.kill_status import conclude, planned, progress, summarize, update_of
 from spiko_operator.plan.faults.victims import Chosen, NoVictim, choose_victims, refusing_budgets
 
 Object = dict[str, Any]
@@ -62,7 +55,13 @@ def spec(seed: int = 1, mode: str = "Enforce", **kill: Any) -> FaultSpec:
 
 def choose(seed: int = 1, pods: list[Object] = PODS, **kill: Any) -> Chosen | NoVictim:
     """As the operator does."""
-    return choose_victims(spec(seed, **kill), pods, Random(seed).randrange)
+    return choose_victims(kill_of(spec(seed, **kill)), "shop", pods, Random(seed).randrange)
+
+
+def kill_of(fault: FaultSpec) -> Kill:
+    """The kill of a Fault that has one."""
+    assert fault.kill is not None
+    return fault.kill
 
 
 HOW_MANY = [
@@ -96,19 +95,31 @@ def test_so_many_are_taken(kill: Object, number: int) -> None:
         assert victim.pod != "web-sick" or "pod" in kill
     assert bool(chosen.note) == (kill.get("count", 0) > number)
     if chosen.note:
-        assert chosen.note.startswith(f"spec.kill.count: {kill['count']}, but only {number} are ready")
+        assert chosen.note.startswith(f"spec.kill.count: {kill['count']}, but only {number} pods are ready")
 
 
 NOBODY = [
-    ({"tier": "x"}, "TierNotFound", "spec.kill.tier: 'x' has no pods; there are db, eureka, lb, web"),
+    ({"tier": "x"}, "TierNotFound", "spec.kill.tier: 'x' has no pods; tiers with pods are: db, eureka, lb, web"),
     ({"tier": "db"}, "NoReadyPod", "none of the 1 pods of 'db' is ready"),
-    ({"tier": "web", "version": "2.0.0"}, "VersionNotFound", "there are 1.0.0, 1.1.0"),
-    ({"tier": "web", "region": "s"}, "RegionNotFound", "spec.kill.region: 'web' has no pod in region 's'"),
-    ({"tier": "web", "zone": "z"}, "ZoneNotFound", "there are a, b, c"),
-    ({"tier": "web", "version": "1.1.0", "zone": "b"}, "ZoneNotFound", "there are a"),
-    ({"tier": "lb", "zone": "a"}, "ZoneNotFound", "there are none"),
-    ({"pod": "web-x"}, "PodNotFound", "spec.kill.pod: 'web-x' is no pod of architecture shop"),
-    ({"pod": "eureka-0", "method": "Crash"}, "EurekaCannotCrash", "use Delete with gracePeriodSeconds 0"),
+    (
+        {"tier": "web", "version": "2.0.0"},
+        "VersionNotFound",
+        "spec.kill.version: '2.0.0' matches no pod of 'web'; existing values: 1.0.0, 1.1.0",
+    ),
+    (
+        {"tier": "web", "region": "s"},
+        "RegionNotFound",
+        "spec.kill.region: 's' matches no pod of 'web'; existing values: r",
+    ),
+    ({"tier": "web", "zone": "z"}, "ZoneNotFound", "'z' matches no pod of 'web'; existing values: a, b, c"),
+    (
+        {"tier": "web", "version": "1.1.0", "zone": "b"},
+        "ZoneNotFound",
+        "'b' matches no pod of 'web'; existing values: a",
+    ),
+    ({"tier": "lb", "zone": "a"}, "ZoneNotFound", "'a' matches no pod of 'lb'; existing values: none"),
+    ({"pod": "web-x"}, "PodNotFound", "spec.kill.pod: pod 'web-x' does not belong to architecture 'shop'"),
+    ({"pod": "eureka-0", "method": "Crash"}, "EurekaCannotCrash", "Use method: Delete with gracePeriodSeconds: 0"),
 ]
 
 
@@ -129,7 +140,7 @@ def test_more_than_a_status_can_hold_are_refused() -> None:
 
     assert isinstance(refused, NoVictim)
     assert refused.reason == "TooManyVictims"
-    assert f"50 of 66 ready pods are 33 victims, at most {MOST_VICTIMS}" in refused.message
+    assert f"50 selects 33 of 66 ready pods; a Fault is limited to {MOST_VICTIMS}" in refused.message
     assert isinstance(taken, Chosen)
     assert len(taken.victims) == MOST_VICTIMS
 
@@ -171,7 +182,7 @@ def test_a_dry_run_knows_which_evictions_a_budget_would_refuse(allowed: int | No
 def victim(number: int, state: Any = "Killed", **more: Any) -> Victim:
     """A victim with evidence."""
     evidence = (
-        {"noticed_milliseconds": 10 * number, "replaced_milliseconds": 200, "requests_hurt": 1, "callers": 2}
+        {"noticed_milliseconds": 10 * number, "replaced_milliseconds": 200, "failed_requests": 1, "callers": 2}
         if state == "Killed"
         else {}
     )
@@ -187,30 +198,35 @@ def victim(number: int, state: Any = "Killed", **more: Any) -> Victim:
 
 
 SAID = [
-    ([victim(2)], "p2: killed, noticed after 20 ms, replaced after 200 ms, 1 requests hurt", "True", "Killed"),
+    ([victim(2)], "p2: killed, noticed after 20 ms, replaced after 200 ms, 1 failed requests", "True", "Killed"),
     (
         [victim(1), victim(2)],
-        "2 of 2 killed, noticed within 20 ms, replaced within 200 ms, 2 requests hurt",
+        "2 of 2 killed, noticed within 20 ms, replaced within 200 ms, 2 failed requests",
         "True",
         "Killed",
     ),
     (
         [victim(1), victim(2), victim(3), victim(4, "Refused")],
-        "3 of 4 killed, 1 refused by its budget, noticed within 30 ms, replaced within 200 ms, 3 requests hurt",
+        "3 of 4 killed, 1 refused by a disruption budget, noticed within 30 ms, replaced within 200 ms, 3 failed requests",
         "True",
         "KilledSome",
     ),
     (
         [victim(1, noticed_milliseconds=None), victim(2, replaced_milliseconds=None)],
-        "2 of 2 killed, noticed 1 of 2 so far, replaced 1 of 2 so far, 2 requests hurt",
+        "2 of 2 killed, noticed 1 of 2 so far, replaced 1 of 2 so far, 2 failed requests",
         "True",
         "Killed",
     ),
-    ([victim(1, callers=0)], "p1: killed, called by nobody, replaced after 200 ms, 1 requests hurt", "True", "Killed"),
-    ([victim(1, "Unreachable"), victim(2, "Gone")], "0 of 2 killed, 1 had gone, 1 unreachable", "False", "Unreachable"),
+    ([victim(1, callers=0)], "p1: killed, no callers, replaced after 200 ms, 1 failed requests", "True", "Killed"),
+    (
+        [victim(1, "Unreachable"), victim(2, "Gone")],
+        "0 of 2 killed, 1 already gone, 1 unreachable",
+        "False",
+        "Unreachable",
+    ),
     ([victim(1, "Unreachable", message="why")], "p1: not connected to any eureka (why)", "False", "Unreachable"),
-    ([victim(1, "Refused", refused_by="b")], "p1: eviction refused by budget b", "False", "Refused"),
-    ([victim(1, "Expired")], "p1: not touched within activeDeadlineSeconds", "False", "Expired"),
+    ([victim(1, "Refused", refused_by="b")], "p1: eviction refused by disruption budget b", "False", "Refused"),
+    ([victim(1, "Expired")], "p1: not killed within startingDeadlineSeconds", "False", "Expired"),
 ]
 
 
@@ -219,7 +235,7 @@ def test_one_line_says_what_came_of_it(victims: list[Victim], summary: str, stat
     """The printer's column, and Injected; partial success is said."""
     injected, ended = conclude(victims, complete=True, lost=False)
 
-    assert summary == summarise(victims) == ended.message
+    assert summary == summarize(victims) == ended.message
     assert (status, reason) == (injected.status, injected.reason)
     assert ended.reason == ("EvidenceComplete" if status == "True" else reason)
 
@@ -241,7 +257,9 @@ def test_a_status_stays_small() -> None:
         for i in range(32)
     ]
     fault = {"metadata": {"generation": 1}, "spec": {"kill": {}}}
-    status, *events = write_status(fault, planned(spec(tier="web"), Chosen(tuple(long), 99), long), long, NOW)
+    web = spec(tier="web")
+    update = update_of(kill_of(web), planned(web, kill_of(web), Chosen(tuple(long), 99), long), long)
+    status, *events = write_status(fault, update, None, NOW)
 
     assert isinstance(status, SetStatus)
     assert len(str(status.status)) < 32_768
@@ -252,14 +270,17 @@ def test_a_status_stays_small() -> None:
 def test_every_victim_has_its_event_once() -> None:
     """Killed with method, tier and place; a warning with the reason otherwise; what was written before is not said again."""
     victims = [victim(1), victim(2, "Refused", refused_by="shop-web"), victim(3, "Planned")]
-    written = [victim(1).model_dump(by_alias=True, exclude_none=True)]
     fault = {"metadata": {"generation": 1}, "spec": {"kill": {"method": "Evict"}}}
-    _, *first = write_status(fault, progress(victims), victims, NOW)
-    _, *second = write_status(fault | {"status": {"victims": written}}, progress(victims), victims, NOW)
+
+    def write(before: list[Victim]) -> list[Any]:
+        update = update_of(kill_of(spec(tier="web")), progress(victims), victims, before)
+        return write_status(fault, update, None, NOW)[1:]
+
+    first, second = write([]), write([victim(1)])
 
     assert first == [
         Emit("Normal", "Killed", "Evict of pod p1 (web 1.0.0, r/a)", "Kill"),
-        Emit("Warning", "Refused", "p2: eviction refused by budget shop-web", "Kill"),
+        Emit("Warning", "Refused", "p2: eviction refused by disruption budget shop-web", "Kill"),
     ]
     assert second == first[1:]
 
@@ -268,28 +289,66 @@ def test_a_dry_run_ends_with_its_plan() -> None:
     """Whom, of how many, how, and which budgets stand in the way; Injected is false."""
     victims = [victim(1, "Planned"), victim(2, "Planned", refused_by="shop-web")]
     fault = {"metadata": {"generation": 1}, "spec": {"kill": {}}}
-    observed = planned(spec(mode="DryRun", tier="web"), Chosen(tuple(victims), 9), victims)
-    status = write_status(fault, observed, victims, NOW)[0]
+    web = spec(mode="DryRun", tier="web")
+    observed = planned(web, kill_of(web), Chosen(tuple(victims), 9), victims)
+    status = write_status(fault, update_of(kill_of(web), observed, victims, dry_run=True), None, NOW)[0]
 
     assert [("Accepted", "True"), ("Injected", "False"), ("Ended", "True")] == [(o.type, o.status) for o in observed]
     assert isinstance(status, SetStatus)
     told = [victim(1, "Planned", process=7), victims[1]]
-    crash = planned(spec(mode="DryRun", tier="web", method="Crash"), Chosen(tuple(told), 9), told)
-    assert crash[-1].message.endswith("; 1 could not be told: no eureka has them now")
+    crash_spec = spec(mode="DryRun", tier="web", method="Crash")
+    crash = planned(crash_spec, kill_of(crash_spec), Chosen(tuple(told), 9), told)
+    assert crash[-1].message.endswith("; 1 unreachable: not connected to any eureka")
     assert (
         status.status["summary"]
-        == "dry run: Evict of 2 of 9 ready pods: p1, p2; 1 would be refused by a budget at first"
+        == "dry run: Evict of 2 of 9 ready pods: p1, p2; a disruption budget would refuse 1 at first"
     )
 
 
-def test_the_deadline_counts_from_the_writing_down_and_looks_become_seldom() -> None:
-    """A restart does not begin it anew."""
+READY: Object = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+NOT_READY: Object = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+
+
+def test_the_deadline_counts_from_the_first_moment_at_which_the_architecture_is_ready() -> None:
+    """Given 30 s, then a recorded start counts, a restart does not extend it, and it has not begun while not Ready."""
+    recorded = {"status": {"startedAt": "2026-01-01T00:00:03Z"}}
+    web = spec(tier="web")
+
+    assert seconds_left(recorded, READY, web, NOW) == seconds_left(recorded, NOT_READY, web, NOW) == 23
+    assert seconds_left({}, NOT_READY, web, NOW) == seconds_left({}, READY, web, NOW) == 30
+
+
+def test_without_an_architecture_the_deadline_counts_from_when_that_was_recorded() -> None:
+    """Given a Fault that names no existing Architecture, then it ends after the deadline."""
+    condition = {"type": "Accepted", "status": "False", "lastTransitionTime": "2026-01-01T00:00:03Z"}
+
+    assert seconds_left({"status": {"conditions": [condition]}}, None, spec(tier="web"), NOW) == 23
+
+
+def test_the_start_of_the_deadline_is_written_once() -> None:
+    """Given a recorded start, when the status is written again, then it stays."""
+    fault = {"metadata": {"generation": 1}, "spec": {"kill": {}}}
+    status = write_status(fault, StatusUpdate(), NOW, NOW)[0]
+
+    assert isinstance(status, SetStatus)
+    assert status.status["startedAt"] == NOW
+
+
+def test_lookups_become_less_frequent() -> None:
+    """A quarter of the time since the condition was written, from 1 s to 30 s."""
 
     def since(time: str) -> Object:
         return {"status": {"conditions": [{"type": "Accepted", "status": "True", "lastTransitionTime": time}]}}
 
-    assert seconds_left(since("2026-01-01T00:00:03Z"), spec(tier="web"), NOW) == 23
-    assert seconds_left(since("2026-01-01T00:00:30Z"), spec(tier="web"), NOW) == 30
     assert [1.0, 2.5, 30.0] == [
         retry_s(since(t), NOW) for t in ("2026-01-01T00:00:09Z", "2026-01-01T00:00:00Z", "2025-01-01T00:00:00Z")
     ]
+
+
+def test_the_seed_derives_from_the_uid_if_it_is_left_out() -> None:
+    """Given no seed, then the same Fault has the same seed in every pass, and another Fault another one."""
+    without = FaultSpec.model_validate({"architecture": "shop", "kill": {"tier": "web"}})
+    one, other = ({"metadata": {"uid": uid}} for uid in ("5b1c", "5b1d"))
+
+    assert seed_of(one, without) == seed_of(one, without) != seed_of(other, without)
+    assert seed_of(one, spec(seed=0, tier="web")) == 0

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from spiko_nanoservice.contract import Package
 from spiko_nanoservice.roles.registry import make_role
 from spiko_operator.api.architecture import ArchitectureSpec
-from spiko_operator.plan.validation.findings import RULES, Severity, check, check_spec
-from spiko_operator.plan.validation.partial_spec import sketch_of
-from spiko_operator.plan.validation.rules import spec_rules
+from spiko_operator.plan.validation.checks import check, check_spec, spec_rules
+from spiko_operator.plan.validation.findings import RULES, Severity
+from spiko_operator.plan.validation.partial_spec import read_partial_spec
 
 Object = dict[str, Any]
 
@@ -48,7 +48,7 @@ def split(*weights: tuple[str, int]) -> Object:
 
 
 S = "spec.services[0]"
-LOGNORMAL = {"distribution": "lognormal", "medianMicroseconds": 5}
+LOGNORMAL = {"medianMicroseconds": 5, "p99Microseconds": 9}
 ROWS = [
     ("an unknown package", manifest(tier(package="stor")), "UnknownValue", f"{S}.package"),
     (
@@ -109,9 +109,9 @@ ROWS = [
     ("a name that is too long", manifest(tier("a" * 39)), "TooLong", f"{S}.name"),
     ("5,000 characters", manifest(tier("a" * 5000)), "TooLong", f"{S}.name"),
     (
-        "weights of 99",
-        manifest(tier(versions=two(), routing=split(("1.0.0", 90), ("1.1.0", 9)))),
-        "WeightsNot100",
+        "weights that are all 0",
+        manifest(tier(versions=two(), routing=split(("1.0.0", 0), ("1.1.0", 0)))),
+        "AllWeightsZero",
         f"{S}.routing.split",
     ),
     (
@@ -158,18 +158,30 @@ ROWS = [
         "BadName",
         "spec.telemetry.otlpEndpoint",
     ),
-    ("a rate on a store", manifest(tier(ratePerSecond=5)), "RateWithoutSource", f"{S}.ratePerSecond"),
+    ("a load on a store", manifest(tier(load={"ratePerSecond": 5})), "LoadWithoutSource", f"{S}.load"),
     (
-        "a lognormal delay without p99",
-        manifest(tier(behaviour={"delay": LOGNORMAL})),
-        "BadDelay",
-        f"{S}.behaviour.delay.p99Microseconds",
+        "a lognormal service time without p99",
+        manifest(tier(behavior={"serviceTime": {"lognormal": {"medianMicroseconds": 5}}})),
+        "MissingField",
+        f"{S}.behavior.serviceTime.lognormal.p99Microseconds",
     ),
     (
         "a p99 below the median",
-        manifest(tier(behaviour={"delay": LOGNORMAL | {"p99Microseconds": 4}})),
-        "BadDelay",
-        f"{S}.behaviour.delay.p99Microseconds",
+        manifest(tier(behavior={"serviceTime": {"lognormal": LOGNORMAL | {"p99Microseconds": 4}}})),
+        "BadServiceTime",
+        f"{S}.behavior.serviceTime.lognormal.p99Microseconds",
+    ),
+    (
+        "two distributions",
+        manifest(tier(behavior={"serviceTime": {"lognormal": LOGNORMAL, "constant": {"microseconds": 5}}})),
+        "BadServiceTime",
+        f"{S}.behavior.serviceTime",
+    ),
+    (
+        "a service time without a distribution",
+        manifest(tier(versions=[{"version": "1.0.0", "behavior": {"serviceTime": {}}}])),
+        "BadServiceTime",
+        f"{S}.versions[0].behavior.serviceTime",
     ),
     ("a name of 25 characters", manifest(tier(), name="a" * 25), "BadObjectName", "metadata.name"),
     ("an upper-case object name", manifest(tier(), name="Lamp"), "BadObjectName", "metadata.name"),
@@ -202,7 +214,8 @@ def test_all_faults_are_reported_at_once() -> None:
 
 def test_a_good_manifest_has_no_finding() -> None:
     """Nothing is found where nothing is wrong."""
-    assert check(manifest(tier(behaviour={"delay": LOGNORMAL | {"p99Microseconds": 9}}))) == []
+    assert check(manifest(tier(behavior={"serviceTime": {"lognormal": LOGNORMAL}}))) == []
+    assert check(manifest(tier(versions=two(), routing=split(("1.0.0", 9_999), ("1.1.0", 1))))) == []
 
 
 def test_without_a_source_or_a_way_from_it_there_is_a_warning() -> None:
@@ -240,7 +253,7 @@ def test_a_circle_of_tiers_that_pass_requests_on_is_a_warning(tiers: list[Object
     """Spigo runs it, so it is carried out; but a request goes round until its deadline. What answers by itself ends a circle."""
     found = [f for f in check(manifest(*tiers, tier(count=3))) if f.code == "SPK036"]
 
-    assert [f"requests may go round: {circle}" for circle in circles] == [f.message for f in found]
+    assert [f"requests may run in a cycle: {circle}" for circle in circles] == [f.message for f in found]
     assert all(f.severity is Severity.WARNING and f.path.endswith("dependencies[0]") for f in found)
 
 
@@ -253,7 +266,7 @@ def test_the_largest_architecture_is_checked_in_a_moment() -> None:
         for i, name in enumerate(names)
     ]
     for services, expected in ((wrong, "UnknownDependency"), (round_, "DependencyCycle")):
-        sketch = sketch_of(manifest(*services))
+        sketch = read_partial_spec(manifest(*services))
         began = time.process_time()
         findings = spec_rules(sketch)
 
@@ -330,7 +343,7 @@ def test_yaml_reads_off_as_false() -> None:
 
 def test_a_version_may_be_the_source() -> None:
     """A tier of which one version is a denominator has a rate, and is where requests begin."""
-    source = tier("s", "elb", dependencies=["db"], versions=two(package="denominator"), ratePerSecond=5)
+    source = tier("s", "elb", dependencies=["db"], versions=two(package="denominator"), load={"ratePerSecond": 5})
     body = manifest(tier(), source)
     body["spec"]["services"].pop()
 
@@ -388,7 +401,7 @@ keys = st.sampled_from(
         "routing",
         "split",
         "version",
-        "behaviour",
+        "behavior",
         "delay",
         "victim",
         "topology",
