@@ -23,7 +23,7 @@ TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Usage:
-    """One process at one moment. ArchitectureState in kB, CPU in seconds since its start."""
+    """One process at one moment. Memory in kB, CPU in seconds since its start."""
 
     pss: int
     private: int
