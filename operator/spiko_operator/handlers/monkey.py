@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from spiko_operator.api.architecture import ChaosStatus, Monkey, SelectedVictim
+from spiko_operator.api.architecture import Monkey
+from spiko_operator.api.architecture_status import ChaosStatus, SelectedVictim
 from spiko_operator.api.fault import Victim
 from spiko_operator.clock import now_milli_text
 from spiko_operator.context import Context

@@ -15,7 +15,8 @@ from spiko_nanoservice.contract import (
     VersionConfig,
     Zones,
 )
-from spiko_operator.api.architecture import ArchitectureSpec, Service
+from spiko_operator.api.architecture import ArchitectureSpec
+from spiko_operator.api.service import Service
 from spiko_operator.plan.services import releases
 from spiko_operator.plan.topology import Space, Topology, scaled, spaces
 

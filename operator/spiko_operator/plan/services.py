@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from spiko_operator.api.architecture import DEFAULT_VERSION, ArchitectureSpec, Service
+from spiko_operator.api.architecture import ArchitectureSpec
+from spiko_operator.api.service import DEFAULT_VERSION, Service
 from spiko_operator.plan.state import digest
 from spiko_operator.plan.topology import Space, Topology, scaled, spaces
 

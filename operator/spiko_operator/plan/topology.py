@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spiko_operator.api.architecture import Service, SpecTopology
+from spiko_operator.api.architecture import SpecTopology
+from spiko_operator.api.service import Service
 
 REGION_LABEL = "topology.kubernetes.io/region"
 ZONE_LABEL = "topology.kubernetes.io/zone"

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spiko_operator.api.architecture import ChaosStatus, Monkey, MonkeyKill, SelectedVictim
+from spiko_operator.api.architecture import Monkey
+from spiko_operator.api.architecture_status import ChaosStatus, MonkeyKill, SelectedVictim
 from spiko_operator.api.fault import Victim
 from spiko_operator.errors import PlanError
 from spiko_operator.plan import names

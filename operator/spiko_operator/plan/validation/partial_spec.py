@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from spiko_nanoservice.contract import Traits, traits_of
-from spiko_operator.api.architecture import DEFAULT_VERSION
+from spiko_operator.api.service import DEFAULT_VERSION
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from spiko_operator.api.architecture import ChaosStatus, Monkey
+from spiko_operator.api.architecture import Monkey
+from spiko_operator.api.architecture_status import ChaosStatus
 from spiko_operator.plan.faults.monkey import (
     MOST_RECENT,
     Next,
