@@ -11,7 +11,8 @@ import click
 from spiko_cli.errors import SpikoError
 from spiko_cli.manifests import Manifest, read_files
 from spiko_operator.plan.validation.cross_document import check_cross_document
-from spiko_operator.plan.validation.findings import Finding, Severity
+from spiko_operator.plan.validation.findings import Finding
+from spiko_operator.plan.validation.rules import Severity
 
 EXIT_USAGE = 2
 

@@ -30,7 +30,7 @@ from spiko_local.errors import LocalError
 from spiko_local.home import Home, find_home
 from spiko_operator.cluster.client import Client
 from spiko_operator.errors import ClusterError as ApiError
-from spiko_operator.plan.validation.findings import Severity
+from spiko_operator.plan.validation.rules import Severity
 
 
 @click.command(short_help="Run a file on a local cluster and report.")

@@ -30,7 +30,8 @@ async def reconcile(context: Context, key: Key) -> float | None:
         In how many seconds to requeue the key; None if nothing is due.
 
     Raises:
-        ClusterError: the API server refused an object, which the status reports, or did not answer; the queue retries.
+        ClusterError: the API server refused an object, which the status reports, or did not answer; the queue
+            retries.
     """
     namespace, name = key
     architecture = context.cache.get("Architecture", namespace, name)
@@ -66,7 +67,9 @@ async def _plan(observed: Observed) -> ReconcilePlan:
     return await asyncio.to_thread(plan, observed) if len(observed.objects) > MANY else plan(observed)
 
 
-async def _report_refusals(context: Context, architecture: Object, before: Observed, refused: tuple[str, ...]) -> None:
+async def _report_refusals(
+    context: Context, architecture: Object, before: Observed, refused: tuple[str, ...]
+) -> None:
     """Write the status that names the refused objects; the other actions of the pass were executed."""
     observed = replace(await _observe(context, architecture), foreign=before.foreign, refused=refused)
     actions = (await _plan(observed)).actions
@@ -79,7 +82,9 @@ def eureka_urls(context: Context, namespace: str, name: str) -> dict[str, str]:
     for (_, pod_name), pod in context.cache.of_architecture(namespace, name, ("Pod",)).items():
         address = pod.get("status", {}).get("podIP")
         if address and not is_deleting(pod):
-            found[pod["metadata"]["uid"]] = context.reach.url(namespace, pod_name, address, "/control", web_socket=True)
+            found[pod["metadata"]["uid"]] = context.reach.url(
+                namespace, pod_name, address, "/control", web_socket=True
+            )
     return found
 
 
@@ -111,7 +116,8 @@ async def _observe(context: Context, architecture: Object) -> Observed:
 
 
 async def read_node_zones(client: Client) -> dict[str, list[str]]:
-    """Return region -> zones from the labels of all nodes; empty for an operator without the right to list nodes.
+    """Return region -> zones from the labels of all nodes; empty for an operator without the right to list
+    nodes.
 
     Raises:
         ClusterError: the API server does not answer, or with another error: the zones are unknown then.
@@ -125,7 +131,9 @@ async def read_node_zones(client: Client) -> dict[str, list[str]]:
 
 
 async def _look_up(client: Client, namespace: str, keys: tuple[ObjectKey, ...]) -> dict[ObjectKey, Object]:
-    """Return objects that hold a needed name and are not in the cache: their owner is checked before the first apply."""
+    """Return objects that hold a needed name and are not in the cache: their owner is checked before the
+    first apply.
+    """
     needed = set(keys)
     found = {}
     for kind in sorted({kind for kind, _ in keys}):  # one list for each kind is cheaper than thirty reads
@@ -138,6 +146,8 @@ async def _look_up(client: Client, namespace: str, keys: tuple[ObjectKey, ...]) 
 async def _read_back(context: Context, namespace: str, name: str) -> None:
     """After a conflict, read the state before planning again."""
     try:
-        context.cache.put("ConfigMap", await context.client.get("ConfigMap", namespace, names.state_name(name)))
+        context.cache.put(
+            "ConfigMap", await context.client.get("ConfigMap", namespace, names.state_name(name))
+        )
     except Missing:
         return

@@ -1,7 +1,8 @@
-"""Collects the evidence of kills: eurekas report callers and failed calls, the API server shows which replacements are Ready.
+"""Collects the evidence of kills: eurekas report callers and failed calls, the API server shows which
+replacements are Ready.
 
-Faults and the chaos monkey use it. Listening begins before the act, so no report of it is missed; while the API server does not
-answer, no evidence is lost: it is asked again.
+Faults and the chaos monkey use it. Listening begins before the act, so no report of it is missed; while the
+API server does not answer, no evidence is lost: it is asked again.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class EvidenceCollector:
         victims: as recorded.
     """
 
-    def __init__(self, context: Context, architecture: Key, method: Method, victims: Sequence[Victim]) -> None:
+    def __init__(
+        self, context: Context, architecture: Key, method: Method, victims: Sequence[Victim]
+    ) -> None:
         self._context, self._key, self._method = context, architecture, method
         self.evidence = [Evidence(victim) for victim in victims]
         self.pods: list[Object] = []
@@ -62,7 +65,8 @@ class EvidenceCollector:
                 self._context.links.unfollow(self._key, uid, listener)
 
     async def begin(self) -> None:
-        """List the pods before the act, and wait up to two seconds until every eureka has reported the victims' callers.
+        """List the pods before the act, and wait up to two seconds until every eureka has reported the
+        victims' callers.
 
         Raises:
             ClusterError: the API server does not answer; no pod was touched.
@@ -74,14 +78,18 @@ class EvidenceCollector:
             await asyncio.sleep(0.005)
 
     def _has_heard_all(self) -> bool:
-        """Whether every eureka has reported: an operator that has just started is not connected to all of them yet."""
+        """Whether every eureka has reported: an operator that has just started is not connected to all of
+        them yet.
+        """
         there = len(eureka_urls(self._context, *self._key))
         return all(sum(count is not None for count in one.holders.values()) >= there for one in self.evidence)
 
     async def wait(self) -> None:
         """Look for replacements if one is awaited, and wait a moment; longer when the last act is long ago."""
         now_s = time.monotonic()
-        awaited = [one.acted_s for one in self.evidence if one.acted_s is not None and one.replaced_ms is None]
+        awaited = [
+            one.acted_s for one in self.evidence if one.acted_s is not None and one.replaced_ms is None
+        ]
         if awaited:
             await self.look()
         pause_s = LOOK_S if awaited and now_s < max(awaited) + 10.0 else SELDOM_S / 2
@@ -102,7 +110,9 @@ class EvidenceCollector:
     def is_complete(self) -> bool:
         """Whether the evidence of every killed pod is complete, but for late reports."""
         now_s = time.monotonic()
-        return all(one.complete(now_s) for one in self.evidence if one.victim.state == "Killed" and one.acted_s)
+        return all(
+            one.complete(now_s) for one in self.evidence if one.victim.state == "Killed" and one.acted_s
+        )
 
     def victims(self) -> list[Victim]:
         """Return the victims with their evidence so far."""
@@ -124,4 +134,4 @@ async def write_until_accepted(write: Callable[[], Awaitable[None]]) -> None:
 
 
 def _listener(one: Evidence) -> Callable[[Object], None]:
-    return lambda message: one.hear(message, time.monotonic())
+    return lambda message: one.receive(message, time.monotonic())

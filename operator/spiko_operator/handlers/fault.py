@@ -1,8 +1,8 @@
 """One Fault, of any kind: records its targets, acts on them one after another, and writes the evidence.
 
-All targets are in the status before the first one is touched, and the state of one is written before the next one is touched. An
-operator that starts in between continues with the targets that are still planned, until the deadline. Evidence that was lost with
-the operator that collected it is reported as lost.
+All targets are in the status before the first one is touched, and the state of one is written before the next
+one is touched. An operator that starts in between continues with the targets that are still planned, until
+the deadline. Evidence that was lost with the operator that collected it is reported as lost.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from spiko_operator.clock import now_text
 from spiko_operator.context import Context
 from spiko_operator.handlers.evidence_collector import write_until_accepted
 from spiko_operator.handlers.fault_kind import FAULT_KINDS, FaultKind
+from spiko_operator.plan.conditions import Observation
 from spiko_operator.plan.faults.fault_status import (
     ACCEPTED,
     FIRST_RETRY_S,
@@ -26,7 +27,6 @@ from spiko_operator.plan.faults.fault_status import (
     write_status,
 )
 from spiko_operator.plan.objects import Key, Object, is_deleting
-from spiko_operator.plan.status import Observation
 
 
 async def inject(context: Context, key: Key) -> float | None:
@@ -44,7 +44,9 @@ async def inject(context: Context, key: Key) -> float | None:
     spec = read_spec(fault)
     if spec is None:
         text = "the spec does not follow the resource's schema; `spiko lint` reports where"
-        update = StatusUpdate((Observation(ACCEPTED, "False", "Invalid", text), ended("Invalid", text)), summary=text)
+        update = StatusUpdate(
+            (Observation(ACCEPTED, "False", "Invalid", text), ended("Invalid", text)), summary=text
+        )
         await _write(context, fault, update)
         return None
     kind = FAULT_KINDS[str(kind_of(spec))](context, fault, spec)
@@ -61,9 +63,13 @@ def _current(context: Context, key: Key) -> Object | None:
     return None if fault is None or is_deleting(fault) else fault
 
 
-async def _without_architecture(context: Context, fault: Object, spec: FaultSpec, kind: FaultKind) -> float | None:
+async def _without_architecture(
+    context: Context, fault: Object, spec: FaultSpec, kind: FaultKind
+) -> float | None:
     namespace = fault["metadata"]["namespace"]
-    text = f"spec.architecture: {spec.architecture!r}: namespace {namespace!r} has no Architecture of this name"
+    text = (
+        f"spec.architecture: {spec.architecture!r}: namespace {namespace!r} has no Architecture of this name"
+    )
     if not kind.is_chosen():  # an Architecture that is created wakes its faults
         return await _wait(context, fault, spec, Observation(ACCEPTED, "False", "ArchitectureNotFound", text))
     so_far = kind.summarize(over=False)
@@ -85,7 +91,9 @@ async def _wait(context: Context, fault: Object, spec: FaultSpec, why: Observati
 async def _choose(context: Context, fault: Object, spec: FaultSpec, kind: FaultKind) -> float | None:
     chosen = await kind.choose()
     if not isinstance(chosen, StatusUpdate):
-        return await _wait(context, fault, spec, Observation(ACCEPTED, "False", chosen.reason, chosen.message))
+        return await _wait(
+            context, fault, spec, Observation(ACCEPTED, "False", chosen.reason, chosen.message)
+        )
     await _write(context, fault, chosen)
     written = _current(context, (fault["metadata"]["namespace"], fault["metadata"]["name"]))
     is_recorded = written is not None and FAULT_KINDS[str(kind_of(spec))](context, written, spec).is_chosen()
@@ -98,7 +106,9 @@ async def _run(context: Context, fault: Object, spec: FaultSpec, kind: FaultKind
         while not kind.is_over():
             if not _stands(context, fault, spec):
                 return 0.0
-            current = context.cache.get("Fault", fault["metadata"]["namespace"], fault["metadata"]["name"]) or fault
+            current = (
+                context.cache.get("Fault", fault["metadata"]["namespace"], fault["metadata"]["name"]) or fault
+            )
             left_s = seconds_left(current, _architecture(context, fault, spec), spec, now_text())
             if await kind.act(left_s):
                 await _write_surely(context, fault, kind.summarize(over=False))

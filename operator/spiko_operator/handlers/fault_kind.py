@@ -1,4 +1,7 @@
-"""The protocol that a kind of fault implements, and the table of kinds. `docs/extending.md` walks through a new one."""
+"""The protocol that a kind of fault implements, and the table of kinds.
+
+`docs/extending.md` walks through a new one.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,11 @@ from spiko_operator.plan.objects import Object
 
 
 class FaultKind(Protocol):
-    """One Fault of one kind, from its record in the status on. Made anew in every pass, also after a restart of the operator.
+    """One Fault of one kind, from its record in the status on. Made anew in every pass, also after a restart
+    of the operator.
 
-    The dispatcher records what `choose` returns before anything is touched, and every change that `act` reports before the
-    next call, so an operator that stops anywhere touches no target twice.
+    The dispatcher records what `choose` returns before anything is touched, and every change that `act`
+    reports before the next call, so an operator that stops anywhere touches no target twice.
     """
 
     def is_chosen(self) -> bool:

@@ -33,9 +33,13 @@ class KillFault:
         self._context, self._fault, self._spec, self._kill = context, fault, spec, spec.kill
         self._namespace = fault["metadata"]["namespace"]
         self._recorded = self._reported = read_victims(fault)
-        self._evidence_lost = any(v.state == "Killed" and v.replaced_milliseconds is None for v in self._recorded)
+        self._evidence_lost = any(
+            v.state == "Killed" and v.replaced_milliseconds is None for v in self._recorded
+        )
         self._collector = self._collect(self._recorded)
-        self._executor = KillExecutor(context, self._namespace, spec.architecture, self._kill, self._collector)
+        self._executor = KillExecutor(
+            context, self._namespace, spec.architecture, self._kill, self._collector
+        )
 
     def is_chosen(self) -> bool:
         """Whether victims are recorded in the status."""
@@ -59,9 +63,13 @@ class KillFault:
         victims = [self._before_act(one) for one in collector.evidence]
         dry_run = self._spec.mode == "DryRun"
         if dry_run and self._kill.method == "Evict":
-            budgets = self._context.cache.of_architecture(self._namespace, architecture, ("PodDisruptionBudget",))
+            budgets = self._context.cache.of_architecture(
+                self._namespace, architecture, ("PodDisruptionBudget",)
+            )
             victims = with_refusals(victims, refusing_budgets(victims, list(budgets.values())))
-        return update_of(self._kill, planned(self._spec, self._kill, chosen, victims), victims, dry_run=dry_run)
+        return update_of(
+            self._kill, planned(self._spec, self._kill, chosen, victims), victims, dry_run=dry_run
+        )
 
     def _before_act(self, one: Evidence) -> Victim:
         """Return the victim with what eurekas know of it before the act."""

@@ -1,9 +1,9 @@
 """Kills the planned victims of one kill, in order, each at most once.
 
-One `step` touches one victim, so that its state is written before the next one is touched. Delete and Evict carry the pod's UID. A
-Crash goes from the operator to a eureka, to the pod's session, to `os._exit(137)`, and carries the start of the recorded process: a
-eureka forwards it to no other process, so repeating it ends one process at most. It counts as done when the API server shows that
-the process has ended.
+One `step` touches one victim, so that its state is written before the next one is touched. Delete and Evict
+carry the pod's UID. A Crash goes from the operator to a eureka, to the pod's session, to `os._exit(137)`, and
+carries the start of the recorded process: a eureka forwards it to no other process, so repeating it ends one
+process at most. It counts as done when the API server shows that the process has ended.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ class KillExecutor:
         again = one.acted_s is not None
         one.act(time.monotonic())
         grace_s = self._kill.grace_period_seconds
-        there = await self._context.client.delete("Pod", self._namespace, one.victim.pod, one.victim.uid, grace_s)
+        there = await self._context.client.delete(
+            "Pod", self._namespace, one.victim.pod, one.victim.uid, grace_s
+        )
         return there or again
 
     async def _evict(self, one: Evidence) -> bool:
@@ -106,7 +108,9 @@ class KillExecutor:
         one.undo()
         self._error = str(refusal).rpartition(": ")[2]
         if self._kill.method == "Evict":
-            one.victim = one.victim.model_copy(update={"refused_by": self._budget(one), "message": self._error[:256]})
+            one.victim = one.victim.model_copy(
+                update={"refused_by": self._budget(one), "message": self._error[:256]}
+            )
         self._wait()
 
     def _budget(self, one: Evidence) -> str | None:
@@ -118,7 +122,9 @@ class KillExecutor:
         self._not_before_s = time.monotonic() + self._backoff.next_s()
 
     async def _expire(self, one: Evidence) -> bool:
-        """After the deadline, an unanswered act counts as a kill if the pod is going; evictions blocked by a budget are Refused."""
+        """After the deadline, an unanswered act counts as a kill if the pod is going; evictions blocked by a
+        budget are Refused.
+        """
         if one.acted_s is not None:
             if not await self._collector.look():
                 self._wait()
@@ -136,7 +142,10 @@ class KillExecutor:
     # ---------------------------------------------------------------- Crash
 
     async def _crash(self, planned: Sequence[Evidence], late: bool) -> bool:
-        """Send all crashes at once: the recorded process makes repetition harmless. Then see which processes have ended."""
+        """Send all crashes at once: the recorded process makes repetition harmless.
+
+        Then see which processes have ended.
+        """
         if not await self._collector.look():
             self._wait()
             return False
@@ -166,7 +175,10 @@ class KillExecutor:
             one.judge("Killed", killed_at=now_text())
         elif any(one.answers.values()):
             if waited_s > CRASH_S:
-                one.judge("Unreachable", f"acknowledged the crash request but was still running after {CRASH_S:.0f} s")
+                one.judge(
+                    "Unreachable",
+                    f"acknowledged the crash request but was still running after {CRASH_S:.0f} s",
+                )
         elif waited_s > CRASH_S or len(one.answers) >= max(1, self._context.links.connected(self._key)):
             one.judge("Unreachable", "its process is not connected to any eureka")
         if one.victim.state == "Unreachable":

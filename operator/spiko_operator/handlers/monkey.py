@@ -1,6 +1,8 @@
-"""The chaos monkey of one Architecture: does what `plan/faults/monkey.py` decides. Its whole state is in `status.chaos`.
+"""The chaos monkey of one Architecture: does what `plan/faults/monkey.py` decides. Its whole state is in
+`status.chaos`.
 
-It writes `status.chaos` and nothing else; `handlers/architecture.py` writes the rest of the status and leaves this part alone.
+It writes `status.chaos` and nothing else; `handlers/architecture.py` writes the rest of the status and leaves
+this part alone.
 """
 
 from __future__ import annotations
@@ -26,11 +28,11 @@ from spiko_operator.plan.faults.monkey import (
     ObservedTier,
     count,
     desired_of,
-    effective,
     find_blocker,
     plan_monkey,
     with_evidence,
 )
+from spiko_operator.plan.faults.monkey_schedule import effective
 from spiko_operator.plan.objects import Key, Object, is_deleting, truncate
 
 NOT_PERSISTED_S = 10.0  # between attempts to write a status that the API server does not keep
@@ -46,11 +48,13 @@ async def visit(context: Context, key: Key) -> float | None:
         ClusterError: the queue retries; the status has the state of the schedule.
     """
     pods: list[Object] | None = None
-    while (architecture := _current(context, key)) is not None and (monkey := _monkey(architecture)) is not None:
+    while (architecture := _current(context, key)) is not None and (
+        monkey := _monkey(architecture)
+    ) is not None:
         chaos = _chaos(architecture)
         tier = chaos.victim.tier if chaos.victim is not None else str(architecture["spec"].get("victim", ""))
         next_ = plan_monkey(monkey, chaos, _observe(context, key, architecture, tier, pods))
-        if next_.look:
+        if next_.list_pods:
             selector = f"{names.ARCHITECTURE}={key[1]},{names.TIER}={tier}"
             pods = await context.client.list("Pod", key[0], selector)
             continue
@@ -75,7 +79,10 @@ def _current(context: Context, key: Key) -> Object | None:
 
 
 def _monkey(architecture: Object) -> Monkey | None:
-    """Return the effective settings; None if they do not follow the schema. The rest of a large spec is not parsed for them."""
+    """Return the effective settings; None if they do not follow the schema.
+
+    The rest of a large spec is not parsed for them.
+    """
     chaos = architecture["spec"].get("chaos") or {}
     try:
         monkey = Monkey.model_validate(chaos.get("monkey") or {}, strict=False)
@@ -88,10 +95,14 @@ def _chaos(architecture: Object) -> ChaosStatus:
     return ChaosStatus.model_validate((architecture.get("status") or {}).get("chaos") or {}, strict=False)
 
 
-def _observe(context: Context, key: Key, architecture: Object, tier: str, pods: list[Object] | None) -> ObservedTier:
+def _observe(
+    context: Context, key: Key, architecture: Object, tier: str, pods: list[Object] | None
+) -> ObservedTier:
     deployments = context.cache.of_architecture(*key, ("Deployment",)).values()
     state = context.cache.get("ConfigMap", key[0], names.state_name(key[1]))
-    return ObservedTier(tier, find_blocker(architecture, state), desired_of(deployments, tier), pods, now_milli_text())
+    return ObservedTier(
+        tier, find_blocker(architecture, state), desired_of(deployments, tier), pods, now_milli_text()
+    )
 
 
 async def _kill(context: Context, key: Key, monkey: Monkey, selected: SelectedVictim) -> str:
@@ -121,7 +132,8 @@ async def _kill(context: Context, key: Key, monkey: Monkey, selected: SelectedVi
 
 
 async def _end(context: Context, namespace: str, method: str, selected: SelectedVictim) -> None:
-    """Evict or delete the pod; one that is already gone was killed by an operator that stopped before counting it.
+    """Evict or delete the pod; one that is already gone was killed by an operator that stopped before
+    counting it.
 
     Raises:
         Throttled: a disruption budget refuses the eviction.
@@ -164,7 +176,9 @@ async def _count(context: Context, key: Key, selected: SelectedVictim) -> bool:
 
 
 def _is_written(context: Context, key: Key, before: Object) -> bool:
-    """Whether the status changed: not if the Architecture was just deleted, or its CRD is older than `status.chaos`."""
+    """Whether the status changed: not if the Architecture was just deleted, or its CRD is older than
+    `status.chaos`.
+    """
     after = _current(context, key)
     return after is not None and _chaos(after) != _chaos(before)
 

@@ -1,4 +1,4 @@
-"""Pure: which spec is in effect: the one at hand if it can be accepted, else the last accepted one from the state, else none."""
+"""Pure: the spec in effect: the observed one if it can be accepted, else the last accepted one, else none."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from spiko_operator.api.architecture import ArchitectureSpec
+from spiko_operator.api.reasons import Reason
 from spiko_operator.errors import PlanError
 from spiko_operator.plan import names
 from spiko_operator.plan.objects import Object
@@ -19,31 +20,39 @@ from spiko_operator.plan.status import Rejection
 from spiko_operator.plan.timestamps import epoch_s
 from spiko_operator.plan.topology import Topology, choose, grow, wanted_regions
 from spiko_operator.plan.validation.checks import check_spec
-from spiko_operator.plan.validation.findings import Finding, Severity
+from spiko_operator.plan.validation.findings import Finding
+from spiko_operator.plan.validation.rules import Severity
 
 
 @dataclass(frozen=True)
 class Acceptance:
-    """The state to continue with, None if no spec was ever accepted, and why the spec at hand was rejected, if it was."""
+    """The outcome of accepting a spec.
+
+    Args:
+        state: the state to continue with; None if no spec was ever accepted.
+        rejections: why the observed spec was rejected; empty if it was accepted.
+    """
 
     state: ArchitectureState | None
     rejections: tuple[Rejection, ...] = ()
 
 
 def accept(observed: Observed) -> Acceptance:
-    """Accept the spec; else say why not, and stay with what was accepted before."""
+    """Return the state with the observed spec; if that is rejected, the state as it was, and why."""
     state, lost = read_state(observed)
     raw = observed.architecture.get("spec", {})
     spec = parse_spec(raw)
     if spec is None:
         text = "the spec does not follow the resource's schema; `spiko lint` reports where"
-        return Acceptance(state, (Rejection("Invalid", text),))
+        return Acceptance(state, (Rejection(Reason.INVALID, text),))
     errors = [finding for finding in check_spec(observed.name, spec) if finding.severity is Severity.ERROR]
     topology = _topology(observed, state, spec, lost)
     identities = {f"{r.tier}/{r.version}": r.identity.hash() for r in all_releases(spec, topology)}
     known = state.identities if state else {}
     rejections = [Rejection(finding.reason, _render(finding)) for finding in errors]
-    rejections += [_conflict(version) for version, hash_ in identities.items() if known.get(version, hash_) != hash_]
+    rejections += [
+        _conflict(version) for version, hash_ in identities.items() if known.get(version, hash_) != hash_
+    ]
     if rejections:
         return Acceptance(state, tuple(rejections))
     if state is None:
@@ -90,13 +99,15 @@ def _first_state(
         _runtime(observed, spec),
         identities=identities,
         started=lost,
-        # The number of the eurekas' configuration was lost as well: the time is higher than any count.
+        # The revision that the eurekas have was lost as well. The time is higher than any counter.
         configuration_counter=epoch_s(observed.now) if lost else 0,
         topology_reassigned=lost and _topology_copy(observed) is None,
     )
 
 
-def _topology(observed: Observed, state: ArchitectureState | None, spec: ArchitectureSpec, lost: bool) -> Topology:
+def _topology(
+    observed: Observed, state: ArchitectureState | None, spec: ArchitectureSpec, lost: bool
+) -> Topology:
     wanted = wanted_regions(spec.services)
     if state is not None:
         return grow(state.topology, spec.topology, observed.node_zones, wanted)
@@ -110,7 +121,9 @@ def _topology_copy(observed: Observed) -> Topology | None:
     for (kind, _), body in observed.objects.items():
         if kind == "Deployment" and observed.owns(body):
             try:
-                return Topology.from_json(json.loads(body["metadata"]["annotations"][names.TOPOLOGY_ANNOTATION]))
+                return Topology.from_json(
+                    json.loads(body["metadata"]["annotations"][names.TOPOLOGY_ANNOTATION])
+                )
             except (KeyError, ValueError, TypeError):
                 continue
     return None
@@ -122,8 +135,11 @@ def _runtime(observed: Observed, spec: ArchitectureSpec) -> Object:
 
 
 def _conflict(version: str) -> Rejection:
-    text = f"{version}: ran before with another package, image or behavior; versions are immutable: add a new version number"
-    return Rejection("VersionConflict", text)
+    text = (
+        f"{version}: ran before with another package, image or behavior; versions are immutable: add a "
+        "new version"
+    )
+    return Rejection(Reason.VERSION_CONFLICT, text)
 
 
 def _render(finding: Finding) -> str:

@@ -1,4 +1,7 @@
-"""The actions that a plan consists of, in order. `cluster/execute.py` executes them; the first failure ends the pass."""
+"""Pure: the actions of a plan.
+
+`cluster/execute.py` executes them in order; the first failure ends the pass.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,21 @@ from spiko_operator.plan.objects import Object
 
 @dataclass(frozen=True)
 class CreateState:
-    """Create the state ConfigMap; if it exists, the pass ends and is repeated with what it holds."""
+    """Create the state ConfigMap; if it already exists, the pass is repeated with its content."""
 
     body: Object
 
 
 @dataclass(frozen=True)
 class ReplaceState:
-    """Replace the state ConfigMap that was read; if it has changed since, the pass is repeated."""
+    """Replace the observed state ConfigMap; if it was changed since, the pass is repeated."""
 
     body: Object
 
 
 @dataclass(frozen=True)
 class Apply:
-    """Server-side apply."""
+    """Apply an object, server-side."""
 
     body: Object
 
@@ -57,7 +60,7 @@ class Emit:
 
 @dataclass(frozen=True)
 class Requeue:
-    """Plan again after so many seconds, whatever happens meanwhile."""
+    """Plan again after so many seconds."""
 
     after_s: float
 

@@ -1,4 +1,4 @@
-"""Pure: which objects must be applied or deleted for the observed state to become the desired one."""
+"""Pure: the applies and deletes that turn the observed objects into the desired ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from spiko_operator.plan.state import digest
 
 
 def applies(observed: Observed, desired: Sequence[Object]) -> list[Apply]:
-    """Return the applies of objects that differ from the desired ones; eurekas change their template one zone at a time."""
+    """Return the applies of objects that differ from the desired ones.
+
+    The template of eurekas changes one zone at a time.
+    """
     found: list[Apply] = []
     settled = all(_is_available(observed.objects.get(key_of(body))) for body in desired if _is_eureka(body))
     for body in desired:
@@ -22,7 +25,8 @@ def applies(observed: Observed, desired: Sequence[Object]) -> list[Apply]:
         if existing is not None and _matches(observed, body, existing):
             continue
         if existing is not None and _is_eureka(body) and _changes_template(body, existing):
-            # Another eureka is rolling out. One that is not available may be replaced all the same: the new template may fix it.
+            # While another eureka rolls out, only a eureka that is not available is applied: the new template
+            # may fix it.
             if not settled and _is_available(existing):
                 continue
             settled = False
@@ -43,7 +47,9 @@ def deletes(observed: Observed, desired: Sequence[Object]) -> list[Delete]:
 def _matches(observed: Observed, body: Object, existing: Object) -> bool:
     if covers(body, existing):
         return True
-    return observed.applied.get(key_of(body)) == digest(body) and covers(body["metadata"], existing["metadata"])
+    return observed.applied.get(key_of(body)) == digest(body) and covers(
+        body["metadata"], existing["metadata"]
+    )
 
 
 def _changes_template(body: Object, existing: Object) -> bool:

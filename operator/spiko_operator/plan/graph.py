@@ -1,22 +1,25 @@
-"""Pure: the nodes and edges that an Architecture will have, predicted from its spec alone.
+"""Pure: the nodes and edges of an Architecture, predicted from its spec alone.
 
-The rules are Spigo's, written down once more from their description and not shared with the registry, which is compared with this:
+The rules are Spigo's. They are implemented here a second time, independently of the registry, so that tests
+can compare the two:
 
-1. A caller connects to every instance of each of its dependencies, itself excepted, that it may see.
-2. A caller whose package sees its own zone only (karyon, zuul) sees what has the same zone as itself.
-3. A caller outside any region sees every region; any other stays in its own, but for instances of its own tier if that lists `eureka`, and
-   for what is outside any region.
+1. A caller connects to every visible instance of each of its dependencies, except itself.
+2. A package that sees its own zone only (karyon, zuul) connects to instances in the same zone.
+3. A caller outside any region connects to every region. Other callers connect to their own region and to
+   instances outside any region; if the tier lists `eureka`, they also connect to instances of their own tier
+   in other regions.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from spiko_nanoservice.contract import Sees, traits_of
 from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.plan.names import EUREKA
-from spiko_operator.plan.services import releases
+from spiko_operator.plan.services import Release, releases
 from spiko_operator.plan.topology import ANYWHERE, Topology
 
 
@@ -40,13 +43,13 @@ class Graph:
     edges: tuple[tuple[str, str], ...]
 
     def by_tier(self) -> dict[tuple[str, str], int]:
-        """Number of edges per pair of tiers."""
+        """Return the number of edges for each pair of tiers."""
         tiers = {node.name: node.tier for node in self.nodes}
         return dict(sorted(Counter((tiers[a], tiers[b]) for a, b in self.edges).items()))
 
 
 def node_name(architecture: str, region: str, zone: str, tier: str, index: int, version: str = "") -> str:
-    """An instance's dotted name.
+    """Return the dotted name of an instance.
 
     >>> node_name("lamp", "us-east-1", "us-east-1a", "webserver", 3)
     'lamp.us-east-1.us-east-1a.webserver03'
@@ -55,23 +58,20 @@ def node_name(architecture: str, region: str, zone: str, tier: str, index: int, 
 
 
 def predict(architecture: str, spec: ArchitectureSpec, topology: Topology) -> Graph:
-    """All nodes and edges once discovery has settled; versions of weight 0 are nodes without callers."""
+    """Return the nodes and edges after discovery has settled.
+
+    Versions of weight 0 are nodes without callers.
+    """
     nodes: dict[str, list[Node]] = {}
     routed: dict[str, list[Node]] = {}
     for service in spec.services:
-        made = releases(service, topology, spec.scale)
-        for release in made:
-            label = release.version if len(made) > 1 else ""
-            for space in release.spaces:
-                width = max(1, len(topology.regions[space.region_index or 0].zones)) if space.zone != ANYWHERE else 1
-                offset = _position(topology, space.region, space.zone)
-                for slot in range(space.size):
-                    name = node_name(architecture, space.region, space.zone, service.name, slot * width + offset, label)
-                    package = release.identity.package
-                    node = Node(name, service.name, package, release.version, space.region, space.zone)
-                    nodes.setdefault(service.name, []).append(node)
-                    if release.weight > 0:
-                        routed.setdefault(service.name, []).append(node)
+        declared = releases(service, topology, spec.scale)
+        for release in declared:
+            label = release.version if len(declared) > 1 else ""
+            instances = list(_nodes(architecture, topology, release, label))
+            nodes.setdefault(service.name, []).extend(instances)
+            if release.weight > 0:
+                routed.setdefault(service.name, []).extend(instances)
     edges = [
         (caller.name, callee.name)
         for service in spec.services
@@ -80,7 +80,20 @@ def predict(architecture: str, spec: ArchitectureSpec, topology: Topology) -> Gr
         for callee in routed.get(dependency, ())
         if caller != callee and _connects(caller, callee, EUREKA in service.dependencies)
     ]
-    return Graph(tuple(node for made_nodes in nodes.values() for node in made_nodes), tuple(edges))
+    return Graph(tuple(node for instances in nodes.values() for node in instances), tuple(edges))
+
+
+def _nodes(architecture: str, topology: Topology, release: Release, label: str) -> Iterator[Node]:
+    """Return the instances of one version. Their index counts through all zones of a region."""
+    for space in release.spaces:
+        region = topology.regions[space.region_index or 0]
+        zones = len(region.zones) if space.zone != ANYWHERE else 1
+        offset = next((i for i, zone in enumerate(region.zones) if zone.name == space.zone), 0)
+        for slot in range(space.size):
+            index = slot * zones + offset
+            name = node_name(architecture, space.region, space.zone, release.tier, index, label)
+            package = release.identity.package
+            yield Node(name, release.tier, package, release.version, space.region, space.zone)
 
 
 def _connects(caller: Node, callee: Node, lists_eureka: bool) -> bool:
@@ -90,10 +103,3 @@ def _connects(caller: Node, callee: Node, lists_eureka: bool) -> bool:
     if caller.region in (ANYWHERE, callee.region) or callee.region == ANYWHERE:
         return True
     return lists_eureka and caller.tier == callee.tier
-
-
-def _position(topology: Topology, region: str, zone: str) -> int:
-    for candidate in topology.regions:
-        if candidate.name == region:
-            return next((i for i, z in enumerate(candidate.zones) if z.name == zone), 0)
-    return 0

@@ -1,4 +1,4 @@
-"""Pure: Kubernetes objects as plain JSON values, and what is read from all of them in the same way."""
+"""Pure: Kubernetes objects as plain JSON values: labels, owners, conditions, readiness."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def controller_of(body: Object) -> Object | None:
 
 
 def owner_reference(architecture: Object) -> Object:
-    """Return the reference that makes an Architecture the controller of an object: garbage collection deletes what it owns."""
+    """Return the reference that makes an Architecture the controller of an object."""
     return {
         "apiVersion": API_VERSION,
         "kind": ARCHITECTURE,
@@ -52,7 +52,7 @@ def is_ready(pod: Object) -> bool:
 
 
 def truncate(text: str, most: int = MOST_MESSAGE) -> str:
-    """Return the text with at most so many characters; a longer one ends in an ellipsis.
+    """Return the text, cut to at most so many characters; a cut text ends in an ellipsis.
 
     >>> truncate("abcdef", 4)
     'abc…'

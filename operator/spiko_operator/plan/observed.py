@@ -17,15 +17,15 @@ class Observed:
 
     Args:
         architecture: the object.
-        objects: those labeled with the architecture's name.
-        foreign: other objects that hold a name which the architecture needs.
+        objects: the objects labeled with the architecture's name.
+        foreign: other objects that have a name which the architecture needs.
         live_uids: UIDs of all Architectures that exist.
         node_zones: region -> zones, from the nodes' labels.
         reports: the last reports of the connected eurekas.
         image: the operator's default nanoservice image.
-        now: as Kubernetes writes times.
-        applied: digest of the last apply, for objects that nothing changed since: a difference is then only the API server's
-            normalization.
+        now: the time, in the format of Kubernetes.
+        applied: digest of the last apply of objects that were not changed since: any difference is then the
+            API server's normalization.
         refused: the objects that the API server refused in this pass, with its messages.
     """
 

@@ -1,6 +1,6 @@
-"""Pure: whether the names that an Architecture needs are free, and what a deleted Architecture of the same name left behind.
+"""Pure: whether the names that an Architecture needs are free, and what a deleted namesake left behind.
 
-A label proves nothing: an object belongs to the Architecture whose UID its controller reference has.
+Labels do not prove ownership: an object belongs to the Architecture whose UID is in its controller reference.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spiko_operator.api.architecture import KIND
+from spiko_operator.api.reasons import Reason
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Delete
 from spiko_operator.plan.objects import Object, controller_of, is_deleting
@@ -16,13 +17,19 @@ from spiko_operator.plan.observed import ObjectKey, Observed
 from spiko_operator.plan.status import Rejection
 from spiko_operator.plan.timestamps import epoch_s
 
-GARBAGE_COLLECTION_S = 10  # seconds after which garbage collection counts as having missed an object
+# Seconds after which garbage collection is assumed to have missed an object.
+GARBAGE_COLLECTION_S = 10
 OWNED_KINDS = frozenset({"Deployment", "Service", "PodDisruptionBudget"})
 
 
 @dataclass(frozen=True)
 class NameCheck:
-    """Names that live objects of other owners hold, and whether objects of a deleted owner are still being collected."""
+    """The outcome of checking names.
+
+    Args:
+        taken: a rejection for each name of an object with another owner.
+        waiting: whether objects of a deleted owner are still being collected.
+    """
 
     taken: tuple[Rejection, ...]
     waiting: bool
@@ -46,8 +53,11 @@ def check_names(observed: Observed, desired: Sequence[Object]) -> NameCheck:
             waiting = True
             continue
         holder = f"{owner['kind']} {owner['name']}" if owner else "another owner"
-        text = f"{key[0]} {key[1]} belongs to {holder}; rename the architecture or the tier, or remove that object"
-        taken.append(Rejection("NameTaken", text))
+        text = (
+            f"{key[0]} {key[1]} belongs to {holder}; rename the architecture or the tier, or remove that "
+            "object"
+        )
+        taken.append(Rejection(Reason.NAME_TAKEN, text))
     return NameCheck(tuple(taken), waiting)
 
 
@@ -59,8 +69,8 @@ def unknown_names(observed: Observed, desired: Sequence[Object]) -> tuple[Object
 def delete_leftovers(observed: Observed) -> list[Delete]:
     """Delete objects left by a deleted Architecture of the same name if garbage collection missed them.
 
-    A garbage collector whose watch breaks just when an Architecture is deleted and one of the same name is created takes the two for
-    an update of one, and keeps the objects of the first until it restarts.
+    A garbage collector whose watch breaks while an Architecture is deleted and another of the same name is
+    created sees one updated Architecture, and keeps the objects of the deleted one until it restarts.
     """
     created = observed.architecture["metadata"].get("creationTimestamp", observed.now)
     if epoch_s(observed.now) - epoch_s(created) < GARBAGE_COLLECTION_S:
@@ -73,7 +83,7 @@ def delete_leftovers(observed: Observed) -> list[Delete]:
 
 
 def _is_leftover(body: Object, observed: Observed) -> bool:
-    """Whether an Architecture of this name owned the object: only one of a name can exist, and that is another one."""
+    """Whether a deleted Architecture of the same name owned the object."""
     owner, uid = controller_of(body), observed.architecture["metadata"]["uid"]
     if owner is None or owner["kind"] != KIND or owner["name"] != observed.name:
         return False

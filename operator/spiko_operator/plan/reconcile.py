@@ -1,8 +1,10 @@
-"""Pure: one reconcile pass for one Architecture: observed state in, ordered actions out. START HERE to understand the operator.
+"""Pure: one reconcile pass for one Architecture: observed state in, ordered actions out.
 
-The order matters. First `acceptance.py` settles which spec is in effect. Then the state is written, before anything depends on it.
-Then objects that differ are applied, objects that are not desired are deleted, and the status reports the observed state. A pass
-that is interrupted anywhere is simply repeated.
+START HERE to understand the operator.
+
+The order matters. First `acceptance.py` settles which spec is in effect. Then the state is written, before
+anything depends on it. Then objects that differ are applied, objects that are not desired are deleted, and
+the status reports the observed state. A pass that is interrupted anywhere is simply repeated.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.plan import status
 from spiko_operator.plan.acceptance import accept, has_deployments, parse_spec
 from spiko_operator.plan.actions import Action, CreateState, ReplaceState, Requeue, SetStatus
+from spiko_operator.plan.conditions import Observation, changed_fields, events_of, merge_conditions
 from spiko_operator.plan.configuration import build_configuration
 from spiko_operator.plan.diff import applies, deletes
 from spiko_operator.plan.drift import covers
@@ -46,7 +49,8 @@ def plan(observed: Observed) -> ReconcilePlan:
     acceptance = accept(observed)
     state = acceptance.state
     spec = parse_spec(state.accepted) if state is not None else None
-    if state is None or spec is None:  # nothing was accepted, or by a newer release with a schema that this one rejects
+    # Nothing was accepted yet, or a newer release accepted a spec that the schema of this one rejects.
+    if state is None or spec is None:
         return ReconcilePlan(_status_without_spec(observed, acceptance.rejections))
     releases = all_releases(spec, state.topology)
     desired = build_all(_rendering(observed, state), [service.name for service in spec.services], releases)
@@ -63,7 +67,12 @@ def plan(observed: Observed) -> ReconcilePlan:
     readiness = status.readiness(deployments, observed.objects, changing)
     state = replace(state, started=state.started or _is_started(observed, state, readiness))
     state, configuration = _configure(observed, spec, state)
-    writes = [*_write_state(observed, state), *changes, *deletes(observed, desired), *delete_leftovers(observed)]
+    writes = [
+        *_write_state(observed, state),
+        *changes,
+        *deletes(observed, desired),
+        *delete_leftovers(observed),
+    ]
     after = _status(observed, acceptance.rejections, state, readiness)
     return ReconcilePlan([*writes, *after], configuration, unknown_names(observed, desired))
 
@@ -79,18 +88,25 @@ def _rendering(observed: Observed, state: ArchitectureState) -> Rendering:
 def _configure(
     observed: Observed, spec: ArchitectureSpec, state: ArchitectureState
 ) -> tuple[ArchitectureState, Configuration]:
-    """Return the configuration with its revision: the counter moves with the content, and is recorded before it is pushed."""
+    """Return the state and the configuration with its revision.
+
+    The counter grows when the content changes, and is recorded before the configuration is sent.
+    """
     draft = build_configuration(observed.name, spec, state.topology, Revision(0, 0), state.started)
     content = digest(encode(draft))
     if content != state.configuration_hash:
-        state = replace(state, configuration_hash=content, configuration_counter=state.configuration_counter + 1)
+        state = replace(
+            state, configuration_hash=content, configuration_counter=state.configuration_counter + 1
+        )
     return state, replace(draft, revision=Revision(0, state.configuration_counter))
 
 
 def _is_started(observed: Observed, state: ArchitectureState, readiness: status.Readiness) -> bool:
-    """Whether every pod is Ready and acts on the configuration with all its neighbors known: from then on sources send."""
+    """Whether every pod is Ready and acts on the configuration: from then on sources send requests."""
     revision = str(Revision(0, state.configuration_counter))
-    programmed = status.programmed(revision, len(state.topology.zones), readiness.pods_ready, observed.reports)
+    programmed = status.programmed(
+        revision, len(state.topology.zones), readiness.pods_ready, observed.reports
+    )
     return readiness.observation().status == programmed.status == "True"
 
 
@@ -133,7 +149,8 @@ def _status(
         "scale": int(state.accepted.get("scale", 100)),
         "summary": {"tiers": f"{r.tiers_ready}/{r.tiers}", "pods": f"{r.pods_ready}/{r.pods}"},
         "regions": [
-            {"name": region.name, "zones": [zone.name for zone in region.zones]} for region in state.topology.regions
+            {"name": region.name, "zones": [zone.name for zone in region.zones]}
+            for region in state.topology.regions
         ],
         "configRevision": revision,
     }
@@ -142,7 +159,7 @@ def _status(
     return _write_status(observed, observations, fields)
 
 
-def _write_status(observed: Observed, observations: list[status.Observation], fields: Object) -> list[Action]:
+def _write_status(observed: Observed, observations: list[Observation], fields: Object) -> list[Action]:
     """Return the status patch, and events for changed conditions; nothing if the status stays the same."""
     before: Object = observed.architecture.get("status") or {}
     generation = observed.architecture["metadata"]["generation"]
@@ -152,6 +169,6 @@ def _write_status(observed: Observed, observations: list[status.Observation], fi
     if "chaos" in before:
         after["chaos"] = before["chaos"]  # written by the chaos monkey alone
     after["observedGeneration"] = generation
-    after["conditions"] = status.merge_conditions(conditions, observations, generation, observed.now) + untouched
-    patch = status.changed_fields(before, after)
-    return [SetStatus(patch), *status.events_of(conditions, observations)] if patch else []
+    after["conditions"] = merge_conditions(conditions, observations, generation, observed.now) + untouched
+    patch = changed_fields(before, after)
+    return [SetStatus(patch), *events_of(conditions, observations)] if patch else []

@@ -1,4 +1,4 @@
-"""Pure: a service's versions with everything that a version may leave to its service filled in."""
+"""Pure: the versions of a service, with the fields that a version inherits from its service filled in."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ from spiko_operator.plan.topology import Space, Topology, scaled, spaces
 
 @dataclass(frozen=True)
 class Identity:
-    """What never changes of a version. `behavior` is plain values; `image` is empty for the runtime's."""
+    """The immutable part of a version.
+
+    `behavior` has plain values; `image` is empty if the runtime's is used.
+    """
 
     package: str
     image: str
     behavior: tuple[tuple[str, Any], ...]
 
     def hash(self) -> str:
-        """Equal for equal identities."""
+        """Return a hash of the identity."""
         return digest([self.package, self.image, [list(pair) for pair in self.behavior]])
 
 
 @dataclass(frozen=True)
 class Release:
-    """One version of one service, ready to be placed."""
+    """One version of one service, with its places."""
 
     tier: str
     version: str
@@ -37,8 +40,10 @@ class Release:
 
 
 def releases(service: Service, topology: Topology, scale_percent: int) -> tuple[Release, ...]:
-    """The versions of a service, in the order of the spec; one 1.0.0 if it declares none."""
-    split = {share.version: share.weight for share in (service.routing.split if service.routing else None) or ()}
+    """Return the versions of a service in the order of the spec; 1.0.0 alone if it declares no versions."""
+    split = {
+        share.version: share.weight for share in (service.routing.split if service.routing else None) or ()
+    }
     found = []
     for position, version in enumerate(service.versions or [None]):
         name = version.version if version else DEFAULT_VERSION
@@ -49,7 +54,9 @@ def releases(service: Service, topology: Topology, scale_percent: int) -> tuple[
         count = version.replicas if version and version.replicas is not None else service.count
         weight = split.get(name, 0) if split else int(position == 0)
         placed = (
-            () if version and version.replicas == 0 else spaces(topology, service.regions, scaled(count, scale_percent))
+            ()
+            if version and version.replicas == 0
+            else spaces(topology, service.regions, scaled(count, scale_percent))
         )
         identity = Identity(package.value, image, tuple(sorted(plain.items(), key=lambda item: item[0])))
         found.append(Release(service.name, name, identity, plain, weight, placed))
@@ -57,5 +64,5 @@ def releases(service: Service, topology: Topology, scale_percent: int) -> tuple[
 
 
 def all_releases(spec: ArchitectureSpec, topology: Topology) -> list[Release]:
-    """Every version of every service."""
+    """Return every version of every service."""
     return [release for service in spec.services for release in releases(service, topology, spec.scale)]

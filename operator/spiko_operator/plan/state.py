@@ -1,8 +1,9 @@
-"""Pure: the owned state of an Architecture, the ConfigMap `<arch>-state`: what must survive a restart and cannot be observed.
+"""Pure: the state of an Architecture that must survive a restart and cannot be observed: a ConfigMap.
 
-It holds the topology, the last accepted spec (compressed), the active runtime, the identities of all versions that ever ran, the
-revision of the configuration that the eurekas have, and whether the architecture was ever Ready. It is created, never applied,
-before the first Deployment: of two operators only one creates it.
+The ConfigMap `<architecture>-state` has the topology, the last accepted spec (compressed), the active
+runtime, the identities of all versions that ever ran, the revision of the configuration that the eurekas
+have, and whether the architecture was ever Ready. It is created, never applied, before the first Deployment:
+of two operators only one creates it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class ArchitectureState:
     configuration_counter: int = 0
     configuration_hash: str = ""
     started: bool = False
-    topology_reassigned: bool = False  # since an earlier state and the copies of its topology were lost
+    # Whether an earlier state and the copies of its topology were lost, so that a topology was chosen again.
+    topology_reassigned: bool = False
 
 
 def digest(value: Any) -> str:
@@ -59,7 +61,11 @@ def to_data(state: ArchitectureState) -> dict[str, str]:
         "started": state.started,
         "topologyReassigned": state.topology_reassigned,
     }
-    return {"format": FORMAT, "state.json": json.dumps(plain, sort_keys=True), "accepted-spec": packed.decode()}
+    return {
+        "format": FORMAT,
+        "state.json": json.dumps(plain, sort_keys=True),
+        "accepted-spec": packed.decode(),
+    }
 
 
 def from_data(data: Mapping[str, str]) -> ArchitectureState:
@@ -67,7 +73,6 @@ def from_data(data: Mapping[str, str]) -> ArchitectureState:
 
     Raises:
         PlanError: the data are damaged.
-
     """
     try:
         plain = json.loads(data["state.json"])
@@ -86,7 +91,9 @@ def from_data(data: Mapping[str, str]) -> ArchitectureState:
         raise PlanError(f"the state cannot be read: {error!r}") from error
 
 
-def config_map(architecture: str, namespace: str, owner: dict[str, Any], state: ArchitectureState) -> dict[str, Any]:
+def config_map(
+    architecture: str, namespace: str, owner: dict[str, Any], state: ArchitectureState
+) -> dict[str, Any]:
     """Return the ConfigMap."""
     return {
         "apiVersion": "v1",

@@ -1,4 +1,6 @@
-"""Pure: times as Kubernetes writes them (UTC; whole seconds, or with a fraction as its MicroTime), and what lies between them."""
+"""Pure: arithmetic on times in the format of Kubernetes: UTC, in whole seconds or with a fraction as in
+MicroTime.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from datetime import UTC, datetime
 
 
 def epoch_s(now: str) -> int:
-    """Whole seconds since the epoch.
+    """Return whole seconds since the epoch.
 
     >>> epoch_s("1970-01-01T00:01:00Z")
     60
@@ -15,7 +17,7 @@ def epoch_s(now: str) -> int:
 
 
 def span_s(since: str, until: str) -> float:
-    """Seconds from one time to another, negative if it lies before.
+    """Return the seconds from one time to another; negative if `until` is earlier.
 
     >>> span_s("1970-01-01T00:01:00Z", "1970-01-01T00:01:07.250Z")
     7.25
@@ -24,7 +26,7 @@ def span_s(since: str, until: str) -> float:
 
 
 def later(since: str, seconds: float) -> str:
-    """A time so many seconds later, rounded up to a whole one.
+    """Return the time so many seconds later, rounded up to a whole second.
 
     >>> later("1970-01-01T00:01:00.9Z", 1.2)
     '1970-01-01T00:01:03Z'

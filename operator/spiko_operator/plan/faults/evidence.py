@@ -1,7 +1,9 @@
-"""Pure: the evidence of kills: when the callers noticed, which pods replaced the victims, how many requests failed.
+"""Pure: the evidence of kills: when callers noticed, which pods replaced the victims, how many requests
+failed.
 
-Eurekas report how many callers hold a routing table with a pod in it, and which calls to it failed; the API server shows which pods
-are Ready. All times are monotonic seconds, given by the caller; all results are milliseconds since the act.
+Eurekas report how many callers hold a routing table with a pod in it, and which calls to it failed; the API
+server shows which pods are Ready. All times are monotonic seconds given by the caller; all results are
+milliseconds since the kill.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from spiko_operator.api.fault import Method, State, Victim
 from spiko_operator.plan.faults.victims import restarts_of
 from spiko_operator.plan.objects import Object, is_ready
 
-# Seconds after the last act: a container that crashes repeatedly is restarted after 40 s by its third restart.
+# Seconds after the last act: a container that crashes repeatedly is restarted after 40 s by its third
+# restart.
 LONGEST_S = 60.0
 UNNOTICED_S = 10.0  # seconds after the replacement: eurekas report within one, so no more reports will come
 
@@ -23,16 +26,17 @@ UNNOTICED_S = 10.0  # seconds after the replacement: eurekas report within one, 
 class Evidence:
     """Evidence of one victim.
 
-    `holders` counts, per eureka, the callers that acknowledged a table with the victim; None for a eureka whose connection is lost.
-    The victim is noticed when every eureka's count has been 0 since the act, though not at the same time: a crashed process
-    registers again at once.
+    `holders` counts, for each eureka, the callers that acknowledged a routing table with the victim; None
+    while the eureka is disconnected. The victim is noticed when the count of every eureka has been 0 at some
+    time since the kill, not necessarily at the same time: a crashed process registers again at once.
     """
 
     victim: Victim
     holders: dict[str, int | None] = field(default_factory=dict)
     cleared: set[str] = field(default_factory=set)
     process: int | None = None
-    answers: dict[str, bool] = field(default_factory=dict)  # of a crash: whether a eureka could send it on
+    # For each eureka, whether it could forward the crash request.
+    answers: dict[str, bool] = field(default_factory=dict)
     acted_s: float | None = None
     callers: int | None = None
     noticed_ms: int | None = None
@@ -40,8 +44,14 @@ class Evidence:
     replaced_by: str | None = None
     failed_requests: int = 0
 
-    def hear(self, message: Mapping[str, Any], now_s: float) -> None:
-        """Take one message from a eureka, with its name as `eureka`; or `lost` and `gone`, about the connection to it."""
+    def receive(self, message: Mapping[str, Any], now_s: float) -> None:
+        """Update the evidence by one message from a eureka, or by `lost` or `gone`, about the connection to
+        it.
+
+        Args:
+            message: with the eureka's URL as `eureka`.
+            now_s: monotonic.
+        """
         eureka = str(message["eureka"])
         match message["t"]:
             case "hurt":
@@ -62,14 +72,15 @@ class Evidence:
                 self._count(now_s)
 
     def act(self, now_s: float) -> None:
-        """Record that the victim is touched now: reports from here on count as consequences."""
+        """Record that the victim is killed now: later reports count as consequences."""
         if self.acted_s is None:
             self.acted_s = now_s
-            heard = [count for count in self.holders.values() if count is not None]
-            self.callers = sum(heard) if heard else None  # without a report the number is unknown, not 0
+            reported = [count for count in self.holders.values() if count is not None]
+            # Without a report the number of callers is unknown, not 0.
+            self.callers = sum(reported) if reported else None
 
     def undo(self) -> None:
-        """Record that the victim was not touched after all."""
+        """Record that the victim was not killed after all."""
         self.acted_s = None
         self.cleared.clear()
         self.noticed_ms = None
@@ -90,10 +101,15 @@ class Evidence:
         self.replaced_ms, self.replaced_by = self._since_ms(now_s), name
 
     def complete(self, now_s: float) -> bool:
-        """Whether only late reports may follow. A pod without callers has no "noticed" time; a pod without a ReplicaSet has no replacement."""
+        """Whether only late reports may follow.
+
+        A pod without callers has no "noticed" time; a pod without a ReplicaSet has no replacement.
+        """
         if self.acted_s is None:
             return False
-        replaced = self.replaced_ms is not None or (self.victim.replica_set is None and self.victim.process is None)
+        replaced = self.replaced_ms is not None or (
+            self.victim.replica_set is None and self.victim.process is None
+        )
         if replaced and (self.noticed_ms is not None or not self.callers):
             return True
         if self.replaced_ms is not None and now_s > self.acted_s + self.replaced_ms / 1000 + UNNOTICED_S:
@@ -102,7 +118,7 @@ class Evidence:
 
     @property
     def found(self) -> bool:
-        """True when all evidence is complete, including what an earlier operator recorded."""
+        """Whether all evidence was found, including what an earlier operator recorded."""
         if self.acted_s is None:
             return self.victim.replaced_milliseconds is not None
         return self.replaced_ms is not None and (self.noticed_ms is not None or self.callers == 0)
@@ -110,7 +126,9 @@ class Evidence:
     def judge(self, state: State, message: str = "", killed_at: str | None = None) -> None:
         """Set the victim's state; a kill clears the record of earlier refusals."""
         update: dict[str, Any] = {"state": state, "message": message[:256] or None, "killed_at": killed_at}
-        self.victim = self.victim.model_copy(update=update | ({"refused_by": None} if state == "Killed" else {}))
+        self.victim = self.victim.model_copy(
+            update=update | ({"refused_by": None} if state == "Killed" else {})
+        )
 
     def recorded(self) -> Victim:
         """Return the victim with its evidence so far."""
@@ -132,18 +150,22 @@ def find_replacements(
 ) -> None:
     """Find the pod that replaces each killed victim.
 
-    After a Crash that is the same pod, restarted and Ready; else a ready pod of the same ReplicaSet that did not exist before the
-    first act. No pod replaces two victims.
+    After a Crash, the replacement is the same pod, restarted and Ready; otherwise, a ready pod of the same
+    ReplicaSet that did not exist before the first kill. No pod replaces two victims.
 
     Args:
-        evidence: of all victims; the one killed first is served first.
-        method: the kill's.
-        before: UIDs of the pods that existed before the first act.
+        evidence: of all victims; the victim killed first gets its replacement first.
+        method: of the kill.
+        before: UIDs of the pods that existed before the first kill.
         pods: as listed now.
         now_s: monotonic.
     """
     waiting = sorted(
-        (e for e in evidence if e.victim.state == "Killed" and e.acted_s is not None and e.replaced_ms is None),
+        (
+            e
+            for e in evidence
+            if e.victim.state == "Killed" and e.acted_s is not None and e.replaced_ms is None
+        ),
         key=lambda e: e.acted_s or 0.0,
     )
     taken = {e.replaced_by for e in evidence if e.replaced_by is not None}
@@ -171,7 +193,9 @@ def is_going(victim: Victim, pods: Sequence[Object]) -> bool:
 
 
 def has_ended(victim: Victim, pods: Sequence[Object]) -> bool:
-    """Whether the process that ran when the victim was recorded has ended, by the API server's status of the pod."""
+    """Whether the process that ran when the victim was recorded has ended, by the API server's status of the
+    pod.
+    """
     pod = next((pod for pod in pods if pod["metadata"]["uid"] == victim.uid), None)
     if pod is None or restarts_of(pod) > (victim.restarts or 0):
         return True

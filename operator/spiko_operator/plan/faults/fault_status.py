@@ -1,4 +1,6 @@
-"""Pure: the part of a Fault's status that all kinds share: conditions, start of the deadline, summary, events."""
+"""Pure: the part of a Fault's status that all kinds share: conditions, start of the deadline, summary,
+events.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ from pydantic import ValidationError
 
 from spiko_operator.api.fault import KINDS, FaultSpec
 from spiko_operator.plan.actions import Action, Emit, SetStatus
+from spiko_operator.plan.conditions import READY, Observation, changed_fields, events_of, merge_conditions
 from spiko_operator.plan.objects import Object, condition, truncate
-from spiko_operator.plan.status import READY, Observation, changed_fields, events_of, merge_conditions
 from spiko_operator.plan.timestamps import span_s
 
 ACCEPTED, INJECTED, ENDED = "Accepted", "Injected", "Ended"
@@ -22,13 +24,13 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 30.0
 
 @dataclass(frozen=True)
 class StatusUpdate:
-    """What a kind of fault has to say.
+    """An update of a Fault's status by its kind.
 
     Args:
-        conditions: observed now; others stay as they are.
+        conditions: observed conditions; other conditions stay as they are.
         targets: the kind's own fields of the status, such as `victims`.
-        summary: one line for people; unchanged if None.
-        events: of single targets.
+        summary: the outcome in one line; unchanged if None.
+        events: events about single targets.
     """
 
     conditions: tuple[Observation, ...] = ()
@@ -38,7 +40,7 @@ class StatusUpdate:
 
 
 def read_spec(fault: Object) -> FaultSpec | None:
-    """Return the spec; None if it does not follow the schema, as that of an object stored under another one."""
+    """Return the spec; None if it does not follow the schema: it was stored under an earlier schema."""
     try:
         spec = FaultSpec.model_validate(fault["spec"], strict=False)
     except (ValidationError, KeyError):
@@ -47,7 +49,7 @@ def read_spec(fault: Object) -> FaultSpec | None:
 
 
 def kind_of(spec: FaultSpec) -> str | None:
-    """Return the kind of fault: the name of the one field that is given, else None."""
+    """Return the kind of fault, which is the name of its field; None if there is not exactly one."""
     given = [name for name in KINDS if getattr(spec, name) is not None]
     return given[0] if len(given) == 1 else None
 
@@ -69,7 +71,7 @@ def derive_seed(uid: str) -> int:
 
 
 def is_ended(fault: Object) -> bool:
-    """Whether nothing more happens to this fault."""
+    """Whether the fault has ended: the operator ignores it from then on."""
     return bool(condition(fault, ENDED).get("status") == "True")
 
 
@@ -78,8 +80,9 @@ def started_at(fault: Object, architecture: Object | None, now: str) -> str | No
 
     Args:
         fault: the object.
-        architecture: the one that it names; None if it does not exist. Then the time counts from when that was recorded.
-        now: as Kubernetes writes times.
+        architecture: that of the Fault; None if it does not exist. The time then counts from the condition
+            that reports it.
+        now: the time, in the format of Kubernetes.
 
     Returns:
         None while the Architecture has not been Ready yet.
@@ -94,9 +97,10 @@ def started_at(fault: Object, architecture: Object | None, now: str) -> str | No
 
 
 def seconds_left(fault: Object, architecture: Object | None, spec: FaultSpec, now: str) -> float:
-    """Return how long targets may still be looked for or touched, seconds; all of it while the time has not begun.
+    """Return the seconds until no target may be selected or killed any more: `startingDeadlineSeconds` at
+    first.
 
-    A restart of the operator does not extend it.
+    The time counts from `started_at`, so a restart of the operator does not extend it.
     """
     since = started_at(fault, architecture, now)
     elapsed_s = 0.0 if since is None else max(0.0, span_s(since, now))
@@ -104,19 +108,19 @@ def seconds_left(fault: Object, architecture: Object | None, spec: FaultSpec, no
 
 
 def retry_s(fault: Object, now: str) -> float:
-    """Return in how many seconds to look for targets again: soon at first, then less and less often."""
+    """Return in how many seconds to select targets again: a quarter of the Fault's age, from 1 to 30."""
     age = span_s(condition(fault, ACCEPTED).get("lastTransitionTime", now), now)
     return min(LONGEST_RETRY_S, max(FIRST_RETRY_S, age / 4))
 
 
 def write_status(fault: Object, update: StatusUpdate, since: str | None, now: str) -> list[Action]:
-    """Return the status patch and the events for what changed; nothing if nothing did.
+    """Return the status patch and the events for changed conditions; nothing if the status stays the same.
 
     Args:
-        fault: the object, as the API server has it by now.
+        fault: the object, with the latest status.
         update: from the fault's kind.
-        since: when the Architecture was first Ready, as far as known.
-        now: as Kubernetes writes times.
+        since: when the Architecture was first Ready; None if it was not Ready yet.
+        now: the time, in the format of Kubernetes.
     """
     before = fault.get("status") or {}
     conditions: list[Object] = before.get("conditions") or []
@@ -135,11 +139,11 @@ def write_status(fault: Object, update: StatusUpdate, since: str | None, now: st
     patch = changed_fields(before, after)
     if not patch:
         return []
-    # Injected is reported by an event for each target.
+    # Each target has an event of its own, so Injected needs none.
     reported = [observation for observation in update.conditions if observation.type != INJECTED]
     return [SetStatus(patch), *update.events, *events_of(conditions, reported)]
 
 
 def ended(reason: str, message: str) -> Observation:
-    """Return the condition of a fault to which nothing more happens."""
+    """Return the condition Ended."""
     return Observation(ENDED, "True", reason, message)

@@ -1,4 +1,4 @@
-"""Pure: the status of a `kill`: its victims, its conditions, its one line, and the events of single victims."""
+"""Pure: the status of a `kill`: its victims, conditions and summary, and the events of single victims."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from spiko_operator.api.fault import FaultSpec, Kill, State, Victim
+from spiko_operator.api.reasons import Reason
 from spiko_operator.plan.actions import Emit
+from spiko_operator.plan.conditions import Observation
 from spiko_operator.plan.faults.fault_status import ACCEPTED, INJECTED, MOST_SUMMARY, StatusUpdate, ended
 from spiko_operator.plan.faults.victims import Chosen
 from spiko_operator.plan.objects import Object, truncate
-from spiko_operator.plan.status import Observation
 
-MOST_NAMED = 2  # victims named in a line for people; all are in the status
+MOST_NAMED = 2  # victims named in a message; the status has all
 _FATES: dict[State, str] = {
     "Planned": "pending",
     "Refused": "refused by a disruption budget",
@@ -38,11 +39,11 @@ def update_of(
     """Return the update of the status for these victims and conditions.
 
     Args:
-        kill: the Fault's.
-        conditions: observed now; the last one makes the summary while there is no victim, or in a dry run.
-        victims: all, in draw order.
+        kill: of the Fault.
+        conditions: observed conditions; without victims and in a dry run, the last one is the summary.
+        victims: all victims in draw order.
         before: the victims of the last update: a changed state has an event.
-        dry_run: whether the fault ends with what it would do.
+        dry_run: whether no victim is killed.
     """
     summary = None
     if conditions and (dry_run or not victims):
@@ -54,14 +55,17 @@ def update_of(
 
 
 def victim_events(kill: Kill, victims: Sequence[Victim], before: Sequence[Victim]) -> list[Emit]:
-    """Return an event for every victim whose state changed: Killed, or a warning with the reason why not."""
+    """Return an event for every victim whose state changed: Killed, or a warning."""
     states = {victim.uid: victim.state for victim in before}
     found = []
     for victim in victims:
         if victim.state == states.get(victim.uid, "Planned"):
             continue
         if victim.state == "Killed":
-            text = f"{kill.method} of pod {victim.pod} ({victim.tier} {victim.version}, {victim.place or 'no zone'})"
+            text = (
+                f"{kill.method} of pod {victim.pod} ({victim.tier} {victim.version}, "
+                f"{victim.place or 'no zone'})"
+            )
             found.append(Emit("Normal", "Killed", text, "Kill"))
         else:
             found.append(Emit("Warning", victim.state, f"{victim.pod}: {explain(victim)}", "Kill"))
@@ -69,10 +73,12 @@ def victim_events(kill: Kill, victims: Sequence[Victim], before: Sequence[Victim
 
 
 def planned(spec: FaultSpec, kill: Kill, chosen: Chosen, victims: Sequence[Victim]) -> list[Observation]:
-    """Return the conditions at the moment when the victims are recorded; a dry run ends with that."""
+    """Return the conditions when the victims are recorded, with which a dry run ends."""
     text = f"{len(victims)} of {chosen.ready} ready pods: {', '.join(v.pod for v in victims)}"
-    reason = "FewerReady" if chosen.note else "Valid"
-    accepted = Observation(ACCEPTED, "True", reason, truncate(f"{chosen.note}; {text}" if chosen.note else text))
+    reason = Reason.FEWER_READY if chosen.note else Reason.VALID
+    accepted = Observation(
+        ACCEPTED, "True", reason, truncate(f"{chosen.note}; {text}" if chosen.note else text)
+    )
     if spec.mode == "Enforce":
         return [accepted]
     refused = sum(victim.refused_by is not None for victim in victims)
@@ -83,17 +89,17 @@ def planned(spec: FaultSpec, kill: Kill, chosen: Chosen, victims: Sequence[Victi
     few += [f"{len(victims) - MOST_NAMED} more"] if len(victims) > MOST_NAMED else []
     plan = f"dry run: {kill.method} of {len(victims)} of {chosen.ready} ready pods: {', '.join(few)}"
     plan = truncate(plan, MOST_SUMMARY - len(but)) + but
-    return [accepted, Observation(INJECTED, "False", "DryRun", plan), ended("DryRun", plan)]
+    return [accepted, Observation(INJECTED, "False", Reason.DRY_RUN, plan), ended(Reason.DRY_RUN, plan)]
 
 
 def progress(victims: Sequence[Victim]) -> list[Observation]:
-    """Return the conditions that the victims' states amount to; empty while all of them are planned."""
+    """Return the conditions that follow from the victims' states; empty while all of them are planned."""
     killed = sum(victim.state == "Killed" for victim in victims)
     left = [victim for victim in victims if victim.state == "Planned"]
     if len(left) == len(victims):
         return []
     if killed:
-        reason = "Killed" if killed == len(victims) else "KilledSome"
+        reason = Reason.KILLED if killed == len(victims) else Reason.KILLED_SOME
         return [Observation(INJECTED, "True", reason, _counts(victims))]
     if left:
         return []
@@ -101,10 +107,10 @@ def progress(victims: Sequence[Victim]) -> list[Observation]:
 
 
 def conclude(victims: Sequence[Victim], complete: bool, lost: bool) -> list[Observation]:
-    """Return the conditions at the end.
+    """Return the conditions at the end of the fault.
 
     Args:
-        victims: none is planned any more.
+        victims: all victims, none of them planned.
         complete: whether all evidence was found.
         lost: whether an earlier operator killed a victim and stopped before it recorded the evidence.
     """
@@ -112,9 +118,9 @@ def conclude(victims: Sequence[Victim], complete: bool, lost: bool) -> list[Obse
     if not killed:
         reason: str = victims[0].state
     elif lost:
-        reason = "EvidenceLost"
+        reason = Reason.EVIDENCE_LOST
     else:
-        reason = "EvidenceComplete" if complete else "EvidencePartial"
+        reason = Reason.EVIDENCE_COMPLETE if complete else Reason.EVIDENCE_PARTIAL
     note = " (evidence lost: the operator restarted during the fault)" if killed and lost else ""
     return [*progress(victims), ended(reason, summarize(victims) + note)]
 
@@ -125,7 +131,8 @@ def explain(victim: Victim) -> str:
         "Refused": f"eviction refused by disruption budget {victim.refused_by}"
         if victim.refused_by
         else "eviction refused by a disruption budget",
-        "Gone": "already gone: the pod exited, or an earlier operator killed it and stopped before recording it",
+        "Gone": "already gone: the pod exited, or an earlier operator killed it and stopped before "
+        "recording it",
         "Unreachable": "not connected to any eureka",
         "Expired": "not killed within startingDeadlineSeconds",
         "Planned": "pending",
@@ -134,7 +141,7 @@ def explain(victim: Victim) -> str:
 
 
 def summarize(victims: Sequence[Victim]) -> str:
-    """Return one line for people, of 256 characters at most.
+    """Return the outcome in one line of at most 256 characters.
 
     >>> summarize([Victim(pod="p", uid="u", tier="t", version="1.0.0", place="r/z", state="Refused")])
     'p: eviction refused by a disruption budget'
@@ -148,7 +155,7 @@ def summarize(victims: Sequence[Victim]) -> str:
 
 
 def _counts(victims: Sequence[Victim]) -> str:
-    """Return such as `3 of 4 killed, 1 refused by a disruption budget`."""
+    """Return the counts of the states, such as `3 of 4 killed, 1 refused by a disruption budget`."""
     counts = Counter(victim.state for victim in victims)
     rest = [f"{counts[state]} {text}" for state, text in _FATES.items() if counts[state]]
     return ", ".join([f"{counts['Killed']} of {len(victims)} killed", *rest])

@@ -1,4 +1,4 @@
-"""Pure: which pods a `kill` selects: `choose_victims`. The evidence of a kill is in `evidence.py`."""
+"""Pure: the pods that a `kill` selects: see `choose_victims`."""
 
 from __future__ import annotations
 
@@ -6,24 +6,36 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spiko_operator.api.fault import MOST_VICTIMS, Kill, Victim
+from spiko_operator.api.reasons import Reason
 from spiko_operator.plan import names
 from spiko_operator.plan.objects import Object, is_ready, labels_of
 
 Draw = Callable[[int], int]  # n -> 0..n-1; seeded by the fault
-_SCOPE = (("version", names.VERSION), ("region", names.REGION), ("zone", names.ZONE))
+# Fields of a kill that narrow its tier: the label that they compare, and the reason if no pod has the value.
+_SCOPE = (
+    ("version", names.VERSION, Reason.VERSION_NOT_FOUND),
+    ("region", names.REGION, Reason.REGION_NOT_FOUND),
+    ("zone", names.ZONE, Reason.ZONE_NOT_FOUND),
+)
 
 
 @dataclass(frozen=True)
 class NoVictim:
-    """Why no pod can be selected now; `reason` is that of the condition."""
+    """Why no pod can be selected now: reason and message of the condition Accepted."""
 
-    reason: str
+    reason: Reason
     message: str
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The victims in draw order. `ready` counts the pods in scope; `note` says where the selection differs from the spec, or is empty."""
+    """The selected victims.
+
+    Args:
+        victims: in draw order.
+        ready: number of ready pods in scope.
+        note: how the selection differs from the spec, or empty.
+    """
 
     victims: tuple[Victim, ...]
     ready: int
@@ -31,7 +43,7 @@ class Chosen:
 
 
 def ready_of(pods: Sequence[Object], tier: str) -> list[Object]:
-    """Return the ready pods of a tier in the order of their names: victims are drawn from them."""
+    """Return the ready pods of a tier, sorted by name: victims are drawn from them."""
     mine = [pod for pod in pods if is_ready(pod) and _label(pod, names.TIER) == tier]
     return sorted(mine, key=lambda pod: str(pod["metadata"]["name"]))
 
@@ -39,14 +51,15 @@ def ready_of(pods: Sequence[Object], tier: str) -> list[Object]:
 def choose_victims(kill: Kill, architecture: str, pods: Sequence[Object], draw: Draw) -> Chosen | NoVictim:
     """Return the victims in draw order.
 
-    Those of a tier are drawn without repetition from its ready pods in the order of their names: the same seed and pods give the same
-    victims in the same order, and a larger count only adds to a smaller one. If fewer pods than `count` are ready, all of them are
-    selected, as in other chaos tools, and the note says so. A named pod must belong to the architecture, ready or not.
+    Victims of a tier are drawn without repetition from its ready pods, sorted by name: the same seed and pods
+    give the same victims in the same order, and a larger count adds victims to those of a smaller count. If
+    fewer than `count` pods are ready, all of them are selected, and the note reports it. A named pod must
+    belong to the architecture; it need not be ready.
 
     Args:
-        kill: the Fault's.
+        kill: of the Fault.
         architecture: its name.
-        pods: those labeled with the architecture's name.
+        pods: the pods labeled with the architecture's name.
         draw: n -> 0..n-1, seeded.
     """
     if kill.pod is not None:
@@ -56,13 +69,16 @@ def choose_victims(kill: Kill, architecture: str, pods: Sequence[Object], draw: 
         return in_scope
     ready = ready_of(in_scope, str(kill.tier))
     if not ready:
-        return NoVictim("NoReadyPod", f"spec.kill: none of the {len(in_scope)} pods of {_describe(kill)} is ready")
+        return NoVictim(
+            Reason.NO_READY_POD, f"spec.kill: none of the {len(in_scope)} pods of {_describe(kill)} is ready"
+        )
     number, note = how_many(kill, len(ready))
     if number > MOST_VICTIMS:
         return NoVictim(
-            "TooManyVictims",
-            f"spec.kill.percent: {kill.percent} selects {number} of {len(ready)} ready pods; a Fault is limited to "
-            f"{MOST_VICTIMS}. Lower percent, narrow the scope by version, region or zone, or create several Faults",
+            Reason.TOO_MANY_VICTIMS,
+            f"spec.kill.percent: {kill.percent} selects {number} of {len(ready)} ready pods; a Fault is "
+            f"limited to {MOST_VICTIMS}. Lower percent, narrow the scope by version, region or zone, or "
+            "create several Faults",
         )
     left = list(ready)
     victims = tuple(victim_of(left.pop(draw(len(left)))) for _ in range(number))
@@ -70,7 +86,7 @@ def choose_victims(kill: Kill, architecture: str, pods: Sequence[Object], draw: 
 
 
 def how_many(kill: Kill, ready: int) -> tuple[int, str]:
-    """Return how many of so many ready pods to select, 1 or more, and the note if they are fewer than `count`.
+    """Return the number of ready pods to select, at least 1, and a note if it is smaller than `count`.
 
     >>> how_many(Kill(tier="web", percent=50), 5)
     (2, '')
@@ -81,10 +97,8 @@ def how_many(kill: Kill, ready: int) -> tuple[int, str]:
         return max(1, ready * kill.percent // 100), ""
     count = kill.count or 1
     if count > ready:
-        return (
-            ready,
-            f"spec.kill.count: {count}, but only {ready} pods are ready; killing all {ready}. Scale the tier up to keep some",
-        )
+        killing = f"spec.kill.count: {count}, but only {ready} pods are ready; killing all {ready}"
+        return ready, f"{killing}. Scale the tier up to keep some"
     return count, ""
 
 
@@ -92,36 +106,41 @@ def _named(kill: Kill, name: str, architecture: str, pods: Sequence[Object]) -> 
     named = next((pod for pod in pods if pod["metadata"]["name"] == name), None)
     if named is None:
         text = f"spec.kill.pod: pod {name!r} does not belong to architecture {architecture!r}"
-        return NoVictim("PodNotFound", text)
+        return NoVictim(Reason.POD_NOT_FOUND, text)
     if kill.method == "Crash" and _label(named, names.TIER) == names.EUREKA:
         text = (
-            f"spec.kill.method: Crash cannot target {name!r}, a eureka: crashes are delivered through eurekas. "
-            "Use method: Delete with gracePeriodSeconds: 0"
+            f"spec.kill.method: Crash cannot target {name!r}, a eureka: crashes are delivered through "
+            "eurekas. Use method: Delete with gracePeriodSeconds: 0"
         )
-        return NoVictim("EurekaCannotCrash", text)
+        return NoVictim(Reason.EUREKA_CANNOT_CRASH, text)
     return Chosen((victim_of(named),), 1)
 
 
 def _scope(kill: Kill, pods: Sequence[Object]) -> list[Object] | NoVictim:
-    """Return the tier's pods in scope, at least one; else which field matches no pod, and which values exist."""
+    """Return the tier's pods in scope; if there are none, the field that matches no pod."""
     found = [pod for pod in pods if _label(pod, names.TIER) == kill.tier]
     if not found:
         known = _values(pods, names.TIER)
-        return NoVictim("TierNotFound", f"spec.kill.tier: {kill.tier!r} has no pods; tiers with pods are: {known}")
-    for field, label in _SCOPE:
+        return NoVictim(
+            Reason.TIER_NOT_FOUND, f"spec.kill.tier: {kill.tier!r} has no pods; tiers with pods are: {known}"
+        )
+    for field, label, reason in _SCOPE:
         wanted = getattr(kill, field)
         if wanted is None:
             continue
         narrower = [pod for pod in found if _label(pod, label) == wanted]
         if not narrower:
-            text = f"spec.kill.{field}: {wanted!r} matches no pod of {kill.tier!r}; existing values: {_values(found, label)}"
-            return NoVictim(f"{field.capitalize()}NotFound", text)
+            text = (
+                f"spec.kill.{field}: {wanted!r} matches no pod of {kill.tier!r}; existing values: "
+                f"{_values(found, label)}"
+            )
+            return NoVictim(reason, text)
         found = narrower
     return found
 
 
 def _describe(kill: Kill) -> str:
-    parts = [f"{field} {value}" for field, _ in _SCOPE if (value := getattr(kill, field)) is not None]
+    parts = [f"{field} {value}" for field, _, _ in _SCOPE if (value := getattr(kill, field)) is not None]
     return ", ".join([repr(kill.tier), *parts])
 
 
@@ -156,12 +175,13 @@ def victim_of(pod: Object) -> Victim:
 
 
 def refusing_budgets(victims: Sequence[Victim], budgets: Sequence[Object]) -> dict[str, str]:
-    """Return the victims whose eviction would be refused now, if requested in order: UID -> name of the budget.
+    """Return the victims whose eviction would be refused now, if requested in order: UID -> name of the
+    budget.
 
-    A tier has exactly one budget, which allows a number of disruptions at this moment; one without a status refuses no eviction.
+    A tier has exactly one budget. A budget without a status refuses no eviction.
 
     Args:
-        victims: in order.
+        victims: in draw order.
         budgets: the architecture's PodDisruptionBudgets.
     """
     by_tier = {_label(budget, names.TIER): budget for budget in budgets}

@@ -1,1 +1,1 @@
-"""Pure: the rules that resources must keep beyond their schema, and the findings of `spiko lint`."""
+"""Pure: validation of manifests, beyond the schema. `checks.py` is the entry point."""

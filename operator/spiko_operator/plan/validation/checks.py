@@ -1,7 +1,7 @@
-"""Pure: everything that is wrong with a manifest, found at once. `spiko lint` and the condition `Accepted` report it.
+"""Pure: all findings about one manifest, at once. `spiko lint` and the condition `Accepted` report them.
 
-`check` reads a raw document, however broken: every error of the models becomes a finding, and the rules between the parts run on
-what could be read. `cross_document.py` has the rules between documents.
+`check` accepts any document: every error of the models becomes a finding, and the rules between fields run on
+the readable parts. `cross_document.py` has the rules between documents.
 """
 
 from __future__ import annotations
@@ -22,36 +22,23 @@ from spiko_operator.plan.validation.service_rules import service_rules
 
 
 def spec_rules(spec: PartialSpec) -> list[Finding]:
-    """Check what a schema cannot, in the order of the reference page."""
+    """Return the findings about rules that a schema cannot express, in the order of the reference page."""
     return [*service_rules(spec), *graph_rules(spec)]
 
 
 def check(document: Any) -> list[Finding]:
-    """Check one manifest, as YAML or JSON parsed it; never raises.
+    """Return all findings about one manifest; empty for a valid one. Never raises.
 
-    Returns:
-        All findings, in the order of the document's parts; empty for a manifest without fault.
+    Args:
+        document: as the YAML or JSON parser returned it.
     """
     if not isinstance(document, Mapping):
-        return [found("WrongKind", "", document, f"a manifest is an object, not {type(document).__name__}")]
+        return [
+            found("WrongKind", "", document, f"a manifest must be an object, not {type(document).__name__}")
+        ]
     version, kind = document.get("apiVersion"), document.get("kind")
     if version != API_VERSION or kind not in (ARCHITECTURE, FAULT):
-        if (
-            isinstance(version, str)
-            and isinstance(kind, str)
-            and not version.startswith("spiko")
-            and kind not in (ARCHITECTURE, FAULT)
-        ):
-            return [found("ForeignKind", "kind", kind, f"{kind} of {version} was passed over")]
-        field, value = ("apiVersion", version) if version != API_VERSION else ("kind", kind)
-        return [
-            found(
-                "WrongKind",
-                field,
-                value,
-                f"{shorten(value)} is not {API_VERSION if field == 'apiVersion' else 'Architecture or Fault'}",
-            )
-        ]
+        return [_other_kind(version, kind)]
     findings = name_findings(document, str(kind)) + shape_findings(document, str(kind))
     spec = document.get("spec")
     if isinstance(spec, Mapping):
@@ -59,11 +46,21 @@ def check(document: Any) -> list[Finding]:
     return findings
 
 
+def _other_kind(version: Any, kind: Any) -> Finding:
+    """Return the finding about a document that is neither an Architecture nor a Fault."""
+    is_foreign = isinstance(version, str) and not version.startswith("spiko")
+    if is_foreign and isinstance(kind, str) and kind not in (ARCHITECTURE, FAULT):
+        return found("ForeignKind", "kind", kind, f"skipped: {kind} of {version}")
+    if version != API_VERSION:
+        return found("WrongKind", "apiVersion", version, f"{shorten(version)}: must be {API_VERSION}")
+    return found("WrongKind", "kind", kind, f"{shorten(kind)}: must be Architecture or Fault")
+
+
 def check_spec(name: str, spec: ArchitectureSpec) -> list[Finding]:
-    """Check a spec that the models took, as the operator does.
+    """Return the findings about a spec that follows the schema, as the operator needs them.
 
     Args:
-        name: the Architecture's.
+        name: of the Architecture.
         spec: its spec.
     """
     raw = spec.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -1,4 +1,4 @@
-"""Pure: cycles in a graph, one for each set of nodes that reach each other."""
+"""Pure: cycles in a graph, one for each strongly connected component."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ Graph = Mapping[str, Sequence[str]]
 
 
 def find_cycles(graph: Graph) -> Iterator[list[str]]:
-    """One cycle of each strongly connected component: the shortest through its first node, which is both its first and its last entry.
+    """Return one cycle of each strongly connected component: the shortest one through its first node.
 
-    Takes time in proportion to nodes and edges.
+    A cycle begins and ends with the same node. The time is linear in the number of nodes and edges.
 
     Args:
-        graph: node -> where its edges lead; every one of these is a node as well.
+        graph: node -> targets of its edges, all of which are nodes of the graph.
 
     >>> list(find_cycles({"a": ["b"], "b": ["c", "b2"], "b2": ["a"], "c": [], "d": ["d"]}))
     [['a', 'b', 'b2', 'a'], ['d', 'd']]
@@ -30,11 +30,14 @@ def find_cycles(graph: Graph) -> Iterator[list[str]]:
 
 
 def _components(graph: Graph) -> dict[str, int]:
-    """Node -> the number of its component. Kosaraju's two passes: by the order of finishing, then along the edges turned round."""
-    against: dict[str, list[str]] = {node: [] for node in graph}
+    """Return node -> number of its component.
+
+    Kosaraju's algorithm: in the reverse order of finishing, each search along reversed edges is a component.
+    """
+    reversed_edges: dict[str, list[str]] = {node: [] for node in graph}
     for node, ahead in graph.items():
         for other in ahead:
-            against[other].append(node)
+            reversed_edges[other].append(node)
     found: dict[str, int] = {}
     for number, node in enumerate(reversed(_finished(graph))):
         waiting = [node]
@@ -42,12 +45,12 @@ def _components(graph: Graph) -> dict[str, int]:
             current = waiting.pop()
             if current not in found:
                 found[current] = number
-                waiting += against[current]
+                waiting += reversed_edges[current]
     return found
 
 
 def _finished(graph: Graph) -> list[str]:
-    """All nodes, each after all that it leads to unless they lead back."""
+    """Return the nodes in the order in which a depth-first search finishes them."""
     seen: set[str] = set()
     order: list[str] = []
     for start in graph:
@@ -68,18 +71,18 @@ def _finished(graph: Graph) -> list[str]:
 
 
 def _cycle(graph: Graph, of: Mapping[str, int], start: str) -> list[str]:
-    """The shortest way from a node back to itself; empty if there is none."""
+    """Return the shortest path from a node back to itself; empty if there is no such path."""
     came_from: dict[str, str] = {}
     waiting = deque([start])
     while waiting:
         node = waiting.popleft()
         for other in graph[node]:
             if other == start:
-                way = [start]
+                path = [start]
                 while node != start:
-                    way.append(node)
+                    path.append(node)
                     node = came_from[node]
-                return [start, *reversed(way)]
+                return [start, *reversed(path)]
             if of[other] == of[start] and other not in came_from:
                 came_from[other] = node
                 waiting.append(other)

@@ -1,4 +1,4 @@
-"""Pure: the rules on the fields of a Fault."""
+"""Pure: the rules between the fields of a Fault."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spiko_operator.plan.validation.findings import Finding, found, shorten
 
 
 def fault_rules(spec: Mapping[str, Any]) -> list[Finding]:
-    """The rules of a Fault."""
+    """Return the findings about the spec of a Fault."""
     kill = spec.get("kill")
     if not isinstance(kill, Mapping):
         return []
@@ -20,22 +20,41 @@ def fault_rules(spec: Mapping[str, Any]) -> list[Finding]:
 def _kill(kill: Mapping[str, Any]) -> Iterator[Finding]:
     named = [field for field in ("tier", "pod") if kill.get(field) is not None]
     if len(named) != 1:
-        text = "names both tier and pod" if named else "names neither tier nor pod"
+        text = "both tier and pod are given" if named else "neither tier nor pod is given"
         yield found("BadKill", "spec.kill", dict(kill), text)
     method, grace_s = kill.get("method", "Evict"), kill.get("gracePeriodSeconds")
     if grace_s is not None and method != "Delete":
-        why = "a crash has no grace period" if method == "Crash" else "an eviction uses the pod's own grace period"
-        yield found("BadKill", "spec.kill.gracePeriodSeconds", grace_s, why, "write method: Delete, or remove it")
+        why = (
+            "a crash has no grace period"
+            if method == "Crash"
+            else ("an eviction uses the pod's own grace period")
+        )
+        yield found(
+            "BadKill",
+            "spec.kill.gracePeriodSeconds",
+            grace_s,
+            why,
+            "set method: Delete, or remove gracePeriodSeconds",
+        )
     if method == "Crash" and kill.get("tier") == names.EUREKA:
-        hint = "write method: Delete and gracePeriodSeconds: 0"
-        yield found("BadKill", "spec.kill.method", method, "a eureka has nobody who could tell it to crash", hint)
+        text = "Crash cannot target eurekas: crashes are delivered through eurekas"
+        hint = "set method: Delete and gracePeriodSeconds: 0"
+        yield found("BadKill", "spec.kill.method", method, text, hint)
 
 
 def _kill_count(kill: Mapping[str, Any]) -> Iterator[Finding]:
     if kill.get("count") is not None and kill.get("percent") is not None:
         yield found(
-            "BadCount", "spec.kill.percent", kill["percent"], f"there is a count as well: {shorten(kill['count'])}"
+            "BadCount",
+            "spec.kill.percent",
+            kill["percent"],
+            f"count is given as well: {shorten(kill['count'])}",
         )
     for field in ("version", "region", "zone", "count", "percent"):
         if kill.get("pod") is not None and kill.get(field) is not None:
-            yield found("BadCount", f"spec.kill.{field}", kill[field], "a named pod is one")
+            yield found(
+                "BadCount",
+                f"spec.kill.{field}",
+                kill[field],
+                "not allowed with pod, which selects a single pod",
+            )

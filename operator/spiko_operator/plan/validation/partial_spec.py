@@ -1,4 +1,4 @@
-"""Pure: what could be read of an Architecture, however broken: the rules between its parts run on this."""
+"""Pure: the readable parts of an Architecture that may have errors, for the rules between its fields."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class PartialService:
 
 @dataclass(frozen=True)
 class PartialSpec:
-    """An Architecture as far as it could be read.
+    """The readable parts of an Architecture.
 
-    `zones` are the names of a region's zones, in order; `places` are the regions and zones that the spec itself names, None where it leaves
-    them to the nodes' labels.
+    `zones` are the names of a region's zones in order; `places` are the regions and zones in the spec, None
+    if the nodes' labels decide.
     """
 
     name: str | None
@@ -53,12 +53,12 @@ class PartialSpec:
 
     @cached_property
     def tiers(self) -> Mapping[str, PartialService]:
-        """Services by name; of two with one name the last."""
+        """Services by name; of two with the same name, the last one."""
         return {service.name: service for service in self.services if service.name}
 
 
 def read_partial_spec(document: Mapping[str, Any]) -> PartialSpec:
-    """Read what can be read; never raises."""
+    """Return the readable parts of a document. Never raises."""
     metadata, spec = _mapping(document.get("metadata")), _mapping(document.get("spec"))
     services = spec.get("services")
     read = [
@@ -100,7 +100,8 @@ def _service(path: str, item: Mapping[str, Any]) -> PartialService:
     versions = item.get("versions")
     split = _mapping(item.get("routing")).get("split")
     entries = [
-        (f"{path}.versions[{i}]", _mapping(v)) for i, v in enumerate(versions if isinstance(versions, list) else ())
+        (f"{path}.versions[{i}]", _mapping(v))
+        for i, v in enumerate(versions if isinstance(versions, list) else ())
     ]
     behaviors = [(where, _mapping(entry.get("behavior"))) for where, entry in ((path, item), *entries)]
     times = [(f"{where}.behavior.serviceTime", behavior.get("serviceTime")) for where, behavior in behaviors]
@@ -136,7 +137,7 @@ def _service(path: str, item: Mapping[str, Any]) -> PartialService:
 
 
 def declared(service: PartialService) -> tuple[str, ...]:
-    """Names of a service's versions."""
+    """Return the names of a service's versions."""
     return (DEFAULT_VERSION,) if service.versions is None else tuple(v.name for v in service.versions)
 
 
@@ -146,12 +147,12 @@ def has_source(service: PartialService) -> bool:
 
 
 def traits_in(service: PartialService) -> list[Traits]:
-    """Traits of the packages of a service's versions, as far as they are known."""
+    """Return the traits of the known packages of a service's versions."""
     return [traits for package in packages(service) if (traits := traits_of(package)) is not None]
 
 
 def packages(service: PartialService) -> tuple[str, ...]:
-    """What a service's pods are: a version may have a package of its own."""
+    """Return the packages of a service's versions."""
     own = [version.package or service.package for version in service.versions or ()] or [service.package]
     return tuple(sorted({package for package in own if package is not None}))
 

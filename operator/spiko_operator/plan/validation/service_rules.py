@@ -1,4 +1,4 @@
-"""Pure: the rules on names, versions, routing and behavior of the tiers of an Architecture."""
+"""Pure: the rules on the services of an Architecture: names, dependencies, versions, splits, service times."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ from spiko_operator.plan.validation.partial_spec import PartialService, PartialS
 
 
 def service_rules(spec: PartialSpec) -> list[Finding]:
-    """Check everything that concerns one service, or names of several.
-
-    Args:
-        spec: what could be read.
-    """
+    """Return the findings about single services, and about names that several services use."""
     findings = [*_victim(spec), *_monkey(spec), *_names(spec), *_objects(spec)]
     suggest = Nearest()
     for service in spec.services:
@@ -29,7 +25,7 @@ def service_rules(spec: PartialSpec) -> list[Finding]:
 
 def _victim(spec: PartialSpec) -> Iterator[Finding]:
     if spec.victim is not None and spec.victim not in spec.tiers:
-        text = f'"{spec.victim[:64]}" is no tier'
+        text = f'"{spec.victim[:64]}" is not a tier of this Architecture'
         yield found("UnknownVictim", "spec.victim", spec.victim, text, nearest(spec.victim, spec.tiers))
 
 
@@ -37,16 +33,21 @@ def _monkey(spec: PartialSpec) -> Iterator[Finding]:
     monkey = spec.monkey
     mean, least = monkey.get("meanSeconds", 300), monkey.get("minSeconds")
     if isinstance(mean, int) and isinstance(least, int) and least > mean:
-        text = f"the least time between kills exceeds the mean of {mean} s"
+        text = f"{least}: must not exceed meanSeconds, {mean}"
         yield found("BadMonkey", "spec.chaos.monkey.minSeconds", least, text)
     mode = monkey.get("mode", "Off")
     if mode not in ("DryRun", "Enforce"):
         return
     if spec.victim is None:
-        yield found("MonkeyWithoutVictim", "spec.chaos.monkey.mode", mode, "spec.victim names no tier")
+        yield found(
+            "MonkeyWithoutVictim",
+            "spec.chaos.monkey.mode",
+            mode,
+            "the monkey is switched on without spec.victim",
+        )
     for service in spec.services:
         if service.name == spec.victim and service.count in (0, 1) and service.regions in (0, 1):
-            text = f'"{service.name}" has one instance, and the monkey leaves the last one alone'
+            text = f'tier "{service.name}" has one instance, and the monkey never kills the last one'
             yield found("IdleMonkey", "spec.victim", spec.victim, text)
 
 
@@ -57,19 +58,24 @@ def _names(spec: PartialSpec) -> Iterator[Finding]:
             continue
         path = f"{service.path}.name"
         if service.name == names.EUREKA:
-            yield found("ReservedName", path, service.name, f'"{names.EUREKA}" is the registry\'s name')
+            yield found(
+                "ReservedName", path, service.name, f'"{names.EUREKA}" is reserved for the service registry'
+            )
         elif service.name in seen:
             yield found(
                 "DuplicateTier",
                 path,
                 service.name,
-                f'"{service.name[:64]}" is the name of {seen[service.name]} as well',
+                f'"{service.name[:64]}" is also the name of {seen[service.name]}',
             )
         seen.setdefault(service.name, service.path)
 
 
 def _objects(spec: PartialSpec) -> Iterator[Finding]:
-    """Names of Services are the shortest derived ones: if they differ, so do all others of two tiers."""
+    """Check that no two objects have the same name.
+
+    Names of Services are the shortest ones: if they differ, so do the names of all other objects.
+    """
     architecture = spec.name or "a"
     reserved = {names.eureka_name(architecture), names.state_name(architecture)}
     reserved |= {names.eureka_name(architecture, i) for i in range(96)}  # 6 regions of 16 zones
@@ -83,11 +89,12 @@ def _objects(spec: PartialSpec) -> Iterator[Finding]:
                 "ReservedName",
                 f"{service.path}.name",
                 service.name,
-                f"its Service {name} would collide with the registry's or the memory's",
+                f"its Service {name} would have the name of an object of the eurekas or of the state "
+                "ConfigMap",
             )
         other = holders.setdefault(name, service)
         if other is not service and other.name != service.name:
-            text = f'its Service {name} would be that of "{other.name}" as well'
+            text = f'its Service {name} would also be the Service of "{other.name}"'
             yield found("NameCollision", f"{service.path}.name", service.name, text)  # fmt: skip
 
 
@@ -95,12 +102,18 @@ def _dependencies(spec: PartialSpec, service: PartialService, suggest: Nearest) 
     seen: set[str] = set()
     for path, name in service.dependencies:
         if name in seen:
-            yield found("DuplicateDependency", path, name, f'"{name[:64]}" is named twice')
+            yield found("DuplicateDependency", path, name, f'"{name[:64]}" is listed twice')
         elif name != names.EUREKA and name not in spec.tiers:
-            yield found("UnknownDependency", path, name, f'"{name[:64]}" is no tier', suggest(name, spec.tiers))
+            yield found(
+                "UnknownDependency",
+                path,
+                name,
+                f'"{name[:64]}" is not a tier of this Architecture',
+                suggest(name, spec.tiers),
+            )
         seen.add(name)
     if service.has_load and service.package is not None and not has_source(service):
-        text = f"a {service.package} sends no requests of its own"
+        text = f"package {service.package} does not send requests of its own"
         yield found("LoadWithoutSource", f"{service.path}.load", None, text)
     if has_source(service) and not service.dependencies:
         text = f'source "{service.name}" has no dependency to send requests to'
@@ -112,7 +125,10 @@ def _versions(service: PartialService) -> Iterator[Finding]:
     for version in service.versions or ():
         if version.name in seen:
             yield found(
-                "DuplicateVersion", f"{version.path}.version", version.name, f"{version.name[:20]} is declared twice"
+                "DuplicateVersion",
+                f"{version.path}.version",
+                version.name,
+                f"{version.name[:20]} is declared twice",
             )
         seen.add(version.name)
 
@@ -127,13 +143,18 @@ def _split(service: PartialService) -> Iterator[Finding]:
     versions = [version for _, version, _ in service.split]
     for where, version, _ in service.split:
         if version not in declared(service):
-            text = f"{version[:20]} is not declared; there are {', '.join(declared(service))[:200] or 'none'}"
+            text = (
+                f"{version[:20]} is not declared; declared: "
+                f"{', '.join(declared(service))[:200] or 'no versions'}"
+            )
             yield found("UndeclaredVersion", f"{where}.version", version, text)
     if len(set(versions)) < len(versions):
         yield found("DuplicateVersion", path, versions, "a version has two weights")
     majors = sorted({version.split(".")[0] for version in versions})
     if len(majors) > 1:
-        yield found("MixedMajors", path, versions, f"majors {' and '.join(majors)[:80]} in one split")
+        yield found(
+            "MixedMajors", path, versions, f"a split must have one major, not {' and '.join(majors)[:80]}"
+        )
 
 
 def _service_times(service: PartialService) -> Iterator[Finding]:
@@ -147,5 +168,5 @@ def _service_times(service: PartialService) -> Iterator[Finding]:
             continue
         median, p99 = lognormal.get("medianMicroseconds"), lognormal.get("p99Microseconds")
         if isinstance(median, int) and isinstance(p99, int) and p99 <= median:
-            text = f"the 99th percentile is not above the median of {median}"
+            text = f"{p99}: must be above medianMicroseconds, {median}"
             yield found("BadServiceTime", f"{path}.lognormal.p99Microseconds", p99, text)

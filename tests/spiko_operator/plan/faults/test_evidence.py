@@ -34,14 +34,14 @@ def holders(eureka: str, count: int, process: int | None = None) -> Object:
 def test_it_is_noticed_when_every_eurekas_callers_have_left_it() -> None:
     """Not at the same time: a process that crashed registers again before the last eureka has heard."""
     one = evidence()
-    one.hear(holders("a", 2, 17), 0.0)
-    one.hear(holders("b", 1), 0.0)
-    one.hear(holders("c", 0), 0.0)
+    one.receive(holders("a", 2, 17), 0.0)
+    one.receive(holders("b", 1), 0.0)
+    one.receive(holders("c", 0), 0.0)
     one.act(10.0)
-    one.hear(holders("a", 0), 10.020)
+    one.receive(holders("a", 0), 10.020)
     assert not one.complete(10.021)
-    one.hear(holders("a", 2), 10.025)
-    one.hear(holders("b", 0), 10.030)
+    one.receive(holders("a", 2), 10.025)
+    one.receive(holders("b", 0), 10.030)
 
     assert (one.callers, one.noticed_ms, one.process) == (3, 30, 17)
 
@@ -50,13 +50,13 @@ def test_a_eureka_that_goes_holds_nothing_up_and_a_broken_connection_decides_not
     """Lost: unknown until it speaks again. Gone: its callers are others' by now."""
     one = evidence()
     for name in "ab":
-        one.hear(holders(name, 1), 0.0)
+        one.receive(holders(name, 1), 0.0)
     one.act(0.0)
-    one.hear({"t": "lost", "eureka": "b"}, 0.1)
-    one.hear({"t": "lost", "eureka": "never heard"}, 0.1)
-    one.hear(holders("a", 0), 0.2)
+    one.receive({"t": "lost", "eureka": "b"}, 0.1)
+    one.receive({"t": "lost", "eureka": "unknown"}, 0.1)
+    one.receive(holders("a", 0), 0.2)
     assert one.noticed_ms is None
-    one.hear({"t": "gone", "eureka": "b"}, 0.3)
+    one.receive({"t": "gone", "eureka": "b"}, 0.3)
 
     assert one.noticed_ms == 300
 
@@ -65,12 +65,12 @@ def test_hurt_counts_from_the_act_on() -> None:
     """What failed before was not this kill's; an act that was refused is none."""
     one = evidence()
     hurt = {"t": "hurt", "eureka": "a", "errors": {"reset": 2, "timeout": 1}}
-    one.hear(hurt, 0.0)
+    one.receive(hurt, 0.0)
     one.act(1.0)
-    one.hear(hurt, 1.1)
+    one.receive(hurt, 1.1)
     assert one.failed_requests == 3
     one.undo()
-    one.hear(hurt, 1.2)
+    one.receive(hurt, 1.2)
 
     assert (one.failed_requests, one.acted_s) == (0, None)
 
@@ -78,8 +78,8 @@ def test_hurt_counts_from_the_act_on() -> None:
 def test_nothing_is_awaited_that_cannot_come() -> None:
     """A pod that nobody calls is noticed by nobody; nothing stands in for a lone one; in the end nothing is awaited at all."""
     called, uncalled, lone = evidence(), evidence(), evidence(replica_set=None)
-    called.hear(holders("a", 1), 0.0)
-    uncalled.hear(holders("a", 0), 0.0)
+    called.receive(holders("a", 1), 0.0)
+    uncalled.receive(holders("a", 0), 0.0)
     for one in (called, uncalled, lone):
         one.act(100.0)
     assert [False, False, True] == [one.complete(100.1) for one in (called, uncalled, lone)]

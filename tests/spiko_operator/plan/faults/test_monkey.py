@@ -16,11 +16,10 @@ from spiko_operator.plan.faults.monkey import (
     ObservedTier,
     count,
     find_blocker,
-    interval_s,
     plan_monkey,
-    uniform,
     with_evidence,
 )
+from spiko_operator.plan.faults.monkey_schedule import interval_s, uniform
 from spiko_operator.plan.state import ArchitectureState, config_map
 from spiko_operator.plan.timestamps import later, span_s
 from spiko_operator.plan.topology import choose
@@ -56,7 +55,7 @@ class Zoo:
         """One decision, with a look at the pods if it asks for one."""
         sight = ObservedTier("web", self.blocked, self.desired, None, self.now)
         next_ = plan_monkey(self.monkey, self.chaos, sight)
-        return plan_monkey(self.monkey, self.chaos, replace(sight, pods=self.pods)) if next_.look else next_
+        return plan_monkey(self.monkey, self.chaos, replace(sight, pods=self.pods)) if next_.list_pods else next_
 
     def write(self, chaos: Object) -> None:
         """Merge into the status."""

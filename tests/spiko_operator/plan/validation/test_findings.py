@@ -13,8 +13,8 @@ from spiko_nanoservice.contract import Package
 from spiko_nanoservice.roles.registry import make_role
 from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.plan.validation.checks import check, check_spec, spec_rules
-from spiko_operator.plan.validation.findings import RULES, Severity
 from spiko_operator.plan.validation.partial_spec import read_partial_spec
+from spiko_operator.plan.validation.rules import RULES, Severity
 
 Object = dict[str, Any]
 
