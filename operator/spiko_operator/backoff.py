@@ -25,5 +25,5 @@ class Backoff:
         return pause_s
 
     def reset(self) -> None:
-        """Begin with the first pause again, after a success."""
+        """Start again with the first pause, after a success."""
         self._pause_s = self._first_s

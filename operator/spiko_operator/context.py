@@ -1,4 +1,4 @@
-"""What the handlers share: client, cache, links, settings. Made once, in `app.py`."""
+"""The parts of the operator that all handlers share. `app.py` creates them once."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from spiko_operator.settings import Settings
 
 @dataclass
 class Context:
-    """Everything that a handler needs.
+    """The parts that all handlers share.
 
-    `node_zones` maps regions to zones, by the nodes' labels at the last full list. `late_reports_s` is how long to wait for the last
-    reports on a kill when all other evidence is complete: pods report once a second.
+    `node_zones` maps regions to zones, from the nodes' labels at the last full list. `late_reports_s` is how
+    long to wait for the last reports on a kill after all other evidence is complete: pods report once a
+    second.
     """
 
     settings: Settings

@@ -1,7 +1,8 @@
-"""The operator's connections to eurekas: configurations out, acknowledgements and evidence in.
+"""Connections to eurekas: the operator sends configurations, and receives acknowledgments and evidence.
 
-One connection for each eureka pod, kept as long as the pod has an address. A eureka takes only higher revisions, so the configuration is sent
-on every connection and after every change, and repeating it harms nothing.
+There is one connection for each eureka pod, as long as the pod has an address. A eureka accepts only higher
+revisions, so the operator sends the configuration on every connection and after every change, and repetitions
+have no effect.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from spiko_operator.plan.objects import Key
 from spiko_operator.plan.status import EurekaReport
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
-PATIENCE = 8  # attempts, seven seconds: a eureka that has just been started does not listen yet
+# Failed attempts before a warning, in about 7 s: a eureka that was just started does not listen yet.
+PATIENCE = 8
 Listener = Callable[[dict[str, Any]], None]
 Open = Callable[[str], AbstractAsyncContextManager[ClientWebSocketResponse]]
 log = logging.getLogger("spiko.operator")
@@ -32,7 +34,7 @@ log = logging.getLogger("spiko.operator")
 
 @dataclass(slots=True)
 class EurekaLink:
-    """One connection, wanted as long as `task` runs."""
+    """A connection to one eureka, kept open by `task`."""
 
     url: str
     task: asyncio.Task[None] | None = None
@@ -42,20 +44,20 @@ class EurekaLink:
 
 @dataclass(slots=True)
 class _Group:
-    """One architecture's links, by pod UID."""
+    """The links of one architecture, by pod UID."""
 
     configuration: Configuration | None = None
     links: dict[str, EurekaLink] = field(default_factory=dict)
-    followed: dict[str, list[Listener]] = field(default_factory=dict)  # by the UID of the pod followed
+    followed: dict[str, list[Listener]] = field(default_factory=dict)  # by the UID of the followed pod
 
 
 class Links:
-    """All connections.
+    """The connections to the eurekas of all architectures.
 
     Args:
-        open_socket: opens a WebSocket at a URL.
-        changed: called with a key when a eureka acknowledged something.
-        patience: how many attempts may fail in a row before the log says so.
+        open_socket: opens a WebSocket to a URL.
+        changed: called with the architecture's key when the report of a eureka changes.
+        patience: number of failed attempts in a row before a warning is logged.
     """
 
     def __init__(self, open_socket: Open, changed: Callable[[Key], None], patience: int = PATIENCE) -> None:
@@ -63,19 +65,19 @@ class Links:
         self._groups: dict[Key, _Group] = {}
 
     def keep(self, key: Key, urls: dict[str, str]) -> None:
-        """Have exactly these eurekas of an architecture connected: pod UID -> URL of its control socket."""
+        """Connect to exactly these eurekas of an architecture: pod UID -> URL of the control socket."""
         group = self._groups.setdefault(key, _Group())
         for uid in [uid for uid, link in group.links.items() if urls.get(uid) != link.url]:
             link = group.links.pop(uid)
-            self._end(link)
-            _tell_all(group, {"t": "gone", "eureka": link.url})
+            self._close(link)
+            _notify_all(group, {"t": "gone", "eureka": link.url})
         for uid, url in urls.items():
             if uid not in group.links:
                 link = group.links[uid] = EurekaLink(url)
-                link.task = asyncio.get_running_loop().create_task(self._hold(key, group, link))
+                link.task = asyncio.get_running_loop().create_task(self._stay_connected(key, group, link))
 
     def configure(self, key: Key, configuration: Configuration) -> None:
-        """Have an architecture's eurekas know this configuration."""
+        """Send a configuration to all eurekas of an architecture, now and on every new connection."""
         group = self._groups.setdefault(key, _Group())
         if group.configuration is not None and group.configuration.revision >= configuration.revision:
             return
@@ -83,10 +85,10 @@ class Links:
         self._send_all(group, _configuration_message(configuration))
 
     def forget(self, key: Key) -> None:
-        """End an architecture's connections."""
+        """Close the connections to the eurekas of an architecture."""
         group = self._groups.pop(key, None)
         for link in group.links.values() if group else ():
-            self._end(link)
+            self._close(link)
 
     def reports(self, key: Key) -> tuple[EurekaReport, ...]:
         """Return the last report of each connected eureka."""
@@ -94,21 +96,22 @@ class Links:
         return tuple(link.report for link in group.links.values() if link.report) if group else ()
 
     def connected(self, key: Key) -> int:
-        """How many eurekas of an architecture are connected now."""
+        """Return the number of connected eurekas of an architecture."""
         group = self._groups.get(key)
         return sum(link.outbox is not None for link in group.links.values()) if group else 0
 
     def follow(self, key: Key, pod_uid: str, listener: Listener) -> None:
-        """Hear of one pod's holders and of calls to it that failed; messages carry `eureka` besides.
+        """Call a listener with each message about a pod: callers, failed calls, answers to crash requests.
 
-        Of a eureka whose connection breaks `lost` is heard, of one that is no more `gone`. Several may follow one pod.
+        Each message has the URL of the eureka as `eureka`. The listener also gets `lost` when a connection
+        breaks and `gone` when a eureka is removed. A pod can have several listeners.
         """
         group = self._groups.setdefault(key, _Group())
         group.followed.setdefault(pod_uid, []).append(listener)
         self._send_all(group, json.dumps({"t": "follow", "id": pod_uid}))
 
     def unfollow(self, key: Key, pod_uid: str, listener: Listener) -> None:
-        """Hear no more of it."""
+        """Remove a listener."""
         group = self._groups.get(key)
         if group is None or listener not in group.followed.get(pod_uid, ()):
             return
@@ -118,13 +121,21 @@ class Links:
             self._send_all(group, json.dumps({"t": "unfollow", "id": pod_uid}))
 
     def crash(self, key: Key, pod_uid: str, process: int) -> None:
-        """Have a pod's process end at once, if it still is the one that began at `process`; whoever follows the pod hears `crashed`."""
+        """Request that a pod's process exits at once.
+
+        Listeners of the pod get the message `crashed` from each eureka.
+
+        Args:
+            key: of the architecture.
+            pod_uid: of the pod.
+            process: start time of the process; a process with another start time ignores the request.
+        """
         group = self._groups.get(key)
         if group is not None:
             self._send_all(group, json.dumps({"t": "crash", "id": pod_uid, "process": process}))
 
     async def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         for key in list(self._groups):
             self.forget(key)
 
@@ -134,11 +145,11 @@ class Links:
                 link.outbox.put_nowait(text)
 
     @staticmethod
-    def _end(link: EurekaLink) -> None:
+    def _close(link: EurekaLink) -> None:
         if link.task is not None:
             link.task.cancel()
 
-    async def _hold(self, key: Key, group: _Group, link: EurekaLink) -> None:
+    async def _stay_connected(self, key: Key, group: _Group, link: EurekaLink) -> None:
         backoff, failures = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), 0
         while True:
             try:
@@ -146,15 +157,23 @@ class Links:
                     backoff.reset()
                     failures = 0
                     await self._serve(key, group, link, socket)
-            except (ClusterError, ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            except (
+                ClusterError,
+                ClientError,
+                OSError,
+                TimeoutError,
+                ValueError,
+                KeyError,
+                TypeError,
+            ) as error:
                 failures += 1
                 level = logging.WARNING if failures == self._patience else logging.DEBUG
-                log.log(level, "eureka %s cannot be reached: %s", link.url, str(error) or type(error).__name__)
+                log.log(level, "eureka %s is unreachable: %s", link.url, str(error) or type(error).__name__)
             finally:
                 was_open, link.outbox = link.outbox is not None, None
                 link.report = None
-            if was_open:  # else it was told before
-                _tell_all(group, {"t": "lost", "eureka": link.url})
+            if was_open:  # otherwise the listeners were notified when the connection broke
+                _notify_all(group, {"t": "lost", "eureka": link.url})
                 self._changed(key)
             await asyncio.sleep(backoff.next_s())
 
@@ -170,12 +189,12 @@ class Links:
                 if frame.type == WSMsgType.TEXT:
                     message = json.loads(frame.data)
                     if not isinstance(message, dict):
-                        raise TypeError(f"no object: {frame.data[:80]}")
-                    self._hear(key, group, link, message)
+                        raise TypeError(f"message is not an object: {frame.data[:80]}")
+                    self._receive(key, group, link, message)
         finally:
             pump.cancel()
 
-    def _hear(self, key: Key, group: _Group, link: EurekaLink, message: dict[str, Any]) -> None:
+    def _receive(self, key: Key, group: _Group, link: EurekaLink, message: dict[str, Any]) -> None:
         match message.get("t"):
             case "programmed":
                 with contextlib.suppress(ContractError):
@@ -190,10 +209,10 @@ class Links:
                 for listener in group.followed.get(str(message["id"]), ()):
                     listener(message | {"eureka": link.url})
             case "refused":
-                log.error("eureka %s refuses the configuration: %s", link.url, message.get("message"))
+                log.error("eureka %s rejects the configuration: %s", link.url, message.get("message"))
 
 
-def _tell_all(group: _Group, message: dict[str, Any]) -> None:
+def _notify_all(group: _Group, message: dict[str, Any]) -> None:
     for listeners in group.followed.values():
         for listener in listeners:
             listener(message)

@@ -1,4 +1,4 @@
-"""How a eureka is reached: at its pod's address, or through the API server's pod proxy from outside the cluster."""
+"""URLs of eurekas: at the address of the pod, or through the pod proxy of the API server."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from spiko_operator.settings import Reach
 
 @dataclass(frozen=True)
 class Reacher:
-    """Builds URLs. `server` is the API server's."""
+    """Builds URLs of eurekas. `server` is the URL of the API server."""
 
     way: Reach
     server: str
 
     def url(self, namespace: str, pod: str, address: str, path: str, web_socket: bool = False) -> str:
-        """The URL of a path of a eureka pod.
+        """Return the URL of a path of a eureka pod.
 
         >>> Reacher("direct", "https://api").url("default", "p", "10.0.0.9", "/edges")
         'http://10.0.0.9:7070/edges'

@@ -60,9 +60,7 @@ class Definition:
 
 
 def structural(model: type[BaseModel]) -> Schema:
-    """Return the structural schema of a model: no references, one type for each node, a merge type for each
-    list.
-    """
+    """Return the structural schema of a model: without references, and with one type for each node."""
     raw = model.model_json_schema(by_alias=True)
     return _node(raw, raw.get("$defs", {}), "")
 

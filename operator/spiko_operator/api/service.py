@@ -87,9 +87,7 @@ class Load(Model):
 
 
 class Version(Model):
-    """One version of a service: its identity (package, image, behavior), which is immutable, and its
-    replicas.
-    """
+    """One version of a service: an immutable identity (package, image, behavior), and its replicas."""
 
     version: Annotated[VersionName, Field(description="interface.feature.bugfix, such as 1.2.3")]
     package: Annotated[

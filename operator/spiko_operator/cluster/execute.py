@@ -1,7 +1,8 @@
-"""Executes the actions of a plan, in order. Every action may be repeated.
+"""Executes the actions of a plan, in order. Every action is idempotent.
 
-An object that the API server refuses, for a quota or an admission webhook, does not hold the others back. Actions after the applies
-wait for all of them, so that nothing is deleted before its replacement exists. Any other failure ends the pass.
+If the API server refuses an object, because of a quota or an admission webhook, the other objects are applied
+all the same. Actions after the applies wait for all of them, so that no object is deleted before its
+replacement exists. Any other failure ends the pass.
 """
 
 from __future__ import annotations
@@ -15,12 +16,21 @@ from spiko_operator.cluster.cache import Cache
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.events import Recorder
 from spiko_operator.errors import Conflict, Missing, Refused
-from spiko_operator.plan.actions import Action, Apply, CreateState, Delete, Emit, ReplaceState, Requeue, SetStatus
+from spiko_operator.plan.actions import (
+    Action,
+    Apply,
+    CreateState,
+    Delete,
+    Emit,
+    ReplaceState,
+    Requeue,
+    SetStatus,
+)
 from spiko_operator.plan.names import FIELD_MANAGER
 from spiko_operator.plan.objects import Object
 from spiko_operator.plan.state import digest
 
-AT_ONCE = 8  # concurrent applies; the API server takes 4 ms for each
+AT_ONCE = 8  # concurrent applies, of about 4 ms each
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,10 @@ class Applied:
 
     def is_of(self, body: Mapping[str, Any]) -> bool:
         """Whether the object's spec is unchanged since."""
-        return (self.uid, self.generation) == (body["metadata"]["uid"], body["metadata"].get("generation", -1))
+        return (self.uid, self.generation) == (
+            body["metadata"]["uid"],
+            body["metadata"].get("generation", -1),
+        )
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,7 @@ class Outcome:
     Args:
         requeue_s: in how many seconds to plan again, or None.
         refused: a message for each object that the API server refused.
-        state_written: whether the state was written: a configuration that is not recorded must not be pushed.
+        state_written: whether the state was written: a configuration may be sent only after it was recorded.
     """
 
     requeue_s: float | None = None
@@ -57,7 +70,7 @@ class Outcome:
 
 
 class Executor:
-    """Executes actions, and puts the returned objects into the cache without waiting for the watch."""
+    """Executes actions, and updates the cache from the responses without waiting for the watch."""
 
     def __init__(self, client: Client, cache: Cache) -> None:
         self._client, self._cache = client, cache
@@ -65,10 +78,10 @@ class Executor:
         self._applied: dict[tuple[str, str, str], Applied] = {}
 
     async def execute(self, actions: Sequence[Action], resource: Object) -> Outcome:
-        """Execute actions in order. Consecutive applies are sent together; after a refusal no further action is executed.
+        """Execute actions in order. Consecutive applies are sent concurrently; a refusal ends the execution.
 
         Raises:
-            ClusterError: an action failed otherwise; the rest was not tried.
+            ClusterError: an action failed for another reason; later actions were not executed.
         """
         requeue_s: float | None = None
         batch: list[Apply] = []
@@ -89,13 +102,18 @@ class Executor:
         return Outcome(requeue_s, await self._apply_all(batch))
 
     def applied_digest(self, kind: str, body: Object) -> str | None:
-        """Return the digest of the last apply if the object is unchanged since: the API server may normalize a quantity."""
+        """Return the digest of the last apply if the object was not changed since, else None.
+
+        The API server normalizes quantities, so the object may differ from what was applied.
+        """
         applied = self._applied.get(_key(kind, body))
         return applied.digest if applied is not None and applied.is_of(body) else None
 
     def forget_gone(self) -> None:
         """Forget the applies of objects that no longer exist."""
-        self._applied = {key: applied for key, applied in self._applied.items() if self._cache.get(*key) is not None}
+        self._applied = {
+            key: applied for key, applied in self._applied.items() if self._cache.get(*key) is not None
+        }
 
     async def _apply_all(self, batch: Sequence[Apply]) -> tuple[str, ...]:
         limit = asyncio.Semaphore(AT_ONCE)
@@ -103,13 +121,13 @@ class Executor:
         async def apply(body: Object) -> str | None:
             async with limit:
                 try:
-                    made = await self._client.apply(body, FIELD_MANAGER)
+                    applied = await self._client.apply(body, FIELD_MANAGER)
                 except Conflict:
                     raise
                 except Refused as error:
-                    return f"{body['kind']} {body['metadata']['name']}: {error.said}"
-            self._applied[_key(body["kind"], made)] = Applied.of(made, digest(body))
-            self._cache.put(body["kind"], made)
+                    return f"{body['kind']} {body['metadata']['name']}: {error.message}"
+            self._applied[_key(body["kind"], applied)] = Applied.of(applied, digest(body))
+            self._cache.put(body["kind"], applied)
             return None
 
         results = await asyncio.gather(*(apply(action.body) for action in batch), return_exceptions=True)
@@ -126,7 +144,7 @@ class Executor:
         except (Conflict, Missing):
             raise
         except Refused as error:
-            return (f"ConfigMap {body['metadata']['name']}: {error.said}",)
+            return (f"ConfigMap {body['metadata']['name']}: {error.message}",)
         return ()
 
     async def _execute_one(self, action: Action, resource: Object) -> None:

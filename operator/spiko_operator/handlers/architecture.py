@@ -17,7 +17,7 @@ from spiko_operator.plan.observed import ObjectKey, Observed
 from spiko_operator.plan.reconcile import ReconcilePlan, plan
 from spiko_operator.plan.topology import from_labels
 
-MANY = 300  # objects; planning 1,500 takes 0.15 s
+MANY = 300  # objects; planning 1,500 objects takes 0.15 s
 CONFLICT_RETRY_S = 0.05
 OWNED = ("ConfigMap", "Deployment", "Service", "PodDisruptionBudget")
 log = logging.getLogger("spiko.operator")
@@ -30,8 +30,8 @@ async def reconcile(context: Context, key: Key) -> float | None:
         In how many seconds to requeue the key; None if nothing is due.
 
     Raises:
-        ClusterError: the API server refused an object, which the status reports, or did not answer; the queue
-            retries.
+        ClusterError: the API server did not answer, or it refused an object, which the status reports; the
+            queue retries.
     """
     namespace, name = key
     architecture = context.cache.get("Architecture", namespace, name)
@@ -53,7 +53,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
             log.info("%s/%s: reconciling again: %s", namespace, name, conflict)
             await _read_back(context, namespace, name)
             return CONFLICT_RETRY_S
-    # Routing does not wait for objects that were refused.
+    # Configurations are sent even if the API server refused objects.
     if pass_.configuration is not None and outcome.state_written:
         context.links.configure(key, pass_.configuration)
         context.links.keep(key, eureka_urls(context, namespace, name))
@@ -63,7 +63,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
 
 
 async def _plan(observed: Observed) -> ReconcilePlan:
-    """Plan; many objects in a thread, so that probes and eurekas are answered meanwhile."""
+    """Plan; with many objects in a thread, so that the event loop can serve probes and eurekas."""
     return await asyncio.to_thread(plan, observed) if len(observed.objects) > MANY else plan(observed)
 
 
@@ -92,7 +92,7 @@ async def _observe(context: Context, architecture: Object) -> Observed:
     namespace, name = architecture["metadata"]["namespace"], architecture["metadata"]["name"]
     objects = context.cache.of_architecture(namespace, name, OWNED)
     state_key = ("ConfigMap", names.state_name(name))
-    if state_key not in objects:  # the topology is about to be chosen, so the nodes' labels must be current
+    if state_key not in objects:  # the topology will be chosen, from the current labels of the nodes
         context.node_zones = await read_node_zones(context.client)
         try:
             state = await context.client.get("ConfigMap", namespace, names.state_name(name))
@@ -116,27 +116,24 @@ async def _observe(context: Context, architecture: Object) -> Observed:
 
 
 async def read_node_zones(client: Client) -> dict[str, list[str]]:
-    """Return region -> zones from the labels of all nodes; empty for an operator without the right to list
-    nodes.
+    """Return region -> zones from the labels of all nodes; empty without permission to list nodes.
 
     Raises:
-        ClusterError: the API server does not answer, or with another error: the zones are unknown then.
+        ClusterError: the API server does not answer, or with another error, so that the zones are unknown.
     """
     try:
         nodes = await client.list("Node")
     except Forbidden as error:
-        log.info("no right to list nodes, zones are logical: %s", error)
+        log.info("no permission to list nodes, zones are logical: %s", error)
         return {}
     return from_labels([labels_of(node) for node in nodes])
 
 
 async def _look_up(client: Client, namespace: str, keys: tuple[ObjectKey, ...]) -> dict[ObjectKey, Object]:
-    """Return objects that hold a needed name and are not in the cache: their owner is checked before the
-    first apply.
-    """
+    """Return the objects with a needed name that are not in the cache, to check their owner."""
     needed = set(keys)
     found = {}
-    for kind in sorted({kind for kind, _ in keys}):  # one list for each kind is cheaper than thirty reads
+    for kind in sorted({kind for kind, _ in keys}):  # one list is cheaper than thirty reads
         for body in await client.list(kind, namespace):
             if (kind, body["metadata"]["name"]) in needed:
                 found[kind, body["metadata"]["name"]] = body
@@ -144,7 +141,7 @@ async def _look_up(client: Client, namespace: str, keys: tuple[ObjectKey, ...]) 
 
 
 async def _read_back(context: Context, namespace: str, name: str) -> None:
-    """After a conflict, read the state before planning again."""
+    """Read the state into the cache, after a conflict."""
     try:
         context.cache.put(
             "ConfigMap", await context.client.get("ConfigMap", namespace, names.state_name(name))

@@ -1,8 +1,7 @@
-"""Collects the evidence of kills: eurekas report callers and failed calls, the API server shows which
-replacements are Ready.
+"""Collects the evidence of kills: eurekas report callers and failed calls, the API server shows replacements.
 
-Faults and the chaos monkey use it. Listening begins before the act, so no report of it is missed; while the
-API server does not answer, no evidence is lost: it is asked again.
+Faults and the chaos monkey use it. The operator subscribes to reports before the kill, so that it misses
+none. If the API server does not answer, the pods are listed again, and no evidence is lost.
 """
 
 from __future__ import annotations
@@ -22,12 +21,13 @@ from spiko_operator.plan import names
 from spiko_operator.plan.faults.evidence import Evidence, find_replacements
 from spiko_operator.plan.objects import Key, Object
 
-LOOK_S, SELDOM_S = 0.1, 0.5
-LOOKING_SHARE = (
-    4.0  # pauses per look: listing a tier of 1,000 pods takes long, and may take a fifth of the time at most
-)
-HEARING_S = 2.0
-AWAY_S, MOST_AWAY_S = 0.5, 15.0
+LIST_S, SLOW_LIST_S = 0.1, 0.25  # pause between two lists of pods, soon and long after the last kill
+SOON_S = 10.0
+# Pause after a list, as a multiple of its duration: listing a tier of 1,000 pods is slow, and must take at
+# most a fifth of the time.
+PAUSES_PER_LIST = 4.0
+REPORTS_S = 2.0  # how long to wait for the reports of all eurekas before the kill
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 15.0
 log = logging.getLogger("spiko.operator")
 
 
@@ -35,9 +35,9 @@ class EvidenceCollector:
     """The victims of one kill with their evidence.
 
     Args:
-        context: the operator's.
-        architecture: whose pods they are.
-        method: the kill's.
+        context: of the operator.
+        architecture: key of the victims' Architecture.
+        method: of the kill.
         victims: as recorded.
     """
 
@@ -54,7 +54,7 @@ class EvidenceCollector:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take the reports of eurekas on the victims while this context is open."""
+        """Subscribe to the reports of eurekas about the victims for the duration of the context."""
         listeners = {one.victim.uid: _listener(one) for one in self.evidence}
         for uid, listener in listeners.items():
             self._context.links.follow(self._key, uid, listener)
@@ -65,42 +65,44 @@ class EvidenceCollector:
                 self._context.links.unfollow(self._key, uid, listener)
 
     async def begin(self) -> None:
-        """List the pods before the act, and wait up to two seconds until every eureka has reported the
-        victims' callers.
+        """List the pods before the kill, and wait up to 2 s for the reports of all eurekas.
 
         Raises:
-            ClusterError: the API server does not answer; no pod was touched.
+            ClusterError: the API server does not answer; no pod was killed.
         """
         await self._list()
         self._before = frozenset(pod["metadata"]["uid"] for pod in self.pods)
-        end = time.monotonic() + HEARING_S
-        while not self._has_heard_all() and time.monotonic() < end:  # noqa: ASYNC110  # connections come and go
+        end = time.monotonic() + REPORTS_S
+        while not self._has_all_reports() and time.monotonic() < end:  # noqa: ASYNC110  # connections come and go
             await asyncio.sleep(0.005)
 
-    def _has_heard_all(self) -> bool:
-        """Whether every eureka has reported: an operator that has just started is not connected to all of
-        them yet.
+    def _has_all_reports(self) -> bool:
+        """Whether every eureka has reported.
+
+        An operator that just started is not connected to all of them.
         """
-        there = len(eureka_urls(self._context, *self._key))
-        return all(sum(count is not None for count in one.holders.values()) >= there for one in self.evidence)
+        eurekas = len(eureka_urls(self._context, *self._key))
+        return all(
+            sum(count is not None for count in one.holders.values()) >= eurekas for one in self.evidence
+        )
 
     async def wait(self) -> None:
-        """Look for replacements if one is awaited, and wait a moment; longer when the last act is long ago."""
+        """List the pods if a replacement is missing, and wait; longer if the last kill was long ago."""
         now_s = time.monotonic()
-        awaited = [
+        missing = [
             one.acted_s for one in self.evidence if one.acted_s is not None and one.replaced_ms is None
         ]
-        if awaited:
+        if missing:
             await self.look()
-        pause_s = LOOK_S if awaited and now_s < max(awaited) + 10.0 else SELDOM_S / 2
-        await asyncio.sleep(max(pause_s, LOOKING_SHARE * (time.monotonic() - now_s)))
+        pause_s = LIST_S if missing and now_s < max(missing) + SOON_S else SLOW_LIST_S
+        await asyncio.sleep(max(pause_s, PAUSES_PER_LIST * (time.monotonic() - now_s)))
 
     async def look(self) -> bool:
-        """Look for the pods that replace the victims; False if the API server does not answer."""
+        """List the pods and find the replacements of the victims; False if the API server does not answer."""
         try:
             await self._list()
         except ClusterError:
-            return False  # the reports of eurekas must not be lost for it
+            return False  # the subscription to reports must continue
         find_replacements(self.evidence, self._method, self._before, self.pods, time.monotonic())
         return True
 
@@ -108,7 +110,7 @@ class EvidenceCollector:
         self.pods = await self._context.client.list("Pod", self._key[0], self._labels)
 
     def is_complete(self) -> bool:
-        """Whether the evidence of every killed pod is complete, but for late reports."""
+        """Whether the evidence of every killed pod is complete, except for late reports."""
         now_s = time.monotonic()
         return all(
             one.complete(now_s) for one in self.evidence if one.victim.state == "Killed" and one.acted_s
@@ -120,8 +122,8 @@ class EvidenceCollector:
 
 
 async def write_until_accepted(write: Callable[[], Awaitable[None]]) -> None:
-    """Write what was done, and retry until the API server accepts it."""
-    backoff = Backoff(AWAY_S, MOST_AWAY_S)
+    """Write the record of a kill, and retry until the API server accepts it."""
+    backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
     while True:
         try:
             await write()

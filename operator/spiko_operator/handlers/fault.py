@@ -1,13 +1,14 @@
-"""One Fault, of any kind: records its targets, acts on them one after another, and writes the evidence.
+"""Injects one Fault of any kind: records targets, acts on them one after another, and writes evidence.
 
-All targets are in the status before the first one is touched, and the state of one is written before the next
-one is touched. An operator that starts in between continues with the targets that are still planned, until
-the deadline. Evidence that was lost with the operator that collected it is reported as lost.
+All targets are in the status before the first act, and the state of a target is written before the next act.
+An operator that starts in between continues with the targets that are still planned, until the deadline. If
+the evidence was lost because the operator restarted, the status reports that.
 """
 
 from __future__ import annotations
 
 from spiko_operator.api.fault import FaultSpec
+from spiko_operator.api.reasons import Reason
 from spiko_operator.clock import now_text
 from spiko_operator.context import Context
 from spiko_operator.handlers.evidence_collector import write_until_accepted
@@ -30,13 +31,13 @@ from spiko_operator.plan.objects import Key, Object, is_deleting
 
 
 async def inject(context: Context, key: Key) -> float | None:
-    """Bring one Fault to its end.
+    """Inject one Fault, and collect its evidence.
 
     Returns:
-        In how many seconds to requeue the key; None if nothing is left to do.
+        In how many seconds to requeue the key; None if the Fault has ended.
 
     Raises:
-        ClusterError: no target was touched in this call; the queue retries.
+        ClusterError: the API server did not answer before the first act; the queue retries.
     """
     fault = _current(context, key)
     if fault is None or is_ended(fault):
@@ -45,7 +46,7 @@ async def inject(context: Context, key: Key) -> float | None:
     if spec is None:
         text = "the spec does not follow the resource's schema; `spiko lint` reports where"
         update = StatusUpdate(
-            (Observation(ACCEPTED, "False", "Invalid", text), ended("Invalid", text)), summary=text
+            (Observation(ACCEPTED, "False", Reason.INVALID, text), ended(Reason.INVALID, text)), summary=text
         )
         await _write(context, fault, update)
         return None
@@ -70,17 +71,19 @@ async def _without_architecture(
     text = (
         f"spec.architecture: {spec.architecture!r}: namespace {namespace!r} has no Architecture of this name"
     )
-    if not kind.is_chosen():  # an Architecture that is created wakes its faults
-        return await _wait(context, fault, spec, Observation(ACCEPTED, "False", "ArchitectureNotFound", text))
+    if not kind.is_chosen():  # the creation of an Architecture queues its faults
+        return await _wait(
+            context, fault, spec, Observation(ACCEPTED, "False", Reason.ARCHITECTURE_NOT_FOUND, text)
+        )
     so_far = kind.summarize(over=False)
     summary = f"{text}; {so_far.summary}" if so_far.summary else text
-    conditions = (*so_far.conditions, ended("ArchitectureGone", summary))
+    conditions = (*so_far.conditions, ended(Reason.ARCHITECTURE_GONE, summary))
     await _write(context, fault, StatusUpdate(conditions, so_far.targets, so_far.summary, so_far.events))
     return None
 
 
 async def _wait(context: Context, fault: Object, spec: FaultSpec, why: Observation) -> float | None:
-    """Report that there is no target yet; returns when to look again, None once the deadline has passed."""
+    """Report why there is no target yet; return when to retry, None after the deadline."""
     now = now_text()
     left_s = seconds_left(fault, _architecture(context, fault, spec), spec, now)
     conditions = (why,) if left_s > 0 else (why, ended(why.reason, why.message))
@@ -97,29 +100,29 @@ async def _choose(context: Context, fault: Object, spec: FaultSpec, kind: FaultK
     await _write(context, fault, chosen)
     written = _current(context, (fault["metadata"]["namespace"], fault["metadata"]["name"]))
     is_recorded = written is not None and FAULT_KINDS[str(kind_of(spec))](context, written, spec).is_chosen()
-    return 0.0 if is_recorded else FIRST_RETRY_S  # the Fault may have been deleted a moment ago
+    return 0.0 if is_recorded else FIRST_RETRY_S  # not recorded if the Fault was just deleted
 
 
 async def _run(context: Context, fault: Object, spec: FaultSpec, kind: FaultKind) -> float | None:
-    """Act on the targets that are still planned, and collect what comes of it."""
+    """Act on the targets that are still planned, and collect the evidence."""
     async with kind.observing():
         while not kind.is_over():
-            if not _stands(context, fault, spec):
+            if not _exists(context, fault, spec):
                 return 0.0
             current = (
                 context.cache.get("Fault", fault["metadata"]["namespace"], fault["metadata"]["name"]) or fault
             )
             left_s = seconds_left(current, _architecture(context, fault, spec), spec, now_text())
             if await kind.act(left_s):
-                await _write_surely(context, fault, kind.summarize(over=False))
+                await _write_until_accepted(context, fault, kind.summarize(over=False))
                 continue
             await kind.observe()
-    await _write_surely(context, fault, kind.summarize(over=True))
+    await _write_until_accepted(context, fault, kind.summarize(over=True))
     return None
 
 
-def _stands(context: Context, fault: Object, spec: FaultSpec) -> bool:
-    """Whether the Fault and its Architecture still exist: deleting either ends it."""
+def _exists(context: Context, fault: Object, spec: FaultSpec) -> bool:
+    """Whether the Fault and its Architecture still exist: deleting one of them ends the Fault."""
     metadata = fault["metadata"]
     current = _current(context, (metadata["namespace"], metadata["name"]))
     if current is None or current["metadata"]["uid"] != metadata["uid"]:
@@ -131,13 +134,13 @@ def _architecture(context: Context, fault: Object, spec: FaultSpec) -> Object | 
     return context.cache.get("Architecture", fault["metadata"]["namespace"], spec.architecture)
 
 
-async def _write_surely(context: Context, fault: Object, update: StatusUpdate) -> None:
-    """Write what was done, however long it takes: no other target is touched before that."""
+async def _write_until_accepted(context: Context, fault: Object, update: StatusUpdate) -> None:
+    """Write the result of an act, and retry until it is accepted: only then may the next act follow."""
     await write_until_accepted(lambda: _write(context, fault, update))
 
 
 async def _write(context: Context, fault: Object, update: StatusUpdate) -> None:
-    """Write on top of the Fault in the cache: it has the operator's own earlier writes."""
+    """Write the status, based on the Fault in the cache, which has the operator's earlier writes."""
     metadata = fault["metadata"]
     current = context.cache.get("Fault", metadata["namespace"], metadata["name"])
     if current is None or current["metadata"]["uid"] != metadata["uid"]:

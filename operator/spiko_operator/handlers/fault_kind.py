@@ -1,7 +1,4 @@
-"""The protocol that a kind of fault implements, and the table of kinds.
-
-`docs/extending.md` walks through a new one.
-"""
+"""The protocol of a kind of fault, and the table of kinds. `docs/extending.md` explains how to add a kind."""
 
 from __future__ import annotations
 
@@ -18,41 +15,40 @@ from spiko_operator.plan.objects import Object
 
 
 class FaultKind(Protocol):
-    """One Fault of one kind, from its record in the status on. Made anew in every pass, also after a restart
-    of the operator.
+    """One Fault of one kind, with the targets that its status records. Every pass creates a new instance.
 
-    The dispatcher records what `choose` returns before anything is touched, and every change that `act`
-    reports before the next call, so an operator that stops anywhere touches no target twice.
+    `fault.py` writes what `choose` returns before the first act, and every change that `act` reports before
+    the next act, so that an operator that stops at any time acts on no target twice.
     """
 
     def is_chosen(self) -> bool:
         """Whether targets are recorded in the status."""
 
     async def choose(self) -> StatusUpdate | NoVictim:
-        """Select the targets, and return their record; or why there are none now. A dry run ends with it."""
+        """Select the targets. Return their record, with which a dry run ends, or why there are none."""
 
     def observing(self) -> AbstractAsyncContextManager[None]:
-        """Collect evidence while this context is open; it is entered before the first act."""
+        """Collect evidence for the duration of the context, which begins before the first act."""
 
     async def act(self, seconds_left: float) -> bool:
         """Take the next step.
 
         Args:
-            seconds_left: until the deadline; 0 or less: nothing new may be touched.
+            seconds_left: until the deadline; 0 or less if no further target may be acted on.
 
         Returns:
-            Whether the record of a target changed; it is written before the next step.
+            Whether the record of a target changed. It is written before the next step.
         """
 
     async def observe(self) -> None:
-        """Wait a moment, and look at what came of the acts."""
+        """Collect evidence of the acts so far, and wait a moment."""
 
     def is_over(self) -> bool:
-        """Whether no act is due and all evidence is complete, but for late reports."""
+        """Whether no act is due and all evidence is complete, except for late reports."""
 
     def summarize(self, *, over: bool) -> StatusUpdate:
-        """Return what to write: the targets with the evidence so far, and with `over` the final conditions."""
+        """Return the targets with the evidence so far; with `over`, also the final conditions."""
 
 
-# The kinds, by the field of a Fault's spec that they act on.
+# Field of a Fault's spec -> the kind of fault that implements it.
 FAULT_KINDS: Mapping[str, Callable[[Context, Object, FaultSpec], FaultKind]] = {"kill": KillFault}

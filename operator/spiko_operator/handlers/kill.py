@@ -1,4 +1,4 @@
-"""The fault kind `kill`: records its victims, kills them one after another, and collects the evidence."""
+"""The fault kind `kill`: selects victims, kills them one after another, and collects the evidence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class KillFault:
     """One Fault with a `kill`.
 
     Args:
-        context: the operator's.
+        context: of the operator.
         fault: the object.
         spec: its spec, with a kill.
     """
@@ -46,10 +46,10 @@ class KillFault:
         return bool(self._recorded)
 
     async def choose(self) -> StatusUpdate | NoVictim:
-        """Draw the victims from the pods that there are now.
+        """Select the victims from the existing pods.
 
         Raises:
-            ClusterError: the API server does not answer; no pod was touched.
+            ClusterError: the API server does not answer; no pod was killed.
         """
         architecture = self._spec.architecture
         pods = await self._context.client.list("Pod", self._namespace, f"{names.ARCHITECTURE}={architecture}")
@@ -72,14 +72,14 @@ class KillFault:
         )
 
     def _before_act(self, one: Evidence) -> Victim:
-        """Return the victim with what eurekas know of it before the act."""
+        """Return the victim with its callers, and for a Crash its process, as eurekas report them."""
         process = one.process if self._kill.method == "Crash" else None
         callers = sum(count or 0 for count in one.holders.values())
         return one.victim.model_copy(update={"callers": callers, "process": process})
 
     @asynccontextmanager
     async def observing(self) -> AsyncIterator[None]:
-        """Listen to the eurekas; at the end wait for the reports of the last second."""
+        """Subscribe to reports for the duration of the context, and wait for late reports at its end."""
         with self._collector.listening():
             await self._collector.begin()
             yield
@@ -87,19 +87,19 @@ class KillFault:
                 await asyncio.sleep(self._context.late_reports_s)
 
     async def act(self, seconds_left: float) -> bool:
-        """Kill the next victim, or see what came of it; True if a victim's state changed."""
+        """Kill the next victim, or check the last kill; True if a victim's state changed."""
         return await self._executor.step(late=seconds_left <= 0)
 
     async def observe(self) -> None:
-        """Look for replacements, and wait a moment."""
+        """Find replacements of the victims, and wait a moment."""
         await self._collector.wait()
 
     def is_over(self) -> bool:
-        """Whether no victim is planned any more and the evidence of all is complete."""
+        """Whether no victim is planned any more and the evidence of all victims is complete."""
         return self._executor.is_over() and self._collector.is_complete()
 
     def summarize(self, *, over: bool) -> StatusUpdate:
-        """Return the victims with their evidence, and the conditions that their states amount to."""
+        """Return the victims with their evidence, and the conditions that follow from their states."""
         victims, before = self._collector.victims(), self._reported
         self._reported = victims
         if not over:

@@ -1,9 +1,10 @@
-"""Kills the planned victims of one kill, in order, each at most once.
+"""Kills the planned victims of one kill in order, each at most once.
 
-One `step` touches one victim, so that its state is written before the next one is touched. Delete and Evict
-carry the pod's UID. A Crash goes from the operator to a eureka, to the pod's session, to `os._exit(137)`, and
-carries the start of the recorded process: a eureka forwards it to no other process, so repeating it ends one
-process at most. It counts as done when the API server shows that the process has ended.
+One `step` kills one victim, so that its state is written before the next kill. Delete and Evict have the
+pod's UID as a precondition. A Crash request goes from the operator to a eureka, to the session of the pod,
+which calls `os._exit(137)`. It has the start time of the recorded process, and a eureka forwards it to no
+other process, so a repeated request crashes one process only. A victim counts as killed when the API server
+reports that the process has ended.
 """
 
 from __future__ import annotations
@@ -16,23 +17,23 @@ from spiko_operator.backoff import Backoff
 from spiko_operator.clock import now_text
 from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError, Conflict, Missing, Throttled
-from spiko_operator.handlers.evidence_collector import LOOK_S, EvidenceCollector
+from spiko_operator.handlers.evidence_collector import LIST_S, EvidenceCollector
 from spiko_operator.plan import names
 from spiko_operator.plan.faults.evidence import Evidence, has_ended, is_going
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0
-CRASH_S = 5.0  # a healthy kubelet reports an exit within a second or two
+CRASH_S = 5.0  # time for the report of an exit; a healthy kubelet reports it within 2 s
 
 
 class KillExecutor:
     """The acts of one kill.
 
     Args:
-        context: the operator's.
+        context: of the operator.
         namespace: of the pods.
-        architecture: the name of the one that the pods belong to.
-        kill: the Fault's.
-        collector: its victims with their evidence.
+        architecture: name of the pods' Architecture.
+        kill: of the Fault.
+        collector: has the victims with their evidence.
     """
 
     def __init__(
@@ -49,10 +50,13 @@ class KillExecutor:
         return all(one.victim.state != "Planned" for one in self._collector.evidence)
 
     async def step(self, *, late: bool) -> bool:
-        """Kill the next victim, or see what came of it; True if a victim's state changed.
+        """Kill the next victim, or check the last kill.
 
         Args:
-            late: whether the deadline has passed: no victim is touched any more.
+            late: whether the deadline has passed, so that no further victim may be killed.
+
+        Returns:
+            Whether a victim's state changed.
         """
         planned = [one for one in self._collector.evidence if one.victim.state == "Planned"]
         now_s = time.monotonic()
@@ -68,7 +72,7 @@ class KillExecutor:
         except Throttled as refusal:
             self._refused(one, refusal)
             return False
-        except ClusterError as error:  # the server may have done it all the same; a repeated request shows it
+        except ClusterError as error:  # the request may have been executed; repeating it shows that
             self._error = str(error)
             self._wait()
             return False
@@ -82,10 +86,10 @@ class KillExecutor:
         again = one.acted_s is not None
         one.act(time.monotonic())
         grace_s = self._kill.grace_period_seconds
-        there = await self._context.client.delete(
+        existed = await self._context.client.delete(
             "Pod", self._namespace, one.victim.pod, one.victim.uid, grace_s
         )
-        return there or again
+        return existed or again
 
     async def _evict(self, one: Evidence) -> bool:
         again = one.acted_s is not None
@@ -104,7 +108,7 @@ class KillExecutor:
             one.judge("Gone")
 
     def _refused(self, one: Evidence, refusal: Throttled) -> None:
-        """A disruption budget or a busy server refused: nothing was done; the request is retried."""
+        """Record that a disruption budget or a busy server refused the request, which is retried."""
         one.undo()
         self._error = str(refusal).rpartition(": ")[2]
         if self._kill.method == "Evict":
@@ -122,8 +126,10 @@ class KillExecutor:
         self._not_before_s = time.monotonic() + self._backoff.next_s()
 
     async def _expire(self, one: Evidence) -> bool:
-        """After the deadline, an unanswered act counts as a kill if the pod is going; evictions blocked by a
-        budget are Refused.
+        """Set the final state of a victim after the deadline.
+
+        A request without a response counts as a kill if the pod is being deleted. An eviction that a budget
+        blocked is Refused.
         """
         if one.acted_s is not None:
             if not await self._collector.look():
@@ -142,9 +148,9 @@ class KillExecutor:
     # ---------------------------------------------------------------- Crash
 
     async def _crash(self, planned: Sequence[Evidence], late: bool) -> bool:
-        """Send all crashes at once: the recorded process makes repetition harmless.
+        """Request all crashes at once, then check which processes have ended.
 
-        Then see which processes have ended.
+        A repeated request has no effect, because it has the start time of the recorded process.
         """
         if not await self._collector.look():
             self._wait()
@@ -154,8 +160,8 @@ class KillExecutor:
             self._send_crash(one, late)
         for one in planned:
             if one.acted_s is not None:
-                self._see(one, one.acted_s)
-        self._not_before_s = time.monotonic() + LOOK_S / 2
+                self._check_crash(one, one.acted_s)
+        self._not_before_s = time.monotonic() + LIST_S / 2
         return any(one.victim.state != "Planned" for one in planned)
 
     def _send_crash(self, one: Evidence, late: bool) -> None:
@@ -169,7 +175,7 @@ class KillExecutor:
             one.act(time.monotonic())
             self._context.links.crash(self._key, one.victim.uid, one.victim.process)
 
-    def _see(self, one: Evidence, acted_s: float) -> None:
+    def _check_crash(self, one: Evidence, acted_s: float) -> None:
         waited_s = time.monotonic() - acted_s
         if has_ended(one.victim, self._collector.pods):
             one.judge("Killed", killed_at=now_text())

@@ -1,8 +1,7 @@
-"""The chaos monkey of one Architecture: does what `plan/faults/monkey.py` decides. Its whole state is in
-`status.chaos`.
+"""Executes the decisions of `plan/faults/monkey.py` for one Architecture.
 
-It writes `status.chaos` and nothing else; `handlers/architecture.py` writes the rest of the status and leaves
-this part alone.
+The state of the chaos monkey is in `status.chaos`, which only this module writes; `handlers/architecture.py`
+writes the rest of the status.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from spiko_operator.plan.faults.monkey import (
 from spiko_operator.plan.faults.monkey_schedule import effective
 from spiko_operator.plan.objects import Key, Object, is_deleting, truncate
 
-NOT_PERSISTED_S = 10.0  # between attempts to write a status that the API server does not keep
+NOT_PERSISTED_S = 10.0  # between attempts to write a status that the API server drops
 
 
 async def visit(context: Context, key: Key) -> float | None:
@@ -45,7 +44,7 @@ async def visit(context: Context, key: Key) -> float | None:
         In how many seconds to requeue the key; None if nothing is due.
 
     Raises:
-        ClusterError: the queue retries; the status has the state of the schedule.
+        ClusterError: the API server does not answer; the queue retries.
     """
     pods: list[Object] | None = None
     while (architecture := _current(context, key)) is not None and (
@@ -81,7 +80,7 @@ def _current(context: Context, key: Key) -> Object | None:
 def _monkey(architecture: Object) -> Monkey | None:
     """Return the effective settings; None if they do not follow the schema.
 
-    The rest of a large spec is not parsed for them.
+    Only this part of the spec is parsed, because a spec may be large.
     """
     chaos = architecture["spec"].get("chaos") or {}
     try:
@@ -106,10 +105,10 @@ def _observe(
 
 
 async def _kill(context: Context, key: Key, monkey: Monkey, selected: SelectedVictim) -> str:
-    """Kill the pod, count it, and collect the evidence; no other pod is killed meanwhile.
+    """Kill the pod, count the kill, and collect the evidence; no other pod is killed meanwhile.
 
     Returns:
-        Why the eviction was refused; empty if it was not.
+        Why the eviction was refused; empty if the pod was killed.
     """
     method = monkey.method or "Evict"
     collector = EvidenceCollector(context, key, method, [Victim(**selected.model_dump(), state="Planned")])
@@ -118,7 +117,7 @@ async def _kill(context: Context, key: Key, monkey: Monkey, selected: SelectedVi
         await collector.begin()
         one.act(time.monotonic())
         try:
-            await _end(context, key[0], method, selected)
+            await _kill_pod(context, key[0], method, selected)
         except Throttled as refusal:
             return str(refusal).rpartition(": ")[2] or "the eviction was refused"
         one.judge("Killed")
@@ -131,9 +130,10 @@ async def _kill(context: Context, key: Key, monkey: Monkey, selected: SelectedVi
     return ""
 
 
-async def _end(context: Context, namespace: str, method: str, selected: SelectedVictim) -> None:
-    """Evict or delete the pod; one that is already gone was killed by an operator that stopped before
-    counting it.
+async def _kill_pod(context: Context, namespace: str, method: str, selected: SelectedVictim) -> None:
+    """Evict or delete the pod.
+
+    If the pod is already gone, an earlier operator killed it and stopped before counting the kill.
 
     Raises:
         Throttled: a disruption budget refuses the eviction.
@@ -147,7 +147,7 @@ async def _end(context: Context, namespace: str, method: str, selected: Selected
 
 
 async def _wait_for_budget(context: Context, key: Key, refused: str) -> float:
-    """Record why the eviction waits, and return when to try again."""
+    """Record why the kill is blocked, and return in how many seconds to retry."""
     architecture = _current(context, key)
     why = truncate(f"the eviction was refused: {refused}", 256)
     if architecture is not None and _chaos(architecture).waiting != why:
@@ -162,7 +162,7 @@ async def _write_evidence(context: Context, key: Key, victim: Victim) -> None:
 
 
 async def _count(context: Context, key: Key, selected: SelectedVictim) -> bool:
-    """Count a kill; False if it was counted before or the Architecture is gone."""
+    """Count a kill; False if it was already counted or the Architecture is gone."""
     architecture = _current(context, key)
     monkey = _monkey(architecture) if architecture is not None else None
     if architecture is None or monkey is None:
@@ -176,8 +176,9 @@ async def _count(context: Context, key: Key, selected: SelectedVictim) -> bool:
 
 
 def _is_written(context: Context, key: Key, before: Object) -> bool:
-    """Whether the status changed: not if the Architecture was just deleted, or its CRD is older than
-    `status.chaos`.
+    """Whether the status changed.
+
+    It does not if the Architecture was just deleted, or if an older CRD has no `status.chaos`.
     """
     after = _current(context, key)
     return after is not None and _chaos(after) != _chaos(before)

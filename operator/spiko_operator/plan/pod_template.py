@@ -93,8 +93,12 @@ def _lost_node_tolerations() -> list[Object]:
 
 
 def placement(region: Region | None, zone: Zone | None, selector: Mapping[str, str]) -> Object:
-    """Return the node selector of a labeled zone or region; for logical ones, a best-effort spread over
-    nodes.
+    """Return the placement of a pod: the labels of its nodes, or a best-effort spread for logical zones.
+
+    Args:
+        region: None for a pod outside any region.
+        zone: None for a pod outside any zone.
+        selector: labels of the pods that are spread.
     """
     if region is None:
         return {}

@@ -54,9 +54,7 @@ def accepted(rejections: Sequence[Rejection], running: bool) -> Observation:
 
 
 def applied(refused: Sequence[str]) -> Observation:
-    """Observe whether the API server accepted every object; `refused` has a message for each one that it
-    refused.
-    """
+    """Observe whether the API server accepted every object; `refused` has a message for each refusal."""
     if not refused:
         return Observation(APPLIED, "True", Reason.ALL_APPLIED, "all objects applied")
     more = f"; and {len(refused) - 3} more" if len(refused) > 3 else ""

@@ -1,6 +1,4 @@
-"""Pure: arithmetic on times in the format of Kubernetes: UTC, in whole seconds or with a fraction as in
-MicroTime.
-"""
+"""Pure: arithmetic on times in the format of Kubernetes: UTC, with or without a fraction."""
 
 from __future__ import annotations
 

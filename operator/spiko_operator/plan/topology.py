@@ -101,8 +101,7 @@ class Space:
 
 
 def from_labels(labels: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
-    """Return region name -> sorted zone names from the labels of nodes; nodes without both labels are
-    ignored.
+    """Return region -> sorted zones from the labels of nodes; a node needs both labels.
 
     >>> from_labels([{REGION_LABEL: "r", ZONE_LABEL: "b"}, {REGION_LABEL: "r", ZONE_LABEL: "a"}, {}])
     {'r': ['a', 'b']}
@@ -120,8 +119,7 @@ def wanted_regions(services: Iterable[Service]) -> int:
 
 
 def choose(spec: SpecTopology | None, labeled: Mapping[str, Sequence[str]], wanted: int) -> Topology:
-    """Return the topology at first acceptance: from the spec, else from the nodes' labels, else three logical
-    zones.
+    """Return the topology at first acceptance: from the spec, else the nodes' labels, else logical.
 
     Args:
         spec: `spec.topology`; its zones are used as node selectors.
@@ -137,8 +135,7 @@ def choose(spec: SpecTopology | None, labeled: Mapping[str, Sequence[str]], want
 def grow(
     topology: Topology, spec: SpecTopology | None, labeled: Mapping[str, Sequence[str]], wanted: int
 ) -> Topology:
-    """Return the topology with the regions and zones that it lacks; existing ones are never removed or
-    renumbered.
+    """Return the topology with new regions and zones; existing ones are never removed or renumbered.
 
     Regions that no tier uses are left out, because each of their zones would cost a eureka. New regions come
     from the spec, else from the labels of nodes; if those are too few, from the list of logical regions.

@@ -93,9 +93,7 @@ def build_service(r: Rendering, tier: str) -> Object:
 
 
 def build_eureka_services(r: Rendering) -> list[Object]:
-    """Return one Service for all eurekas and one for each zone; they also resolve to pods that are not Ready
-    yet.
-    """
+    """Return one Service for all eurekas and one for each zone. They include pods that are not Ready."""
     labels = {names.TIER: names.EUREKA}
     all_eurekas = {names.ARCHITECTURE: r.architecture, names.TIER: names.EUREKA}
     found = [

@@ -1,5 +1,4 @@
-"""Pure: the evidence of kills: when callers noticed, which pods replaced the victims, how many requests
-failed.
+"""Pure: the evidence of kills: when callers noticed, which pods are replacements, which calls failed.
 
 Eurekas report how many callers hold a routing table with a pod in it, and which calls to it failed; the API
 server shows which pods are Ready. All times are monotonic seconds given by the caller; all results are
@@ -45,8 +44,7 @@ class Evidence:
     failed_requests: int = 0
 
     def receive(self, message: Mapping[str, Any], now_s: float) -> None:
-        """Update the evidence by one message from a eureka, or by `lost` or `gone`, about the connection to
-        it.
+        """Update the evidence by one message from a eureka, or by the loss of the connection to it.
 
         Args:
             message: with the eureka's URL as `eureka`.
@@ -193,9 +191,7 @@ def is_going(victim: Victim, pods: Sequence[Object]) -> bool:
 
 
 def has_ended(victim: Victim, pods: Sequence[Object]) -> bool:
-    """Whether the process that ran when the victim was recorded has ended, by the API server's status of the
-    pod.
-    """
+    """Whether the recorded process of the victim has ended, by the status of its pod."""
     pod = next((pod for pod in pods if pod["metadata"]["uid"] == victim.uid), None)
     if pod is None or restarts_of(pod) > (victim.restarts or 0):
         return True

@@ -1,6 +1,4 @@
-"""Pure: the part of a Fault's status that all kinds share: conditions, start of the deadline, summary,
-events.
-"""
+"""Pure: the part of a Fault's status that all kinds share: conditions, deadline, summary, events."""
 
 from __future__ import annotations
 
@@ -97,8 +95,7 @@ def started_at(fault: Object, architecture: Object | None, now: str) -> str | No
 
 
 def seconds_left(fault: Object, architecture: Object | None, spec: FaultSpec, now: str) -> float:
-    """Return the seconds until no target may be selected or killed any more: `startingDeadlineSeconds` at
-    first.
+    """Return the seconds until the deadline: `startingDeadlineSeconds` at first.
 
     The time counts from `started_at`, so a restart of the operator does not extend it.
     """

@@ -175,8 +175,7 @@ def victim_of(pod: Object) -> Victim:
 
 
 def refusing_budgets(victims: Sequence[Victim], budgets: Sequence[Object]) -> dict[str, str]:
-    """Return the victims whose eviction would be refused now, if requested in order: UID -> name of the
-    budget.
+    """Return the victims whose eviction would be refused now: UID -> name of the budget.
 
     A tier has exactly one budget. A budget without a status refuses no eviction.
 

@@ -1,6 +1,4 @@
-"""Pure: findings, each of which is a violation of a rule at a place in a manifest, and suggestions for
-misspelled words.
-"""
+"""Pure: findings, which are violations of rules, and suggestions for misspelled words."""
 
 from __future__ import annotations
 
@@ -76,8 +74,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 class Nearest:
-    """Suggestions for the first few words only, which bounds the time for a file in which every word is
-    unknown.
+    """Suggestions for the first few words only, to bound the time for a file with many unknown words.
 
     >>> suggest = Nearest(most=1)
     >>> suggest("wwww", ["www"]), suggest("wwww", ["www"])

@@ -24,9 +24,7 @@ def graph_rules(spec: PartialSpec) -> list[Finding]:
 
 
 def _zones_of(spec: PartialSpec, service: PartialService) -> frozenset[str] | None:
-    """Return the zones in which a service has instances; `*` for an instance outside any zone; None if
-    unknown.
-    """
+    """Return the zones of a service; `*` for an instance outside any zone; None if unknown."""
     if service.count is None or service.regions is None:
         return None
     if service.count == 0 or service.regions == 0:

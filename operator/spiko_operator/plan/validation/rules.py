@@ -1,6 +1,4 @@
-"""Pure: the rules of `spiko lint`: what can be wrong with a manifest, each with a stable code, and how to fix
-it.
-"""
+"""Pure: the rules of `spiko lint`, each with a stable code and a remedy."""
 
 from __future__ import annotations
 
@@ -11,9 +9,7 @@ from spiko_operator.api.common import API_VERSION
 
 
 class Severity(StrEnum):
-    """The operator rejects a manifest with an error; it accepts one with a warning, which is probably a
-    mistake.
-    """
+    """The operator rejects a manifest with an error, and accepts one with a warning."""
 
     ERROR = "error"
     WARNING = "warning"

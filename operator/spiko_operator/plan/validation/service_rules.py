@@ -1,4 +1,4 @@
-"""Pure: the rules on the services of an Architecture: names, dependencies, versions, splits, service times."""
+"""Pure: the rules on services: names, dependencies, versions, splits, service times."""
 
 from __future__ import annotations
 
