@@ -1,4 +1,4 @@
-"""What kopf, as it is set up here, asks of the API server: a recording of every request of a real operator process."""
+"""All requests of a real operator process, recorded: what kopf does with these settings."""
 
 from __future__ import annotations
 
@@ -49,16 +49,22 @@ SELECTORS = {
     "pods": "spiko.dev/tier=eureka",
 }
 REFUSED: Object = {
-    "metadata": {"name": "shop", "namespace": "default", "uid": "u1", "resourceVersion": "5", "generation": 1},
-    "spec": {"victim": "nobody", "services": [{"name": "db", "package": "store", "count": 1}]},
+    "metadata": {
+        "name": "shop",
+        "namespace": "default",
+        "uid": "u1",
+        "resourceVersion": "5",
+        "generation": 1,
+    },
+    "spec": {"victim": "unknown", "services": [{"name": "db", "package": "store", "count": 1}]},
 }
 
 
 class Recorder:
-    """An API server of one object, an Architecture that is refused; remembers what it was asked.
+    """An API server with one invalid Architecture, which records all requests.
 
     Args:
-        busy: how many requests of each watch are answered 429 first.
+        busy: number of requests of each watch that are answered with 429 first.
     """
 
     def __init__(self, busy: int = 0) -> None:
@@ -69,7 +75,7 @@ class Recorder:
         self._busy = busy
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Any request."""
+        """Answer any request."""
         self.requests.append(request)
         if self.silent:
             await asyncio.sleep(3600)
@@ -82,7 +88,7 @@ class Recorder:
         if request.path in KINDS:
             return web.json_response(_resources(KINDS[request.path]))
         if plural not in KINDS.get(group, {}):
-            return web.json_response({"message": f"{request.path} is not there"}, status=404)
+            return web.json_response({"message": f"{request.path} not found"}, status=404)
         if "watch" in request.query:
             return await self._watch(request, plural)
         items = [REFUSED] if plural == "architectures" else []
@@ -98,7 +104,7 @@ class Recorder:
         return response
 
     def writes(self) -> set[tuple[str, str]]:
-        """Method and path of everything that was not read."""
+        """Return method and path of all requests that are not reads."""
         return {(r.method, r.path) for r in self.requests if r.method != "GET"}
 
 
@@ -117,15 +123,25 @@ def _groups(path: str) -> Object:
 def _resources(kinds: dict[str, str]) -> Object:
     verbs = ["create", "delete", "get", "list", "patch", "update", "watch"]
     every = [
-        {"name": plural, "singularName": kind.lower(), "namespaced": kind != "Namespace", "kind": kind, "verbs": verbs}
+        {
+            "name": plural,
+            "singularName": kind.lower(),
+            "namespaced": kind != "Namespace",
+            "kind": kind,
+            "verbs": verbs,
+        }
         for plural, kind in kinds.items()
     ]
     return {"kind": "APIResourceList", "resources": every}
 
 
 @asynccontextmanager
-async def operator(recorder: Recorder, folder: Path, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A real operator process whose API server is the recorder; `settings` are its environment's."""
+async def operator(
+    recorder: Recorder, folder: Path, **settings: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run an operator process with the recorder as its API server; `settings` are
+    added to its environment.
+    """
     runner = web.ServerRunner(web.Server(recorder.answer), shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -150,69 +166,86 @@ async def operator(recorder: Recorder, folder: Path, **settings: str) -> AsyncIt
         await runner.cleanup()
 
 
-async def until(what: str, asked: Callable[[], bool], log: Path, seconds: float = 20.0) -> None:
-    """Ask until the answer is true."""
+async def wait_until(what: str, asked: Callable[[], bool], log: Path, seconds: float = 20.0) -> None:
+    """Wait wait_until a condition holds."""
     end = time.monotonic() + seconds
     while not asked():
         assert time.monotonic() < end, f"{what}\n{log.read_text()[-3000:]}"
         await asyncio.sleep(0.05)
 
 
-async def test_nothing_is_watched_unselected_nothing_scanned_nothing_written_but_status_and_one_event(
+async def test_only_selected_objects_are_read_and_only_status_and_event_written(
     tmp_path: Path,
 ) -> None:
-    """Given an Architecture, when the operator watches it, then no annotation or finalizer is written to it, no namespace or CRD is read, and tiers' pods never travel."""
+    """Given an Architecture, when the operator watches it, then it writes no annotation or finalizer, reads
+    no namespaces or CRDs, and never lists the pods of tiers.
+    """
     recorder = Recorder()
     async with operator(recorder, tmp_path):
-        await until("watches", lambda: SELECTORS.keys() <= recorder.watches.keys(), tmp_path / "log")
-        await until("a status", lambda: len(recorder.writes()) == 2, tmp_path / "log")
+        await wait_until("watches", lambda: SELECTORS.keys() <= recorder.watches.keys(), tmp_path / "log")
+        await wait_until("a status", lambda: len(recorder.writes()) == 2, tmp_path / "log")
         await asyncio.sleep(2)
 
     lists = [r for r in recorder.requests if r.method == "GET" and r.path.rpartition("/")[2] in SELECTORS]
     for request in lists:
-        assert request.query.get("labelSelector", "") == SELECTORS[request.path.rpartition("/")[2]], request.path_qs
+        assert request.query.get("labelSelector", "") == SELECTORS[request.path.rpartition("/")[2]], (
+            request.path_qs
+        )
     asked = {r.path for r in recorder.requests}
     assert not {path for path in asked if "namespaces" in path.split("/")[-1] or "customresource" in path}
     status = "/apis/spiko.dev/v1alpha1/namespaces/default/architectures/shop/status"
-    assert recorder.writes() == {("PATCH", status), ("POST", "/apis/events.k8s.io/v1/namespaces/default/events")}
+    assert recorder.writes() == {
+        ("PATCH", status),
+        ("POST", "/apis/events.k8s.io/v1/namespaces/default/events"),
+    }
 
 
-async def test_kept_to_namespaces_it_asks_in_no_other(tmp_path: Path) -> None:
-    """Given two namespaces, every list and watch is of one of them; nodes, which have none, are asked for and need not be answered."""
+async def test_only_the_configured_namespaces_are_read(tmp_path: Path) -> None:
+    """Given two namespaces, then every list and watch is in one of them; nodes, which have no namespace, may
+    be forbidden.
+    """
     recorder = Recorder()
     async with operator(recorder, tmp_path, SPIKO_NAMESPACES="one, two"):
-        await until("watches", lambda: SELECTORS.keys() <= recorder.watches.keys(), tmp_path / "log")
+        await wait_until("watches", lambda: SELECTORS.keys() <= recorder.watches.keys(), tmp_path / "log")
         await asyncio.sleep(0.5)
 
     asked = {request.path for request in recorder.requests if request.path.rpartition("/")[2] in SELECTORS}
-    assert {f"{group}/namespaces/{space}/{plural}"
-            for group, kinds in KINDS.items() for plural in kinds if plural in SELECTORS for space in ("one", "two")} == asked  # fmt: skip
+    watched = [(group, plural) for group, kinds in KINDS.items() for plural in kinds if plural in SELECTORS]
+    assert {
+        f"{group}/namespaces/{space}/{plural}" for group, plural in watched for space in ("one", "two")
+    } == asked
 
 
-async def test_a_pattern_of_namespaces_is_refused_at_once(tmp_path: Path) -> None:
-    """The process ends with the value and the way out."""
+async def test_namespace_pattern_is_a_settings_error(tmp_path: Path) -> None:
+    """Given a pattern in SPIKO_NAMESPACES, then the process exits with a message that has the value and the
+    remedy.
+    """
     async with operator(Recorder(), tmp_path, SPIKO_NAMESPACES="team-*") as process:
         assert 0 != await process.wait()
-    assert "SPIKO_NAMESPACES: 'team-*' is no name of a namespace" in (tmp_path / "log").read_text()
+    assert "SPIKO_NAMESPACES: 'team-*': not a valid namespace name" in (tmp_path / "log").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-async def test_it_ends_at_once_with_watches_open(tmp_path: Path, number: signal.Signals) -> None:
-    """Given open watches, when the operator is told to end, then it has in 5 s, of the 20 that it may take."""
+async def test_operator_stops_within_5_s_with_open_watches(tmp_path: Path, number: signal.Signals) -> None:
+    """Given open watches, when the process gets a signal, then it exits within 5 s, of the 20 s that it may
+    take.
+    """
     recorder = Recorder()
     async with operator(recorder, tmp_path) as process:
-        await until("watches", lambda: SELECTORS.keys() <= recorder.watches.keys(), tmp_path / "log")
+        await wait_until("watches", lambda: SELECTORS.keys() <= recorder.watches.keys(), tmp_path / "log")
         process.send_signal(number)
         code = await asyncio.wait_for(process.wait(), 5)
 
     assert code == 0
 
 
-async def test_a_busy_server_is_asked_again(tmp_path: Path) -> None:
-    """Every watch is refused with 429 and Retry-After, twice: in the end each is open, and nothing was asked sooner than allowed."""
+async def test_watches_are_retried_after_429(tmp_path: Path) -> None:
+    """Given watches that are refused twice with 429 and Retry-After, then all are open in the end, and no
+    request was sent too early.
+    """
     recorder = Recorder(busy=2)
     async with operator(recorder, tmp_path) as process:
-        await until("watches", lambda: SELECTORS.keys() <= recorder.watches.keys(), tmp_path / "log", 30)
+        await wait_until("watches", lambda: SELECTORS.keys() <= recorder.watches.keys(), tmp_path / "log", 30)
 
         assert process.returncode is None
     for tries in recorder.tries.values():
@@ -221,13 +254,15 @@ async def test_a_busy_server_is_asked_again(tmp_path: Path) -> None:
 
 
 async def test_liveness_fails_when_full_lists_stop(tmp_path: Path) -> None:
-    """Given watches that are open, when the API server answers nothing any more, then /healthz, 200 until then, is 500 after three missed lists (kopf remembers an answer for 10 s)."""
+    """Given open watches, when the API server stops answering, then /healthz changes from 200 to 500 after
+    three missed lists (kopf caches a result for 10 s).
+    """
     recorder = Recorder()
     with socket.create_server(("127.0.0.1", 0)) as probe:
         url = f"http://127.0.0.1:{probe.getsockname()[1]}/healthz"
     settings = {"SPIKO_LIVENESS": url, "SPIKO_RESYNC_SECONDS": "1"}
     async with operator(recorder, tmp_path, **settings), ClientSession() as session:
-        await until("watches", lambda: SELECTORS.keys() <= recorder.watches.keys(), tmp_path / "log")
+        await wait_until("watches", lambda: SELECTORS.keys() <= recorder.watches.keys(), tmp_path / "log")
         async with session.get(url) as well:
             before = (well.status, await well.json())
         recorder.silent = True
@@ -244,13 +279,21 @@ async def test_liveness_fails_when_full_lists_stop(tmp_path: Path) -> None:
 
 
 def test_only_raw_events_are_handled_and_only_by_coroutines() -> None:
-    """No change handlers, daemons, timers, indices or webhooks: none of what kopf does with annotations, finalizers, threads and sleep is asked for."""
+    """There are no change handlers, daemons, timers, indices or webhooks, so kopf writes no annotations and
+    finalizers and needs no threads.
+    """
     tree = ast.parse(inspect.getsource(main))
     kinds: dict[str, list[type[ast.AST]]] = {}
     for function in (node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
         for decorator in function.decorator_list:
             kinds.setdefault(ast.unparse(decorator).split("(")[0], []).append(type(function))
 
-    assert {"kopf.on.startup", "kopf.on.cleanup", "kopf.on.login", "kopf.on.probe", "kopf.on.event"} == kinds.keys()
+    assert {
+        "kopf.on.startup",
+        "kopf.on.cleanup",
+        "kopf.on.login",
+        "kopf.on.probe",
+        "kopf.on.event",
+    } == kinds.keys()
     assert {ast.AsyncFunctionDef} == set(kinds["kopf.on.event"])
     assert len(WATCHED) == len(kinds["kopf.on.event"])

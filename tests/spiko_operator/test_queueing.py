@@ -1,4 +1,4 @@
-"""The keyed queue: once, never twice at the same time, later after a failure."""
+"""The keyed queue: unique keys, one worker for each key, retries after failures."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from spiko_operator.queueing import KeyedQueue
 
 
 async def run(queue: KeyedQueue[str], seconds: float) -> None:
-    """Work for a while."""
+    """Run the queue for a while."""
     task = asyncio.create_task(queue.run())
     await asyncio.sleep(seconds)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_key_queued_many_times_is_worked_on_once_and_again_if_it_came_meanwhile() -> None:
-    """A hundred adds are one piece of work; an add during the work is one more."""
+async def test_key_is_processed_once_and_again_if_added_meanwhile() -> None:
+    """Given a hundred adds of a key, then it is processed once; an add during the
+    processing causes one more.
+    """
     seen: list[str] = []
 
     async def work(key: str) -> None:
@@ -35,8 +37,10 @@ async def test_a_key_queued_many_times_is_worked_on_once_and_again_if_it_came_me
     assert seen == ["a", "a"]
 
 
-async def test_a_failure_comes_again_and_disturbs_nobody_else() -> None:
-    """One broken key beside a healthy one: the healthy is done, the broken is tried again later."""
+async def test_failed_key_is_requeued_and_others_are_processed() -> None:
+    """Given a failing key and a healthy key, then the healthy one is processed and the failing one is retried
+    later.
+    """
     tries = {"bad": 0, "good": 0}
 
     async def work(key: str) -> None:

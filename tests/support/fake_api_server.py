@@ -32,7 +32,7 @@ class FakeCluster:
         self.log: list[str] = []
         self.living: set[str] = set()
         self.writes_left: int | None = None
-        self.round: ReconcilePlan | None = None
+        self.last_plan: ReconcilePlan | None = None
         self.image = "spiko/nanoservice:1"  # the operator's
         self.heard: tuple[EurekaReport, ...] = ()
         self._nodes = NODES if nodes is None else nodes
@@ -86,10 +86,10 @@ class FakeCluster:
 
     def reconcile(self, name: str) -> list[Action]:
         """One round; raises Cut where the writes run out."""
-        self.round = plan(self.seen(name))
-        for action in self.round.actions:
+        self.last_plan = plan(self.seen(name))
+        for action in self.last_plan.actions:
             self._carry_out(name, action)
-        return [action for action in self.round.actions if not isinstance(action, Requeue)]
+        return [action for action in self.last_plan.actions if not isinstance(action, Requeue)]
 
     def settle(self, name: str, rounds: int = 12) -> None:
         """Rounds until nothing is left to do, pods becoming ready in between."""
@@ -97,7 +97,7 @@ class FakeCluster:
             if not self.reconcile(name):
                 return
             self.get_ready()
-        raise AssertionError(f"no rest after {rounds} rounds: {self.round}")
+        raise AssertionError(f"no rest after {rounds} rounds: {self.last_plan}")
 
     def _carry_out(self, name: str, action: Action) -> None:
         if isinstance(action, Emit):

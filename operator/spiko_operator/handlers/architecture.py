@@ -58,7 +58,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
         context.links.configure(key, pass_.configuration)
         context.links.keep(key, eureka_urls(context, namespace, name))
     if outcome.refused:
-        raise Refused(f"the API server refused {len(outcome.refused)} objects: {outcome.refused[0]}")
+        raise Refused(f"the API server refused {len(outcome.refused)} of the objects: {outcome.refused[0]}")
     return outcome.requeue_s
 
 

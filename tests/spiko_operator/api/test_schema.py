@@ -1,4 +1,4 @@
-"""The generated CRDs: fresh, and structural."""
+"""The generated CustomResourceDefinitions are up to date and structural."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from spiko_operator.api.schema import architecture_crd, documents, fault_crd
 from tests.support.paths import CRDS
 
 
-def test_the_files_are_what_the_models_say() -> None:
-    """`make generate` would change nothing."""
+def test_crds_are_up_to_date() -> None:
+    """Given the models, when `make generate` runs, then no file under crds/ changes."""
     made = documents()
 
     assert made == {path.name: path.read_text() for path in CRDS.glob("*.yaml")}
 
 
 def nodes(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every node of a schema."""
+    """Return every node of a schema."""
     yield schema
     for child in schema.get("properties", {}).values():
         yield from nodes(child)
@@ -29,7 +29,9 @@ def nodes(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("crd", [architecture_crd(), fault_crd()], ids=["Architecture", "Fault"])
 def test_schemas_are_structural_and_bounded(crd: dict[str, Any]) -> None:
-    """One type per node, no reference, every list and string of the spec bounded: else a CEL rule is not affordable."""
+    """Every node has one type and no reference, and every list and string of a spec is bounded, which limits
+    the cost of CEL rules.
+    """
     root = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     for node in nodes(root):
         assert isinstance(node["type"], str)

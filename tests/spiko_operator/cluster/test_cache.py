@@ -1,4 +1,4 @@
-"""The cache and the full list that guards it."""
+"""The cache, and its comparison with full lists."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from spiko_operator.cluster.cache import Cache
 
 
 def body(name: str, uid: str, version: int) -> dict[str, Any]:
-    """An object."""
+    """Return an object."""
     return {"metadata": {"name": name, "namespace": "n", "uid": uid, "resourceVersion": str(version)}}
 
 
-def test_an_object_that_vanished_unheard_is_found_by_the_full_list() -> None:
-    """Kopf delivers no DELETED for what went while a watch was broken (pitfall 1): the list tells."""
+def test_full_list_finds_an_object_deleted_without_an_event() -> None:
+    """Given an object that was deleted while a watch was broken, so that kopf delivers no DELETED, when the
+    cache is compared with a full list, then the object is returned and removed.
+    """
     cache = Cache()
     cache.put("Service", body("gone", "u1", 1))
     cache.put("Service", body("made again", "u2", 2))
@@ -25,7 +27,9 @@ def test_an_object_that_vanished_unheard_is_found_by_the_full_list() -> None:
 
 
 def test_an_older_version_never_replaces_a_newer_one() -> None:
-    """The echo of an old write comes after our own newer one (pitfall 23); versions are numbers, 9 is before 10."""
+    """Given a newer version of an object, when an older one arrives, then it is ignored; versions are
+    compared as numbers.
+    """
     cache = Cache()
     cache.put("Service", body("a", "u", 10))
     cache.put("Service", body("a", "u", 9))
@@ -33,8 +37,10 @@ def test_an_older_version_never_replaces_a_newer_one() -> None:
     assert cache.all("Service")[0]["metadata"]["resourceVersion"] == "10"
 
 
-def test_the_end_of_an_old_object_leaves_the_new_one_of_its_name() -> None:
-    """A late DELETED of another UID is not about what is there now."""
+def test_deleted_event_of_an_old_uid_keeps_the_new_object() -> None:
+    """Given a new object of the same name, when a late DELETED event with the old UID arrives, then the new
+    object stays.
+    """
     cache = Cache()
     cache.put("Service", body("a", "new", 10))
     cache.drop("Service", body("a", "old", 5))
@@ -43,7 +49,7 @@ def test_the_end_of_an_old_object_leaves_the_new_one_of_its_name() -> None:
 
 
 def test_managed_fields_are_not_kept() -> None:
-    """They are most of a small object's size, and nothing is decided by them."""
+    """Managed fields are dropped: they are most of a small object's size, and no decision depends on them."""
     cache = Cache()
     fresh = body("a", "u", 1)
     fresh["metadata"]["managedFields"] = [{"manager": "kubectl"}]
@@ -52,22 +58,27 @@ def test_managed_fields_are_not_kept() -> None:
     assert "managedFields" not in cache.all("Service")[0]["metadata"]
 
 
-def test_what_is_newer_than_the_list_is_not_missing_from_it() -> None:
-    """An object made while the list travelled stays, in whichever namespace; one that the list should have had goes."""
+def test_objects_newer_than_the_list_are_kept() -> None:
+    """Given an object created while the list was read, when the cache is compared, then it stays in every
+    namespace, and older objects missing from the list are removed.
+    """
     cache = Cache()
     cache.put("Service", body("made meanwhile", "u1", 12))
     cache.put("Service", body("unheard of", "u2", 9))
     cache.put(
         "Service",
-        body("elsewhere", "u3", 9) | {"metadata": body("elsewhere", "u3", 9)["metadata"] | {"namespace": "m"}},
+        body("elsewhere", "u3", 9)
+        | {"metadata": body("elsewhere", "u3", 9)["metadata"] | {"namespace": "m"}},
     )
 
     assert ["unheard of"] == [o["metadata"]["name"] for o in cache.compare("Service", [], "10", "n")]
     assert {"u1", "u3"} == {o["metadata"]["uid"] for o in cache.all("Service")}
 
 
-def test_what_was_deleted_meanwhile_does_not_come_back() -> None:
-    """Neither by the list that was on its way, nor by the late answer to a write."""
+def test_deleted_objects_are_not_added_again() -> None:
+    """Given a DELETED event, when an older list or the late response to a write has the object, then it is
+    not added again.
+    """
     cache = Cache()
     cache.put("Service", body("a", "u1", 5))
     cache.drop("Service", body("a", "u1", 11))
@@ -77,8 +88,10 @@ def test_what_was_deleted_meanwhile_does_not_come_back() -> None:
     assert [] == cache.all("Service")
 
 
-def test_what_has_lost_its_label_comes_back_with_it() -> None:
-    """A watch with a selector tells DELETED of an object that has lost its label; the same object, labelled again, is known again."""
+def test_object_is_indexed_again_when_its_label_is_restored() -> None:
+    """Given an object that lost the selected label, which a watch reports as DELETED, when it gets the label
+    again, then the cache has it.
+    """
     cache = Cache()
     cache.put("Service", body("a", "u1", 5))
     cache.drop("Service", body("a", "u1", 8))

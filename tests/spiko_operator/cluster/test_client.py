@@ -1,4 +1,4 @@
-"""The door to the API server: peers that go silent, tokens that are rotated; against a real HTTP server on loopback."""
+"""The client against HTTP servers on loopback: timeouts, rotated tokens, busy servers, errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOTHING: dict[str, Any] = {"metadata": {}, "items": []}
 
 
 def write_kubeconfig(path: Path, server: str, token: str) -> None:
-    """A kubeconfig with a token."""
+    """Write a kubeconfig with a token."""
     document = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -34,7 +34,7 @@ def write_kubeconfig(path: Path, server: str, token: str) -> None:
 
 @asynccontextmanager
 async def api_server(handler: Handler) -> AsyncIterator[str]:
-    """A server that answers everything with one function; yields its URL."""
+    """Run a server that answers every request with one function; yield its URL."""
     runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)  # type: ignore[arg-type]
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -44,8 +44,10 @@ async def api_server(handler: Handler) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
-    """A request takes as long as is allowed and not longer, whether the answer's head or its body is missing."""
+async def test_request_fails_after_its_time_limit(tmp_path: Path) -> None:
+    """Given a server that sends no head or no body, when the time limit has passed,
+    then the request fails.
+    """
 
     async def silent(request: web.Request) -> web.StreamResponse:
         if request.path.endswith("services"):
@@ -53,7 +55,7 @@ async def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
             await response.prepare(request)
             await response.write(b'{"items": [')
         await asyncio.sleep(60)
-        raise AssertionError("nobody waits for so long")
+        raise AssertionError("the client did not time out")
 
     async with api_server(silent) as server:
         write_kubeconfig(tmp_path / "config", server, "good")
@@ -66,15 +68,19 @@ async def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
             await client.close()
 
 
-async def test_a_refused_token_is_read_again_once_for_all_who_were_refused(tmp_path: Path) -> None:
-    """Given a rotated token, when eight requests are refused together, then each is sent once more with the new one, and none later."""
+async def test_rejected_token_is_renewed_once_for_concurrent_requests(tmp_path: Path) -> None:
+    """Given a rotated token, when eight concurrent requests are rejected, then the credentials are read once
+    and each request is sent again with the new token.
+    """
     seen: list[str] = []
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         seen.append(token)
         await asyncio.sleep(0.01)
-        return web.json_response(NOTHING) if token == "new" else web.json_response({"message": "no"}, status=401)
+        return (
+            web.json_response(NOTHING) if token == "new" else web.json_response({"message": "no"}, status=401)
+        )
 
     async with api_server(guarded) as server:
         write_kubeconfig(tmp_path / "config", server, "old")
@@ -89,8 +95,8 @@ async def test_a_refused_token_is_read_again_once_for_all_who_were_refused(tmp_p
     assert seen == ["old"] * 8 + ["new"] * 9
 
 
-async def test_a_token_that_stays_refused_is_an_error_and_is_not_tried_for_ever(tmp_path: Path) -> None:
-    """401 with no other token to be had: one request, one error; the queue comes again later."""
+async def test_unchanged_rejected_token_is_an_error(tmp_path: Path) -> None:
+    """Given a rejected token and no other one, when a request is sent, then it fails after one attempt."""
     asked = 0
 
     async def refuse(request: web.Request) -> web.StreamResponse:
@@ -113,8 +119,10 @@ async def test_a_token_that_stays_refused_is_an_error_and_is_not_tried_for_ever(
     assert asked == 2
 
 
-async def test_errors_carry_the_servers_own_words(tmp_path: Path) -> None:
-    """404 is Missing, with the message of the Status; what is no Status is quoted."""
+async def test_errors_have_the_message_of_the_status(tmp_path: Path) -> None:
+    """Given a 404, then the error is Missing with the message of the Status; a response that is not a Status
+    is quoted.
+    """
 
     async def refuse(request: web.Request) -> web.StreamResponse:
         return web.json_response({"kind": "Status", "message": 'services "a" not found'}, status=404)
@@ -123,35 +131,45 @@ async def test_errors_carry_the_servers_own_words(tmp_path: Path) -> None:
         write_kubeconfig(tmp_path / "config", server, "any")
         client = await Client.connect(str(tmp_path / "config"))
         try:
-            with pytest.raises(Missing, match='GET /api/v1/namespaces/default/services/a: 404: services "a" not found'):
+            with pytest.raises(
+                Missing, match='GET /api/v1/namespaces/default/services/a: 404: services "a" not found'
+            ):
                 await client.get("Service", "default", "a")
         finally:
             await client.close()
 
 
-CERTLESS = """
+UNKNOWN_CONTEXT = """
+current-context: a
+contexts: []
+clusters: []
+users: []
+"""
+INVALID_CERTIFICATE = """
 current-context: c
 contexts: [{name: c, context: {cluster: c, user: c}}]
 clusters: [{name: c, cluster: {server: "https://127.0.0.1:1", certificate-authority-data: aGVsbG8=}}]
 users: [{name: c, user: {}}]
 """
 BROKEN = [
-    ("not there", None, "No such file"),
-    ("empty", "", "nothing is in there"),
-    ("a list", "[1]", "it is no kubeconfig"),
-    ("a text", "hello", "it is no kubeconfig"),
-    ("no YAML", "a: [", "it is no YAML"),
-    ("binary", b"\xff\xfe\x00", "it is no YAML"),
-    ("nothing of what it needs", "a: 1", "no current context"),
-    ("another current context", "current-context: a\ncontexts: []\nclusters: []\nusers: []", "no context 'a' in .* there are: none"),
-    ("contexts that are none", "current-context: a\ncontexts: 3\nclusters: x\nusers: [1]", "no credentials"),
-    ("certificates that are none", CERTLESS, "the certificates in"),
-]  # fmt: skip
+    ("missing", None, "No such file"),
+    ("empty", "", "the file is empty"),
+    ("a list", "[1]", "not a kubeconfig"),
+    ("a string", "hello", "not a kubeconfig"),
+    ("invalid YAML", "a: [", "not valid YAML"),
+    ("binary", b"\xff\xfe\x00", "not valid YAML"),
+    ("another object", "a: 1", "no current context"),
+    ("unknown current context", UNKNOWN_CONTEXT, "no context 'a' in .* existing contexts: none"),
+    ("invalid contexts", "current-context: a\ncontexts: 3\nclusters: x\nusers: [1]", "no credentials"),
+    ("invalid certificates", INVALID_CERTIFICATE, "the certificates in"),
+]
 
 
 @pytest.mark.parametrize(("text", "words"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN])
-async def test_a_kubeconfig_that_is_none_is_said(tmp_path: Path, text: str | bytes | None, words: str) -> None:
-    """With its path; never another error than ours."""
+async def test_invalid_kubeconfig_is_reported(tmp_path: Path, text: str | bytes | None, words: str) -> None:
+    """Given an invalid kubeconfig, when a client connects, then a ClusterError names
+    its path and the reason.
+    """
     path = tmp_path / "config"
     if text is not None:
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -161,8 +179,10 @@ async def test_a_kubeconfig_that_is_none_is_said(tmp_path: Path, text: str | byt
     assert str(path) in str(caught.value)
 
 
-async def test_several_kubeconfigs_are_read_as_kubectl_reads_them(tmp_path: Path) -> None:
-    """The first current context and the first of each name count; a file that is not there, or empty, is passed over."""
+async def test_kubeconfigs_are_merged_as_by_kubectl(tmp_path: Path) -> None:
+    """Given several kubeconfigs, then the first current context and the first context of each name are used,
+    and missing or empty files are skipped.
+    """
     for name, server, context in (
         ("one", "http://one", ""),
         ("two", "http://two", "mine"),
@@ -178,7 +198,7 @@ async def test_several_kubeconfigs_are_read_as_kubectl_reads_them(tmp_path: Path
     files = ":".join(str(tmp_path / name) for name in ("empty", "gone", "one", "two", "three"))
     client = await Client.connect(files)
     other = await Client.connect(files, "mine")
-    with pytest.raises(ClusterError, match=r"no context 'yours' in .*; there are: mine, no"):
+    with pytest.raises(ClusterError, match=r"no context 'yours' in .*; existing contexts: mine, no"):
         await Client.connect(files, "yours")
     await client.close()
     await other.close()
@@ -186,8 +206,10 @@ async def test_several_kubeconfigs_are_read_as_kubectl_reads_them(tmp_path: Path
     assert ("http://one", "http://one") == (client.server, other.server)
 
 
-async def test_a_busy_server_is_asked_again_when_it_says(tmp_path: Path) -> None:
-    """429 and 503 with Retry-After: after so long, for ten seconds at most; without, or for an eviction, it is an error at once."""
+async def test_busy_server_is_retried_after_retry_after(tmp_path: Path) -> None:
+    """Given 429 or 503 with Retry-After, then the request is sent again after that time, for at most 10 s;
+    without the header, and for evictions, it fails at once.
+    """
     asked: list[str] = []
     answers = [
         (429, "0"),
@@ -224,16 +246,20 @@ async def test_a_busy_server_is_asked_again_when_it_says(tmp_path: Path) -> None
 
 
 ODD = [
-    ("a page", web.Response(text="<html>welcome</html>", content_type="text/html"), "no JSON: '<html>"),
-    ("nothing", web.Response(), "no JSON"),
-    ("another object", web.json_response({"hello": "world"}), "is no list"),
-    ("a list", web.json_response([1]), "is no list"),
+    ("a page", web.Response(text="<html>welcome</html>", content_type="text/html"), "not JSON: '<html>"),
+    ("an empty response", web.Response(), "not JSON"),
+    ("another object", web.json_response({"hello": "world"}), "is not a list"),
+    ("a list", web.json_response([1]), "is not a list"),
 ]
 
 
 @pytest.mark.parametrize(("response", "words"), [row[1:] for row in ODD], ids=[row[0] for row in ODD])
-async def test_a_server_that_is_no_api_server_is_said(tmp_path: Path, response: web.Response, words: str) -> None:
-    """Whatever answers 200."""
+async def test_server_that_is_not_an_api_server_is_reported(
+    tmp_path: Path, response: web.Response, words: str
+) -> None:
+    """Given a server that answers every request with 200 and no Kubernetes object, then the error asks
+    whether it is an API server.
+    """
 
     async def welcome(request: web.Request) -> web.StreamResponse:
         return response

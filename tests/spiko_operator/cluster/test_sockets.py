@@ -1,4 +1,4 @@
-"""WebSockets to eurekas through an API server that asks for a token and a client certificate, on loopback."""
+"""WebSockets to eurekas through an API server that requires a token and a client certificate, on loopback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEY = ("default", "arch")
 
 
 class Guarded:
-    """A pod proxy that knows one token; what is no upgrade it refuses with words."""
+    """A pod proxy that accepts one token, and rejects requests without an upgrade with a message."""
 
     def __init__(self, pki: Path) -> None:
         self.token, self.words = "good", ""
@@ -34,7 +34,7 @@ class Guarded:
         self._context.verify_mode = ssl.CERT_REQUIRED
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """One request."""
+        """Answer one request."""
         self.seen.append(request.path)
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             return web.json_response({"message": "Unauthorized"}, status=401)
@@ -49,7 +49,7 @@ class Guarded:
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[str]:
-        """Listen; gives the URL."""
+        """Listen, and return the URL."""
         application = web.Application()
         application.router.add_get("/{path:.*}", self.answer)
         runner = web.AppRunner(application, shutdown_timeout=0.1)
@@ -62,7 +62,7 @@ class Guarded:
 
 
 def write_kubeconfig(folder: Path, server: str, token: str) -> str:
-    """A kubeconfig with everything that an API server may ask for."""
+    """Write a kubeconfig with all credentials that an API server may require."""
     document = {
         "current-context": "c",
         "clusters": [{"name": "c", "cluster": {"server": server, "certificate-authority": "pki/ca.crt"}}],
@@ -85,14 +85,16 @@ def write_kubeconfig(folder: Path, server: str, token: str) -> str:
 
 @asynccontextmanager
 async def guarded(folder: Path, token: str = "good") -> AsyncIterator[tuple[Guarded, Client, Sockets, str]]:
-    """A server, a client of it, sockets, and the URL of a eureka's stream."""
+    """Yield a server, its client, sockets, and the URL of a eureka's control socket."""
     (folder / "pki").mkdir()
     make_pki(folder / "pki")
     server = Guarded(folder / "pki")
     async with server.serve() as url:
         client = await Client.connect(write_kubeconfig(folder, url, token))
         sockets = Sockets(client)
-        reached = Reacher("proxy", client.server).url("default", "p", "10.0.0.9", "/control/seconds", web_socket=True)
+        reached = Reacher("proxy", client.server).url(
+            "default", "p", "10.0.0.9", "/control/seconds", web_socket=True
+        )
         try:
             yield server, client, sockets, reached
         finally:
@@ -100,8 +102,10 @@ async def guarded(folder: Path, token: str = "good") -> AsyncIterator[tuple[Guar
             await client.close()
 
 
-async def test_the_api_server_gets_token_certificate_and_trust(tmp_path: Path) -> None:
-    """The same that requests have; a token that was rotated is read again."""
+async def test_proxied_socket_has_token_certificate_and_ca(tmp_path: Path) -> None:
+    """Given a pod proxy, when a WebSocket opens, then it has the credentials of requests; a rotated token is
+    read again.
+    """
     async with guarded(tmp_path, token="good") as (server, client, sockets, url):
         async with sockets.open(url) as socket:
             first = await socket.receive_str()
@@ -114,27 +118,35 @@ async def test_the_api_server_gets_token_certificate_and_trust(tmp_path: Path) -
     assert ["/api/v1/namespaces/default/pods/p:7070/proxy/control/seconds"] * 3 == server.seen
 
 
-async def test_a_refusal_is_in_the_servers_words(tmp_path: Path) -> None:
-    """A handshake's answer has none, so it is asked again without an upgrade."""
+async def test_refused_handshake_has_the_message_of_a_request(tmp_path: Path) -> None:
+    """Given a handshake that is refused without a message, then the error has the
+    message of a plain request.
+    """
     async with guarded(tmp_path) as (server, _, sockets, url):
         server.words = 'pods "p:7070" is forbidden: User "me" cannot get resource "pods/proxy"'
         with pytest.raises(ClusterError, match='403: pods "p:7070" is forbidden: User "me"'):
             async with sockets.open(url):
-                raise AssertionError("nobody opens")
+                raise AssertionError("the socket must not open")
 
 
-async def test_a_pods_own_address_gets_no_credentials(tmp_path: Path) -> None:
-    """They are the API server's alone; and its certificate is no other's."""
+async def test_direct_socket_has_no_credentials(tmp_path: Path) -> None:
+    """Given the address of a pod, when a WebSocket opens, then it has neither the token nor the CA of the API
+    server.
+    """
     async with guarded(tmp_path) as (server, client, sockets, _):
         with pytest.raises(aiohttp.ClientError):
-            async with sockets.open(client.server.replace("https://127.0.0.1", "wss://127.0.0.2") + "/control"):
-                raise AssertionError("nobody opens")
+            async with sockets.open(
+                client.server.replace("https://127.0.0.1", "wss://127.0.0.2") + "/control"
+            ):
+                raise AssertionError("the socket must not open")
 
     assert [] == server.seen
 
 
-async def test_a_link_that_cannot_be_had_is_warned_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Given a proxy that refuses, then the operator's log says so, in the server's words, and not at every attempt."""
+async def test_unreachable_eureka_is_warned_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a proxy that refuses connections, when the operator retries, then the log has one warning with
+    the server's message.
+    """
     async with guarded(tmp_path) as (server, _, sockets, url):
         server.words = "address not allowed"
         links = Links(sockets.open, lambda _: None, patience=2)

@@ -1,4 +1,6 @@
-"""A Fault is carried out once, wherever its operator dies and whenever the API server is away."""
+"""A Fault is injected once, also if operators stop at any write and the API server is unavailable at any
+time.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ METHODS = ["Delete", "Evict", "Crash"]
 
 
 def prepared(mode: str = "Enforce", deadline_s: int = 30, kill: Object | None = None, **api: Any) -> FakeApi:
-    """A Fault and its Architecture."""
+    """Return a control plane with an Architecture and a Fault."""
     made = FakeApi(**api)
     made.put_architecture()
     spec = {
@@ -31,8 +33,8 @@ def prepared(mode: str = "Enforce", deadline_s: int = 30, kill: Object | None = 
     return made
 
 
-async def carry_out(api: FakeApi, context: Context | None = None) -> Object:
-    """To the end, with a new operator after each death; returns the status."""
+async def run_to_end(api: FakeApi, context: Context | None = None) -> Object:
+    """Run the Fault to its end, with a new operator after each stop; return its status."""
     context = context or api.operator()
     for _ in range(60):
         try:
@@ -40,7 +42,7 @@ async def carry_out(api: FakeApi, context: Context | None = None) -> Object:
         except Cut:
             context = api.operator()
         except ClusterError:
-            continue  # the queue comes again
+            continue  # the queue retries
         else:
             if again is None:
                 break
@@ -49,15 +51,17 @@ async def carry_out(api: FakeApi, context: Context | None = None) -> Object:
 
 
 def condition(status: Object, kind: str) -> tuple[str, str]:
-    """Status and reason."""
+    """Return status and reason of a condition."""
     return next(((c["status"], c["reason"]) for c in status["conditions"] if c["type"] == kind), ("", ""))
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_all_are_written_down_before_the_first_is_touched(method: str) -> None:
-    """Given count 3, when nothing disturbs, then three different ones end, each written down before and its state after; evidence is complete."""
+async def test_victims_are_recorded_before_the_first_kill(method: str) -> None:
+    """Given count 3, when nothing fails, then three pods are killed, each recorded before and its state
+    written after the kill, with complete evidence.
+    """
     api = prepared(kill={"method": method, "count": 3})
-    status = await carry_out(api)
+    status = await run_to_end(api)
 
     names = [victim["pod"] for victim in status["victims"]]
     assert (3, names) == (len(set(names)), api.ended())
@@ -72,15 +76,17 @@ async def test_all_are_written_down_before_the_first_is_touched(method: str) -> 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the write", "after the write"])
 @pytest.mark.parametrize("method", METHODS)
-async def test_killed_at_any_write_each_victim_ends_once_and_all_of_them(method: str, after: bool) -> None:
-    """Given an operator that dies at any write, when the next goes on, then the victims are those of an undisturbed run, each ended once."""
+async def test_operator_stopped_at_any_write_kills_each_victim_once(method: str, after: bool) -> None:
+    """Given an operator that stops at any write, when the next one continues, then the victims are those of
+    an undisturbed run, each killed once.
+    """
     undisturbed = prepared(kill={"method": method, "count": 3})
-    await carry_out(undisturbed)
+    await run_to_end(undisturbed)
     runs = [
         prepared(kill={"method": method, "count": 3}, cut_at=n, cut_after=after)
         for n in range(len(undisturbed.log) + 2)
     ]
-    statuses = await asyncio.gather(*(carry_out(api) for api in runs))
+    statuses = await asyncio.gather(*(run_to_end(api) for api in runs))
 
     for api, status in zip(runs, statuses, strict=True):
         assert sorted(undisturbed.ended()) == sorted(api.ended())
@@ -92,10 +98,12 @@ async def test_killed_at_any_write_each_victim_ends_once_and_all_of_them(method:
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_an_api_server_that_is_away_costs_neither_a_kill_nor_evidence(method: str) -> None:
-    """Given answers that fail at any moment, some of them to writes that were carried out, then all are killed once and the evidence is there."""
+async def test_unavailable_api_server_loses_no_kill_and_no_evidence(method: str) -> None:
+    """Given requests that fail at any time, also after they were executed, then every victim is killed once
+    and the evidence is complete.
+    """
     runs = [prepared(kill={"method": method, "count": 2}, away_at=n, away=3) for n in range(16)]
-    statuses = await asyncio.gather(*(carry_out(api) for api in runs))
+    statuses = await asyncio.gather(*(run_to_end(api) for api in runs))
 
     for api, status in zip(runs, statuses, strict=True):
         assert sorted(victim["pod"] for victim in status["victims"]) == sorted(api.ended())
@@ -104,20 +112,26 @@ async def test_an_api_server_that_is_away_costs_neither_a_kill_nor_evidence(meth
         assert ("True", "EvidenceComplete") == condition(status, "Ended")
 
 
-async def test_evictions_go_one_after_another() -> None:
-    """The budget allows one: each waits for the replacement of the one before, and none is deleted instead."""
+async def test_evictions_wait_for_replacements() -> None:
+    """Given a budget that allows one disruption, then each eviction waits for the previous replacement, and
+    no pod is deleted instead.
+    """
     api = prepared(kill={"count": 3})
-    status = await carry_out(api)
+    status = await run_to_end(api)
 
-    assert [entry for entry in api.log if entry != "status Fault"] == [f"evict {v['pod']}" for v in status["victims"]]
+    assert [entry for entry in api.log if entry != "status Fault"] == [
+        f"evict {v['pod']}" for v in status["victims"]
+    ]
     assert all("refusedBy" not in victim for victim in status["victims"])
 
 
-async def test_partial_success_is_said() -> None:
-    """Given a budget that allows one and a deadline that is too short for more, then one is killed, and the others are refused by it."""
+async def test_partial_success_is_reported() -> None:
+    """Given a budget that allows one disruption and a short deadline, then one victim is Killed and the
+    others are Refused.
+    """
     api = prepared(kill={"count": 3}, deadline_s=1)
     api.evictions_left = 1
-    status = await carry_out(api)
+    status = await run_to_end(api)
 
     assert ["Killed", "Refused", "Refused"] == [victim["state"] for victim in status["victims"]]
     assert ("True", "KilledSome") == condition(status, "Injected")
@@ -125,10 +139,12 @@ async def test_partial_success_is_said() -> None:
     assert [victim.get("refusedBy") for victim in status["victims"]] == [None, "shop-web", "shop-web"]
 
 
-async def test_a_dry_run_touches_nobody() -> None:
-    """The victims, who knows them, and one write."""
+async def test_dry_run_kills_no_pod() -> None:
+    """Given mode DryRun, then the status has the victims and their callers after one write, and no pod is
+    killed.
+    """
     api = prepared("DryRun", kill={"count": 3, "method": "Delete"})
-    status = await carry_out(api)
+    status = await run_to_end(api)
 
     assert ["status Fault"] == api.log
     assert {("Planned", 2)} == {(victim["state"], victim["callers"]) for victim in status["victims"]}
@@ -136,15 +152,17 @@ async def test_a_dry_run_touches_nobody() -> None:
     assert ("True", "DryRun") == condition(status, "Ended")
 
 
-async def test_a_crash_that_reaches_nobody_says_so() -> None:
-    """A pod without a session, one that changes its process in between, one that is told and goes on."""
+async def test_undelivered_crash_is_reported() -> None:
+    """Given a pod without a session, one whose process changes, and one that keeps running after its crash
+    request, then each state has its reason.
+    """
     api = prepared(kill={"method": "Crash", "count": 3})
     await inject(api.operator(), KEY)
     uids = [victim["uid"] for victim in api.objects["Fault", "f"]["status"]["victims"]]
     api.objects["Fault", "f"]["status"]["victims"][0].pop("process")
     api.processes[uids[1]] += 1
     api.frozen.add(uids[2])
-    status = await carry_out(api, api.operator())
+    status = await run_to_end(api, api.operator())
 
     assert [] == api.ended()
     assert ["Unreachable"] * 3 == [victim["state"] for victim in status["victims"]]
@@ -156,34 +174,38 @@ async def test_a_crash_that_reaches_nobody_says_so() -> None:
     assert status["summary"] == "0 of 3 killed, 3 unreachable"
 
 
-async def test_without_eurekas_a_crash_reaches_nobody() -> None:
-    """Nobody is connected: a second is waited, then that is said."""
+async def test_crash_without_eurekas_is_unreachable() -> None:
+    """Given no connected eureka, when a Crash is requested, then the victim is Unreachable after a short
+    wait.
+    """
     api = prepared(kill={"method": "Crash"})
     api.connected = 0
     api.deaf = {pod["metadata"]["uid"] for pod in api.pods()}
-    status = await carry_out(api)
+    status = await run_to_end(api)
 
     assert ("False", "Unreachable") == condition(status, "Injected")
 
 
-async def test_nobody_is_touched_after_the_deadline() -> None:
-    """Given an operator that comes back long after the victims were written down, then they are let be."""
+async def test_no_pod_is_killed_after_the_deadline() -> None:
+    """Given recorded victims, when an operator continues after the deadline, then they are Expired."""
     for method in METHODS:
         api = prepared(kill={"count": 2, "method": method})
         await inject(api.operator(), KEY)
         api.objects["Fault", "f"]["status"]["startedAt"] = "2020-01-01T00:00:00Z"
-        status = await carry_out(api)
+        status = await run_to_end(api)
 
         assert [] == api.ended()
         assert ["Expired"] * 2 == [victim["state"] for victim in status["victims"]]
 
 
 async def test_deleting_the_fault_ends_it() -> None:
-    """Given evictions that wait for a budget, when the Fault is deleted, then nobody else is evicted and nothing is written."""
+    """Given evictions that wait for a budget, when the Fault is deleted, then no other pod is evicted and
+    nothing is written.
+    """
     api = prepared(kill={"count": 3})
     api.evictions_left = 1
     context = api.operator()
-    assert await inject(context, KEY) == 0.0  # the victims are written down
+    assert await inject(context, KEY) == 0.0  # the victims are recorded
     running = asyncio.create_task(inject(context, KEY))
     while len(api.ended()) < 1:
         await asyncio.sleep(0.01)
@@ -196,8 +218,10 @@ async def test_deleting_the_fault_ends_it() -> None:
     assert len(api.ended()) == 1
 
 
-async def test_a_tier_that_is_not_there_yet_is_waited_for() -> None:
-    """The condition names the field; it is looked for again, and not written twice."""
+async def test_missing_tier_is_retried_and_reported_once() -> None:
+    """Given a tier without pods, then the condition names the field, is written once, and the tier is looked
+    up again.
+    """
     api = prepared(kill={"tier": "db"})
     context = api.operator()
     waits = [await inject(context, KEY) for _ in range(3)]
@@ -207,8 +231,8 @@ async def test_a_tier_that_is_not_there_yet_is_waited_for() -> None:
     assert ("False", "TierNotFound") == condition(api.objects["Fault", "f"]["status"], "Accepted")
 
 
-async def test_a_tier_that_never_comes_is_not_waited_for_for_ever() -> None:
-    """Whoever waits for the end of it learns after the deadline why nothing happened."""
+async def test_missing_tier_ends_the_fault_after_the_deadline() -> None:
+    """Given a tier that never has pods, when the deadline has passed, then Ended has the reason."""
     api = prepared(kill={"tier": "db"})
     await inject(api.operator(), KEY)
     api.objects["Fault", "f"]["status"]["startedAt"] = "2020-01-01T00:00:00Z"
@@ -220,8 +244,10 @@ async def test_a_tier_that_never_comes_is_not_waited_for_for_ever() -> None:
     assert ["status Fault"] * 2 == api.log
 
 
-async def test_the_deadline_does_not_begin_before_the_architecture_is_ready() -> None:
-    """Given an Architecture that is not Ready and a tier without pods, then the Fault waits; once Ready, the start is recorded."""
+async def test_deadline_starts_when_the_architecture_is_ready() -> None:
+    """Given an Architecture that is not Ready and a tier without pods, then the Fault waits; once Ready, the
+    start is recorded.
+    """
     api = prepared(kill={"tier": "db"}, deadline_s=1)
     api.put_architecture(ready=False)
     waits = [await inject(api.operator(), KEY) for _ in range(2)]

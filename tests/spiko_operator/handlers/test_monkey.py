@@ -1,4 +1,6 @@
-"""The monkey acts once per draw, wherever its operator dies; what it writes is its own part of the status."""
+"""The chaos monkey kills once per draw, also if operators stop at any write, and writes only its part of the
+status.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ LONG_AGO = "2020-01-01T00:00:00Z"
 
 
 def switched_on(mode: str = "Enforce", seed: int = 5, method: str = "Delete", **api: Any) -> FakeApi:
-    """A monkey whose first kill is long due, and whose second is not for a day."""
+    """Return a control plane with a monkey whose first kill is overdue and whose
+    second is not due for a day.
+    """
     made = FakeApi(**api)
     day = {"meanSeconds": 86_400, "minSeconds": 86_400}
     made.put_architecture({"mode": mode, "method": method, **day, "seed": seed})
@@ -29,8 +33,8 @@ def switched_on(mode: str = "Enforce", seed: int = 5, method: str = "Delete", **
     return made
 
 
-async def live(api: FakeApi, context: Context | None = None) -> Object:
-    """Until nothing is due, with a new operator after each death; returns what the status says of chaos."""
+async def run_until_idle(api: FakeApi, context: Context | None = None) -> Object:
+    """Run until nothing is due, with a new operator after each stop; return `status.chaos`."""
     context = context or api.operator()
     for _ in range(40):
         try:
@@ -46,12 +50,19 @@ async def live(api: FakeApi, context: Context | None = None) -> Object:
     return chaos
 
 
-async def test_a_kill_is_written_down_done_counted_and_measured() -> None:
-    """Three writes, in this order, two events' worth of evidence, and the next is a day away."""
+async def test_kill_is_recorded_executed_counted_and_measured() -> None:
+    """Given a kill that is due, then the victim is recorded, killed, counted and measured, in this order, and
+    the next kill is not due for a day.
+    """
     api = switched_on()
-    chaos = await live(api)
+    chaos = await run_until_idle(api)
 
-    assert ["status Architecture", f"delete {api.ended()[0]}", "status Architecture", "status Architecture"] == api.log
+    assert [
+        "status Architecture",
+        f"delete {api.ended()[0]}",
+        "status Architecture",
+        "status Architecture",
+    ] == api.log
     assert (1, 1, None) == (chaos["kills"], chaos["draw"], chaos.get("victim"))
     (kill,) = chaos["recent"]
     assert (kill["pod"], kill["tier"], kill["failedRequests"]) == (api.ended()[0], "web", 1)
@@ -61,30 +72,38 @@ async def test_a_kill_is_written_down_done_counted_and_measured() -> None:
 
 @pytest.mark.parametrize("method", ["Evict", "Delete"])
 @pytest.mark.parametrize("after", [False, True], ids=["before the write", "after the write"])
-async def test_killed_at_any_write_one_draw_is_one_kill_and_is_counted(after: bool, method: str) -> None:
-    """Given an operator that stops at any write, when the next one continues, then one pod is killed and counted once."""
+async def test_operator_stopped_at_any_write_kills_and_counts_once(after: bool, method: str) -> None:
+    """Given an operator that stops at any write, when the next one continues, then one pod is killed and
+    counted once.
+    """
     undisturbed = switched_on(method=method)
-    await live(undisturbed)
+    await run_until_idle(undisturbed)
     runs = [switched_on(method=method, cut_at=n, cut_after=after) for n in range(5)]
-    chaos = await asyncio.gather(*(live(api) for api in runs))
+    chaos = await asyncio.gather(*(run_until_idle(api) for api in runs))
 
     assert [undisturbed.ended()] * 5 == [api.ended() for api in runs]
     assert [(1, 1, None)] * 5 == [(c["kills"], c["draw"], c.get("victim")) for c in chaos]
     assert [undisturbed.ended()] * 5 == [[kill["pod"] for kill in c["recent"]] for c in chaos]
 
 
-async def test_an_api_server_that_is_away_changes_nothing() -> None:
-    """Failures at any moment, some of writes that were carried out: one kill, counted once."""
+async def test_unavailable_api_server_kills_and_counts_once() -> None:
+    """Given requests that fail at any time, also after they were executed, then one pod is killed and counted
+    once.
+    """
     runs = [switched_on(away_at=n, away=3) for n in range(10)]
-    chaos = await asyncio.gather(*(live(api) for api in runs))
+    chaos = await asyncio.gather(*(run_until_idle(api) for api in runs))
 
     assert {1} == {len(api.ended()) for api in runs} == {c["kills"] for c in chaos}
 
 
-async def test_it_leaves_be_what_is_not_well() -> None:
-    """Not Ready: nobody, and the reason; in a dry run nobody either, but its name."""
+async def test_no_kill_while_not_ready_and_in_a_dry_run() -> None:
+    """Given an Architecture that is not Ready, then no pod is killed and the status has the reason; in a dry
+    run, an event names the pod.
+    """
     waiting = switched_on()
-    waiting.put_architecture({"mode": "Enforce", "meanSeconds": 86_400, "minSeconds": 86_400, "seed": 5}, ready=False)
+    waiting.put_architecture(
+        {"mode": "Enforce", "meanSeconds": 86_400, "minSeconds": 86_400, "seed": 5}, ready=False
+    )
     context = waiting.operator()
     assert [1.0, 1.0] == [await visit(context, KEY) for _ in range(2)]
     assert (["status Architecture"], "the architecture is not Ready") == (
@@ -93,31 +112,35 @@ async def test_it_leaves_be_what_is_not_well() -> None:
     )
 
     dry, real = switched_on("DryRun"), switched_on()
-    chaos = await live(dry)
-    await live(real)
+    chaos = await run_until_idle(dry)
+    await run_until_idle(real)
     assert (["status Architecture"], 1, None) == (dry.log, chaos["draw"], chaos.get("kills"))
     assert f"MonkeyWouldKill: draw 0: pod {real.ended()[0]} (web, no zone)" in dry.events
 
 
-async def test_off_writes_nothing_and_switching_off_ends_what_is_pending() -> None:
-    """Given a victim that is written down, when the operator dies before the act and the monkey is switched off, then the pod lives."""
+async def test_off_writes_nothing_and_releases_a_recorded_victim() -> None:
+    """Given a recorded victim, when the operator stops before the kill and the monkey is switched off, then
+    the pod is not killed.
+    """
     never = FakeApi()
     never.put_architecture()
-    assert ({}, []) == (await live(never), never.log)
+    assert ({}, []) == (await run_until_idle(never), never.log)
 
     api = switched_on(cut_at=1)
     with pytest.raises(Cut):
         await visit(api.operator(), KEY)
     assert api.objects["Architecture", SHOP]["status"]["chaos"]["victim"]
     api.put_architecture({"mode": "Off"})
-    chaos = await live(api)
+    chaos = await run_until_idle(api)
 
     assert [] == api.ended()
     assert ("Off", None, None) == (chaos["mode"], chaos.get("victim"), chaos.get("kills"))
 
 
-async def test_a_status_that_does_not_stay_is_not_written_again_and_again() -> None:
-    """Given a CRD that does not know `status.chaos` yet, and so drops it, then nobody is ended, and it is tried every ten seconds."""
+async def test_dropped_status_is_retried_every_ten_seconds() -> None:
+    """Given a CRD without `status.chaos`, which drops the status, then no pod is killed, and the write is
+    retried every 10 s.
+    """
     api = switched_on()
     del api.objects["Architecture", SHOP]["status"]["chaos"]
     api.forgets = "chaos"
@@ -127,26 +150,28 @@ async def test_a_status_that_does_not_stay_is_not_written_again_and_again() -> N
     assert (["status Architecture"] * 3, []) == (api.log, api.ended())
 
 
-async def test_over_many_seeds_everybody_is_drawn() -> None:
-    """One kill each of sixty seeds: every pod's turn comes."""
+async def test_every_pod_is_drawn_over_many_seeds() -> None:
+    """Given sixty seeds with one kill each, then every pod is killed at least once."""
     runs = [switched_on(seed=seed) for seed in range(60)]
-    await asyncio.gather(*(live(api) for api in runs))
+    await asyncio.gather(*(run_until_idle(api) for api in runs))
 
     assert len(Counter(api.ended()[0] for api in runs)) == 6
 
 
 async def test_without_a_method_the_pod_is_evicted() -> None:
-    """Given a monkey that leaves the method out, then its kill is an eviction, and the event says so."""
+    """Given a monkey without a method, then its kill is an eviction, and the event says so."""
     api = switched_on()
     del api.objects["Architecture", SHOP]["spec"]["chaos"]["monkey"]["method"]
-    await live(api)
+    await run_until_idle(api)
 
     assert [f"evict {api.ended()[0]}"] == [entry for entry in api.log if entry != "status Architecture"]
     assert [f"MonkeyKilled: kill 1: Evict of pod {api.ended()[0]} (web, no zone)"] == api.events
 
 
-async def test_an_eviction_that_a_budget_refuses_waits() -> None:
-    """Given a budget without allowance, then no pod is killed, the status says why, and the victim stays recorded."""
+async def test_refused_eviction_keeps_the_victim_recorded() -> None:
+    """Given a budget without allowance, then no pod is killed, the status says why, and the victim stays
+    recorded.
+    """
     api = switched_on(method="Evict")
     api.evictions_left = 0
     context = api.operator()
@@ -159,13 +184,15 @@ async def test_an_eviction_that_a_budget_refuses_waits() -> None:
     assert "victim" in chaos
     writes = len(api.log)
     api.evictions_left = 1
-    assert (await live(api))["kills"] == 1
+    assert (await run_until_idle(api))["kills"] == 1
     assert len(api.ended()) == 1
     assert len(api.log) > writes
 
 
 async def test_the_seed_derives_from_the_uid_if_it_is_left_out() -> None:
-    """Given a monkey without a seed, when it is switched on, then the status has a seed that follows from the UID."""
+    """Given a monkey without a seed, when it is switched on, then the status has a
+    seed derived from the UID.
+    """
     api = FakeApi()
     api.put_architecture({"mode": "Enforce", "meanSeconds": 86_400})
     await visit(api.operator(), KEY)

@@ -1,4 +1,6 @@
-"""Objects that the API server refuses: the others are made, the status says what was refused, and pods hear of changes all the same."""
+"""Objects that the API server refuses: the others are applied, the status reports it, and pods get
+configurations.
+"""
 
 from __future__ import annotations
 
@@ -25,39 +27,45 @@ KEY = ("default", "shop")
 
 
 class Api:
-    """Keeps what is applied, but for the names in `refused`, which a quota forbids, and those in `silent`, which get no answer."""
+    """Keeps applied objects, except names in `refused`, which a quota forbids, and in `silent`, which get no
+    answer.
+    """
 
     def __init__(self) -> None:
-        self.made: dict[tuple[str, str], Object] = {}
+        self.objects: dict[tuple[str, str], Object] = {}
         self.events: list[str] = []
         self.refused: set[str] = set()
         self.silent: set[str] = set()
-        self.nodes: Refused | None = None  # what a list of nodes is answered with
+        self.nodes: Refused | None = None  # error of a list of nodes
         self.deleted: list[str] = []
         self._version = 1
 
     def stamp(self, kind: str, body: Object) -> Object:
-        """Keep an object with UID, version and generation."""
+        """Keep an object with UID, resourceVersion and generation."""
         self._version += 1
-        metadata = {"uid": f"{kind}/{body['metadata']['name']}", "resourceVersion": str(self._version), "generation": 1}
-        made = self.made[kind, body["metadata"]["name"]] = copy.deepcopy(body)
+        metadata = {
+            "uid": f"{kind}/{body['metadata']['name']}",
+            "resourceVersion": str(self._version),
+            "generation": 1,
+        }
+        made = self.objects[kind, body["metadata"]["name"]] = copy.deepcopy(body)
         made["metadata"] |= metadata
         return copy.deepcopy(made)
 
     async def list(self, kind: str, namespace: str | None = None, labels: str = "") -> list[Object]:
-        """Nobody else has anything."""
+        """Return no foreign objects."""
         if kind == "Node" and self.nodes is not None:
             raise self.nodes
         return []
 
     async def get(self, kind: str, namespace: str, name: str) -> Object:
-        """What was made."""
-        if (kind, name) not in self.made:
+        """Return a kept object."""
+        if (kind, name) not in self.objects:
             raise Missing(name)
-        return copy.deepcopy(self.made[kind, name])
+        return copy.deepcopy(self.objects[kind, name])
 
     async def apply(self, body: Object, manager: str) -> Object:
-        """Refuse, keep silent, or keep."""
+        """Refuse, do not answer, or keep."""
         name = body["metadata"]["name"]
         if name in self.silent:
             raise ClusterError(f"PATCH {name}: the API server does not answer")
@@ -66,85 +74,102 @@ class Api:
         return self.stamp(body["kind"], body)
 
     async def create(self, kind: str, body: Object, manager: str) -> Object:
-        """The memory, or an event."""
+        """Keep the state, or an event."""
         if kind == "Event":
             self.events.append(f"{body['type']} {body['reason']}: {body['note']}")
             return body
         return await self.apply(body, manager)
 
     async def replace(self, kind: str, body: Object, manager: str) -> Object:
-        """The memory."""
+        """Keep the state."""
         return await self.apply(body, manager)
 
     async def delete(self, kind: str, namespace: str, name: str, uid: str) -> bool:
-        """Written down only."""
+        """Record the deletion."""
         self.deleted.append(name)
         return True
 
     async def patch_status(
         self, kind: str, namespace: str, name: str, uid: str, status: Object, manager: str
     ) -> Object:
-        """Merge."""
-        body = self.made[kind, name]
+        """Merge the status."""
+        body = self.objects[kind, name]
         merged = body.get("status", {}) | status
-        return self.stamp(kind, body | {"status": {key: value for key, value in merged.items() if value is not None}})
+        return self.stamp(
+            kind, body | {"status": {key: value for key, value in merged.items() if value is not None}}
+        )
 
 
-class Told:
-    """What the eurekas would hear."""
+class RecordedLinks:
+    """Links that record the configurations for the eurekas."""
 
     def __init__(self) -> None:
         self.configurations: list[Configuration] = []
 
     def configure(self, key: tuple[str, str], configuration: Configuration) -> None:
-        """Written down."""
+        """Record the configuration."""
         self.configurations.append(configuration)
 
     def keep(self, key: tuple[str, str], urls: dict[str, str]) -> None:
-        """Nobody is there yet."""
+        """Do nothing: there are no eurekas."""
 
     def reports(self, key: tuple[str, str]) -> tuple[EurekaReport, ...]:
-        """Nothing."""
+        """Return no reports."""
         return ()
 
 
-class Running:
-    """An operator's context around it all."""
+class RunningOperator:
+    """An operator's context with these fakes."""
 
     def __init__(self) -> None:
-        self.api, self.told, self.cache = Api(), Told(), Cache()
+        self.api, self.links, self.cache = Api(), RecordedLinks(), Cache()
         client = cast(Client, self.api)
         self.context = Context(
-            Settings("spiko/nanoservice:1", "direct", None, 60.0), client, self.cache, Executor(client, self.cache),
-            cast(Links, self.told), Reacher("direct", ""), NoOpTracerProvider().get_tracer("test"),
-        )  # fmt: skip
+            settings=Settings("spiko/nanoservice:1", "direct", None, 60.0),
+            client=client,
+            cache=self.cache,
+            executor=Executor(client, self.cache),
+            links=cast(Links, self.links),
+            reach=Reacher("direct", ""),
+            tracer=NoOpTracerProvider().get_tracer("test"),
+        )
 
     def put(self, *tiers: str) -> None:
-        """An Architecture of stores."""
-        services = [{"name": tier, "package": "store", "count": 1, "regions": 1, "dependencies": []} for tier in tiers]
+        """Put an Architecture of stores into the cache."""
+        services = [
+            {"name": tier, "package": "store", "count": 1, "regions": 1, "dependencies": []} for tier in tiers
+        ]
         body = {
-            "apiVersion": "spiko.dev/v1alpha1", "kind": "Architecture", "metadata": {"name": "shop", "namespace": "default"},
-            "spec": {"services": services}, "status": self.api.made.get(("Architecture", "shop"), {}).get("status", {}),
-        }  # fmt: skip
+            "apiVersion": "spiko.dev/v1alpha1",
+            "kind": "Architecture",
+            "metadata": {"name": "shop", "namespace": "default"},
+            "spec": {"services": services},
+            "status": self.api.objects.get(("Architecture", "shop"), {}).get("status", {}),
+        }
         self.cache.put("Architecture", self.api.stamp("Architecture", body))
 
     def condition(self, kind: str) -> Object:
-        """One condition."""
-        conditions = self.api.made["Architecture", "shop"].get("status", {}).get("conditions", ())
+        """Return one condition."""
+        conditions = self.api.objects["Architecture", "shop"].get("status", {}).get("conditions", ())
         return next((each for each in conditions if each["type"] == kind), {})
 
 
-async def test_one_that_is_refused_keeps_nobody_back_and_is_told() -> None:
-    """Given a quota against one Deployment, everything else is made, pods hear, the condition and an event name it; later it is well again."""
-    running = Running()
+async def test_refused_object_is_reported_and_others_are_applied() -> None:
+    """Given a quota against one Deployment, then all other objects are applied, pods get the configuration,
+    and condition and event name the Deployment until it is applied.
+    """
+    running = RunningOperator()
     running.put("one", "two")
     running.api.refused = {"shop-one-1-0-0-z0"}
-    with pytest.raises(Refused, match="refused 1 objects"):
+    with pytest.raises(Refused, match="refused 1 of the objects"):
         await reconcile(running.context, KEY)
 
-    assert ("Deployment", "shop-two-1-0-0-z0") in running.api.made
-    assert len(running.told.configurations) == 1
-    assert ("False", "Refused") == (running.condition("Applied")["status"], running.condition("Applied")["reason"])
+    assert ("Deployment", "shop-two-1-0-0-z0") in running.api.objects
+    assert len(running.links.configurations) == 1
+    assert ("False", "Refused") == (
+        running.condition("Applied")["status"],
+        running.condition("Applied")["reason"],
+    )
     assert "Deployment shop-one-1-0-0-z0: exceeded quota" == running.condition("Applied")["message"]
     assert "True" == running.condition("Accepted")["status"]
     assert "Warning Refused: Deployment shop-one-1-0-0-z0: exceeded quota" in running.api.events
@@ -152,12 +177,12 @@ async def test_one_that_is_refused_keeps_nobody_back_and_is_told() -> None:
     running.api.refused = set()
     await reconcile(running.context, KEY)
     assert "True" == running.condition("Applied")["status"]
-    assert ("Deployment", "shop-one-1-0-0-z0") in running.api.made
+    assert ("Deployment", "shop-one-1-0-0-z0") in running.api.objects
 
 
-async def test_nothing_is_taken_away_while_what_replaces_it_is_refused() -> None:
-    """A tier that is replaced by another one stays until that one is there."""
-    running = Running()
+async def test_replaced_tier_stays_while_its_replacement_is_refused() -> None:
+    """Given a tier that replaces another one and is refused, then the replaced tier is not deleted."""
+    running = RunningOperator()
     running.put("old")
     await reconcile(running.context, KEY)
     running.put("new")
@@ -171,22 +196,24 @@ async def test_nothing_is_taken_away_while_what_replaces_it_is_refused() -> None
     assert "shop-old-1-0-0-z0" in running.api.deleted
 
 
-async def test_a_memory_that_is_refused_is_told_and_nobody_acts_on_it() -> None:
-    """What is not remembered is not pushed: the next operator would count its number again, with other content."""
-    running = Running()
+async def test_configuration_is_not_sent_if_the_state_is_refused() -> None:
+    """Given a state that is refused, then the configuration is not sent: the next operator would use its
+    revision for other content.
+    """
+    running = RunningOperator()
     running.put("one")
     running.api.refused = {"shop-state"}
     with pytest.raises(Refused):
         await reconcile(running.context, KEY)
 
-    assert [] == running.told.configurations
-    assert {"Architecture"} == {kind for kind, _ in running.api.made}
+    assert [] == running.links.configurations
+    assert {"Architecture"} == {kind for kind, _ in running.api.objects}
     assert "ConfigMap shop-state: exceeded quota" == running.condition("Applied")["message"]
 
 
-async def test_a_server_that_does_not_answer_is_no_refusal() -> None:
-    """The round ends, nothing is written about it, and the queue comes again."""
-    running = Running()
+async def test_unanswered_apply_ends_the_pass_without_a_status() -> None:
+    """Given an apply without an answer, then the pass ends, no status is written, and the queue retries."""
+    running = RunningOperator()
     running.put("one")
     running.api.silent = {"shop-one-1-0-0-z0"}
     with pytest.raises(ClusterError, match="does not answer"):
@@ -195,15 +222,17 @@ async def test_a_server_that_does_not_answer_is_no_refusal() -> None:
     assert {} == running.condition("Applied")
 
 
-async def test_zones_are_logical_only_if_nodes_may_not_be_seen() -> None:
-    """Zones are chosen once and for ever: a server that is busy at that moment must not decide them, one that forbids to look does."""
-    running = Running()
+async def test_zones_are_logical_only_without_permission_to_list_nodes() -> None:
+    """Given a busy server, then zones are not chosen, because they never change; given a server that forbids
+    to list nodes, they are logical.
+    """
+    running = RunningOperator()
     running.put("one")
     running.api.nodes = Refused("GET /api/v1/nodes: 503: the server is starting")
     with pytest.raises(ClusterError, match="503"):
         await reconcile(running.context, KEY)
-    assert {"Architecture"} == {kind for kind, _ in running.api.made}
+    assert {"Architecture"} == {kind for kind, _ in running.api.objects}
 
     running.api.nodes = Forbidden("GET /api/v1/nodes: 403: nodes is forbidden")
     await reconcile(running.context, KEY)
-    assert ("Deployment", "shop-one-1-0-0-z0") in running.api.made
+    assert ("Deployment", "shop-one-1-0-0-z0") in running.api.objects

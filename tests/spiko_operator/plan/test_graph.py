@@ -1,4 +1,4 @@
-"""The predicted graph: Spigo's counts, and the registry's own sight."""
+"""The predicted graph, compared with Spigo's counts and with the visibility rules of the registry."""
 
 from __future__ import annotations
 
@@ -33,29 +33,35 @@ GOLDEN = {  # Spigo's own runs; netflixoss in two regions with callers kept in t
     "netflix": (98, 371),
 }
 PAIRS = {
-    "lamp": "webserver->memcache 18, webserver->rds-mysql 36, webserver-elb->webserver 18, www->webserver-elb 1",
-    "netflixoss": "cassSubscriber->cassSubscriber 30, homepage->subscriber 48, login->subscriber 36, subscriber->cassSubscriber 36, "
-    "subscriber->evcacheSubscriber 18, www->www-elb 1, www-elb->wwwproxy 6, wwwproxy->homepage 48, wwwproxy->login 36",
-    "cassandra": "app->restdata 24, cassandra->cassandra 30, proxy->app 24, restdata->cassandra 36, www->www-elb 1, www-elb->proxy 6",
-    "aws-ac-ra-web": "appserver->rdsmysql 12, appserver-elb->appserver 6, cloudfront->content-s3 1, cloudfront->webserver-elb 1, "
+    "lamp": "webserver->memcache 18, webserver->rds-mysql 36, webserver-elb->webserver 18, "
+    "www->webserver-elb 1",
+    "netflixoss": "cassSubscriber->cassSubscriber 30, homepage->subscriber 48, login->subscriber 36, "
+    "subscriber->cassSubscriber 36, "
+    "subscriber->evcacheSubscriber 18, www->www-elb 1, www-elb->wwwproxy 6, wwwproxy->homepage 48, "
+    "wwwproxy->login 36",
+    "cassandra": "app->restdata 24, cassandra->cassandra 30, proxy->app 24, restdata->cassandra 36, "
+    "www->www-elb 1, www-elb->proxy 6",
+    "aws-ac-ra-web": "appserver->rdsmysql 12, appserver-elb->appserver 6, cloudfront->content-s3 1, "
+    "cloudfront->webserver-elb 1, "
     "rdsmysql->rdsmysql 2, webserver->appserver-elb 12, webserver-elb->webserver 12, www->cloudfront 1",
     "storage": "load->web 1, mysql->disk 1, web->memcache 2, web->mysql 1",
-    "netflixoss-two-regions": "cassSubscriber->cassSubscriber 132, homepage->subscriber 96, login->subscriber 72, "
-    "subscriber->cassSubscriber 72, subscriber->evcacheSubscriber 36, www->www-elb 2, www-elb->wwwproxy 12, wwwproxy->homepage 96, "
-    "wwwproxy->login 72",
+    "netflixoss-two-regions": "cassSubscriber->cassSubscriber 132, homepage->subscriber 96, "
+    "login->subscriber 72, "
+    "subscriber->cassSubscriber 72, subscriber->evcacheSubscriber 36, www->www-elb 2, www-elb->wwwproxy 12, "
+    "wwwproxy->homepage 96, wwwproxy->login 72",
 }
 
 
 def load(name: str) -> tuple[str, ArchitectureSpec, Topology]:
-    """An example, and the topology that it gets offline."""
+    """Return an example, and its topology without a cluster."""
     document = yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text())
     spec = ArchitectureSpec.model_validate_json(json.dumps(document["spec"]))
     return document["metadata"]["name"], spec, choose(None, {}, wanted_regions(spec.services))
 
 
 @pytest.mark.parametrize(("name", "counts"), GOLDEN.items(), ids=GOLDEN)
-def test_counts_are_spigos(name: str, counts: tuple[int, int]) -> None:
-    """Every sample has the nodes and edges that Spigo discovers."""
+def test_node_and_edge_counts_are_those_of_spigo(name: str, counts: tuple[int, int]) -> None:
+    """Given an example, then it has the nodes and edges that Spigo discovers."""
     graph = predict(*load(name))
 
     assert counts == (len(graph.nodes), len(graph.edges))
@@ -63,19 +69,22 @@ def test_counts_are_spigos(name: str, counts: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(("name", "pairs"), PAIRS.items(), ids=PAIRS)
-def test_counts_by_pair_of_tiers_are_spigos(name: str, pairs: str) -> None:
-    """The edges lie between the tiers that Spigo has them between."""
+def test_edges_between_tiers_are_those_of_spigo(name: str, pairs: str) -> None:
+    """Given an example, then the edges for each pair of tiers are those of Spigo."""
     graph = predict(*load(name))
 
     assert pairs == ", ".join(f"{a}->{b} {count}" for (a, b), count in graph.by_tier().items())
 
 
 def discovered(name: str, spec: ArchitectureSpec, topology: Topology, random: Random) -> set[tuple[str, str]]:
-    """What registries, one a region, tell the same instances when they register, in any order."""
+    """Return the edges that registries, one for each region, report when the
+    instances register in any order.
+    """
     graph = predict(name, spec, topology)
     configuration = build_configuration(name, spec, topology, Revision(0, 1), started=False)
     registries = {
-        region.name: Registry(f"e-{region.name}", region.name, region.zones[0].name, 0.0) for region in topology.regions
+        region.name: Registry(f"e-{region.name}", region.name, region.zones[0].name, 0.0)
+        for region in topology.regions
     }
     routes = {node.name: Routes(node.name) for node in graph.nodes}
     sessions: dict[tuple[str, int], str] = {}
@@ -105,7 +114,9 @@ def discovered(name: str, spec: ArchitectureSpec, topology: Topology, random: Ra
     return {(caller, callee) for caller, table in routes.items() for callee in table.instances}
 
 
-def _deliver(region: str, effect: Any, sessions: dict[tuple[str, int], str], routes: dict[str, Routes]) -> None:
+def _deliver(
+    region: str, effect: Any, sessions: dict[tuple[str, int], str], routes: dict[str, Routes]
+) -> None:
     if isinstance(effect, Send):
         table = routes[sessions[region, effect.session]]
         if effect.message["t"] == "table":
@@ -115,21 +126,23 @@ def _deliver(region: str, effect: Any, sessions: dict[tuple[str, int], str], rou
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_the_registry_lets_see_what_was_predicted(name: str) -> None:
-    """Two implementations of the same rules agree, edge by edge."""
+def test_registry_and_prediction_agree(name: str) -> None:
+    """Given an example, then the registry and the prediction have the same edges."""
     graph = predict(*load(name))
 
     assert set(graph.edges) == discovered(*load(name), Random(1))
 
 
 def random_architecture(random: Random) -> ArchitectureSpec:
-    """Some tiers of any package, with any counts, regions and dependencies."""
+    """Return tiers of any package, with any counts, regions and dependencies."""
     packages = ["denominator", "elb", "zuul", "karyon", "monolith", "store", "cache", "priamCassandra"]
     tiers = [f"t{i}" for i in range(random.randint(1, 6))]
     services = []
     for tier in tiers:
         dependencies = random.sample([*tiers, "eureka"], random.randint(0, min(3, len(tiers))))
-        versions = [{"version": f"1.{n}.0", "package": random.choice(packages)} for n in range(random.randint(1, 3))]
+        versions = [
+            {"version": f"1.{n}.0", "package": random.choice(packages)} for n in range(random.randint(1, 3))
+        ]
         split = [{"version": v["version"], "weight": 100 if v is versions[0] else 0} for v in versions]
         if len(versions) > 1:
             split[0]["weight"], split[1]["weight"] = 60, 40
@@ -150,8 +163,10 @@ def random_architecture(random: Random) -> ArchitectureSpec:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_random_architectures_agree_too(seed: int) -> None:
-    """Also for architectures that nobody has thought of, whose versions have packages of their own."""
+def test_registry_and_prediction_agree_on_random_architectures(seed: int) -> None:
+    """Given random architectures, also with packages of single versions, then the registry and the prediction
+    have the same edges.
+    """
     random = Random(seed)
     spec = random_architecture(random)
     topology = choose(None, {}, wanted_regions(spec.services))

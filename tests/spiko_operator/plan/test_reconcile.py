@@ -1,4 +1,6 @@
-"""Rounds: what is made, changed, deleted and left alone; and that a round cut off at any write ends the same."""
+"""Reconcile passes: what is created, changed, deleted and kept, also if a pass is
+interrupted at any write.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ Object = dict[str, Any]
 
 
 def shop(scale: int = 100, weights: tuple[int, int] | None = None, **web: Any) -> Object:
-    """An Architecture."""
+    """Return an Architecture."""
     services: list[Object] = [
         {"name": "db", "package": "store", "count": 2, "regions": 1, "dependencies": []},
         {"name": "web", "package": "monolith", "count": 4, "regions": 1, "dependencies": ["db"], **web},
@@ -27,14 +29,16 @@ def shop(scale: int = 100, weights: tuple[int, int] | None = None, **web: Any) -
     ]
     if weights is not None:
         services[1]["versions"] = [{"version": "1.0.0"}, {"version": "1.1.0", "replicas": 3}]
-        services[1]["routing"] = {"split": [{"version": f"1.{i}.0", "weight": w} for i, w in enumerate(weights)]}
+        services[1]["routing"] = {
+            "split": [{"version": f"1.{i}.0", "weight": w} for i, w in enumerate(weights)]
+        }
     metadata = {"name": "shop"}
     spec = {"scale": scale, "services": services}
     return {"apiVersion": "spiko.dev/v1alpha1", "kind": "Architecture", "metadata": metadata, "spec": spec}
 
 
 def running(body: Object | None = None) -> FakeCluster:
-    """A cluster with the architecture settled."""
+    """Return a cluster in which the architecture is Ready."""
     cluster = FakeCluster()
     cluster.put(body or shop())
     cluster.settle("shop")
@@ -44,7 +48,7 @@ def running(body: Object | None = None) -> FakeCluster:
 
 
 def templates(cluster: FakeCluster) -> dict[str, Any]:
-    """Pod templates by Deployment."""
+    """Return the pod templates by Deployment."""
     return {
         name: copy.deepcopy(body["spec"]["template"])
         for (kind, name), body in cluster.objects.items()
@@ -52,8 +56,10 @@ def templates(cluster: FakeCluster) -> dict[str, Any]:
     }
 
 
-def test_the_first_round_makes_the_memory_first_and_everything_once() -> None:
-    """ConfigMap, then the registry, then tiers: one Deployment per version and place, one Service and budget per tier."""
+def test_first_pass_creates_the_state_first_and_each_object_once() -> None:
+    """Given a new Architecture, then the first pass creates the state, then eurekas, then a Deployment per
+    version and place, and a Service and a budget per tier.
+    """
     cluster = FakeCluster()
     cluster.put(shop())
     cluster.settle("shop")
@@ -69,14 +75,16 @@ def test_the_first_round_makes_the_memory_first_and_everything_once() -> None:
     assert cluster.condition("shop", "Ready")["status"] == "True"
 
 
-def test_at_rest_nothing_is_written() -> None:
-    """A round over a settled architecture has no action."""
+def test_settled_architecture_has_no_actions() -> None:
+    """Given a settled architecture, then a pass has no actions."""
     assert running().reconcile("shop") == []
 
 
 @pytest.mark.parametrize("step", range(40))
-def test_killed_at_any_write_the_end_is_the_same(step: int) -> None:
-    """Given an operator that dies after any write of any change, when the next one begins, then the end state is that of an undisturbed run."""
+def test_interrupted_pass_ends_in_the_same_state(step: int) -> None:
+    """Given an operator that stops after any write of any change, when the next one continues, then the final
+    state is that of an undisturbed run.
+    """
     changes = [shop(), shop(scale=300, weights=(90, 10)), shop(weights=(0, 100)), shop()]
     undisturbed, disturbed = FakeCluster(), FakeCluster()
     for change in changes:
@@ -96,7 +104,9 @@ def test_killed_at_any_write_the_end_is_the_same(step: int) -> None:
 
 
 def test_weights_rates_and_dependencies_change_no_template() -> None:
-    """They reach pods through eureka: a new configuration revision and not one pod template."""
+    """Given changed weights, rates or dependencies, then the configuration has a new revision and no pod
+    template changes.
+    """
     cluster = running(shop(weights=(100, 0)))
     before = templates(cluster)
     changed = shop(weights=(50, 50))
@@ -106,14 +116,16 @@ def test_weights_rates_and_dependencies_change_no_template() -> None:
 
     assert before == templates(cluster)
     assert [entry for entry in cluster.log if "Architecture" not in entry] == ["update ConfigMap/shop-state"]
-    assert cluster.round is not None
-    assert cluster.round.configuration is not None
-    web = next(t for t in cluster.round.configuration.tiers if t.name == "web")
+    assert cluster.last_plan is not None
+    assert cluster.last_plan.configuration is not None
+    web = next(t for t in cluster.last_plan.configuration.tiers if t.name == "web")
     assert [v.weight for v in web.versions] == [50, 50]
 
 
-def test_chaos_is_no_part_of_a_template_and_its_status_is_left_alone() -> None:
-    """Given a status of the monkey's, when its settings change, then no pod template does, and the reconciler writes the rest of the status only."""
+def test_chaos_changes_no_template_and_keeps_its_status() -> None:
+    """Given a status of the monkey, when its settings change, then no pod template changes and `status.chaos`
+    stays.
+    """
     cluster = running()
     before = templates(cluster)
     cluster.objects["Architecture", "shop"]["status"]["chaos"] = {"kills": 3, "mode": "Enforce"}
@@ -130,7 +142,9 @@ def test_chaos_is_no_part_of_a_template_and_its_status_is_left_alone() -> None:
 
 
 def test_a_monkey_without_a_victim_is_not_accepted() -> None:
-    """The last accepted spec stays in force, and the condition names field and way out."""
+    """Given a monkey without a victim, then the last accepted spec stays in effect, and the condition has
+    field and remedy.
+    """
     cluster = running()
     changed = shop()
     changed["spec"]["chaos"] = {"monkey": {"mode": "DryRun"}}
@@ -139,11 +153,16 @@ def test_a_monkey_without_a_victim_is_not_accepted() -> None:
     condition = cluster.condition("shop", "Accepted")
 
     assert ("False", "MonkeyWithoutVictim") == (condition["status"], condition["reason"])
-    assert "spec.chaos.monkey.mode: spec.victim names no tier; Name a tier in spec.victim" in condition["message"]
+    assert (
+        "spec.chaos.monkey.mode: the monkey is switched on without spec.victim; Set spec.victim to a tier"
+        in condition["message"]
+    )
 
 
 def test_an_operator_upgrade_restarts_no_tier() -> None:
-    """Another default image touches eurekas only, one zone at a time, the next when the last is available."""
+    """Given another default image, then only eurekas change, one zone at a time, each after the previous one
+    is available.
+    """
     cluster = running()
     before = {n: t for n, t in templates(cluster).items() if "eureka" not in n}
     seen = cluster.seen
@@ -165,8 +184,8 @@ def test_an_operator_upgrade_restarts_no_tier() -> None:
     assert before == {n: t for n, t in templates(cluster).items() if "eureka" not in n}
 
 
-def test_a_changed_runtime_is_a_rolling_update_of_everything() -> None:
-    """spec.runtime is the user's word."""
+def test_changed_runtime_is_a_rolling_update_of_all_pods() -> None:
+    """Given a changed spec.runtime, then every pod template changes."""
     cluster = running()
     changed = shop()
     changed["spec"]["runtime"] = {"image": "mine/spiko/nanoservice:3"}
@@ -182,14 +201,20 @@ def test_a_changed_runtime_is_a_rolling_update_of_everything() -> None:
     [
         ({"victim": "x"}, "UnknownVictim"),
         (
-            {"services": [{"name": "db", "package": "riak", "count": 1, "regions": 1, "dependencies": ["x"]}]},
+            {
+                "services": [
+                    {"name": "db", "package": "riak", "count": 1, "regions": 1, "dependencies": ["x"]}
+                ]
+            },
             "UnknownDependency",
         ),
         ({"services": "nonsense"}, "Invalid"),
     ],
 )
-def test_a_spec_that_is_not_accepted_changes_nothing(change: Object, reason: str) -> None:
-    """The last accepted spec stays in force, drift is repaired to it, and the condition says why."""
+def test_rejected_spec_keeps_the_last_accepted_one(change: Object, reason: str) -> None:
+    """Given a spec that is rejected, then the last accepted one stays in effect, drift is repaired to it, and
+    the condition has the reason.
+    """
     cluster = running()
     before = cluster.summary()
     bad = shop()
@@ -209,8 +234,10 @@ def test_a_spec_that_is_not_accepted_changes_nothing(change: Object, reason: str
     assert cluster.log == ["create Service/shop-db"]
 
 
-def test_an_accepted_spec_that_this_release_does_not_take_touches_nothing() -> None:
-    """A release may be stricter than the one that accepted it: what runs goes on, and the condition says why."""
+def test_accepted_spec_that_a_release_rejects_changes_nothing() -> None:
+    """Given a stricter release than the one that accepted the spec, then the objects stay as they are, and
+    the condition has the reason.
+    """
     cluster = running()
     body = shop()
     body["spec"]["telemetry"] = {"otlpEndpoint": "http://otel:99999"}
@@ -226,8 +253,10 @@ def test_an_accepted_spec_that_this_release_does_not_take_touches_nothing() -> N
     assert accepted["message"].startswith("the last accepted spec stays in effect: ")
 
 
-def test_a_version_that_comes_back_otherwise_is_refused() -> None:
-    """Removing a version and adding it with other content takes two edits that CEL sees apart; the memory does not."""
+def test_readded_version_with_another_identity_is_rejected() -> None:
+    """Given a version that was removed, which CEL no longer sees, when it is added with another identity,
+    then the state rejects it.
+    """
     cluster = running(shop(weights=(100, 0)))
     cluster.put(shop())
     cluster.settle("shop")
@@ -241,7 +270,9 @@ def test_a_version_that_comes_back_otherwise_is_refused() -> None:
 
 
 def test_topology_is_chosen_once_and_only_grows() -> None:
-    """Nodes that come and go re-plan nobody; a second region is appended, logical if no node carries it."""
+    """Given nodes that are added and removed, then no pod moves; a second region is appended, logical without
+    labeled nodes.
+    """
     cluster = running()
     before = templates(cluster)
     cluster._nodes = [{}]
@@ -260,13 +291,15 @@ def test_topology_is_chosen_once_and_only_grows() -> None:
 
 
 def zones(cluster: FakeCluster) -> tuple[str, str]:
-    """Status and reason of the condition on zones."""
+    """Return status and reason of the condition ZonesLabeled."""
     found = cluster.condition("shop", "ZonesLabeled")
     return found["status"], found["reason"]
 
 
-def test_regions_that_no_tier_reaches_are_left_alone_until_one_does() -> None:
-    """Given nodes of two regions, a tier of one region has eurekas in that one; one of two regions takes the other's real zones."""
+def test_regions_are_used_when_a_tier_needs_them() -> None:
+    """Given nodes of two regions, then a tier of one region has eurekas in that region only; a tier of two
+    uses the zones of the other one.
+    """
     both = [{REGION_LABEL: region, ZONE_LABEL: f"{region}{z}"} for region in "rs" for z in "ab"]
     cluster = FakeCluster(both)
     cluster.put(shop())
@@ -285,13 +318,13 @@ def test_regions_that_no_tier_reaches_are_left_alone_until_one_does() -> None:
 
 
 def regions(cluster: FakeCluster) -> list[Object]:
-    """The topology in the status."""
+    """Return the topology in the status."""
     found: list[Object] = cluster.objects["Architecture", "shop"]["status"]["regions"]
     return found
 
 
-def test_zones_that_nodes_have_got_since_are_told_and_used_when_the_spec_names_them() -> None:
-    """A new zone re-plans nobody by itself."""
+def test_new_zones_are_reported_and_used_when_the_spec_names_them() -> None:
+    """Given a new zone of nodes, then no pod moves; the condition reports it, and the spec can add it."""
     cluster = running()
     cluster._nodes = [*cluster._nodes, {REGION_LABEL: "r", ZONE_LABEL: "rd"}]
     before = templates(cluster)
@@ -307,8 +340,8 @@ def test_zones_that_nodes_have_got_since_are_told_and_used_when_the_spec_names_t
     assert ("True", "Labeled") == zones(cluster)
 
 
-def test_a_spec_that_names_zones_without_nodes_is_told_so() -> None:
-    """Their pods would wait for ever without a word."""
+def test_zones_without_nodes_are_reported() -> None:
+    """Given a spec with zones that no node has, then the condition reports that their pods stay Pending."""
     cluster = FakeCluster()
     named = shop()
     named["spec"]["topology"] = {"regions": [{"name": "r", "zones": ["ra", "typo"]}]}
@@ -319,8 +352,10 @@ def test_a_spec_that_names_zones_without_nodes_is_told_so() -> None:
     assert "typo" in cluster.condition("shop", "ZonesLabeled")["message"]
 
 
-def test_an_eureka_that_does_not_come_up_may_get_what_mends_it() -> None:
-    """Given a bad image that has reached the first zone, the next image goes there too, and to the others when it is up."""
+def test_broken_eureka_rollout_is_replaced_by_a_newer_template() -> None:
+    """Given a bad image in the first zone, when the image changes again, then that zone gets it first, and
+    the others when it is available.
+    """
     cluster = running()
     for image, expected in (("bad", {"z0": "bad"}), ("good", {"z0": "good"})):
         cluster.image = f"spiko/nanoservice:{image}"
@@ -342,8 +377,8 @@ def test_an_eureka_that_does_not_come_up_may_get_what_mends_it() -> None:
     }
 
 
-def test_memory_and_copies_lost_is_told() -> None:
-    """Zones are chosen anew, which may move pods: a condition says so."""
+def test_lost_state_and_annotations_are_reported() -> None:
+    """Given a lost state and lost annotations, then zones are chosen again, and the condition reports it."""
     cluster = running()
     del cluster.objects["ConfigMap", "shop-state"]
     for body in cluster.objects.values():
@@ -353,8 +388,10 @@ def test_memory_and_copies_lost_is_told() -> None:
     assert "zones were reassigned" in cluster.condition("shop", "ZonesLabeled")["message"]
 
 
-def test_a_lost_memory_is_made_again_from_what_runs() -> None:
-    """The topology is read back from any Deployment; the revision is higher than any that the eurekas may hold; no pod restarts."""
+def test_lost_state_is_rebuilt_from_deployments() -> None:
+    """Given a lost state, then the topology is read from a Deployment, the revision is higher than that of
+    any eureka, and no pod restarts.
+    """
     cluster = running()
     before = templates(cluster)
     cluster._nodes = []
@@ -362,17 +399,21 @@ def test_a_lost_memory_is_made_again_from_what_runs() -> None:
     cluster.settle("shop")
 
     assert before == templates(cluster)
-    assert cluster.round is not None
-    assert cluster.round.configuration is not None
-    assert cluster.round.configuration.revision.counter > 1_000_000
+    assert cluster.last_plan is not None
+    assert cluster.last_plan.configuration is not None
+    assert cluster.last_plan.configuration.revision.counter > 1_000_000
 
 
-def test_names_of_others_are_left_alone_and_those_of_the_dead_are_waited_for() -> None:
-    """A living owner's object: NameTaken, nothing is made. One whose owner is gone: the collector is waited for."""
+def test_foreign_owners_block_and_orphans_are_awaited() -> None:
+    """Given an object of a live owner, then the condition has NameTaken and nothing is created; an object of
+    a deleted owner is awaited.
+    """
     for living, reason in ((True, "NameTaken"), (False, "Valid")):
         cluster = FakeCluster()
         owner = {"kind": "Architecture", "name": "old", "uid": "uid-old", "controller": True}
-        cluster.put({"kind": "Service", "metadata": {"name": "shop-db", "ownerReferences": [owner]}, "spec": {}})
+        cluster.put(
+            {"kind": "Service", "metadata": {"name": "shop-db", "ownerReferences": [owner]}, "spec": {}}
+        )
         if living:
             cluster.living.add("uid-old")
         cluster.put(shop())
@@ -382,8 +423,10 @@ def test_names_of_others_are_left_alone_and_those_of_the_dead_are_waited_for() -
         assert reason == cluster.condition("shop", "Accepted")["reason"]
 
 
-def test_what_the_collector_has_forgotten_is_deleted() -> None:
-    """A namesake that is gone has left its objects: for ten seconds the collector is waited for, then they go, and the new one comes up."""
+def test_leftovers_of_a_namesake_are_deleted_after_ten_seconds() -> None:
+    """Given objects of a deleted namesake, then garbage collection is awaited for 10 s; then they are
+    deleted, and the Architecture starts.
+    """
     cluster = running()
     gone = cluster.objects["Architecture", "shop"]["metadata"]["uid"]
     cluster.living.remove(gone)
@@ -397,14 +440,16 @@ def test_what_the_collector_has_forgotten_is_deleted() -> None:
 
     cluster.objects["Architecture", "shop"]["metadata"]["creationTimestamp"] = "2025-12-31T23:59:50Z"
     cluster.settle("shop")
-    owners = {o["uid"] for body in cluster.objects.values() for o in body["metadata"].get("ownerReferences", ())}
+    owners = {
+        o["uid"] for body in cluster.objects.values() for o in body["metadata"].get("ownerReferences", ())
+    }
 
     assert owners == {cluster.objects["Architecture", "shop"]["metadata"]["uid"]} != {gone}
     assert left == set(cluster.objects)
 
 
-def test_a_stale_status_is_not_ready() -> None:
-    """Ready needs Deployments whose status is about their present generation."""
+def test_outdated_deployment_status_is_not_ready() -> None:
+    """Given a Deployment whose status describes an earlier generation, then it counts as not ready."""
     cluster = running()
     cluster.put(shop(scale=200))
     cluster.reconcile("shop")
@@ -414,12 +459,14 @@ def test_a_stale_status_is_not_ready() -> None:
 
 
 def test_programmed_needs_every_eureka_and_every_pod() -> None:
-    """One eureka behind, or one pod that has not acknowledged, and it is False."""
+    """Given an outdated eureka, or a pod that has not acknowledged, then Programmed is False."""
     cluster = running()
-    for _ in range(2):  # the first time that everybody knows is the start, which is configuration again
-        assert cluster.round is not None
-        assert cluster.round.configuration is not None
-        now = str(cluster.round.configuration.revision)
+    for _ in range(
+        2
+    ):  # Once all pods have acknowledged, the architecture starts, which is a new configuration.
+        assert cluster.last_plan is not None
+        assert cluster.last_plan.configuration is not None
+        now = str(cluster.last_plan.configuration.revision)
         cluster.heard = (EurekaReport(now, 3, 3),) * 3
         cluster.reconcile("shop")
     for heard, expected in (
@@ -436,8 +483,8 @@ def test_programmed_needs_every_eureka_and_every_pod() -> None:
         assert expected == cluster.condition("shop", "Programmed")["status"]
 
 
-def test_transitions_move_the_time_and_nothing_else_is_written() -> None:
-    """A condition that stays keeps its time; a status that would not change is not written."""
+def test_transition_time_changes_with_the_status_only() -> None:
+    """Given an unchanged condition, then its time stays, and an unchanged status is not written."""
     cluster = running()
     since = cluster.condition("shop", "Ready")["lastTransitionTime"]
     actions = cluster.reconcile("shop")
@@ -446,8 +493,10 @@ def test_transitions_move_the_time_and_nothing_else_is_written() -> None:
     assert not [a for a in actions if isinstance(a, SetStatus)]
 
 
-def test_every_object_says_it_can_be_restricted() -> None:
-    """Pod Security "restricted": non-root, no escalation, no capabilities, RuntimeDefault, read-only, no token; a lost node is tolerated 5 s."""
+def test_pods_satisfy_the_restricted_standard() -> None:
+    """Every pod template satisfies Pod Security "restricted", has no service account token, and tolerates a
+    lost node for 5 s.
+    """
     cluster = running()
     for template in templates(cluster).values():
         spec = template["spec"]

@@ -167,9 +167,13 @@ def _evidence(killed: Sequence[Victim]) -> str:
     parts = [
         _longest("noticed", word, [v.noticed_milliseconds for v in called]) if called else "no callers",
         _longest("replaced", word, [v.replaced_milliseconds for v in killed]),
-        f"{sum(v.failed_requests or 0 for v in killed)} failed requests",
+        _failed(sum(v.failed_requests or 0 for v in killed)),
     ]
     return ", ".join(parts)
+
+
+def _failed(requests: int) -> str:
+    return f"{requests} failed request{'' if requests == 1 else 's'}"
 
 
 def _longest(what: str, word: str, found: Sequence[int | None]) -> str:

@@ -70,7 +70,7 @@ def choose_victims(kill: Kill, architecture: str, pods: Sequence[Object], draw: 
     ready = ready_of(in_scope, str(kill.tier))
     if not ready:
         return NoVictim(
-            Reason.NO_READY_POD, f"spec.kill: none of the {len(in_scope)} pods of {_describe(kill)} is ready"
+            Reason.NO_READY_POD, f"spec.kill: no pod of {_describe(kill)} is ready ({_count(in_scope)})"
         )
     number, note = how_many(kill, len(ready))
     if number > MOST_VICTIMS:
@@ -137,6 +137,10 @@ def _scope(kill: Kill, pods: Sequence[Object]) -> list[Object] | NoVictim:
             return NoVictim(reason, text)
         found = narrower
     return found
+
+
+def _count(pods: Sequence[Object]) -> str:
+    return f"{len(pods)} pod{'' if len(pods) == 1 else 's'}"
 
 
 def _describe(kill: Kill) -> str:

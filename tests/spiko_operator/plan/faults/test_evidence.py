@@ -1,4 +1,4 @@
-"""Evidence: who noticed, what stands in, whom it hurt."""
+"""The evidence of a kill: when callers noticed, which pod is the replacement, how many calls failed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from spiko_operator.plan.faults.evidence import LONGEST_S, UNNOTICED_S, Evidence
 Object = dict[str, Any]
 
 
-def evidence(name: str = "p", replica_set: str | None = "rs", acted_s: float | None = None, **more: Any) -> Evidence:
-    """Of one victim; one that was acted on is killed."""
+def evidence(
+    name: str = "p", replica_set: str | None = "rs", acted_s: float | None = None, **more: Any
+) -> Evidence:
+    """Return the evidence of one victim, killed if it was acted on."""
     fields = {
         "pod": name,
         "uid": f"u-{name}",
@@ -22,17 +24,21 @@ def evidence(name: str = "p", replica_set: str | None = "rs", acted_s: float | N
         "place": "r/a",
         "replica_set": replica_set,
     }
-    victim = Victim.model_validate(fields | {"state": "Planned" if acted_s is None else "Killed", "restarts": 0} | more)
+    victim = Victim.model_validate(
+        fields | {"state": "Planned" if acted_s is None else "Killed", "restarts": 0} | more
+    )
     return Evidence(victim, acted_s=acted_s)
 
 
 def holders(eureka: str, count: int, process: int | None = None) -> Object:
-    """How many callers of a eureka's hold the victim."""
+    """Return the report of a eureka: how many callers route to the victim."""
     return {"t": "holders", "eureka": eureka, "holders": count, "process": process}
 
 
-def test_it_is_noticed_when_every_eurekas_callers_have_left_it() -> None:
-    """Not at the same time: a process that crashed registers again before the last eureka has heard."""
+def test_noticed_when_the_callers_of_every_eureka_were_0_once() -> None:
+    """Given three eurekas, when the count of each was 0 at some time, then the kill is noticed, although a
+    crashed process registered again before the last one.
+    """
     one = evidence()
     one.receive(holders("a", 2, 17), 0.0)
     one.receive(holders("b", 1), 0.0)
@@ -46,8 +52,10 @@ def test_it_is_noticed_when_every_eurekas_callers_have_left_it() -> None:
     assert (one.callers, one.noticed_ms, one.process) == (3, 30, 17)
 
 
-def test_a_eureka_that_goes_holds_nothing_up_and_a_broken_connection_decides_nothing() -> None:
-    """Lost: unknown until it speaks again. Gone: its callers are others' by now."""
+def test_lost_eureka_delays_noticed_and_removed_eureka_does_not() -> None:
+    """Given a lost connection, then the count of that eureka is unknown; given a removed eureka, then its
+    callers no longer count.
+    """
     one = evidence()
     for name in "ab":
         one.receive(holders(name, 1), 0.0)
@@ -61,8 +69,8 @@ def test_a_eureka_that_goes_holds_nothing_up_and_a_broken_connection_decides_not
     assert one.noticed_ms == 300
 
 
-def test_hurt_counts_from_the_act_on() -> None:
-    """What failed before was not this kill's; an act that was refused is none."""
+def test_failed_requests_count_from_the_kill() -> None:
+    """Given failed calls before the kill or after an undone kill, then they do not count."""
     one = evidence()
     hurt = {"t": "hurt", "eureka": "a", "errors": {"reset": 2, "timeout": 1}}
     one.receive(hurt, 0.0)
@@ -75,8 +83,10 @@ def test_hurt_counts_from_the_act_on() -> None:
     assert (one.failed_requests, one.acted_s) == (0, None)
 
 
-def test_nothing_is_awaited_that_cannot_come() -> None:
-    """A pod that nobody calls is noticed by nobody; nothing stands in for a lone one; in the end nothing is awaited at all."""
+def test_evidence_without_callers_or_replica_set_is_complete() -> None:
+    """Given a pod without callers or a pod without a ReplicaSet, then no report of them is awaited; after a
+    time limit, no evidence is.
+    """
     called, uncalled, lone = evidence(), evidence(), evidence(replica_set=None)
     called.receive(holders("a", 1), 0.0)
     uncalled.receive(holders("a", 0), 0.0)
@@ -91,12 +101,14 @@ def test_nothing_is_awaited_that_cannot_come() -> None:
     assert [False, True] == [one.found for one in (called, uncalled)]
     late = evidence()
     late.act(0.0)
-    assert late.callers is None  # no eureka said anything
+    assert late.callers is None  # no eureka has reported
     assert [False, True] == [late.complete(s) for s in (LONGEST_S - 1, LONGEST_S + 1)]
 
 
-def pod(name: str, replica_set: str = "rs", restarts: int = 0, ready: bool = True, state: str = "running") -> Object:
-    """A pod as the API server has it."""
+def pod(
+    name: str, replica_set: str = "rs", restarts: int = 0, ready: bool = True, state: str = "running"
+) -> Object:
+    """Return a pod."""
     owner = {"kind": "ReplicaSet", "name": replica_set}
     return {
         "metadata": {"name": name, "uid": f"u-{name}", "ownerReferences": [owner]},
@@ -107,8 +119,10 @@ def pod(name: str, replica_set: str = "rs", restarts: int = 0, ready: bool = Tru
     }
 
 
-def test_each_victim_gets_a_replacement_of_its_own() -> None:
-    """In the order of the acts, of the same ReplicaSet, ready, and not one that was there before."""
+def test_each_victim_has_its_own_replacement() -> None:
+    """Given several victims, then each is replaced, in the order of the kills, by a ready pod of its
+    ReplicaSet that did not exist before.
+    """
     second, first, other, refused = (
         evidence("b", acted_s=2.0),
         evidence("a", acted_s=1.0),
@@ -136,8 +150,10 @@ def test_each_victim_gets_a_replacement_of_its_own() -> None:
     ],
     ids=["goes on", "ended", "waiting to be started", "started again", "Ready again"],
 )
-def test_after_a_crash_the_same_pod_stands_in(after: Object, ended: bool, replaced: bool) -> None:
-    """Ready with a higher restart count than was written down."""
+def test_crashed_pod_is_its_own_replacement(after: Object, ended: bool, replaced: bool) -> None:
+    """Given a Crash, when the pod is Ready with a higher restart count than recorded, then it is its own
+    replacement.
+    """
     one = evidence(acted_s=1.0)
     find_replacements([one], "Crash", frozenset({"u-p"}), [after], 2.0)
 

@@ -1,4 +1,4 @@
-"""The monkey: whom it ends and when, from spec, status and pods alone."""
+"""The chaos monkey's decisions: which pod it kills and when, from spec, status and pods."""
 
 from __future__ import annotations
 
@@ -29,8 +29,13 @@ BEGIN = "2026-01-01T00:00:00.000Z"
 
 
 def pod(name: str, ready: bool = True, **more: Any) -> Object:
-    """A web server."""
-    labels = {"spiko.dev/tier": "web", "spiko.dev/version": "1.0.0", "spiko.dev/region": "r", "spiko.dev/zone": "a"}
+    """Return a web server pod."""
+    labels = {
+        "spiko.dev/tier": "web",
+        "spiko.dev/version": "1.0.0",
+        "spiko.dev/region": "r",
+        "spiko.dev/zone": "a",
+    }
     owners = [{"kind": "ReplicaSet", "name": "rs"}]
     return {
         "metadata": {"name": name, "uid": f"u-{name}", "labels": labels, "ownerReferences": owners, **more},
@@ -38,8 +43,10 @@ def pod(name: str, ready: bool = True, **more: Any) -> Object:
     }
 
 
-class Zoo:
-    """A tier and the status of its Architecture; what is decided is carried out at once, with time passing as asked."""
+class SimulatedTier:
+    """A tier and the status of its Architecture; decisions are executed at once, and time passes as
+    requested.
+    """
 
     def __init__(self, monkey: Monkey, pods: int = 3) -> None:
         self.monkey, self.chaos = monkey, ChaosStatus()
@@ -52,25 +59,29 @@ class Zoo:
         self.writes = 0
 
     def decide(self) -> Next:
-        """One decision, with a look at the pods if it asks for one."""
+        """Decide once, with a list of pods if it is requested."""
         sight = ObservedTier("web", self.blocked, self.desired, None, self.now)
         next_ = plan_monkey(self.monkey, self.chaos, sight)
-        return plan_monkey(self.monkey, self.chaos, replace(sight, pods=self.pods)) if next_.list_pods else next_
+        return (
+            plan_monkey(self.monkey, self.chaos, replace(sight, pods=self.pods)) if next_.list_pods else next_
+        )
 
     def write(self, chaos: Object) -> None:
-        """Merge into the status."""
+        """Merge fields into the status."""
         merged = self.chaos.model_dump(mode="json", by_alias=True) | chaos
-        self.chaos = ChaosStatus.model_validate({k: v for k, v in merged.items() if v is not None}, strict=False)
+        self.chaos = ChaosStatus.model_validate(
+            {k: v for k, v in merged.items() if v is not None}, strict=False
+        )
         self.writes += 1
 
     def step(self) -> Next:
-        """Decide and do; a pod that is ended comes back under another UID."""
+        """Decide and execute."""
         next_ = self.decide()
         if next_.chaos is not None:
             self.write(next_.chaos)
         self.events += [event.reason for event in next_.events]
         if next_.kill is not None:
-            self.end(next_.kill.pod)
+            self.kill(next_.kill.pod)
             written, event = count(self.monkey, self.chaos, next_.kill, self.now)
             self.write(written)
             self.events.append(event.reason)
@@ -78,8 +89,8 @@ class Zoo:
             self.now = later_ms(self.now, next_.after_s)
         return next_
 
-    def end(self, name: str) -> None:
-        """The pod goes, and another comes in its stead."""
+    def kill(self, name: str) -> None:
+        """Delete a pod and create its replacement."""
         self.killed.append(name)
         self.killed_at.append(self.now)
         self.pods = [
@@ -87,8 +98,8 @@ class Zoo:
             for p in self.pods
         ]
 
-    def run(self, kills: int) -> None:
-        """Until so many are ended."""
+    def run_kills(self, kills: int) -> None:
+        """Run until so many pods were killed."""
         for _ in range(20 * kills + 20):
             if len(self.killed) >= kills:
                 return
@@ -97,18 +108,20 @@ class Zoo:
 
 
 def later_ms(now: str, seconds: float) -> str:
-    """A moment later, to the millisecond, not before."""
+    """Return a time that is later by a fraction of a second."""
     from datetime import datetime, timedelta
 
-    end = datetime.fromisoformat(now) + timedelta(milliseconds=math.ceil(seconds * 1000))
-    return end.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    kill = datetime.fromisoformat(now) + timedelta(milliseconds=math.ceil(seconds * 1000))
+    return kill.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 ON = Monkey(mode="Enforce", mean_seconds=60, min_seconds=10, seed=3)
 
 
-def test_intervals_are_exponential_above_the_least_with_the_mean() -> None:
-    """Of 4,000: none below the least, mean within 3 standard errors, and the shape is that of an exponential (Kolmogorov-Smirnov, 1 %)."""
+def test_intervals_are_exponential_above_the_minimum() -> None:
+    """Given 4,000 intervals, then none is below the minimum, the mean is within 3 standard errors, and the
+    distribution passes a Kolmogorov-Smirnov test at 1 %.
+    """
     found = sorted(interval_s(ON, draw) for draw in range(4_000))
     rest = [(value - 10) / 50 for value in found]
     distance = max(abs((i + 0.5) / len(rest) - (1 - math.exp(-x))) for i, x in enumerate(rest))
@@ -119,30 +132,42 @@ def test_intervals_are_exponential_above_the_least_with_the_mean() -> None:
 
 
 @pytest.mark.parametrize(("mean", "least"), [(60, 6.0), (5, 1.0), (1, 1.0), (86_400, 8_640.0)])
-def test_the_least_is_a_tenth_of_the_mean_unless_said(mean: int, least: float) -> None:
-    """But a second at least; with mean and least the same, the beat is regular."""
+def test_minimum_is_a_tenth_of_the_mean_if_left_out(mean: int, least: float) -> None:
+    """Given no minSeconds, then the minimum is a tenth of the mean and at least 1 s; if minimum and mean are
+    equal, intervals are constant.
+    """
     found = [interval_s(Monkey(mean_seconds=mean), draw) for draw in range(500)]
 
     assert least <= min(found) < least + mean / 10
     assert {7.0} == {interval_s(Monkey(mean_seconds=7, min_seconds=7), draw) for draw in range(9)}
 
 
-def test_victims_are_drawn_evenly_and_apart_from_intervals() -> None:
-    """Each of six is drawn about as often; the two uses of a draw do not go together."""
+def test_victims_are_uniform_and_independent_of_intervals() -> None:
+    """Given many draws of six pods, then each is drawn about equally often, without correlation to the
+    intervals.
+    """
     counts = [0] * 6
     for draw in range(6_000):
         counts[int(uniform(1, draw, "victim") * 6)] += 1
-    product = sum((uniform(1, d, "victim") - 0.5) * (uniform(1, d, "interval") - 0.5) for d in range(6_000)) / 6_000
+    product = (
+        sum((uniform(1, d, "victim") - 0.5) * (uniform(1, d, "interval") - 0.5) for d in range(6_000)) / 6_000
+    )
 
     assert all(900 < n < 1_100 for n in counts)
     assert abs(product) < 3 * (1 / 12) / math.sqrt(6_000)
 
 
-def test_same_seed_and_pods_same_victims_at_the_same_times() -> None:
-    """Twice the same; another seed differs; no gap is shorter than the least."""
-    first, second, other = Zoo(ON), Zoo(ON), Zoo(ON.model_copy(update={"seed": 4}))
-    for zoo in (first, second, other):
-        zoo.run(30)
+def test_same_seed_gives_same_victims_and_times() -> None:
+    """Given the same seed and pods, then victims and times are the same; another seed differs, and no
+    interval is shorter than the minimum.
+    """
+    first, second, other = (
+        SimulatedTier(ON),
+        SimulatedTier(ON),
+        SimulatedTier(ON.model_copy(update={"seed": 4})),
+    )
+    for tier in (first, second, other):
+        tier.run_kills(30)
 
     assert (first.killed, first.killed_at) == (second.killed, second.killed_at)
     assert first.killed != other.killed
@@ -152,21 +177,25 @@ def test_same_seed_and_pods_same_victims_at_the_same_times() -> None:
     assert [kill.pod for kill in first.chaos.recent or ()] == first.killed[: -MOST_RECENT - 1 : -1]
 
 
-def test_a_kill_is_two_writes_and_waiting_is_none() -> None:
-    """Written down, counted; the status moves at nothing else once the monkey is on."""
-    zoo = Zoo(ON)
-    zoo.step()
-    assert (zoo.writes, zoo.chaos.since) == (1, BEGIN)
-    zoo.run(5)
+def test_kill_takes_two_writes_and_waiting_none() -> None:
+    """Given an active monkey, then only recording and counting a kill change the status."""
+    tier = SimulatedTier(ON)
+    tier.step()
+    assert (tier.writes, tier.chaos.since) == (1, BEGIN)
+    tier.run_kills(5)
 
-    assert zoo.writes == 1 + 2 * 5
-    assert zoo.events == ["MonkeyOn"] + ["MonkeyKilled"] * 5
+    assert tier.writes == 1 + 2 * 5
+    assert tier.events == ["MonkeyOn"] + ["MonkeyKilled"] * 5
 
 
 BLOCKED = [
-    ("the architecture is not Ready", {"blocked": "the architecture is not Ready"}, "the architecture is not Ready"),
-    ("one is left", {"pods": [pod("web-0")]}, "web has fewer than 2 ready pods"),
-    ("nobody is left", {"pods": []}, "web has fewer than 2 ready pods"),
+    (
+        "the architecture is not Ready",
+        {"blocked": "the architecture is not Ready"},
+        "the architecture is not Ready",
+    ),
+    ("one pod is left", {"pods": [pod("web-0")]}, "web has fewer than 2 ready pods"),
+    ("no pod is left", {"pods": []}, "web has fewer than 2 ready pods"),
     (
         "the replacement is not ready",
         {"pods": [pod("web-0"), pod("web-1"), pod("web-2", ready=False)]},
@@ -174,7 +203,7 @@ BLOCKED = [
     ),
     ("the replacement is missing", {"pods": [pod("web-0"), pod("web-1")]}, "not every pod of web is ready"),
     (
-        "one is on its way out",
+        "a pod is being deleted",
         {"pods": [pod("web-0"), pod("web-1"), pod("web-2", deletionTimestamp=BEGIN)]},
         "not every pod of web is ready",
     ),
@@ -182,129 +211,148 @@ BLOCKED = [
 
 
 @pytest.mark.parametrize(("change", "why"), [row[1:] for row in BLOCKED], ids=[row[0] for row in BLOCKED])
-def test_it_holds_back(change: Object, why: str) -> None:
-    """Nobody is chosen, the reason is written once, and when it has gone the kill that is due happens."""
-    zoo = Zoo(ON)
-    good = zoo.pods
-    zoo.run(1)
+def test_blocked_kill_is_reported_once_and_executed_later(change: Object, why: str) -> None:
+    """Given a reason that blocks kills, then no pod is selected and the reason is written once; when it is
+    gone, the kill that is due is executed.
+    """
+    tier = SimulatedTier(ON)
+    good = tier.pods
+    tier.run_kills(1)
     for name, value in change.items():
-        setattr(zoo, name, value)
+        setattr(tier, name, value)
     for _ in range(400):
-        zoo.step()
-    assert (len(zoo.killed), zoo.chaos.waiting, zoo.writes) == (1, why, 4)
-    zoo.pods, zoo.blocked = good, ""
-    zoo.step()
-    zoo.step()
+        tier.step()
+    assert (len(tier.killed), tier.chaos.waiting, tier.writes) == (1, why, 4)
+    tier.pods, tier.blocked = good, ""
+    tier.step()
+    tier.step()
 
-    assert len(zoo.killed) == 2
-    assert zoo.chaos.waiting is None
+    assert len(tier.killed) == 2
+    assert tier.chaos.waiting is None
 
 
-def test_a_dry_run_says_whom_and_touches_nobody() -> None:
-    """The very victims of the same seed in Enforce, as long as the pods are the same; kills are not counted."""
-    dry, real = Zoo(ON.model_copy(update={"mode": "DryRun"})), Zoo(ON)
+def test_dry_run_names_the_victims_of_enforce() -> None:
+    """Given mode DryRun, then events name the victims that Enforce would kill with the same seed, and no kill
+    is counted.
+    """
+    dry, real = SimulatedTier(ON.model_copy(update={"mode": "DryRun"})), SimulatedTier(ON)
     said: list[str] = []
     while len(said) < 5:
         said += [event.message for event in dry.step().events if event.reason == "MonkeyWouldKill"]
-    real.run(5)
+    real.run_kills(5)
 
     assert [text.split()[3] for text in said] == real.killed
     assert (dry.killed, dry.chaos.kills, dry.chaos.victim) == ([], None, None)
     assert dry.writes == 1 + 5
 
 
-def test_off_is_silence_and_switching_off_ends_it() -> None:
-    """Never on: not one write. Off: one write, one event, and nothing after; on again: from the first draw, and the count goes on."""
-    never = Zoo(Monkey())
+def test_off_writes_nothing_and_switching_off_writes_once() -> None:
+    """Given a monkey that was never on, then nothing is written; switching it off is one write and one event;
+    on again, it starts with draw 0 and keeps the count.
+    """
+    never = SimulatedTier(Monkey())
     assert Next() == never.decide()
 
-    zoo = Zoo(ON)
-    zoo.run(3)
-    before = list(zoo.killed)
-    zoo.monkey = Monkey()
-    zoo.step()
-    assert (Next(), zoo.events[-1], zoo.chaos.mode, zoo.chaos.next_at) == (zoo.decide(), "MonkeyOff", "Off", None)
-    zoo.monkey = ON
-    zoo.run(6)
+    tier = SimulatedTier(ON)
+    tier.run_kills(3)
+    before = list(tier.killed)
+    tier.monkey = Monkey()
+    tier.step()
+    assert (Next(), tier.events[-1], tier.chaos.mode, tier.chaos.next_at) == (
+        tier.decide(),
+        "MonkeyOff",
+        "Off",
+        None,
+    )
+    tier.monkey = ON
+    tier.run_kills(6)
 
-    assert zoo.killed == before * 2
-    assert zoo.chaos.kills == 6
+    assert tier.killed == before * 2
+    assert tier.chaos.kills == 6
 
 
 def test_the_schedule_is_read_from_the_status() -> None:
-    """What an operator that begins anew does is what the old one would have done; another mean moves what is due, and only that."""
-    zoo = Zoo(ON)
-    zoo.run(2)
-    due = zoo.chaos.next_at
-    assert zoo.chaos.since is not None
-    assert due == later(zoo.chaos.since, interval_s(ON, 2))
-    zoo.monkey = ON.model_copy(update={"mean_seconds": 600})
-    zoo.step()
+    """Given a schedule in the status, then a new operator continues it; another mean changes only the time of
+    the next kill.
+    """
+    tier = SimulatedTier(ON)
+    tier.run_kills(2)
+    due = tier.chaos.next_at
+    assert tier.chaos.since is not None
+    assert due == later(tier.chaos.since, interval_s(ON, 2))
+    tier.monkey = ON.model_copy(update={"mean_seconds": 600})
+    tier.step()
 
-    assert zoo.chaos.next_at == later(zoo.chaos.since, interval_s(zoo.monkey, 2)) != due
-    assert (zoo.chaos.draw, zoo.chaos.kills) == (2, 2)
+    assert tier.chaos.next_at == later(tier.chaos.since, interval_s(tier.monkey, 2)) != due
+    assert (tier.chaos.draw, tier.chaos.kills) == (2, 2)
 
 
 @pytest.mark.parametrize("died", ["before the act", "after the act"])
-def test_one_draw_is_one_kill_wherever_the_operator_dies(died: str) -> None:
-    """Written down and there still: ended now. Written down and gone: counted now. Either way once, and the next draw is the next."""
-    undisturbed, zoo = Zoo(ON), Zoo(ON)
-    undisturbed.run(4)
-    zoo.run(2)
-    while zoo.chaos.victim is None:
-        zoo.step()
+def test_recorded_victim_is_killed_or_counted_once(died: str) -> None:
+    """Given a recorded victim, then it is killed if it exists and counted if it is
+    gone, in both cases once.
+    """
+    undisturbed, tier = SimulatedTier(ON), SimulatedTier(ON)
+    undisturbed.run_kills(4)
+    tier.run_kills(2)
+    while tier.chaos.victim is None:
+        tier.step()
     if died == "after the act":
-        zoo.end(zoo.chaos.victim.pod)
-    zoo.run(4 if died == "before the act" else 3)
-    while zoo.chaos.victim is not None:
-        zoo.step()
-    zoo.run(4)
+        tier.kill(tier.chaos.victim.pod)
+    tier.run_kills(4 if died == "before the act" else 3)
+    while tier.chaos.victim is not None:
+        tier.step()
+    tier.run_kills(4)
 
-    assert (undisturbed.killed, undisturbed.chaos.kills) == (zoo.killed, zoo.chaos.kills)
+    assert (undisturbed.killed, undisturbed.chaos.kills) == (tier.killed, tier.chaos.kills)
 
 
 @pytest.mark.parametrize("mode", ["Off", "DryRun"])
-def test_a_victim_that_was_not_touched_is_let_be_when_it_is_switched_off(mode: Any) -> None:
-    """But one that is gone is counted even then."""
+def test_recorded_victim_is_released_when_switched_off(mode: Any) -> None:
+    """Given a recorded victim, when the monkey is switched off, then it is released; if it is gone, it is
+    counted.
+    """
     for gone in (False, True):
-        zoo = Zoo(ON)
-        while zoo.chaos.victim is None:
-            zoo.step()
+        tier = SimulatedTier(ON)
+        while tier.chaos.victim is None:
+            tier.step()
         if gone:
-            zoo.end(zoo.chaos.victim.pod)
-        zoo.monkey = Monkey(mode=mode)
-        zoo.step()
+            tier.kill(tier.chaos.victim.pod)
+        tier.monkey = Monkey(mode=mode)
+        tier.step()
 
-        assert zoo.chaos.victim is None
-        assert zoo.chaos.kills == (1 if gone else None)
-        assert len(zoo.killed) == gone
-
-
-def test_a_victim_that_is_written_down_waits_like_any_other() -> None:
-    """Something else broke in between: it is not ended on top of that."""
-    zoo = Zoo(ON)
-    while zoo.chaos.victim is None:
-        zoo.step()
-    zoo.blocked = "the architecture is not Ready"
-    zoo.step()
-    assert (zoo.killed, zoo.chaos.waiting) == ([], zoo.blocked)
-    zoo.blocked = ""
-    zoo.step()
-
-    assert len(zoo.killed) == 1
+        assert tier.chaos.victim is None
+        assert tier.chaos.kills == (1 if gone else None)
+        assert len(tier.killed) == gone
 
 
-def test_evidence_goes_to_its_kill() -> None:
-    """By UID; one that eight later kills have pushed out takes none."""
+def test_recorded_victim_waits_while_blocked() -> None:
+    """Given a recorded victim, when something blocks kills, then it is not killed."""
+    tier = SimulatedTier(ON)
+    while tier.chaos.victim is None:
+        tier.step()
+    tier.blocked = "the architecture is not Ready"
+    tier.step()
+    assert (tier.killed, tier.chaos.waiting) == ([], tier.blocked)
+    tier.blocked = ""
+    tier.step()
+
+    assert len(tier.killed) == 1
+
+
+def test_evidence_is_added_to_its_kill() -> None:
+    """Given evidence, then it is added to the kill with the UID; a kill that eight later ones have displaced
+    gets none.
+    """
     from spiko_operator.api.fault import Victim
 
-    zoo = Zoo(ON)
-    zoo.run(2)
-    recent = zoo.chaos.recent or []
+    tier = SimulatedTier(ON)
+    tier.run_kills(2)
+    recent = tier.chaos.recent or []
     fields = {"pod": "p", "tier": "web", "version": "1.0.0", "place": "r/a", "state": "Killed"}
     seen = {"noticed_milliseconds": 5, "replaced_milliseconds": 300, "failed_requests": 1}
-    found = with_evidence(zoo.chaos, Victim.model_validate(fields | seen | {"uid": recent[1].uid}))
-    lost = with_evidence(zoo.chaos, Victim.model_validate(fields | seen | {"uid": "x"}))
+    found = with_evidence(tier.chaos, Victim.model_validate(fields | seen | {"uid": recent[1].uid}))
+    lost = with_evidence(tier.chaos, Victim.model_validate(fields | seen | {"uid": "x"}))
 
     assert found is not None
     assert "noticedMilliseconds" not in found["recent"][0]
@@ -313,13 +361,13 @@ def test_evidence_goes_to_its_kill() -> None:
 
 
 def architecture(**conditions: tuple[str, int]) -> Object:
-    """Of generation 2; conditions by type: status and generation."""
+    """Return an Architecture of generation 2, with the status and generation of its conditions by type."""
     found = [{"type": t, "status": s, "observedGeneration": g} for t, (s, g) in conditions.items()]
     return {"metadata": {"generation": 2}, "status": {"conditions": found}}
 
 
-def memory(started: bool) -> Object:
-    """The ConfigMap."""
+def state_config_map(started: bool) -> Object:
+    """Return the state ConfigMap."""
     topology = choose(None, {}, 1)
     return config_map("a", "n", {}, ArchitectureState(topology, {}, {}, started=started))
 
@@ -330,17 +378,31 @@ WELL = architecture(Accepted=("True", 2), Ready=("True", 2))
 @pytest.mark.parametrize(
     ("body", "state", "why"),
     [
-        (WELL, memory(True), ""),
-        (WELL, memory(False), "the architecture has not started"),
+        (WELL, state_config_map(True), ""),
+        (WELL, state_config_map(False), "the architecture has not started"),
         (WELL, None, "the architecture has not started"),
         (WELL, {"data": {"nonsense": "x"}}, "the architecture has not started"),
-        (architecture(Accepted=("False", 2), Ready=("True", 2)), memory(True), "the spec is not accepted"),
-        (architecture(Accepted=("True", 1), Ready=("True", 2)), memory(True), "the spec is not accepted"),
-        (architecture(Accepted=("True", 2), Ready=("False", 2)), memory(True), "the architecture is not Ready"),
-        (architecture(Accepted=("True", 2)), memory(True), "the architecture is not Ready"),
-        (architecture(), memory(True), "the spec is not accepted"),
+        (
+            architecture(Accepted=("False", 2), Ready=("True", 2)),
+            state_config_map(True),
+            "the spec is not accepted",
+        ),
+        (
+            architecture(Accepted=("True", 1), Ready=("True", 2)),
+            state_config_map(True),
+            "the spec is not accepted",
+        ),
+        (
+            architecture(Accepted=("True", 2), Ready=("False", 2)),
+            state_config_map(True),
+            "the architecture is not Ready",
+        ),
+        (architecture(Accepted=("True", 2)), state_config_map(True), "the architecture is not Ready"),
+        (architecture(), state_config_map(True), "the spec is not accepted"),
     ],
 )
-def test_what_speaks_against_any_kill(body: Object, state: Object | None, why: str) -> None:
-    """Accepted and Ready must be about this generation; the memory says whether it ever started."""
+def test_kills_are_blocked_until_accepted_ready_and_started(
+    body: Object, state: Object | None, why: str
+) -> None:
+    """Given conditions of another generation, or a state that never started, then kills are blocked."""
     assert why == find_blocker(body, state)

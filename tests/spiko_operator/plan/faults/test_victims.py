@@ -1,4 +1,4 @@
-"""Which pods a kill selects, and what the status of its Fault reports."""
+"""The pods that a kill selects, and the status of its Fault."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOW = "2026-01-01T00:00:10Z"
 def pod(
     name: str, tier: str = "web", version: str = "1.0.0", zone: str = "a", ready: bool = True, **more: Any
 ) -> Object:
-    """A pod of an architecture; zone `-` is none."""
+    """Return a pod of an architecture; zone `-` is no zone."""
     place = {} if zone == "-" else {"spiko.dev/region": "r", "spiko.dev/zone": zone}
     return {
         "metadata": {
@@ -49,30 +49,30 @@ PODS = [
 
 
 def spec(seed: int = 1, mode: str = "Enforce", **kill: Any) -> FaultSpec:
-    """A Fault's."""
+    """Return the spec of a Fault."""
     return FaultSpec.model_validate({"architecture": "shop", "seed": seed, "mode": mode, "kill": kill})
 
 
 def choose(seed: int = 1, pods: list[Object] = PODS, **kill: Any) -> Chosen | NoVictim:
-    """As the operator does."""
+    """Select victims as the operator does."""
     return choose_victims(kill_of(spec(seed, **kill)), "shop", pods, Random(seed).randrange)
 
 
 def kill_of(fault: FaultSpec) -> Kill:
-    """The kill of a Fault that has one."""
+    """Return the kill of a Fault."""
     assert fault.kill is not None
     return fault.kill
 
 
 HOW_MANY = [
-    ("one, if nothing is said", {"tier": "web"}, 1),
+    ("one without count and percent", {"tier": "web"}, 1),
     ("a count", {"tier": "web", "count": 3}, 3),
     ("all of them", {"tier": "web", "count": 10}, 10),
-    ("more than there are: all", {"tier": "web", "count": 11}, 10),
+    ("more than exist", {"tier": "web", "count": 11}, 10),
     ("half", {"tier": "web", "percent": 50}, 5),
     ("rounded down", {"tier": "web", "percent": 39}, 3),
-    ("but at least one", {"tier": "web", "percent": 1}, 1),
-    ("everybody in a zone", {"tier": "web", "zone": "b", "percent": 100}, 3),
+    ("at least one", {"tier": "web", "percent": 1}, 1),
+    ("all of a zone", {"tier": "web", "zone": "b", "percent": 100}, 3),
     ("of a version", {"tier": "web", "version": "1.1.0", "percent": 100}, 1),
     ("of a region", {"tier": "web", "region": "r", "percent": 100}, 10),
     ("of a version in a zone", {"tier": "web", "version": "1.0.0", "zone": "a", "count": 9}, 3),
@@ -81,8 +81,10 @@ HOW_MANY = [
 
 
 @pytest.mark.parametrize(("kill", "number"), [row[1:] for row in HOW_MANY], ids=[row[0] for row in HOW_MANY])
-def test_so_many_are_taken(kill: Object, number: int) -> None:
-    """Each once, none that is not ready or leaves already, all in scope; what was seen of them before is written down."""
+def test_number_of_victims(kill: Object, number: int) -> None:
+    """Given count or percent and a scope, then so many ready pods in scope are selected once each, with their
+    state before the kill.
+    """
     chosen = choose(**kill)
 
     assert isinstance(chosen, Chosen)
@@ -98,9 +100,13 @@ def test_so_many_are_taken(kill: Object, number: int) -> None:
         assert chosen.note.startswith(f"spec.kill.count: {kill['count']}, but only {number} pods are ready")
 
 
-NOBODY = [
-    ({"tier": "x"}, "TierNotFound", "spec.kill.tier: 'x' has no pods; tiers with pods are: db, eureka, lb, web"),
-    ({"tier": "db"}, "NoReadyPod", "none of the 1 pods of 'db' is ready"),
+NO_VICTIM = [
+    (
+        {"tier": "x"},
+        "TierNotFound",
+        "spec.kill.tier: 'x' has no pods; tiers with pods are: db, eureka, lb, web",
+    ),
+    ({"tier": "db"}, "NoReadyPod", "no pod of 'db' is ready (1 pod)"),
     (
         {"tier": "web", "version": "2.0.0"},
         "VersionNotFound",
@@ -119,13 +125,21 @@ NOBODY = [
     ),
     ({"tier": "lb", "zone": "a"}, "ZoneNotFound", "'a' matches no pod of 'lb'; existing values: none"),
     ({"pod": "web-x"}, "PodNotFound", "spec.kill.pod: pod 'web-x' does not belong to architecture 'shop'"),
-    ({"pod": "eureka-0", "method": "Crash"}, "EurekaCannotCrash", "Use method: Delete with gracePeriodSeconds: 0"),
+    (
+        {"pod": "eureka-0", "method": "Crash"},
+        "EurekaCannotCrash",
+        "Use method: Delete with gracePeriodSeconds: 0",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("kill", "reason", "text"), NOBODY, ids=[row[1] + str(i) for i, row in enumerate(NOBODY)])
-def test_nobody_is_taken_and_the_field_is_named(kill: Object, reason: str, text: str) -> None:
-    """A clear reason, the field, the value and what there is instead."""
+@pytest.mark.parametrize(
+    ("kill", "reason", "text"), NO_VICTIM, ids=[row[1] + str(i) for i, row in enumerate(NO_VICTIM)]
+)
+def test_no_victim_reports_the_offending_field(kill: Object, reason: str, text: str) -> None:
+    """Given a field that matches no pod, then there is a reason, and the message has the field, the value and
+    the existing values.
+    """
     chosen = choose(**kill)
 
     assert isinstance(chosen, NoVictim)
@@ -133,8 +147,8 @@ def test_nobody_is_taken_and_the_field_is_named(kill: Object, reason: str, text:
     assert text in chosen.message
 
 
-def test_more_than_a_status_can_hold_are_refused() -> None:
-    """33 of 66 are one too many; 32 of 65 are taken."""
+def test_more_than_32_victims_are_refused() -> None:
+    """Given 33 of 66 pods, then the kill is refused; given 32 of 65 pods, it is not."""
     pods = [pod(f"web-{i:03}") for i in range(66)]
     refused, taken = choose(pods=pods, tier="web", percent=50), choose(pods=pods[:65], tier="web", percent=50)
 
@@ -145,8 +159,10 @@ def test_more_than_a_status_can_hold_are_refused() -> None:
     assert len(taken.victims) == MOST_VICTIMS
 
 
-def test_the_seed_draws_and_the_order_of_the_list_does_not_matter() -> None:
-    """Same seed and pods, same victims in the same order; a larger count adds to a smaller one; seeds differ; over many, everybody is drawn."""
+def test_seed_determines_victims_in_any_order_of_pods() -> None:
+    """Given the same seed and pods, then the victims are the same in the same order; a larger count adds
+    victims, and over many seeds every pod is drawn.
+    """
 
     def drawn(seed: int, count: int, pods: list[Object]) -> list[str]:
         chosen = choose(seed, pods, tier="web", count=count)
@@ -161,14 +177,14 @@ def test_the_seed_draws_and_the_order_of_the_list_does_not_matter() -> None:
 
 
 def budget(tier: str, allowed: int | None) -> Object:
-    """A disruption budget; None is one whose status is not known."""
+    """Return a disruption budget; None for one without a status."""
     status = {} if allowed is None else {"disruptionsAllowed": allowed}
     return {"metadata": {"name": f"shop-{tier}", "labels": {"spiko.dev/tier": tier}}, "status": status}
 
 
 @pytest.mark.parametrize(("allowed", "refused"), [(0, 3), (1, 2), (3, 0), (9, 0), (None, 0)])
-def test_a_dry_run_knows_which_evictions_a_budget_would_refuse(allowed: int | None, refused: int) -> None:
-    """As many as it allows go, the others wait for replacements."""
+def test_dry_run_reports_evictions_that_a_budget_would_refuse(allowed: int | None, refused: int) -> None:
+    """Given a budget, then as many victims as it allows are not refused, and the others are."""
     chosen = choose(tier="web", count=3)
     assert isinstance(chosen, Chosen)
     found = refusing_budgets(chosen.victims, [budget("db", 0), budget("web", allowed)])
@@ -176,13 +192,18 @@ def test_a_dry_run_knows_which_evictions_a_budget_would_refuse(allowed: int | No
     assert found == {victim.uid: "shop-web" for victim in chosen.victims[3 - refused :]}
 
 
-# -------------------------------------------------------------------- what is said
+# -------------------------------------------------------------------- status
 
 
 def victim(number: int, state: Any = "Killed", **more: Any) -> Victim:
-    """A victim with evidence."""
+    """Return a victim with evidence."""
     evidence = (
-        {"noticed_milliseconds": 10 * number, "replaced_milliseconds": 200, "failed_requests": 1, "callers": 2}
+        {
+            "noticed_milliseconds": 10 * number,
+            "replaced_milliseconds": 200,
+            "failed_requests": 1,
+            "callers": 2,
+        }
         if state == "Killed"
         else {}
     )
@@ -197,8 +218,13 @@ def victim(number: int, state: Any = "Killed", **more: Any) -> Victim:
     return Victim.model_validate(fields | evidence | more)
 
 
-SAID = [
-    ([victim(2)], "p2: killed, noticed after 20 ms, replaced after 200 ms, 1 failed requests", "True", "Killed"),
+SUMMARIES = [
+    (
+        [victim(2)],
+        "p2: killed, noticed after 20 ms, replaced after 200 ms, 1 failed request",
+        "True",
+        "Killed",
+    ),
     (
         [victim(1), victim(2)],
         "2 of 2 killed, noticed within 20 ms, replaced within 200 ms, 2 failed requests",
@@ -207,7 +233,10 @@ SAID = [
     ),
     (
         [victim(1), victim(2), victim(3), victim(4, "Refused")],
-        "3 of 4 killed, 1 refused by a disruption budget, noticed within 30 ms, replaced within 200 ms, 3 failed requests",
+        (
+            "3 of 4 killed, 1 refused by a disruption budget, noticed within 30 ms, "
+            "replaced within 200 ms, 3 failed requests"
+        ),
         "True",
         "KilledSome",
     ),
@@ -217,22 +246,39 @@ SAID = [
         "True",
         "Killed",
     ),
-    ([victim(1, callers=0)], "p1: killed, no callers, replaced after 200 ms, 1 failed requests", "True", "Killed"),
+    (
+        [victim(1, callers=0)],
+        "p1: killed, no callers, replaced after 200 ms, 1 failed request",
+        "True",
+        "Killed",
+    ),
     (
         [victim(1, "Unreachable"), victim(2, "Gone")],
         "0 of 2 killed, 1 already gone, 1 unreachable",
         "False",
         "Unreachable",
     ),
-    ([victim(1, "Unreachable", message="why")], "p1: not connected to any eureka (why)", "False", "Unreachable"),
-    ([victim(1, "Refused", refused_by="b")], "p1: eviction refused by disruption budget b", "False", "Refused"),
+    (
+        [victim(1, "Unreachable", message="why")],
+        "p1: not connected to any eureka (why)",
+        "False",
+        "Unreachable",
+    ),
+    (
+        [victim(1, "Refused", refused_by="b")],
+        "p1: eviction refused by disruption budget b",
+        "False",
+        "Refused",
+    ),
     ([victim(1, "Expired")], "p1: not killed within startingDeadlineSeconds", "False", "Expired"),
 ]
 
 
-@pytest.mark.parametrize(("victims", "summary", "status", "reason"), SAID, ids=[row[1][:30] for row in SAID])
-def test_one_line_says_what_came_of_it(victims: list[Victim], summary: str, status: str, reason: str) -> None:
-    """The printer's column, and Injected; partial success is said."""
+@pytest.mark.parametrize(
+    ("victims", "summary", "status", "reason"), SUMMARIES, ids=[row[1][:30] for row in SUMMARIES]
+)
+def test_summary_of_a_kill(victims: list[Victim], summary: str, status: str, reason: str) -> None:
+    """Given victims, then the summary and the condition Injected report the outcome, also a partial one."""
     injected, ended = conclude(victims, complete=True, lost=False)
 
     assert summary == summarize(victims) == ended.message
@@ -240,8 +286,10 @@ def test_one_line_says_what_came_of_it(victims: list[Victim], summary: str, stat
     assert ended.reason == ("EvidenceComplete" if status == "True" else reason)
 
 
-def test_while_some_are_planned_nothing_is_ended() -> None:
-    """Injected is true from the first kill on; a refusal alone says nothing yet; lost evidence is said to be lost."""
+def test_ended_only_when_no_victim_is_planned() -> None:
+    """Given planned victims, then Injected is true from the first kill on, a refusal alone changes nothing,
+    and lost evidence is reported.
+    """
     left = victim(9, "Planned")
 
     assert [] == progress([left, left]) == progress([victim(1, "Gone"), left])
@@ -250,8 +298,10 @@ def test_while_some_are_planned_nothing_is_ended() -> None:
     assert conclude([victim(1)], complete=False, lost=False)[-1].reason == "EvidencePartial"
 
 
-def test_a_status_stays_small() -> None:
-    """32 victims with long names and all their evidence are less than 32 kB, and the line for people stays one."""
+def test_status_size_is_bounded() -> None:
+    """Given 32 victims with long names and complete evidence, then the status is smaller than 32 kB and the
+    summary stays one line.
+    """
     long = [
         victim(i, pod=f"{'p' * 60}{i}", uid="u" * 36 + str(i), replica_set="r" * 60, replaced_by="p" * 60)
         for i in range(32)
@@ -267,8 +317,10 @@ def test_a_status_stays_small() -> None:
     assert len(events) == 33
 
 
-def test_every_victim_has_its_event_once() -> None:
-    """Killed with method, tier and place; a warning with the reason otherwise; what was written before is not said again."""
+def test_each_victim_has_one_event() -> None:
+    """Given a changed state, then there is one event: Killed with method, tier and place, or a warning with
+    the reason.
+    """
     victims = [victim(1), victim(2, "Refused", refused_by="shop-web"), victim(3, "Planned")]
     fault = {"metadata": {"generation": 1}, "spec": {"kill": {"method": "Evict"}}}
 
@@ -286,14 +338,18 @@ def test_every_victim_has_its_event_once() -> None:
 
 
 def test_a_dry_run_ends_with_its_plan() -> None:
-    """Whom, of how many, how, and which budgets stand in the way; Injected is false."""
+    """Given mode DryRun, then the conditions name victims, method and budgets that would refuse, and Injected
+    is false.
+    """
     victims = [victim(1, "Planned"), victim(2, "Planned", refused_by="shop-web")]
     fault = {"metadata": {"generation": 1}, "spec": {"kill": {}}}
     web = spec(mode="DryRun", tier="web")
     observed = planned(web, kill_of(web), Chosen(tuple(victims), 9), victims)
     status = write_status(fault, update_of(kill_of(web), observed, victims, dry_run=True), None, NOW)[0]
 
-    assert [("Accepted", "True"), ("Injected", "False"), ("Ended", "True")] == [(o.type, o.status) for o in observed]
+    assert [("Accepted", "True"), ("Injected", "False"), ("Ended", "True")] == [
+        (o.type, o.status) for o in observed
+    ]
     assert isinstance(status, SetStatus)
     told = [victim(1, "Planned", process=7), victims[1]]
     crash_spec = spec(mode="DryRun", tier="web", method="Crash")
@@ -309,8 +365,10 @@ READY: Object = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}
 NOT_READY: Object = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
 
 
-def test_the_deadline_counts_from_the_first_moment_at_which_the_architecture_is_ready() -> None:
-    """Given 30 s, then a recorded start counts, a restart does not extend it, and it has not begun while not Ready."""
+def test_deadline_counts_from_the_first_ready() -> None:
+    """Given 30 s, then a recorded start counts, a restart does not extend it, and it has not begun while not
+    Ready.
+    """
     recorded = {"status": {"startedAt": "2026-01-01T00:00:03Z"}}
     web = spec(tier="web")
 
@@ -318,7 +376,7 @@ def test_the_deadline_counts_from_the_first_moment_at_which_the_architecture_is_
     assert seconds_left({}, NOT_READY, web, NOW) == seconds_left({}, READY, web, NOW) == 30
 
 
-def test_without_an_architecture_the_deadline_counts_from_when_that_was_recorded() -> None:
+def test_deadline_without_an_architecture_counts_from_the_condition() -> None:
     """Given a Fault that names no existing Architecture, then it ends after the deadline."""
     condition = {"type": "Accepted", "status": "False", "lastTransitionTime": "2026-01-01T00:00:03Z"}
 
@@ -335,13 +393,18 @@ def test_the_start_of_the_deadline_is_written_once() -> None:
 
 
 def test_lookups_become_less_frequent() -> None:
-    """A quarter of the time since the condition was written, from 1 s to 30 s."""
+    """Given a Fault without targets, then the next lookup follows after a quarter of its age, from 1 s to 30
+    s.
+    """
 
     def since(time: str) -> Object:
-        return {"status": {"conditions": [{"type": "Accepted", "status": "True", "lastTransitionTime": time}]}}
+        return {
+            "status": {"conditions": [{"type": "Accepted", "status": "True", "lastTransitionTime": time}]}
+        }
 
     assert [1.0, 2.5, 30.0] == [
-        retry_s(since(t), NOW) for t in ("2026-01-01T00:00:09Z", "2026-01-01T00:00:00Z", "2025-01-01T00:00:00Z")
+        retry_s(since(t), NOW)
+        for t in ("2026-01-01T00:00:09Z", "2026-01-01T00:00:00Z", "2025-01-01T00:00:00Z")
     ]
 
 

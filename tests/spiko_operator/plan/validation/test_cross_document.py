@@ -1,4 +1,4 @@
-"""A Fault beside its Architecture: what it names is there."""
+"""The rules between a Fault and its Architecture in one set of files."""
 
 from __future__ import annotations
 
@@ -12,47 +12,56 @@ Object = dict[str, Any]
 
 
 def architecture(namespace: str | None = None) -> Object:
-    """Two tiers, one of them with two versions."""
+    """Return an Architecture of two tiers, one of them with two versions."""
     versions = [{"version": "1.0.0"}, {"version": "1.1.0"}]
-    services = [{"name": "rds-mysql", "package": "store"}, {"name": "Web", "package": "monolith", "versions": versions}]
+    services = [
+        {"name": "rds-mysql", "package": "store"},
+        {"name": "Web", "package": "monolith", "versions": versions},
+    ]
     return document("Architecture", "lamp", {"services": services}, namespace)
 
 
 def fault(namespace: str | None = None, **kill: Any) -> Object:
-    """A kill in lamp."""
+    """Return a Fault with a kill in lamp."""
     return document("Fault", "f", {"architecture": "lamp", "kill": kill}, namespace)
 
 
 def document(kind: str, name: str, spec: Object, namespace: str | None) -> Object:
-    """One manifest."""
+    """Return one manifest."""
     metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
     return {"apiVersion": "spiko.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
 
 
 LONG = "lamp-averyveryverylongtiernamethatgoesonand-0a1b2c3d-5d4f7c9b66-abcde"
 ROWS = [
-    ("a tier that is there", {"tier": "Web"}, None),
-    ("the registry", {"tier": "eureka"}, None),
-    ("a tier that is not", {"tier": "rds-mysqll"}, ("SPK072", 'did you mean "rds-mysql"?')),
+    ("an existing tier", {"tier": "Web"}, None),
+    ("eureka", {"tier": "eureka"}, None),
+    ("a misspelled tier", {"tier": "rds-mysqll"}, ("SPK072", 'did you mean "rds-mysql"?')),
     ("a tier in the wrong case", {"tier": "web"}, ("SPK072", 'did you mean "Web"?')),
-    ("a tier like none", {"tier": "x"}, ("SPK072", "Name a tier of that Architecture.")),
+    ("an unknown tier", {"tier": "x"}, ("SPK072", "Use the name of a tier of that Architecture.")),
     ("a pod of a version in a zone", {"pod": "lamp-web-1-1-0-z2-5d4f7c9b66-abcde"}, None),
     ("a pod outside any region", {"pod": "lamp-web-1-1-0-5d4f7c9b66-abcde"}, None),
-    ("a pod of the registry", {"pod": "lamp-eureka-z1-5d4f7c9b66-abcde"}, None),
+    ("a eureka pod", {"pod": "lamp-eureka-z1-5d4f7c9b66-abcde"}, None),
     ("a pod with a shortened name", {"pod": LONG}, None),
     (
         "a pod of an undeclared version",
         {"pod": "lamp-web-2-0-0-z2-5d4f7c9b66-abcde"},
         ("SPK073", 'did you mean a pod of "lamp-web-1-0-0-z2"?'),
     ),
-    ("a pod that is not of lamp", {"pod": "p"}, ("SPK073", "Take a name from kubectl get pods, or name a tier.")),
-    ("no text", {"tier": 7, "pod": ["x"]}, None),
+    (
+        "a pod of another architecture",
+        {"pod": "p"},
+        ("SPK073", "Copy a name from kubectl get pods, or give tier instead of pod."),
+    ),
+    ("values of the wrong type", {"tier": 7, "pod": ["x"]}, None),
 ]
 
 
 @pytest.mark.parametrize(("kill", "expected"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
-def test_a_fault_names_what_its_architecture_has(kill: Object, expected: tuple[str, str] | None) -> None:
-    """One finding at the field, with a code and the way out, or none."""
+def test_fault_must_fit_its_architecture(kill: Object, expected: tuple[str, str] | None) -> None:
+    """Given a Fault beside its Architecture, then there is one finding at the field, with a code and a
+    remedy, or none.
+    """
     of_fault, of_architecture = check_cross_document([fault(**kill), architecture()])
 
     assert [] == of_architecture
@@ -63,28 +72,34 @@ def test_a_fault_names_what_its_architecture_has(kill: Object, expected: tuple[s
     ("there", "own", "checked"),
     [(None, "team", True), ("team", None, True), ("team", "team", True), ("team", "other", False)],
 )
-def test_namespaces_are_heeded_where_both_say_one(there: str | None, own: str | None, checked: bool) -> None:
-    """An Architecture of another namespace is another Architecture."""
+def test_architecture_of_another_namespace_is_ignored(
+    there: str | None, own: str | None, checked: bool
+) -> None:
+    """Given a Fault and an Architecture with different namespaces, then there is no finding."""
     findings = check_cross_document([architecture(there), fault(own, tier="x")])[1]
 
     assert checked is bool(findings)
 
 
-def test_of_two_architectures_with_one_name_either_may_have_the_tier() -> None:
-    """Which of two drafts is applied is not known here."""
+def test_either_of_two_architectures_may_have_the_tier() -> None:
+    """Given two Architectures of the same name, then a tier of either of them is valid."""
     other = document("Architecture", "lamp", {"services": [{"name": "x"}]}, None)
 
     assert [[], [], []] == check_cross_document([architecture(), other, fault(tier="x")])
 
 
-@pytest.mark.parametrize("broken", [None, 7, [], {"kind": "Fault"}, document("Fault", "f", {"kill": 3}, None)])
-def test_what_is_broken_is_passed_over(broken: Any) -> None:
-    """Its own findings say what is wrong with it."""
+@pytest.mark.parametrize(
+    "broken", [None, 7, [], {"kind": "Fault"}, document("Fault", "f", {"kill": 3}, None)]
+)
+def test_invalid_documents_are_skipped(broken: Any) -> None:
+    """Given invalid documents, then there are no findings: the rules on single documents report them."""
     assert [[], []] == check_cross_document([architecture(), broken])
 
 
 def placed(topology: bool) -> Object:
-    """Tiers in two regions, in one, in a region without zones, and outside; regions are the spec's own, or the nodes'."""
+    """Return tiers in two regions, in one, in a region without zones, and outside; regions are from the spec
+    or the nodes.
+    """
     services = [
         {"name": "both", "package": "store", "count": 3, "regions": 2},
         {"name": "first", "package": "store", "count": 3, "regions": 1},
@@ -94,27 +109,44 @@ def placed(topology: bool) -> Object:
     ]
     regions = [{"name": "east", "zones": ["east-a", "east-b"]}, {"name": "west", "zones": ["west-a"]}]
     return document(
-        "Architecture", "lamp", {"services": services} | ({"topology": {"regions": regions}} if topology else {}), None
+        "Architecture",
+        "lamp",
+        {"services": services} | ({"topology": {"regions": regions}} if topology else {}),
+        None,
     )
 
 
 SCOPES = [
     ("a zone of the second region", {"tier": "both", "zone": "west-a"}, []),
     ("a zone of its region", {"tier": "both", "region": "west", "zone": "west-a", "version": "1.0.0"}, []),
-    ("a zone of another region than asked", {"tier": "both", "region": "west", "zone": "east-a"}, ["zone"]),
-    ("a region that it is not in", {"tier": "first", "region": "west"}, ["region"]),
-    ("a zone of a region that it is not in", {"tier": "first", "zone": "west-a"}, ["zone"]),
-    ("a zone that is nowhere", {"tier": "first", "zone": "east-c"}, ["zone"]),
+    (
+        "a zone of another region than the given one",
+        {"tier": "both", "region": "west", "zone": "east-a"},
+        ["zone"],
+    ),
+    ("a region without the tier", {"tier": "first", "region": "west"}, ["region"]),
+    ("a zone of a region without the tier", {"tier": "first", "zone": "west-a"}, ["zone"]),
+    ("an unknown zone", {"tier": "first", "zone": "east-c"}, ["zone"]),
     ("a tier without zones", {"tier": "zoneless", "zone": "east-a", "region": "east"}, ["zone"]),
-    ("a tier outside any region", {"tier": "outside", "zone": "east-a", "region": "east"}, ["region", "zone"]),
-    ("a region that gets a name of its own", {"tier": "three", "region": "region-3", "zone": "region-3a"}, []),
+    (
+        "a tier outside any region",
+        {"tier": "outside", "zone": "east-a", "region": "east"},
+        ["region", "zone"],
+    ),
+    (
+        "a region that the spec does not list",
+        {"tier": "three", "region": "region-3", "zone": "region-3a"},
+        [],
+    ),
     ("a version that is not declared", {"tier": "first", "version": "1.1.0"}, ["version"]),
 ]
 
 
 @pytest.mark.parametrize(("kill", "expected"), [row[1:] for row in SCOPES], ids=[row[0] for row in SCOPES])
-def test_version_region_and_zone_are_those_of_the_tier(kill: Object, expected: list[str]) -> None:
-    """Where the spec says them: what is left to the nodes' labels is not known offline, but for a tier that has none."""
+def test_version_region_and_zone_must_be_those_of_the_tier(kill: Object, expected: list[str]) -> None:
+    """Given a version, region or zone that the tier does not have, then there is a finding, unless the nodes'
+    labels decide.
+    """
     findings = check_cross_document([placed(topology=True), fault(**kill)])[1]
     unknown = check_cross_document([placed(topology=False), fault(**kill)])[1]
 

@@ -1,4 +1,4 @@
-"""Every fault of a manifest is found, all at once, each with its code, path, value and way out."""
+"""Findings of single manifests: all at once, each with its code, path, value and remedy."""
 
 from __future__ import annotations
 
@@ -20,14 +20,18 @@ Object = dict[str, Any]
 
 
 def tier(name: Any = "db", package: Any = "store", count: Any = 1, regions: Any = 1, **more: Any) -> Object:
-    """One service."""
+    """Return one service."""
     return {"name": name, "package": package, "count": count, "regions": regions, **more}
 
 
 def manifest(*services: Any, name: Any = "lamp", **spec: Any) -> Object:
-    """An Architecture with a source for its first tier."""
+    """Return an Architecture with a source for its first tier."""
     source = tier(
-        "www", "denominator", 0, 0, dependencies=[s["name"] for s in services if isinstance(s.get("name"), str)][:32]
+        "www",
+        "denominator",
+        0,
+        0,
+        dependencies=[s["name"] for s in services if isinstance(s.get("name"), str)][:32],
     )
     return {
         "apiVersion": "spiko.dev/v1alpha1",
@@ -38,12 +42,12 @@ def manifest(*services: Any, name: Any = "lamp", **spec: Any) -> Object:
 
 
 def two(**second: Any) -> list[Object]:
-    """A version 1.0.0 and another."""
+    """Return the version 1.0.0 and another one."""
     return [{"version": "1.0.0"}, {"version": "1.1.0", **second}]
 
 
 def split(*weights: tuple[str, int]) -> Object:
-    """A routing."""
+    """Return a routing."""
     return {"split": [{"version": version, "weight": weight} for version, weight in weights]}
 
 
@@ -53,37 +57,47 @@ ROWS = [
     ("an unknown package", manifest(tier(package="stor")), "UnknownValue", f"{S}.package"),
     (
         "a dependency on an unknown tier",
-        manifest(tier(dependencies=["nobody"])),
+        manifest(tier(dependencies=["unknown"])),
         "UnknownDependency",
         f"{S}.dependencies[0]",
     ),
-    ("a victim that is no tier", manifest(tier(), victim="dbb"), "UnknownVictim", "spec.victim"),
-    ("a tier twice", manifest(tier(), tier()), "DuplicateTier", "spec.services[1].name"),
-    ("names that differ in case only", manifest(tier("DB"), tier("db")), "NameCollision", "spec.services[1].name"),
-    ("a tier named eureka", manifest(tier("eureka")), "ReservedName", f"{S}.name"),
-    ("a tier named as a eureka's Service", manifest(tier("eureka-z1")), "ReservedName", f"{S}.name"),
-    ("a tier named as the memory", manifest(tier("state")), "ReservedName", f"{S}.name"),
+    ("an unknown victim", manifest(tier(), victim="dbb"), "UnknownVictim", "spec.victim"),
+    ("a duplicate tier", manifest(tier(), tier()), "DuplicateTier", "spec.services[1].name"),
     (
-        "a karyon over something without a zone",
+        "names that differ in case only",
+        manifest(tier("DB"), tier("db")),
+        "NameCollision",
+        "spec.services[1].name",
+    ),
+    ("a tier named eureka", manifest(tier("eureka")), "ReservedName", f"{S}.name"),
+    ("a tier named like a eureka's Service", manifest(tier("eureka-z1")), "ReservedName", f"{S}.name"),
+    ("a tier named like the state ConfigMap", manifest(tier("state")), "ReservedName", f"{S}.name"),
+    (
+        "a karyon with a dependency outside any zone",
         manifest(tier("k", "karyon", 3, dependencies=["lb"]), tier("lb", "elb", 0)),
         "UnreachableDependency",
         f"{S}.dependencies[0]",
     ),
     (
-        "partial sight",
+        "a dependency in two of three zones",
         manifest(tier("k", "zuul", 3, dependencies=["db"]), tier(count=2)),
         "PartialSight",
         f"{S}.dependencies[0]",
     ),
     (
-        "a version that sees less than its tier",
-        manifest(tier("m", "monolith", 3, dependencies=["lb"], versions=two(package="karyon")), tier("lb", "elb", 0)),
+        "a version whose package sees its own zone only",
+        manifest(
+            tier("m", "monolith", 3, dependencies=["lb"], versions=two(package="karyon")),
+            tier("lb", "elb", 0),
+        ),
         "UnreachableDependency",
         f"{S}.dependencies[0]",
     ),
     (
-        "an elb that nobody answers",
-        manifest(tier("www", "denominator", 0, dependencies=["lb"]), tier("lb", "elb", 0, dependencies=["eureka"])),
+        "an elb without a dependency",
+        manifest(
+            tier("www", "denominator", 0, dependencies=["lb"]), tier("lb", "elb", 0, dependencies=["eureka"])
+        ),
         "IdleRouter",
         "spec.services[1].dependencies",
     ),
@@ -123,25 +137,38 @@ ROWS = [
     (
         "mixed majors",
         manifest(
-            tier(versions=[{"version": "1.0.0"}, {"version": "2.0.0"}], routing=split(("1.0.0", 50), ("2.0.0", 50)))
+            tier(
+                versions=[{"version": "1.0.0"}, {"version": "2.0.0"}],
+                routing=split(("1.0.0", 50), ("2.0.0", 50)),
+            )
         ),
         "MixedMajors",
         f"{S}.routing.split",
     ),
     (
-        "a version twice",
+        "a duplicate version",
         manifest(tier(versions=[{"version": "1.0.0"}] * 2)),
         "DuplicateVersion",
         f"{S}.versions[1].version",
     ),
-    ("a version that is none", manifest(tier(versions=[{"version": "1.0"}])), "BadName", f"{S}.versions[0].version"),
-    ("a dependency twice", manifest(tier(dependencies=["www", "www"])), "DuplicateDependency", f"{S}.dependencies[1]"),
+    (
+        "an invalid version",
+        manifest(tier(versions=[{"version": "1.0"}])),
+        "BadName",
+        f"{S}.versions[0].version",
+    ),
+    (
+        "a duplicate dependency",
+        manifest(tier(dependencies=["www", "www"])),
+        "DuplicateDependency",
+        f"{S}.dependencies[1]",
+    ),
     ("1,001 services", manifest(*(tier(f"t{i}") for i in range(1000))), "TooLong", "spec.services"),
     ("an unknown field", manifest(tier(cuont=1)), "UnknownField", f"{S}.cuont"),
     ("an unknown field of the spec", manifest(tier(), victm="db"), "UnknownField", "spec.victm"),
     ("scale 0", manifest(tier(), scale=0), "OutOfRange", "spec.scale"),
     (
-        "a port that is none",
+        "a port out of range",
         manifest(tier(), telemetry={"otlpEndpoint": "http://x:99999"}),
         "BadName",
         "spec.telemetry.otlpEndpoint",
@@ -185,15 +212,25 @@ ROWS = [
     ),
     ("a name of 25 characters", manifest(tier(), name="a" * 25), "BadObjectName", "metadata.name"),
     ("an upper-case object name", manifest(tier(), name="Lamp"), "BadObjectName", "metadata.name"),
-    ("a number for a name", manifest(tier(), name=7), "WrongType", "metadata.name"),
-    ("another version of the API", manifest(tier()) | {"apiVersion": "spiko.dev/v2"}, "WrongKind", "apiVersion"),
-    ("services that are no list", manifest() | {"spec": {"services": {"db": 1}}}, "WrongType", "spec.services"),
+    ("a number as name", manifest(tier(), name=7), "WrongType", "metadata.name"),
+    (
+        "another version of the API",
+        manifest(tier()) | {"apiVersion": "spiko.dev/v2"},
+        "WrongKind",
+        "apiVersion",
+    ),
+    (
+        "services that are an object",
+        manifest() | {"spec": {"services": {"db": 1}}},
+        "WrongType",
+        "spec.services",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("body", "reason", "path"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
-def test_it_is_found_where_it_is(body: Object, reason: str, path: str) -> None:
-    """Each case gives its finding at its path, with a message and a way out."""
+def test_each_rule_reports_its_path(body: Object, reason: str, path: str) -> None:
+    """Given a violation of one rule, then there is its finding at its path, with a message and a remedy."""
     found = {(f.reason, f.path): f for f in check(body)}
 
     assert (reason, path) in found
@@ -203,8 +240,8 @@ def test_it_is_found_where_it_is(body: Object, reason: str, path: str) -> None:
     assert len(finding.message) < 400
 
 
-def test_all_faults_are_reported_at_once() -> None:
-    """Six faults of one manifest are six findings."""
+def test_all_violations_are_reported_at_once() -> None:
+    """Given a manifest with six violations, then there are six findings."""
     body = manifest(tier("a.b", "stoe", -1, dependencies=["x"]), name="Lamp", scale=0)
 
     assert {"BadName", "UnknownValue", "OutOfRange", "UnknownDependency", "BadObjectName"} <= {
@@ -212,14 +249,16 @@ def test_all_faults_are_reported_at_once() -> None:
     }
 
 
-def test_a_good_manifest_has_no_finding() -> None:
-    """Nothing is found where nothing is wrong."""
+def test_valid_manifest_has_no_findings() -> None:
+    """Given a valid manifest, then there are no findings."""
     assert check(manifest(tier(behavior={"serviceTime": {"lognormal": LOGNORMAL}}))) == []
     assert check(manifest(tier(versions=two(), routing=split(("1.0.0", 9_999), ("1.1.0", 1))))) == []
 
 
-def test_without_a_source_or_a_way_from_it_there_is_a_warning() -> None:
-    """No denominator; a tier that no source reaches; a source without dependencies."""
+def test_missing_and_idle_sources_are_warnings() -> None:
+    """Given no denominator, a tier that no source reaches, or a source without dependencies, then there is a
+    warning.
+    """
     silent = manifest(tier())
     silent["spec"]["services"].pop()
     idle = manifest(tier())
@@ -230,45 +269,78 @@ def test_without_a_source_or_a_way_from_it_there_is_a_warning() -> None:
     assert {Severity.WARNING} == {f.severity for f in check(idle)}
 
 
-CIRCLES = [
-    ("two routers", [tier("a", "elb", dependencies=["b"]), tier("b", "monolith", dependencies=["a", "db"])], ['"a" -> "b" -> "a"']),
-    ("three, and a staash among them", [
-        tier("a", "zuul", 3, dependencies=["b"]), tier("b", "staash", 3, dependencies=["c"]), tier("c", "karyon", 3, dependencies=["b"]),
-    ], ['"b" -> "c" -> "b"']),
-    ("two circles", [
-        tier("a", "elb", dependencies=["b"]), tier("b", "elb", dependencies=["a", "c"]), tier("c", "elb", 2, dependencies=["c"]),
-    ], ['"a" -> "b" -> "a"', '"c" -> "c"']),
-    ("through a version that is a router", [
-        tier("a", "elb", dependencies=["b"]), tier("b", dependencies=["a"], versions=two(package="monolith")),
-    ], ['"a" -> "b" -> "a"']),
-    ("a router of one instance that names itself", [tier("a", "elb", 1, dependencies=["a", "db"])], []),
-    ("a staash that names itself", [tier("a", "staash", 3, dependencies=["a", "db"])], []),
-    ("stores that replicate to each other", [tier("a", "store", 3, dependencies=["b"]), tier("b", "store", 3, dependencies=["a"])], []),
-    ("a circle through a store, which answers", [tier("a", "elb", dependencies=["b"]), tier("b", "store", dependencies=["a"])], []),
-]  # fmt: skip
+CYCLES = [
+    (
+        "two routers",
+        [tier("a", "elb", dependencies=["b"]), tier("b", "monolith", dependencies=["a", "db"])],
+        ['"a" -> "b" -> "a"'],
+    ),
+    (
+        "three tiers with a staash",
+        [
+            tier("a", "zuul", 3, dependencies=["b"]),
+            tier("b", "staash", 3, dependencies=["c"]),
+            tier("c", "karyon", 3, dependencies=["b"]),
+        ],
+        ['"b" -> "c" -> "b"'],
+    ),
+    (
+        "two cycles",
+        [
+            tier("a", "elb", dependencies=["b"]),
+            tier("b", "elb", dependencies=["a", "c"]),
+            tier("c", "elb", 2, dependencies=["c"]),
+        ],
+        ['"a" -> "b" -> "a"', '"c" -> "c"'],
+    ),
+    (
+        "a version that is a router",
+        [
+            tier("a", "elb", dependencies=["b"]),
+            tier("b", dependencies=["a"], versions=two(package="monolith")),
+        ],
+        ['"a" -> "b" -> "a"'],
+    ),
+    ("a router of one instance that lists itself", [tier("a", "elb", 1, dependencies=["a", "db"])], []),
+    ("a staash that lists itself", [tier("a", "staash", 3, dependencies=["a", "db"])], []),
+    (
+        "stores that replicate to each other",
+        [tier("a", "store", 3, dependencies=["b"]), tier("b", "store", 3, dependencies=["a"])],
+        [],
+    ),
+    (
+        "a cycle through a store",
+        [tier("a", "elb", dependencies=["b"]), tier("b", "store", dependencies=["a"])],
+        [],
+    ),
+]
 
 
-@pytest.mark.parametrize(("tiers", "circles"), [row[1:] for row in CIRCLES], ids=[row[0] for row in CIRCLES])
-def test_a_circle_of_tiers_that_pass_requests_on_is_a_warning(tiers: list[Object], circles: list[str]) -> None:
-    """Spigo runs it, so it is carried out; but a request goes round until its deadline. What answers by itself ends a circle."""
+@pytest.mark.parametrize(("tiers", "cycles"), [row[1:] for row in CYCLES], ids=[row[0] for row in CYCLES])
+def test_cycle_of_forwarding_tiers_is_a_warning(tiers: list[Object], cycles: list[str]) -> None:
+    """Given a cycle of forwarding tiers, then there is a warning with the cycle; stores and caches end a
+    cycle.
+    """
     found = [f for f in check(manifest(*tiers, tier(count=3))) if f.code == "SPK036"]
 
-    assert [f"requests may run in a cycle: {circle}" for circle in circles] == [f.message for f in found]
+    assert [f"requests may loop: {cycle}" for cycle in cycles] == [f.message for f in found]
     assert all(f.severity is Severity.WARNING and f.path.endswith("dependencies[0]") for f in found)
 
 
-def test_the_largest_architecture_is_checked_in_a_moment() -> None:
-    """It is checked in every round, between two heartbeats: 1,000 tiers with 32 dependencies each, all of them wrong, or in one great circle."""
+def test_largest_architecture_is_checked_in_time() -> None:
+    """Given 1,000 tiers of 32 dependencies, all unknown or in one large cycle, then the check takes less than
+    the time between two heartbeats.
+    """
     names = [f"tier-{number:03}-of-a-very-long-name-indeed" for number in range(1_000)]
     wrong = [tier(name, "monolith", 2, dependencies=[f"{name}-{n}" for n in range(32)]) for name in names]
-    round_ = [
+    cycle = [
         tier(name, "monolith", 2, dependencies=[names[(i + n) % 1_000] for n in range(1, 33)])
         for i, name in enumerate(names)
     ]
-    for services, expected in ((wrong, "UnknownDependency"), (round_, "DependencyCycle")):
-        sketch = read_partial_spec(manifest(*services))
+    for services, expected in ((wrong, "UnknownDependency"), (cycle, "DependencyCycle")):
+        partial = read_partial_spec(manifest(*services))
         began = time.process_time()
-        findings = spec_rules(sketch)
+        findings = spec_rules(partial)
 
         assert time.process_time() - began < 1.0
         assert expected in {f.reason for f in findings}
@@ -294,9 +366,11 @@ KILLS = [
 ]
 
 
-@pytest.mark.parametrize(("kill", "expected"), KILLS)
-def test_a_kill_says_whom_how_many_and_how(kill: Object, expected: list[str]) -> None:
-    """Exactly one of tier and pod; count or percent, and a scope, of a tier; a grace period with Delete only; a eureka cannot crash."""
+@pytest.mark.parametrize(("kill", "expected"), KILLS, ids=[str(row[0]) for row in KILLS])
+def test_rules_of_a_kill(kill: Object, expected: list[str]) -> None:
+    """Given a kill, then it must have one of tier and pod, at most one of count and percent, a grace period
+    only with Delete, and must not crash eurekas.
+    """
     body = {
         "apiVersion": "spiko.dev/v1alpha1",
         "kind": "Fault",
@@ -322,19 +396,21 @@ MONKEYS = [
 ]
 
 
-@pytest.mark.parametrize(("monkey", "victim", "expected"), MONKEYS)
-def test_a_monkey_needs_a_victim_and_a_mean_above_the_least(
-    monkey: Object, victim: str | None, expected: list[str]
-) -> None:
-    """On without a victim, gaps shorter than the mean allows, and a tier of which it would never end anybody."""
+@pytest.mark.parametrize(
+    ("monkey", "victim", "expected"), MONKEYS, ids=[f"{monkey} on {victim}" for monkey, victim, _ in MONKEYS]
+)
+def test_rules_of_the_monkey(monkey: Object, victim: str | None, expected: list[str]) -> None:
+    """Given a monkey without a victim, with a minimum above the mean, or with a victim tier of one instance,
+    then there is a finding.
+    """
     body = manifest(tier("a", count=3), tier("lone", count=1))
     body["spec"] |= {"chaos": {"monkey": monkey}} | ({"victim": victim} if victim else {})
 
     assert expected == [f"{f.code} {f.path}" for f in check(body)]
 
 
-def test_yaml_reads_off_as_false() -> None:
-    """The finding says how to write it."""
+def test_bare_off_is_reported_with_its_quotes() -> None:
+    """Given mode: Off, which YAML reads as false, then the finding says how to write it."""
     body = manifest(tier("a", count=3))
     body["spec"]["chaos"] = {"monkey": {"mode": False}}
 
@@ -342,8 +418,10 @@ def test_yaml_reads_off_as_false() -> None:
 
 
 def test_a_version_may_be_the_source() -> None:
-    """A tier of which one version is a denominator has a rate, and is where requests begin."""
-    source = tier("s", "elb", dependencies=["db"], versions=two(package="denominator"), load={"ratePerSecond": 5})
+    """Given a tier of which one version is a denominator, then it may have a rate, and it is a source."""
+    source = tier(
+        "s", "elb", dependencies=["db"], versions=two(package="denominator"), load={"ratePerSecond": 5}
+    )
     body = manifest(tier(), source)
     body["spec"]["services"].pop()
 
@@ -351,8 +429,8 @@ def test_a_version_may_be_the_source() -> None:
 
 
 @pytest.mark.parametrize("package", Package)
-def test_every_package_can_be_run(package: Package) -> None:
-    """What the resource knows the operator accepts, and the nanoservice has a role for."""
+def test_every_package_has_a_role(package: Package) -> None:
+    """Given a package of the resource, then the operator accepts it and the nanoservice has its role."""
     body = manifest(tier(package=package.value))
     spec = ArchitectureSpec.model_validate(body["spec"], strict=False)
 
@@ -370,19 +448,21 @@ ENDPOINTS = (
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_an_endpoint_is_a_host_perhaps_with_port_and_path(endpoint: str) -> None:
-    """Names and addresses; what is none says how to write one."""
+def test_otlp_endpoint_form(endpoint: str) -> None:
+    """Given an endpoint, then it must be a URL with a host, an optional port and an optional path; the
+    finding has the form.
+    """
     assert [] == check(manifest(tier(), telemetry={"otlpEndpoint": endpoint}))
 
     refused = check(manifest(tier(), telemetry={"otlpEndpoint": endpoint + " "}))
 
-    assert ["write http://HOST:PORT, with a port from 1 to 65535, and a path if there is one"] == [
+    assert ["use http://HOST:PORT with a port from 1 to 65535, optionally with a path"] == [
         f.hint for f in refused
     ]
 
 
 def test_codes_are_unique() -> None:
-    """A code names one rule."""
+    """Every code belongs to one rule."""
     assert len(RULES) == len({rule.code for rule in RULES.values()})
 
 
@@ -408,13 +488,17 @@ keys = st.sampled_from(
     ]
 )
 almost = st.recursive(
-    anything, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=5), max_leaves=30
+    anything,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=5),
+    max_leaves=30,
 )
 
 
 @given(anything, almost)
-def test_no_document_makes_it_raise(document: Any, spec: Any) -> None:
-    """Whatever YAML can say is checked."""
+def test_check_never_raises(document: Any, spec: Any) -> None:
+    """Given any document that YAML can express, then `check` returns findings."""
     check(document)
-    check({"apiVersion": "spiko.dev/v1alpha1", "kind": "Architecture", "metadata": {"name": "a"}, "spec": spec})
+    check(
+        {"apiVersion": "spiko.dev/v1alpha1", "kind": "Architecture", "metadata": {"name": "a"}, "spec": spec}
+    )
     check({"apiVersion": "spiko.dev/v1alpha1", "kind": "Fault", "metadata": {"name": "a"}, "spec": spec})
