@@ -21,7 +21,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
-    """A namespace of the test's own, removed with everything in it."""
+    """A namespace for one test, deleted with its contents afterwards."""
     name = f"test-{next(_numbers)}"
     cluster.kubectl("create", "namespace", name)
     yield name

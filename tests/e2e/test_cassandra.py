@@ -1,4 +1,4 @@
-"""Cassandra in a cluster: its ring grows and shrinks under traffic."""
+"""Cassandra in a cluster: its rings grow and shrink under traffic."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.e2e
 
 
 class Client(threading.Thread):
-    """Writes and reads in one zone's ring, at any node that is registered there."""
+    """Writes and reads in the ring of one zone, at random registered nodes."""
 
     def __init__(self, eureka: str, seed: int) -> None:
         super().__init__(daemon=True)
@@ -37,7 +37,7 @@ class Client(threading.Thread):
         self.over = threading.Event()
 
     def run(self) -> None:
-        """Until it is over."""
+        """Write and read until stopped."""
         for number in itertools.count():
             if self.over.is_set():
                 return
@@ -49,10 +49,10 @@ class Client(threading.Thread):
                 self.failed.append(f"PUT {key}: {status} {reason}")
             if self.acknowledged:
                 self.read(self._random.choice(self.acknowledged))
-            time.sleep(0.04)  # the rate: 50 requests a second
+            time.sleep(0.04)  # rate: 50 requests per second
 
     def read(self, key: str) -> None:
-        """One key that was acknowledged."""
+        """Read one acknowledged key."""
         status, reason = self.ask("GET", key)
         if status == 404:
             self.missed.append(key)
@@ -60,7 +60,9 @@ class Client(threading.Thread):
             self.failed.append(f"GET {key}: {status} {reason}")
 
     def ask(self, method: str, key: str) -> tuple[int, str]:
-        """At one node; one that does not answer is passed over, as any caller's table would have it a moment later."""
+        """Send a request to one node; a node that does not answer is skipped, as
+        callers do a moment later.
+        """
         for _ in range(5):
             connection = http.client.HTTPConnection(self._node(), 8080, timeout=5)
             try:
@@ -83,7 +85,7 @@ class Client(threading.Thread):
 
 
 def nodes_of(eureka: str) -> list[dict[str, Any]]:
-    """Who is registered at a eureka."""
+    """Return the nodes that are registered at a eureka."""
     with urllib.request.urlopen(f"http://{eureka}:7070/edges", timeout=5) as reply:
         found: list[dict[str, Any]] = json.load(reply)["nodes"]
         return found
@@ -91,7 +93,7 @@ def nodes_of(eureka: str) -> list[dict[str, Any]]:
 
 @contextmanager
 def clients(eurekas: list[str]) -> Iterator[list[Client]]:
-    """One for each zone."""
+    """Yield a client for each zone."""
     made = [Client(eureka, seed) for seed, eureka in enumerate(eurekas)]
     for client in made:
         client.start()
@@ -104,8 +106,10 @@ def clients(eurekas: list[str]) -> Iterator[list[Client]]:
             client.join(30)
 
 
-def test_a_ring_that_is_scaled_under_traffic_loses_no_acknowledged_key(cluster: Cluster, namespace: str) -> None:
-    """Given cassandra under traffic, when it is scaled to 200 % and back, then every key that a ring acknowledged is read in it, then and later."""
+def test_scaling_a_ring_under_traffic_loses_no_acknowledged_key(cluster: Cluster, namespace: str) -> None:
+    """Given cassandra under traffic, when it is scaled to 200 % and back, then every acknowledged key can be
+    read meanwhile and afterwards.
+    """
     body = yaml.safe_load((ROOT / "examples" / "cassandra.yaml").read_text())
     for service in body["spec"]["services"]:
         service["count"] = {"app": 3, "proxy": 3, "restdata": 3}.get(service["name"], service["count"])
@@ -134,5 +138,5 @@ def test_a_ring_that_is_scaled_under_traffic_loses_no_acknowledged_key(cluster: 
 
 
 def slots_at(eureka: str) -> set[int]:
-    """The slots of the ring of a eureka's zone."""
+    """Return the slots of the ring in a eureka's zone."""
     return {n["slot"] for n in nodes_of(eureka) if n["tier"] == "cassandra"}

@@ -26,7 +26,7 @@ GOLDEN = {  # Spigo's own runs; netflixoss in two regions with callers kept in t
     "cassandra": (32, 121),
     "storage": (6, 5),
     "aws-ac-ra-web": (25, 47),
-    "test": (19, 24),
+    "zone-without-database": (19, 24),
     "container": (22, 51),
     "riak": (51, 165),
     "yogi": (34, 166),
