@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
-"""Kills parts of a local cluster at random while Architectures change: `python -m tests.bench.kill_parts [--minutes 10] [--seed 1]`.
-
-Brings up a cluster of its own; afterwards compares its state with that of the same manifests, freshly applied. Prints what was killed and
-changed, the time to settle, and the differences; ends with 1 if there are any.
+"""Kill components of a local cluster at random while Architectures change.
+//     python -m tests.bench.kill_parts [--minutes 10] [--seed 1]
+// Starts a separate cluster, and compares its final state with that of the same manifests in a new namespace.
+Prints what was killed and changed, the time to settle, and the differences; exits with 1 if there are any.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ NAMES = ("shop", "mart", "kiosk")
 
 
 def main(minutes: float, seed: int) -> int:
-    """Run and print; the exit code."""
+    """Run, print the report, and return the exit code."""
     with local_cluster() as cluster:
         for namespace in ("disturbed", "fresh"):
             cluster.kubectl("create", "namespace", namespace)

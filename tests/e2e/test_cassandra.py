@@ -18,7 +18,7 @@ import yaml
 
 from tests.support.local_cluster import Cluster
 from tests.support.paths import ROOT
-from tests.support.totals import errors_since_the_beginning
+from tests.support.totals import total_errors
 
 pytestmark = pytest.mark.e2e
 
@@ -75,7 +75,7 @@ class Client(threading.Thread):
             finally:
                 connection.close()
             return reply.status, reply.headers.get("spiko-reason", "")
-        return 0, "nobody answers"
+        return 0, "no answer"
 
     def _node(self) -> str:
         if time.monotonic() > self._asked_at + 0.2:
@@ -116,7 +116,7 @@ def test_scaling_a_ring_under_traffic_loses_no_acknowledged_key(cluster: Cluster
     body["spec"]["services"][-1]["load"] = {"ratePerSecond": 20}
     cluster.apply(body, namespace)
     cluster.until_settled("cassandra", namespace, 90)
-    before = errors_since_the_beginning(cluster, namespace)
+    before = total_errors(cluster, namespace)
     eurekas = [pod["status"]["podIP"] for pod in cluster.items("pods", namespace, "spiko.dev/tier=eureka")]
 
     with clients(eurekas) as zones:

@@ -14,7 +14,7 @@ import pytest
 from tests.support.architectures import fault, shop
 from tests.support.local_cluster import Cluster
 from tests.support.paths import ROOT
-from tests.support.totals import errors_since_the_beginning
+from tests.support.totals import total_errors
 
 pytestmark = pytest.mark.e2e
 Object = dict[str, Any]
@@ -89,9 +89,9 @@ def test_crash_restarts_the_same_pods(cluster: Cluster, lamp: str) -> None:
     sees a few errors at most.
     """
     before, counted = cluster.uids(lamp), restarts(cluster, lamp)
-    errors = sum(errors_since_the_beginning(cluster, lamp).values())
+    errors = sum(total_errors(cluster, lamp).values())
     status = run_fault(cluster, lamp, "crash", count=2, method="Crash")
-    hurt = sum(errors_since_the_beginning(cluster, lamp).values()) - errors
+    failed = sum(total_errors(cluster, lamp).values()) - errors
 
     assert before == cluster.uids(lamp)
     crashed = {name for name, count in restarts(cluster, lamp).items() if count == counted[name] + 1}
@@ -103,7 +103,7 @@ def test_crash_restarts_the_same_pods(cluster: Cluster, lamp: str) -> None:
         assert victim["replacedBy"] == victim["pod"]
         assert victim["noticedMilliseconds"] <= 1000
     assert reason(status, "Ended") == "EvidenceComplete"
-    assert hurt <= 10
+    assert failed <= 10
 
 
 def test_dry_run_kills_no_pod(cluster: Cluster, lamp: str) -> None:

@@ -10,7 +10,7 @@ import yaml
 
 from tests.support.local_cluster import Cluster
 from tests.support.paths import ROOT
-from tests.support.totals import calls_of, errors_since_the_beginning
+from tests.support.totals import total_calls, total_errors
 
 pytestmark = pytest.mark.e2e
 
@@ -57,14 +57,14 @@ def test_examples_have_the_predicted_graph_and_no_errors(
     predicted = json.loads(cluster.spiko("graph", "-f", file, "--nodes", "kind-config.yaml", "--json").stdout)
     discovered = json.loads(cluster.spiko("graph", name, "-n", namespace, "--json").stdout)
     cluster.until(
-        "traffic", lambda: all(calls_of(cluster, namespace, s["name"]) >= 2 * PER_SECOND for s in sources)
+        "traffic", lambda: all(total_calls(cluster, namespace, s["name"]) >= 2 * PER_SECOND for s in sources)
     )
 
     assert counts == (len(predicted["nodes"]), len(predicted["edges"]))
     assert sorted(n["name"] for n in predicted["nodes"]) == sorted(n["name"] for n in discovered["nodes"])
     pairs = [sorted((e["source"], e["target"]) for e in g["edges"]) for g in (predicted, discovered)]
     assert pairs[0] == pairs[1]
-    errors = errors_since_the_beginning(cluster, namespace)
+    errors = total_errors(cluster, namespace)
     if name == UNCOVERED:
         expected = ("us-east-1c: no_route", "www -> ")
         errors = {

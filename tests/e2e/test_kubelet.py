@@ -84,7 +84,7 @@ async def test_port_forward_over_channels(cluster: Cluster, namespace: str) -> N
     trust = ssl.create_default_context(cadata=base64.b64decode(entry["certificate-authority-data"]).decode())
     headers = {"Authorization": f"Bearer {config['users'][0]['user']['token']}"}
     url = f"{entry['server']}/api/v1/namespaces/{namespace}/pods/{name}/portforward?ports=8080&ports=1"
-    told = dict.fromkeys(range(4), b"")
+    received = dict.fromkeys(range(4), b"")
 
     async with (
         aiohttp.ClientSession(headers=headers) as session,
@@ -92,14 +92,14 @@ async def test_port_forward_over_channels(cluster: Cluster, namespace: str) -> N
     ):
         await link.send_bytes(b"\x00GET /k/why%3F HTTP/1.1\r\nHost: db\r\nConnection: close\r\n\r\n")
         async for message in link:
-            told[message.data[0]] += message.data[1:]
+            received[message.data[0]] += message.data[1:]
     await asyncio.sleep(0.3)  # aiohttp closes TLS connections asynchronously
 
     assert [(8080).to_bytes(2, "little")] * 2 + [(1).to_bytes(2, "little")] * 2 == [
-        each[:2] for each in told.values()
+        each[:2] for each in received.values()
     ]
-    assert told[0].endswith(b"because...")
-    assert b"cannot connect" in told[3]
+    assert received[0].endswith(b"because...")
+    assert b"cannot connect" in received[3]
 
 
 def test_foreign_image_is_reported(cluster: Cluster, namespace: str) -> None:

@@ -14,7 +14,7 @@ from tests.support.architectures import fault
 from tests.support.collectors import collector
 from tests.support.local_cluster import Cluster
 from tests.support.paths import ROOT
-from tests.support.totals import errors_since_the_beginning
+from tests.support.totals import total_errors
 
 pytestmark = pytest.mark.e2e
 LAMP = ROOT / "examples" / "lamp.yaml"
@@ -40,7 +40,7 @@ def test_kill_under_load_is_noticed_and_replaced(cluster: Cluster, namespace: st
         "webserver -> rds-mysql",
     }
     assert rows["www -> webserver-elb"]["requestsPerSecond"] <= 110
-    assert {} == errors_since_the_beginning(cluster, namespace)
+    assert {} == total_errors(cluster, namespace)
 
     cluster.apply(fault("kill", "lamp", tier="webserver", method="Delete", gracePeriodSeconds=0), namespace)
     cluster.until_true("kill", "Ended", namespace, kind="fault")

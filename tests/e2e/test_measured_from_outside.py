@@ -24,7 +24,7 @@ from tests.support.paths import ROOT
 pytestmark = [pytest.mark.e2e, pytest.mark.real]  # building vegeta and Jaeger needs Go
 LAMP = ROOT / "examples" / "lamp.yaml"
 RATE, ATTACK_S, WINDOW_S = 150, 5, 15
-KNOWN, UNKNOWN = "/k/why%3F", "/k/nobody"
+KNOWN, UNKNOWN = "/k/why%3F", "/k/unknown"
 
 
 def vegeta(targets: list[str]) -> dict[str, Any]:
@@ -73,8 +73,8 @@ def test_counts_are_those_of_an_independent_load_generator(cluster: Cluster, nam
     with subprocess.Popen(top, env=cluster.environ, cwd=ROOT, stdout=subprocess.PIPE) as watching:
         time.sleep(3)  # until `spiko top` follows the eurekas; its window is longer than this and the attack
         report = vegeta([f"http://{a}:8080{path}" for a in addresses for path in (KNOWN, KNOWN, UNKNOWN)])
-        said, _ = watching.communicate(timeout=60)
-    rows = {row["name"]: row for row in json.loads(said)["edges"]}
+        output, _ = watching.communicate(timeout=60)
+    rows = {row["name"]: row for row in json.loads(output)["edges"]}
     counts = read_counts(cluster, namespace, "shop")
     codes = {code: report["status_codes"].get(code, 0) for code in ("200", "404", "503")}
 

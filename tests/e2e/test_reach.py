@@ -55,7 +55,7 @@ async def test_websocket_is_forwarded_with_credentials(cluster: Cluster, namespa
     receives messages.
     """
     address = outer_address()
-    spec = {"nodeName": "nobody", "containers": [{"name": "a", "image": "a"}]}
+    spec = {"nodeName": "unknown", "containers": [{"name": "a", "image": "a"}]}
     cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "far"}, "spec": spec}, namespace)
     patch = json.dumps({"status": {"podIP": address, "podIPs": [{"ip": address}], "phase": "Running"}})
     cluster.kubectl(

@@ -19,7 +19,7 @@ import yaml
 
 from spiko_local.processes import die_with_parent
 from tests.support.architectures import shop
-from tests.support.faulty_relay import Wire, wire
+from tests.support.faulty_relay import Relay, relay
 from tests.support.local_cluster import Cluster, local_cluster
 from tests.support.paths import ROOT
 
@@ -44,9 +44,9 @@ def bare() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def relay_to_api_server(bare: Cluster) -> Iterator[Wire]:
+def relay_to_api_server(bare: Cluster) -> Iterator[Relay]:
     """The operator's connection to the API server."""
-    with wire(urlsplit(_kubeconfig(bare)["clusters"][0]["cluster"]["server"]).port or 443) as made:
+    with relay(urlsplit(_kubeconfig(bare)["clusters"][0]["cluster"]["server"]).port or 443) as made:
         yield made
 
 
@@ -57,7 +57,7 @@ def _kubeconfig(cluster: Cluster) -> dict[str, list[dict[str, dict[str, str]]]]:
     return found
 
 
-def write_kubeconfig(cluster: Cluster, relay_to_api_server: Wire, path: Path, token: str) -> None:
+def write_kubeconfig(cluster: Cluster, relay_to_api_server: Relay, path: Path, token: str) -> None:
     """Write the cluster's kubeconfig with the relay and this token, atomically."""
     document = _kubeconfig(cluster)
     document["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{relay_to_api_server.port}"
@@ -129,7 +129,7 @@ def pods(cluster: Cluster, space: str) -> str:
     [pytest.param(3600, 90, id="by the watch alone"), pytest.param(5, 55, id="by the full list")],
 )
 def test_silent_connections_are_replaced(
-    bare: Cluster, relay_to_api_server: Wire, space: str, tmp_path: Path, resync_s: int, limit_s: int
+    bare: Cluster, relay_to_api_server: Relay, space: str, tmp_path: Path, resync_s: int, limit_s: int
 ) -> None:
     """Given an operator whose connections all go silent without being closed, when the spec changes, then the
     operator replaces them and reconciles.
@@ -150,7 +150,7 @@ def test_silent_connections_are_replaced(
 
 
 def test_rotated_token_is_read_again(
-    bare: Cluster, relay_to_api_server: Wire, space: str, tmp_path: Path
+    bare: Cluster, relay_to_api_server: Relay, space: str, tmp_path: Path
 ) -> None:
     """Given a broken watch and a rejected token, when the kubeconfig has the next token, then watches and
     writes continue in the same process.
@@ -170,7 +170,7 @@ def test_rotated_token_is_read_again(
 
 
 def test_operator_with_a_rejected_token_exits(
-    bare: Cluster, relay_to_api_server: Wire, space: str, tmp_path: Path
+    bare: Cluster, relay_to_api_server: Relay, space: str, tmp_path: Path
 ) -> None:
     """Given a rejected token and no other one, when a watch breaks, then the operator exits, and the next one
     reconciles the missed changes.

@@ -8,7 +8,7 @@ Object = dict[str, Any]
 
 
 def architecture(name: str, *services: Object, **spec: Any) -> Object:
-    """An Architecture."""
+    """Return an Architecture."""
     return {
         "apiVersion": "spiko.dev/v1alpha1",
         "kind": "Architecture",
@@ -18,7 +18,7 @@ def architecture(name: str, *services: Object, **spec: Any) -> Object:
 
 
 def service(name: str, package: str, count: int, *dependencies: str, regions: int = 1, **more: Any) -> Object:
-    """One tier."""
+    """Return a service."""
     return {
         "name": name,
         "package": package,
@@ -30,7 +30,7 @@ def service(name: str, package: str, count: int, *dependencies: str, regions: in
 
 
 def shop(name: str = "shop", rate: int = 50, web: Object | None = None, **spec: Any) -> Object:
-    """A source, a load balancer, three web servers, two stores."""
+    """Return a source, a load balancer, three web servers and two stores."""
     return architecture(
         name,
         service("db", "store", 2),
@@ -42,7 +42,7 @@ def shop(name: str = "shop", rate: int = 50, web: Object | None = None, **spec: 
 
 
 def fault(name: str, architecture_name: str, **kill: Any) -> Object:
-    """A Fault."""
+    """Return a Fault."""
     return {
         "apiVersion": "spiko.dev/v1alpha1",
         "kind": "Fault",

@@ -1,7 +1,7 @@
-"""Parts die and wishes change at random moments, at the same time; afterwards everything must be as if nothing had happened.
-
-Two threads: one kills, one applies (again and again while the API server is away). Each draws from a random source of its own, so that a seed
-names both sequences; when exactly they meet is the machine's.
+"""Kills of components and pods, and changes of Architectures, at random times; afterwards the state must be
+that of an undisturbed run. // One thread kills, another one applies changes, with retries while the API
+server is down. Each has its own random source, so that a seed determines both sequences; their interleaving
+is not deterministic.
 """
 
 from __future__ import annotations
@@ -26,11 +26,14 @@ from tests.support.normal_form import (
     predicted_graph,
     read_normal_form,
 )
-from tests.support.random_specs import Wish, choose_change
+from tests.support.random_specs import DesiredSpec, choose_change
 
-REAL_PARTS, OWN_PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"), ("apiserver",)
+REAL_PARTS, OWN_PARTS = (
+    ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"),
+    ("apiserver",),
+)
 OTHERS = ("operator", "kubelet", "warm parent", "eureka pod", "tier pod")
-KILL_PAUSE_S, CHANGE_PAUSE_S = 2.5, 2.0  # on average; as often as not much shorter, so that blows fall into recoveries
+KILL_PAUSE_S, CHANGE_PAUSE_S = 2.5, 2.0  # mean; exponential, so that kills also fall into recoveries
 RECREATE_RATIO = 0.1
 APPLY_AGAIN_S, GIVE_UP_S = 0.5, 120.0
 SETTLE_S, REST_S = 240.0, 2.0
@@ -39,7 +42,7 @@ _CONDITIONS = '{range .items[*]}{.metadata.name}: {.status.conditions[*].message
 
 @dataclass
 class Report:
-    """What was done, how long the end took, and what is not as it should be."""
+    """What was done, how long the cluster took to settle, and the differences."""
 
     targets: tuple[str, ...]
     kills: Counter[str] = field(default_factory=Counter)
@@ -47,11 +50,11 @@ class Report:
     changes: Counter[str] = field(default_factory=Counter)
     retries: int = 0
     settled_s: float = 0.0
-    wishes: list[Wish] = field(default_factory=list)
+    desired_specs: list[DesiredSpec] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
 
     def render(self) -> str:
-        """Tables."""
+        """Return the report as tables."""
         lines = [f"{'KILLED':<28}{'TIMES':>6}{'WAS DOWN':>10}"]
         lines += [f"{name:<28}{self.kills[name]:>6}{self.down[name]:>10}" for name in self.targets]
         lines += ["", f"{'CHANGED':<28}{'TIMES':>6}"]
@@ -68,18 +71,17 @@ def run_mayhem(
     cluster: Cluster, namespaces: tuple[str, str], names: Sequence[str], seconds: float, seed: int
 ) -> Report:
     """Kill and change for some seconds, then compare with a fresh apply.
-
-    Args:
-        cluster: up.
+    // Args:
+        cluster: running.
         namespaces: one to work in and one for the fresh copy; both exist and are empty.
         names: of Architectures.
-        seconds: of mayhem.
+        seconds: how long.
         seed: of all draws.
     """
     report = Report((*(REAL_PARTS if cluster.real else OWN_PARTS), *OTHERS))
     disturbed, fresh = namespaces
     for name in names:
-        cluster.apply(Wish(name).manifest(), disturbed)
+        cluster.apply(DesiredSpec(name).manifest(), disturbed)
     stop = threading.Event()
     failures: list[BaseException] = []
     threads = [
@@ -93,11 +95,11 @@ def run_mayhem(
         thread.join()
     if failures:
         raise failures[0]
-    report.settled_s = _settle(cluster, disturbed, report.wishes, began)
-    for wish in report.wishes:
-        cluster.apply(wish.manifest(), fresh)
-    _settle(cluster, fresh, report.wishes, time.monotonic())
-    report.differences = _compare(cluster, disturbed, fresh, report.wishes)
+    report.settled_s = _settle(cluster, disturbed, report.desired_specs, began)
+    for desired in report.desired_specs:
+        cluster.apply(desired.manifest(), fresh)
+    _settle(cluster, fresh, report.desired_specs, time.monotonic())
+    report.differences = _compare(cluster, disturbed, fresh, report.desired_specs)
     return report
 
 
@@ -105,7 +107,7 @@ def _start(failures: list[BaseException], work: Callable[[], None]) -> threading
     def run() -> None:
         try:
             work()
-        except BaseException as error:  # noqa: BLE001  # told to whoever joins
+        except BaseException as error:  # noqa: BLE001  # raised again in the main thread
             failures.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
@@ -129,7 +131,7 @@ def _kill(cluster: Cluster, namespace: str, random: Random, stop: threading.Even
 
 
 def _find(cluster: Cluster, namespace: str, target: str, random: Random) -> int:
-    """A living process's pid, from what the cluster has written down; 0 if there is none now."""
+    """Return the pid of a running process, as the cluster records it; 0 if there is none now."""
     if target == "warm parent":
         return next(iter(find_warm_parents(cluster)), 0)
     if target.endswith(" pod"):
@@ -154,25 +156,33 @@ def _find(cluster: Cluster, namespace: str, target: str, random: Random) -> int:
 
 
 def _change(
-    cluster: Cluster, namespace: str, names: Sequence[str], random: Random, stop: threading.Event, report: Report
+    cluster: Cluster,
+    namespace: str,
+    names: Sequence[str],
+    random: Random,
+    stop: threading.Event,
+    report: Report,
 ) -> None:
-    wishes = {name: Wish(name) for name in names}
+    desired_specs = {name: DesiredSpec(name) for name in names}
     while not stop.wait(random.expovariate(1 / CHANGE_PAUSE_S)):
         name = random.choice(list(names))
         if random.random() < RECREATE_RATIO:
             kind = "delete, create"
-            _insist(
-                cluster, ["delete", "arch", name, "-n", namespace, "--ignore-not-found", "--wait=false"], "", report
+            _kubectl_until_accepted(
+                cluster,
+                ["delete", "arch", name, "-n", namespace, "--ignore-not-found", "--wait=false"],
+                "",
+                report,
             )
         else:
-            kind, wishes[name] = choose_change(random, wishes[name])
-        manifest = json.dumps(wishes[name].manifest())
-        _insist(cluster, ["apply", "-n", namespace, "-f", "-"], manifest, report)
+            kind, desired_specs[name] = choose_change(random, desired_specs[name])
+        manifest = json.dumps(desired_specs[name].manifest())
+        _kubectl_until_accepted(cluster, ["apply", "-n", namespace, "-f", "-"], manifest, report)
         report.changes[kind] += 1
-    report.wishes = list(wishes.values())
+    report.desired_specs = list(desired_specs.values())
 
 
-def _insist(cluster: Cluster, arguments: list[str], stdin: str, report: Report) -> None:
+def _kubectl_until_accepted(cluster: Cluster, arguments: list[str], stdin: str, report: Report) -> None:
     """Run kubectl until it succeeds."""
     end = time.monotonic() + GIVE_UP_S
     while True:
@@ -184,18 +194,20 @@ def _insist(cluster: Cluster, arguments: list[str], stdin: str, report: Report) 
         time.sleep(APPLY_AGAIN_S)
 
 
-# -------------------------------------------------------------------- the end
+# -------------------------------------------------------------------- settling
 
 
-def _settle(cluster: Cluster, namespace: str, wishes: Sequence[Wish], began: float) -> float:
-    """Wait until all is Ready and nothing moves any more; seconds since `began`, without the time that rest was watched."""
+def _settle(cluster: Cluster, namespace: str, desired_specs: Sequence[DesiredSpec], began: float) -> float:
+    """Wait until all is Ready and nothing changes; return the seconds since `began`, without the time of that
+    observation.
+    """
     quiet_since = 0.0
     before: object = None
 
     def at_rest() -> bool:
         nonlocal quiet_since, before
         now = time.monotonic()
-        seen = _movement(cluster, namespace, wishes)
+        seen = _versions(cluster, namespace, desired_specs)
         if seen is None or seen != before:
             before, quiet_since = seen, now
         return seen is not None and now - quiet_since >= REST_S
@@ -203,13 +215,17 @@ def _settle(cluster: Cluster, namespace: str, wishes: Sequence[Wish], began: flo
     try:
         cluster.until(f"{namespace} at rest", at_rest, SETTLE_S)
     except AssertionError as error:
-        said = cluster.kubectl("get", "arch", "-n", namespace, "-o", f"jsonpath={_CONDITIONS}", check=False).stdout
-        raise AssertionError(f"{error}\n{said}") from None
+        shown = cluster.kubectl(
+            "get", "arch", "-n", namespace, "-o", f"jsonpath={_CONDITIONS}", check=False
+        ).stdout
+        raise AssertionError(f"{error}\n{shown}") from None
     return quiet_since - began
 
 
-def _movement(cluster: Cluster, namespace: str, wishes: Sequence[Wish]) -> object:
-    """Versions of all pods and Architectures; None while something is on its way. A part that is away is on its way, too."""
+def _versions(cluster: Cluster, namespace: str, desired_specs: Sequence[DesiredSpec]) -> object:
+    """Return the versions of all pods and Architectures; None while a change is in progress or a component is
+    down.
+    """
     done = cluster.kubectl("get", "arch,pods", "-n", namespace, "-o", "json", check=False)
     if done.returncode != 0:
         return None
@@ -217,7 +233,7 @@ def _movement(cluster: Cluster, namespace: str, wishes: Sequence[Wish]) -> objec
     if any(item["metadata"].get("deletionTimestamp") for item in items):
         return None
     architectures = [item for item in items if item["kind"] == "Architecture"]
-    if {a["metadata"]["name"] for a in architectures} != {wish.name for wish in wishes}:
+    if {a["metadata"]["name"] for a in architectures} != {desired.name for desired in desired_specs}:
         return None
     for body in architectures:
         conditions = {c["type"]: c for c in body.get("status", {}).get("conditions") or ()}
@@ -232,12 +248,14 @@ def _movement(cluster: Cluster, namespace: str, wishes: Sequence[Wish]) -> objec
     return sorted((item["metadata"]["uid"], item["metadata"]["resourceVersion"]) for item in items)
 
 
-def _compare(cluster: Cluster, disturbed: str, fresh: str, wishes: Sequence[Wish]) -> list[str]:
+def _compare(cluster: Cluster, disturbed: str, fresh: str, desired_specs: Sequence[DesiredSpec]) -> list[str]:
     expected, actual = read_normal_form(cluster, fresh), read_normal_form(cluster, disturbed)
     lines = find_differences(expected, actual)
-    for wish in wishes:
-        predicted = predicted_graph(cluster, wish.manifest())
-        lines += find_differences(predicted, actual[f"graph of {wish.name}"], f"prediction of {wish.name}")
+    for desired in desired_specs:
+        predicted = predicted_graph(cluster, desired.manifest())
+        lines += find_differences(
+            predicted, actual[f"graph of {desired.name}"], f"prediction of {desired.name}"
+        )
     state = json.loads(cluster.spiko("status", "--json").stdout)
     lines += [f"part {part['name']} is not healthy" for part in state["parts"] if not part["healthy"]]
     lines += [f"node {node['name']} is not Ready" for node in state["nodes"] if not node["ready"]]

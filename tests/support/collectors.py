@@ -1,6 +1,5 @@
-"""Real receivers of telemetry for tests: an OpenTelemetry Collector that writes files, and Jaeger with its query API.
-
-Both listen on loopback ports that were free, count as started when they answer, and die with the test run.
+"""Receivers of telemetry for tests: an OpenTelemetry Collector that writes files, and Jaeger with its query
+API. // Both listen on free loopback ports, count as started when they answer, and stop with the test run.
 """
 
 from __future__ import annotations
@@ -25,7 +24,8 @@ Object = dict[str, Any]
 READY_S, STOP_S = 20.0, 10.0
 SIGNALS = ("traces", "metrics", "logs")
 COLLECTOR = """
-receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{http}"}}, grpc: {{endpoint: "127.0.0.1:{grpc}"}}}}}}}}
+receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{http}"}}, grpc: {{endpoint:
+    "127.0.0.1:{grpc}"}}}}}}}}
 exporters:
   file/traces: {{path: "{folder}/traces.jsonl", flush_interval: 200ms}}
   file/metrics: {{path: "{folder}/metrics.jsonl", flush_interval: 200ms}}
@@ -48,7 +48,8 @@ extensions:
     storage: {{traces: memory}}
     http: {{endpoint: "127.0.0.1:{query}"}}
     grpc: {{endpoint: "127.0.0.1:{query_grpc}"}}
-receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{http}"}}, grpc: {{endpoint: "127.0.0.1:{grpc}"}}}}}}}}
+receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{http}"}}, grpc: {{endpoint:
+    "127.0.0.1:{grpc}"}}}}}}}}
 exporters: {{jaeger_storage_exporter: {{trace_storage: memory}}}}
 """
 
@@ -60,41 +61,48 @@ class Collector:
         self.endpoint, self._folder = f"http://127.0.0.1:{port}", folder
 
     def spans(self) -> list[Object]:
-        """Every span so far, with its attributes as a dictionary and its resource's under `resource`."""
+        """Return every span so far, with its attributes as a dictionary and those of its resource under
+        `resource`.
+        """
         found = []
         for batch in self.batches("traces"):
             for resource in batch["resourceSpans"]:
                 attributes = _attributes(resource["resource"])
                 for scope in resource["scopeSpans"]:
                     found += [
-                        span | {"resource": attributes, "attributes": _attributes(span)} for span in scope["spans"]
+                        span | {"resource": attributes, "attributes": _attributes(span)}
+                        for span in scope["spans"]
                     ]
         return found
 
     def batches(self, kind: str) -> list[Object]:
-        """What has come in so far, as OTLP in JSON: `kind` is traces, metrics or logs. The line that is being written is left out."""
+        """Return the received OTLP messages as JSON, without the line that is being written; `kind` is
+        traces, metrics or logs.
+        """
         path = self._folder / f"{kind}.jsonl"
         lines = path.read_text().split("\n")[:-1] if path.exists() else []
         return [json.loads(line) for line in lines]
 
 
 class Jaeger:
-    """A running Jaeger. `endpoint` is for OTLP/HTTP, `query` is its API and page."""
+    """A running Jaeger. `endpoint` is for OTLP/HTTP, `query` is the URL of its API."""
 
     def __init__(self, port: int, query: int) -> None:
         self.endpoint, self.query = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{query}"
 
     def services(self) -> list[str]:
-        """Names of all services seen."""
+        """Return the names of all services."""
         return sorted(self._ask("/api/services") or ())
 
     def traces(self, service: str, limit: int = 100) -> list[Object]:
-        """The newest traces of a service, in Jaeger's own form."""
-        found: list[Object] = self._ask(f"/api/traces?{urllib.parse.urlencode({'service': service, 'limit': limit})}")
+        """Return the newest traces of a service, in Jaeger's format."""
+        found: list[Object] = self._ask(
+            f"/api/traces?{urllib.parse.urlencode({'service': service, 'limit': limit})}"
+        )
         return found
 
     def trace(self, trace_id: str) -> Object:
-        """One trace; empty if it has not arrived."""
+        """Return one trace; empty if it has not arrived."""
         try:
             found: list[Object] = self._ask(f"/api/traces/{trace_id}")
         except urllib.error.HTTPError as error:
@@ -109,10 +117,9 @@ class Jaeger:
 
 @contextmanager
 def collector(folder: Path) -> Iterator[Collector]:
-    """Start a collector; end it.
-
-    Args:
-        folder: for its configuration, log and what comes in.
+    """Run a collector for the duration of the context.
+    // Args:
+        folder: for its configuration, log and output.
     """
     http, grpc = free_ports(2)
     config = folder / "collector.yaml"
@@ -123,16 +130,17 @@ def collector(folder: Path) -> Iterator[Collector]:
 
 @contextmanager
 def jaeger(folder: Path) -> Iterator[Jaeger]:
-    """Start a Jaeger with its store in memory; end it.
-
-    Args:
+    """Run a Jaeger with a store in memory for the duration of the context.
+    // Args:
         folder: for its configuration and log.
     """
     http, grpc, query, query_grpc = free_ports(4)
     config = folder / "jaeger.yaml"
     config.write_text(JAEGER.format(http=http, grpc=grpc, query=query, query_grpc=query_grpc))
-    environ = {"OTEL_TRACES_SAMPLER": "always_off"}  # or it traces itself
-    with _running("jaeger", config, folder / "jaeger.log", environ, lambda: _listens(query) and _listens(http)):
+    environ = {"OTEL_TRACES_SAMPLER": "always_off"}  # otherwise Jaeger traces itself
+    with _running(
+        "jaeger", config, folder / "jaeger.log", environ, lambda: _listens(query) and _listens(http)
+    ):
         yield Jaeger(http, query)
 
 
@@ -155,7 +163,9 @@ def _running(
         end = time.monotonic() + READY_S
         while not ready():
             assert process.poll() is None, f"{binary} ended:\n{log_file.read_text()}"
-            assert time.monotonic() < end, f"{binary} does not listen after {READY_S:.0f} s:\n{log_file.read_text()}"
+            assert time.monotonic() < end, (
+                f"{binary} does not listen after {READY_S:.0f} s:\n{log_file.read_text()}"
+            )
             time.sleep(0.05)
         yield
     finally:
@@ -168,7 +178,7 @@ def _running(
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody has now, all different."""
+    """Return different loopback ports that are free now."""
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:

@@ -1,4 +1,4 @@
-"""What real counters say: every eureka's requests since it began, every container's restarts, the API server's writes."""
+"""Counters of a running cluster: requests of eurekas, restarts of containers, writes to the API server."""
 
 from __future__ import annotations
 
@@ -39,16 +39,20 @@ class Count:
 
 @dataclass
 class Counts:
-    """Of pairs of tiers as their callers see them, and of tiers as they serve; since the eurekas began."""
+    """Counts for each pair of tiers from their callers, and for each tier from its servers, since the eurekas
+    started.
+    """
 
     edges: dict[tuple[str, str], Count] = field(default_factory=dict)
     served: dict[str, Count] = field(default_factory=dict)
 
 
 def read_counts(cluster: Cluster, namespace: str, architecture: str) -> Counts:
-    """Ask every eureka of an architecture."""
+    """Return the counts of all eurekas of an architecture."""
     found = Counts()
-    for pod in cluster.items("pods", namespace, f"spiko.dev/architecture={architecture},spiko.dev/tier=eureka"):
+    for pod in cluster.items(
+        "pods", namespace, f"spiko.dev/architecture={architecture},spiko.dev/tier=eureka"
+    ):
         with urllib.request.urlopen(f"http://{pod['status']['podIP']}:7070/totals", timeout=5) as reply:
             totals = json.load(reply)
         for edge in totals["edges"]:
@@ -59,7 +63,7 @@ def read_counts(cluster: Cluster, namespace: str, architecture: str) -> Counts:
 
 
 def read_restarts(cluster: Cluster, namespace: str) -> int:
-    """How often containers of a namespace and parts of the cluster were started again."""
+    """Return how often the containers of a namespace and the components of the cluster were restarted."""
     pods = cluster.items("pods", namespace)
     containers = [state for pod in pods for state in pod["status"].get("containerStatuses", ())]
     parts = json.loads(cluster.spiko("status", "--json").stdout)["parts"]
@@ -83,5 +87,5 @@ def parse_writes(text: str) -> Counter[str]:
 
 
 def read_writes(cluster: Cluster) -> Counter[str]:
-    """What the API server has been asked to write since it began."""
+    """Return the writes to the API server since it started."""
     return parse_writes(cluster.kubectl("get", "--raw", "/metrics").stdout)

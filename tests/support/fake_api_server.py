@@ -1,4 +1,6 @@
-"""A cluster in memory for the planner: applies what rounds ask for, with UIDs and versions, and can be cut off at any write."""
+"""A cluster in memory for the planner: it executes the actions of passes, with UIDs and versions, and can
+stop at any write.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,16 @@ import itertools
 from typing import Any
 
 from spiko_operator.errors import ClusterError
-from spiko_operator.plan.actions import Action, Apply, CreateState, Delete, Emit, ReplaceState, Requeue, SetStatus
+from spiko_operator.plan.actions import (
+    Action,
+    Apply,
+    CreateState,
+    Delete,
+    Emit,
+    ReplaceState,
+    Requeue,
+    SetStatus,
+)
 from spiko_operator.plan.names import ARCHITECTURE
 from spiko_operator.plan.observed import Observed
 from spiko_operator.plan.reconcile import ReconcilePlan, plan
@@ -20,11 +31,11 @@ NODES = [{REGION_LABEL: "r", ZONE_LABEL: f"r{z}"} for z in "abc"]
 
 
 class Cut(ClusterError):
-    """The operator was killed here."""
+    """The operator was stopped here."""
 
 
 class FakeCluster:
-    """Objects of one namespace."""
+    """The objects of one namespace."""
 
     def __init__(self, nodes: list[dict[str, str]] | None = None) -> None:
         self.objects: dict[Key, Object] = {}
@@ -33,13 +44,13 @@ class FakeCluster:
         self.living: set[str] = set()
         self.writes_left: int | None = None
         self.last_plan: ReconcilePlan | None = None
-        self.image = "spiko/nanoservice:1"  # the operator's
-        self.heard: tuple[EurekaReport, ...] = ()
+        self.image = "spiko/nanoservice:1"  # of the operator
+        self.reports: tuple[EurekaReport, ...] = ()
         self._nodes = NODES if nodes is None else nodes
         self._numbers = itertools.count(1)
 
     def put(self, body: Object) -> Object:
-        """Create or replace, as a user would."""
+        """Create or replace an object, as a user does."""
         key = (body["kind"], body["metadata"]["name"])
         before = self.objects.get(key)
         body = copy.deepcopy(body)
@@ -57,7 +68,7 @@ class FakeCluster:
         return body
 
     def get_ready(self) -> None:
-        """Every Deployment's pods become ready."""
+        """Make the pods of all Deployments Ready."""
         for (kind, _), body in self.objects.items():
             if kind == "Deployment":
                 n = body["spec"]["replicas"]
@@ -68,10 +79,14 @@ class FakeCluster:
                     "availableReplicas": n,
                 }
 
-    def seen(self, name: str) -> Observed:
-        """What the operator would see."""
-        ours = {k: v for k, v in self.objects.items() if v["metadata"].get("labels", {}).get(ARCHITECTURE) == name}
-        others = {k: v for k, v in self.objects.items() if k not in ours and k[0] not in ("Architecture", "Fault")}
+    def observe(self, name: str) -> Observed:
+        """Return the observed state of an Architecture."""
+        ours = {
+            k: v for k, v in self.objects.items() if v["metadata"].get("labels", {}).get(ARCHITECTURE) == name
+        }
+        others = {
+            k: v for k, v in self.objects.items() if k not in ours and k[0] not in ("Architecture", "Fault")
+        }
         architecture = self.objects["Architecture", name]
         return Observed(
             architecture,
@@ -79,27 +94,27 @@ class FakeCluster:
             others,
             frozenset(self.living),
             from_labels(self._nodes),
-            self.heard,
+            self.reports,
             self.image,
             "2026-01-01T00:00:00Z",
         )
 
     def reconcile(self, name: str) -> list[Action]:
-        """One round; raises Cut where the writes run out."""
-        self.last_plan = plan(self.seen(name))
+        """Run one pass; raise Cut at the last allowed write."""
+        self.last_plan = plan(self.observe(name))
         for action in self.last_plan.actions:
-            self._carry_out(name, action)
+            self._execute(name, action)
         return [action for action in self.last_plan.actions if not isinstance(action, Requeue)]
 
     def settle(self, name: str, rounds: int = 12) -> None:
-        """Rounds until nothing is left to do, pods becoming ready in between."""
+        """Run passes until there are no actions, with pods becoming Ready in between."""
         for _ in range(rounds):
             if not self.reconcile(name):
                 return
             self.get_ready()
         raise AssertionError(f"no rest after {rounds} rounds: {self.last_plan}")
 
-    def _carry_out(self, name: str, action: Action) -> None:
+    def _execute(self, name: str, action: Action) -> None:
         if isinstance(action, Emit):
             self.events.append(action)
             return
@@ -124,13 +139,13 @@ class FakeCluster:
                 body["status"] = {k: v for k, v in merged.items() if v is not None}
 
     def summary(self) -> dict[Key, Any]:
-        """Everything but UIDs, versions and times: equal end states are equal here."""
+        """Return the objects without UIDs, versions and times, for the comparison of final states."""
         return {
             key: (body.get("spec"), body["metadata"].get("labels"), body.get("data"))
             for key, body in self.objects.items()
         }
 
     def condition(self, name: str, kind: str) -> Object:
-        """One condition of the Architecture."""
+        """Return one condition of the Architecture."""
         conditions = self.objects["Architecture", name].get("status", {}).get("conditions", ())
         return next((c for c in conditions if c["type"] == kind), {})

@@ -1,4 +1,6 @@
-"""An API server, eurekas and a ReplicaSet in memory, for what acts on pods: can be cut off before or after any write, or be away for a while."""
+"""An API server, eurekas and a ReplicaSet in memory, for handlers that kill pods.
+// The operator can be stopped before or after any write, and the API server can be unavailable for a while.
+"""
 
 from __future__ import annotations
 
@@ -25,18 +27,17 @@ NAMESPACE, SHOP = "default", "shop"
 
 
 class Cut(Exception):
-    """The operator was killed here."""
+    """The operator was stopped here."""
 
 
 class FakeApi:
-    """One architecture of one tier. Reads and writes as `Client` has them; `log` has every write that was carried out.
-
-    Args:
-        pods: how many web servers.
-        cut_at: the number of the write at which the operator dies; None is never.
-        cut_after: whether that write was still carried out.
-        away_at: the number of the call at which the server begins to answer errors.
-        away: so many calls; every second of those writes is carried out all the same.
+    """One architecture of one tier, with the interface of `Client`; `log` has every executed write.
+    // Args:
+        pods: number of web servers.
+        cut_at: number of the write at which the operator stops; None for never.
+        cut_after: whether that write is executed.
+        away_at: number of the call at which the server becomes unavailable.
+        away: number of calls for which it is; every second write of these is executed all the same.
     """
 
     def __init__(
@@ -53,15 +54,15 @@ class FakeApi:
         self.processes: dict[str, int] = {}
         self.listeners: dict[str, Callable[[Object], None]] = {}
         self.connected = 1
-        self.evictions_left = 1_000  # until the budget refuses all
-        self.forgets = ""  # a field of the status that the schema does not know
+        self.evictions_left = 1_000  # evictions until the budget refuses all
+        self.forgets = ""  # field of the status that the CRD does not have
         self.deaf: set[str] = set()  # pods without a session
-        self.frozen: set[str] = set()  # pods that are told and go on
+        self.frozen: set[str] = set()  # pods that keep running after a crash request
         self._cut_at, self._cut_after = cut_at, cut_after
         self._away = range(away_at, away_at + away) if away_at is not None else range(0)
         self._calls, self._writes = itertools.count(), itertools.count()
         self._numbers = itertools.count(1)
-        self._unready: dict[str, int] = {}  # pod -> lists until it is Ready
+        self._unready: dict[str, int] = {}  # pod -> number of lists until it is Ready
         for _ in range(pods):
             self._add_pod(0)
         self.put("Deployment", "shop-web", spec={"replicas": pods}, labels={"spiko.dev/tier": "web"})
@@ -88,7 +89,7 @@ class FakeApi:
         return body
 
     def put_architecture(self, monkey: Object | None = None, ready: bool = True) -> None:
-        """The Architecture, accepted and Ready."""
+        """Create the Architecture, accepted and Ready."""
         services = [{"name": "web", "package": "store", "count": 6, "regions": 1, "dependencies": []}]
         spec = {"services": services, "victim": "web"} | ({"chaos": {"monkey": monkey}} if monkey else {})
         body = self.put("Architecture", SHOP, spec=spec)
@@ -99,11 +100,11 @@ class FakeApi:
         body["status"] = body.get("status", {}) | {"conditions": conditions}
 
     def pods(self) -> list[Object]:
-        """All pods."""
+        """Return all pods."""
         return [body for (kind, _), body in self.objects.items() if kind == "Pod"]
 
-    def ended(self) -> list[str]:
-        """Which pods, or processes of pods, were ended, in order."""
+    def killed(self) -> list[str]:
+        """Return the killed pods, or pods whose process was killed, in order."""
         return [entry.split()[1] for entry in self.log if entry.split()[0] in ("delete", "evict", "crash")]
 
     def _add_pod(self, unready: int) -> None:
@@ -130,19 +131,21 @@ class FakeApi:
     # ------------------------------------------------------------ the client
 
     async def list(self, kind: str, namespace: str, labels: str = "") -> list[Object]:
-        """The pods."""
+        """Return the pods."""
         self._answer()
-        self._pass()
+        self._pass_time()
         return copy.deepcopy(self.pods())
 
-    def _pass(self) -> None:
-        """Every look at the pods, and every eviction asked for, is a moment in which new ones come up."""
+    def _pass_time(self) -> None:
+        """Let replacements become Ready; each list of pods and each eviction calls this."""
         for pod in self.pods():
             self._unready[pod["metadata"]["name"]] -= 1
             self._set_ready(pod, pod["status"]["containerStatuses"][0]["restartCount"])
 
-    async def delete(self, kind: str, namespace: str, name: str, uid: str, grace_s: int | None = None) -> bool:
-        """Delete with a precondition."""
+    async def delete(
+        self, kind: str, namespace: str, name: str, uid: str, grace_s: int | None = None
+    ) -> bool:
+        """Delete an object with a precondition."""
 
         def do() -> bool:
             found = self.objects.get((kind, name))
@@ -155,7 +158,7 @@ class FakeApi:
         return bool(self._write(do))
 
     async def evict(self, namespace: str, name: str, uid: str) -> None:
-        """Evict, if at most one is not ready."""
+        """Evict a pod if at most one is not Ready."""
 
         def do() -> None:
             found = self.objects.get(("Pod", name))
@@ -163,33 +166,39 @@ class FakeApi:
                 raise Missing(name)
             if found["metadata"]["uid"] != uid:
                 raise Conflict(name)
-            if self.evictions_left == 0 or any(self._unready[pod["metadata"]["name"]] > 0 for pod in self.pods()):
-                raise Throttled("POST: 429: Cannot evict pod as it would violate the pod's disruption budget.")
+            if self.evictions_left == 0 or any(
+                self._unready[pod["metadata"]["name"]] > 0 for pod in self.pods()
+            ):
+                raise Throttled(
+                    "POST: 429: Cannot evict pod as it would violate the pod's disruption budget."
+                )
             self.evictions_left -= 1
             self.log.append(f"evict {name}")
             self._remove(name)
 
-        self._pass()
+        self._pass_time()
         self._write(do)
 
     async def patch_status(
         self, kind: str, namespace: str, name: str, uid: str, status: Object, manager: str
     ) -> Object:
-        """Merge, one level deep."""
+        """Merge fields into the status, one level deep."""
 
         def do() -> Object:
             body = self.objects.get((kind, name))
             if body is None:
                 raise Missing(name)
             self.log.append(f"status {kind}")
-            body["status"] = _merge(body.get("status", {}), {k: v for k, v in status.items() if k != self.forgets})
+            body["status"] = _merge(
+                body.get("status", {}), {k: v for k, v in status.items() if k != self.forgets}
+            )
             body["metadata"]["resourceVersion"] = str(next(self._numbers))
             return copy.deepcopy(body)
 
         return cast(Object, self._write(do))
 
     async def create(self, kind: str, body: Object, manager: str) -> Object:
-        """An event."""
+        """Create an event."""
         self._answer()
         self.events.append(f"{body['reason']}: {body['note']}")
         return body
@@ -215,17 +224,17 @@ class FakeApi:
     # ------------------------------------------------------------ the links
 
     def follow(self, key: tuple[str, str], uid: str, listener: Callable[[Object], None]) -> None:
-        """The one eureka answers at once."""
+        """Add a listener, and report the callers at once."""
         self.listeners[uid] = listener
         process = None if uid in self.deaf else self.processes.get(uid)
         self._tell(uid, {"t": "holders", "holders": 2, "process": process})
 
     def unfollow(self, key: tuple[str, str], uid: str, listener: Callable[[Object], None]) -> None:
-        """No more."""
+        """Remove a listener."""
         self.listeners.pop(uid, None)
 
     def crash(self, key: tuple[str, str], uid: str, process: int) -> None:
-        """Pass it on to that process and no other; the kubelet starts it again."""
+        """Forward a crash request to the given process only; the kubelet restarts it."""
         number = next(self._writes)
         if number == self._cut_at and not self._cut_after:
             raise Cut
@@ -248,7 +257,7 @@ class FakeApi:
     # ------------------------------------------------------------ the operator
 
     def operator(self) -> Context:
-        """A new one, which has just listed everything."""
+        """Return the context of a new operator that has just listed everything."""
         cache = Cache()
         for (kind, _), body in self.objects.items():
             cache.put(kind, copy.deepcopy(body))
@@ -258,29 +267,36 @@ class FakeApi:
         reach = Reacher("direct", "")
         if self.connected:
             cache.put("Pod", _eureka())
-        return Context(settings, client, cache, Executor(client, cache), links, reach, tracer, late_reports_s=0.0)
+        return Context(
+            settings, client, cache, Executor(client, cache), links, reach, tracer, late_reports_s=0.0
+        )
 
 
 def _eureka() -> Object:
-    """The one eureka's pod, which the cache has besides."""
-    metadata = {"name": "shop-eureka", "namespace": NAMESPACE, "uid": "e", "labels": {"spiko.dev/architecture": SHOP}}
+    """Return the pod of the only eureka, for the cache."""
+    metadata = {
+        "name": "shop-eureka",
+        "namespace": NAMESPACE,
+        "uid": "e",
+        "labels": {"spiko.dev/architecture": SHOP},
+    }
     return {"metadata": metadata, "status": {"podIP": "127.0.0.1"}}
 
 
 class _Links:
-    """`connected` is a method there."""
+    """Adapter: `connected` is a method of links, and a field of the fake."""
 
     def __init__(self, api: FakeApi) -> None:
         self.follow, self.unfollow, self.crash = api.follow, api.unfollow, api.crash
         self._api = api
 
     def connected(self, key: tuple[str, str]) -> int:
-        """How many eurekas are connected."""
+        """Return the number of connected eurekas."""
         return self._api.connected
 
 
 def _merge(before: Object, patch: Object) -> Object:
-    """A JSON merge patch."""
+    """Return the result of a JSON merge patch."""
     merged = dict(before)
     for key, value in patch.items():
         if isinstance(value, dict):

@@ -1,6 +1,6 @@
-"""A TCP relay on loopback that can misbehave as networks do: connections that go silent without being closed, or that are cut.
-
-TLS passes through, so a client behind it talks to the real server; only its kubeconfig names the relay's port.
+"""A TCP relay on loopback whose connections can go silent without being closed, or be closed at any time.
+// TLS passes through, so a client behind the relay talks to the real server; only its kubeconfig has the
+relay's port.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Wire:
-    """A running relay: `port` is where to connect to."""
+class Relay:
+    """A running relay; clients connect to `port`."""
 
     def __init__(self, listening: socket.socket, target_port: int) -> None:
         self.port: int = listening.getsockname()[1]
@@ -21,12 +21,15 @@ class Wire:
         self._connections: list[_Connection] = []
 
     def freeze(self) -> int:
-        """Every connection that is open goes silent in both directions, and stays open; new ones work. Returns how many."""
+        """Make every open connection silent in both directions, without closing it; return how many.
+
+        New ones work.
+        """
         frozen = [connection for connection in self._connections if connection.freeze()]
         return len(frozen)
 
     def cut(self) -> None:
-        """Every connection that is open ends; new ones work."""
+        """Close every open connection. New ones work."""
         while self._connections:
             self._connections.pop().cut()
 
@@ -36,7 +39,7 @@ class Wire:
             try:
                 near, _ = self._listening.accept()
                 far = socket.create_connection(("127.0.0.1", self._target_port))
-            except OSError:  # closed, which is the end; or the server is away, and then so are we
+            except OSError:  # The listening socket was closed, or the server is down.
                 return
             connection = _Connection(near, far)
             self._connections.append(connection)
@@ -44,7 +47,7 @@ class Wire:
 
 
 class _Connection:
-    """Two sockets and a thread for each direction."""
+    """Two sockets, and a thread for each direction."""
 
     def __init__(self, near: socket.socket, far: socket.socket) -> None:
         self._sockets = (near, far)
@@ -56,7 +59,7 @@ class _Connection:
             threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
 
     def freeze(self) -> bool:
-        """Whether it was open and is silent from now on."""
+        """Make the connection silent; return whether it was open."""
         changed = not (self._frozen or self._over)
         self._frozen = True
         return changed
@@ -71,17 +74,19 @@ class _Connection:
     def _copy(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                if not self._frozen:  # what comes later vanishes, as behind a firewall that forgot the connection
+                if (
+                    not self._frozen
+                ):  # Later data is dropped, as by a firewall that has forgotten the connection.
                     sink.sendall(data)
         if not self._frozen:
             self.cut()
 
 
 @contextmanager
-def wire(target_port: int) -> Iterator[Wire]:
-    """A relay to a port of 127.0.0.1; everything ends with it."""
+def relay(target_port: int) -> Iterator[Relay]:
+    """Run a relay to a port of 127.0.0.1 for the duration of the context."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        made = Wire(listening, target_port)
+        made = Relay(listening, target_port)
         thread = threading.Thread(target=made.accept, daemon=True)
         thread.start()
         try:

@@ -1,4 +1,6 @@
-"""A namespace without what differs between two runs that ended the same: names of pods, UIDs, revisions, times."""
+"""The state of a namespace without names of pods, UIDs, revisions and times, so that two runs can be
+compared.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,16 @@ from tests.support.local_cluster import Cluster
 from tests.support.paths import ROOT
 
 Object = dict[str, Any]
-HISTORY = ("configurationCounter", "identities")  # what was in between; identities are compared where both have them
+HISTORY = (
+    "configurationCounter",
+    "identities",
+)  # earlier versions; identities are compared where both have them
 LABELS = ("spiko.dev/tier", "spiko.dev/version", "spiko.dev/region", "spiko.dev/zone")
 KINDS = "architectures,configmaps,deployments,poddisruptionbudgets,replicasets,services,pods"
 
 
 def read_normal_form(cluster: Cluster, namespace: str) -> dict[str, Any]:
-    """Everything in a namespace, by kind and name; and the graph of each Architecture, discovered."""
+    """Return everything in a namespace by kind and name, and the discovered graph of each Architecture."""
     found: dict[str, Any] = {}
     pods: Counter[str] = Counter()
     sets: Counter[str] = Counter()
@@ -30,7 +35,9 @@ def read_normal_form(cluster: Cluster, namespace: str) -> dict[str, Any]:
         if kind == "Pod":
             pods[_pod(body)] += 1
         elif kind == "ReplicaSet":
-            sets[f"{body['metadata']['ownerReferences'][0]['name']} {body['status'].get('readyReplicas', 0)}"] += 1
+            sets[
+                f"{body['metadata']['ownerReferences'][0]['name']} {body['status'].get('readyReplicas', 0)}"
+            ] += 1
         elif name != "kube-root-ca.crt":
             found[f"{kind} {name}"] = json.loads(
                 json.dumps(_NORMAL[kind](body)).replace(f'"{namespace}"', '"NAMESPACE"')
@@ -72,17 +79,23 @@ def _budget(body: Object) -> Object:
     return _with_spec(body) | {"status": {key: status.get(key) for key in keys}}
 
 
-def _memory(body: Object) -> Object:
+def _state(body: Object) -> Object:
     data = body["data"]
     state = json.loads(data["state.json"])
     accepted = json.loads(zlib.decompress(base64.b64decode(data["accepted-spec"])))
     plain = {key: value for key, value in state.items() if key not in HISTORY}
-    return {"format": data["format"], "accepted": accepted, "identities": state["identities"], **plain, **_owned(body)}
+    return {
+        "format": data["format"],
+        "accepted": accepted,
+        "identities": state["identities"],
+        **plain,
+        **_owned(body),
+    }
 
 
 _NORMAL = {
     "Architecture": _architecture,
-    "ConfigMap": _memory,
+    "ConfigMap": _state,
     "Deployment": _deployment,
     "PodDisruptionBudget": _budget,
     "Service": _with_spec,
@@ -90,7 +103,7 @@ _NORMAL = {
 
 
 def _pod(body: Object) -> str:
-    """Where and what a pod is, and whether it is Ready; never its name."""
+    """Return the place, identity and readiness of a pod, without its name."""
     labels = body["metadata"].get("labels", {})
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in body["status"].get("conditions", ()))
     ending = " ending" if body["metadata"].get("deletionTimestamp") else ""
@@ -106,19 +119,20 @@ def _sorted_graph(graph: Object) -> Object:
 
 
 def discovered_graph(cluster: Cluster, name: str, namespace: str) -> Object:
-    """As callers have acknowledged it."""
+    """Return the graph that callers have acknowledged."""
     return _sorted_graph(json.loads(cluster.spiko("graph", name, "-n", namespace, "--json").stdout))
 
 
 def predicted_graph(cluster: Cluster, manifest: Object) -> Object:
-    """From the manifest alone, on the nodes of `spiko up`."""
+    """Return the graph that follows from a manifest and the nodes of `spiko up`."""
     nodes = str(ROOT / "kind-config.yaml")
     done = cluster.spiko("graph", "-f", "-", "--nodes", nodes, "--json", stdin=json.dumps(manifest))
     return _sorted_graph(json.loads(done.stdout))
 
 
 def find_differences(expected: Any, actual: Any, path: str = "") -> list[str]:
-    """Where two normal forms differ, one line each; identities of versions that are gone are history, not a difference.
+    """Where two normal forms differ, one line each; identities of versions that are gone are history, not a
+    difference.
 
     >>> find_differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}})
     ['/a/b: 1, but 3', '/c: 2, but nothing']
@@ -128,7 +142,9 @@ def find_differences(expected: Any, actual: Any, path: str = "") -> list[str]:
         return [
             line
             for key in keys
-            for line in find_differences(expected.get(key, "nothing"), actual.get(key, "nothing"), f"{path}/{key}")
+            for line in find_differences(
+                expected.get(key, "nothing"), actual.get(key, "nothing"), f"{path}/{key}"
+            )
         ]
     return [] if expected == actual else [f"{path}: {_short(expected)}, but {_short(actual)}"]
 
@@ -139,13 +155,20 @@ def _short(value: Any) -> str:
 
 
 def find_strays(cluster: Cluster) -> list[str]:
-    """Processes of a cluster that nobody answers for, and pods and processes that do not belong together."""
+    """Return processes without a parent in the cluster, and pods and processes that do not match."""
     state = json.loads((cluster.home / "state.json").read_text())
     records = [json.loads(path.read_text()) for path in (cluster.home / "kubelet" / "pods").glob("*.json")]
     warm = find_warm_parents(cluster)
-    known = {state["pid"], *(part["pid"] for part in state["parts"]), *(record["pid"] for record in records), *warm}
+    known = {
+        state["pid"],
+        *(part["pid"] for part in state["parts"]),
+        *(record["pid"] for record in records),
+        *warm,
+    }
     lines = [
-        f"process {pid} is nobody's: it writes to {_output(pid)}" for pid in cluster.processes() if pid not in known
+        f"process {pid} has no pod: it writes to {_output(pid)}"
+        for pid in cluster.processes()
+        if pid not in known
     ]
     lines += [f"{len(warm)} warm parents: {warm}"] if len(warm) > 1 else []
     pods = {
@@ -163,7 +186,9 @@ def find_strays(cluster: Cluster) -> list[str]:
 
 
 def find_warm_parents(cluster: Cluster) -> list[int]:
-    """Those whose output is the warm parent's log: its children have a log each."""
+    """Return the prefork templates: their output is a log of that name, and their
+    children have other logs.
+    """
     log = str(cluster.home / "kubelet" / "zygote.log")
     return [pid for pid in cluster.processes() if _output(pid) == log]
 

@@ -1,4 +1,4 @@
-"""What the random changes promise."""
+"""The random changes are valid."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from spiko_operator.plan.state import digest
 from spiko_operator.plan.topology import choose
 from spiko_operator.plan.validation.checks import check_spec
 from spiko_operator.plan.validation.rules import Severity
-from tests.support.random_specs import Wish, choose_change
+from tests.support.random_specs import DesiredSpec, choose_change
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_every_wish_can_be_carried_out(seed: int) -> None:
-    """However often it changes: no error is found, and a version's identity stays what it was."""
-    random, wish = Random(seed), Wish("shop")
+def test_random_changes_are_valid(seed: int) -> None:
+    """Given any number of changes, then there are no errors, and the identity of
+    each version stays the same.
+    """
+    random, desired = Random(seed), DesiredSpec("shop")
     identities: dict[tuple[str, str], Identity] = {}
     specs: set[str] = set()
     for _ in range(200):
-        _, wish = choose_change(random, wish)
-        raw = wish.manifest()["spec"]
+        _, desired = choose_change(random, desired)
+        raw = desired.manifest()["spec"]
         spec = ArchitectureSpec.model_validate(raw, strict=False)
-        errors = [finding for finding in check_spec(wish.name, spec) if finding.severity is Severity.ERROR]
+        errors = [finding for finding in check_spec(desired.name, spec) if finding.severity is Severity.ERROR]
         assert errors == []
         for release in all_releases(spec, choose(None, {}, 1)):
             key = (release.tier, release.version)

@@ -1,4 +1,4 @@
-"""What eurekas have counted."""
+"""Totals of all eurekas."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections import Counter
 from tests.support.local_cluster import Cluster
 
 
-def errors_since_the_beginning(cluster: Cluster, namespace: str) -> dict[str, int]:
-    """Every error that any eureka has counted, by cause."""
+def total_errors(cluster: Cluster, namespace: str) -> dict[str, int]:
+    """Return all errors by cause."""
     found: Counter[str] = Counter()
     for pod in cluster.items("pods", namespace, "spiko.dev/tier=eureka"):
         with urllib.request.urlopen(f"http://{pod['status']['podIP']}:7070/totals", timeout=5) as reply:
@@ -24,8 +24,8 @@ def errors_since_the_beginning(cluster: Cluster, namespace: str) -> dict[str, in
     return dict(found)
 
 
-def calls_of(cluster: Cluster, namespace: str, caller: str) -> int:
-    """How many calls of one tier any eureka has counted."""
+def total_calls(cluster: Cluster, namespace: str, caller: str) -> int:
+    """Return the number of calls of one tier."""
     count = 0
     for pod in cluster.items("pods", namespace, "spiko.dev/tier=eureka"):
         with urllib.request.urlopen(f"http://{pod['status']['podIP']}:7070/totals", timeout=5) as reply:

@@ -64,7 +64,7 @@ async def test_victims_are_recorded_before_the_first_kill(method: str) -> None:
     status = await run_to_end(api)
 
     names = [victim["pod"] for victim in status["victims"]]
-    assert (3, names) == (len(set(names)), api.ended())
+    assert (3, names) == (len(set(names)), api.killed())
     assert api.log[0] == "status Fault"
     assert ["Killed"] * 3 == [victim["state"] for victim in status["victims"]]
     assert ("True", "Killed") == condition(status, "Injected")
@@ -89,7 +89,7 @@ async def test_operator_stopped_at_any_write_kills_each_victim_once(method: str,
     statuses = await asyncio.gather(*(run_to_end(api) for api in runs))
 
     for api, status in zip(runs, statuses, strict=True):
-        assert sorted(undisturbed.ended()) == sorted(api.ended())
+        assert sorted(undisturbed.killed()) == sorted(api.killed())
         assert condition(status, "Ended")[0] == "True"
         assert {"Killed", "Gone"} >= {victim["state"] for victim in status["victims"]}
     if after:
@@ -106,7 +106,7 @@ async def test_unavailable_api_server_loses_no_kill_and_no_evidence(method: str)
     statuses = await asyncio.gather(*(run_to_end(api) for api in runs))
 
     for api, status in zip(runs, statuses, strict=True):
-        assert sorted(victim["pod"] for victim in status["victims"]) == sorted(api.ended())
+        assert sorted(victim["pod"] for victim in status["victims"]) == sorted(api.killed())
         assert ["Killed"] * 2 == [victim["state"] for victim in status["victims"]]
         assert all("replacedMilliseconds" in victim for victim in status["victims"])
         assert ("True", "EvidenceComplete") == condition(status, "Ended")
@@ -164,7 +164,7 @@ async def test_undelivered_crash_is_reported() -> None:
     api.frozen.add(uids[2])
     status = await run_to_end(api, api.operator())
 
-    assert [] == api.ended()
+    assert [] == api.killed()
     assert ["Unreachable"] * 3 == [victim["state"] for victim in status["victims"]]
     assert [victim["message"] for victim in status["victims"]] == [
         "not connected to any eureka when the victims were recorded",
@@ -194,7 +194,7 @@ async def test_no_pod_is_killed_after_the_deadline() -> None:
         api.objects["Fault", "f"]["status"]["startedAt"] = "2020-01-01T00:00:00Z"
         status = await run_to_end(api)
 
-        assert [] == api.ended()
+        assert [] == api.killed()
         assert ["Expired"] * 2 == [victim["state"] for victim in status["victims"]]
 
 
@@ -207,7 +207,7 @@ async def test_deleting_the_fault_ends_it() -> None:
     context = api.operator()
     assert await inject(context, KEY) == 0.0  # the victims are recorded
     running = asyncio.create_task(inject(context, KEY))
-    while len(api.ended()) < 1:
+    while len(api.killed()) < 1:
         await asyncio.sleep(0.01)
     context.cache.drop("Fault", api.objects.pop(("Fault", "f")))
     log = len(api.log)
@@ -215,7 +215,7 @@ async def test_deleting_the_fault_ends_it() -> None:
     assert await asyncio.wait_for(running, 5) == 0.0
     assert await inject(context, KEY) is None
     assert len(api.log) <= log + 1
-    assert len(api.ended()) == 1
+    assert len(api.killed()) == 1
 
 
 async def test_missing_tier_is_retried_and_reported_once() -> None:

@@ -59,13 +59,13 @@ async def test_kill_is_recorded_executed_counted_and_measured() -> None:
 
     assert [
         "status Architecture",
-        f"delete {api.ended()[0]}",
+        f"delete {api.killed()[0]}",
         "status Architecture",
         "status Architecture",
     ] == api.log
     assert (1, 1, None) == (chaos["kills"], chaos["draw"], chaos.get("victim"))
     (kill,) = chaos["recent"]
-    assert (kill["pod"], kill["tier"], kill["failedRequests"]) == (api.ended()[0], "web", 1)
+    assert (kill["pod"], kill["tier"], kill["failedRequests"]) == (api.killed()[0], "web", 1)
     assert kill["noticedMilliseconds"] <= kill["replacedMilliseconds"]
     assert [f"MonkeyKilled: kill 1: Delete without grace of pod {kill['pod']} (web, no zone)"] == api.events
 
@@ -81,9 +81,9 @@ async def test_operator_stopped_at_any_write_kills_and_counts_once(after: bool, 
     runs = [switched_on(method=method, cut_at=n, cut_after=after) for n in range(5)]
     chaos = await asyncio.gather(*(run_until_idle(api) for api in runs))
 
-    assert [undisturbed.ended()] * 5 == [api.ended() for api in runs]
+    assert [undisturbed.killed()] * 5 == [api.killed() for api in runs]
     assert [(1, 1, None)] * 5 == [(c["kills"], c["draw"], c.get("victim")) for c in chaos]
-    assert [undisturbed.ended()] * 5 == [[kill["pod"] for kill in c["recent"]] for c in chaos]
+    assert [undisturbed.killed()] * 5 == [[kill["pod"] for kill in c["recent"]] for c in chaos]
 
 
 async def test_unavailable_api_server_kills_and_counts_once() -> None:
@@ -93,7 +93,7 @@ async def test_unavailable_api_server_kills_and_counts_once() -> None:
     runs = [switched_on(away_at=n, away=3) for n in range(10)]
     chaos = await asyncio.gather(*(run_until_idle(api) for api in runs))
 
-    assert {1} == {len(api.ended()) for api in runs} == {c["kills"] for c in chaos}
+    assert {1} == {len(api.killed()) for api in runs} == {c["kills"] for c in chaos}
 
 
 async def test_no_kill_while_not_ready_and_in_a_dry_run() -> None:
@@ -115,7 +115,7 @@ async def test_no_kill_while_not_ready_and_in_a_dry_run() -> None:
     chaos = await run_until_idle(dry)
     await run_until_idle(real)
     assert (["status Architecture"], 1, None) == (dry.log, chaos["draw"], chaos.get("kills"))
-    assert f"MonkeyWouldKill: draw 0: pod {real.ended()[0]} (web, no zone)" in dry.events
+    assert f"MonkeyWouldKill: draw 0: pod {real.killed()[0]} (web, no zone)" in dry.events
 
 
 async def test_off_writes_nothing_and_releases_a_recorded_victim() -> None:
@@ -133,7 +133,7 @@ async def test_off_writes_nothing_and_releases_a_recorded_victim() -> None:
     api.put_architecture({"mode": "Off"})
     chaos = await run_until_idle(api)
 
-    assert [] == api.ended()
+    assert [] == api.killed()
     assert ("Off", None, None) == (chaos["mode"], chaos.get("victim"), chaos.get("kills"))
 
 
@@ -147,7 +147,7 @@ async def test_dropped_status_is_retried_every_ten_seconds() -> None:
     context = api.operator()
 
     assert [10.0] * 3 == [await visit(context, KEY) for _ in range(3)]
-    assert (["status Architecture"] * 3, []) == (api.log, api.ended())
+    assert (["status Architecture"] * 3, []) == (api.log, api.killed())
 
 
 async def test_every_pod_is_drawn_over_many_seeds() -> None:
@@ -155,7 +155,7 @@ async def test_every_pod_is_drawn_over_many_seeds() -> None:
     runs = [switched_on(seed=seed) for seed in range(60)]
     await asyncio.gather(*(run_until_idle(api) for api in runs))
 
-    assert len(Counter(api.ended()[0] for api in runs)) == 6
+    assert len(Counter(api.killed()[0] for api in runs)) == 6
 
 
 async def test_without_a_method_the_pod_is_evicted() -> None:
@@ -164,8 +164,8 @@ async def test_without_a_method_the_pod_is_evicted() -> None:
     del api.objects["Architecture", SHOP]["spec"]["chaos"]["monkey"]["method"]
     await run_until_idle(api)
 
-    assert [f"evict {api.ended()[0]}"] == [entry for entry in api.log if entry != "status Architecture"]
-    assert [f"MonkeyKilled: kill 1: Evict of pod {api.ended()[0]} (web, no zone)"] == api.events
+    assert [f"evict {api.killed()[0]}"] == [entry for entry in api.log if entry != "status Architecture"]
+    assert [f"MonkeyKilled: kill 1: Evict of pod {api.killed()[0]} (web, no zone)"] == api.events
 
 
 async def test_refused_eviction_keeps_the_victim_recorded() -> None:
@@ -179,13 +179,13 @@ async def test_refused_eviction_keeps_the_victim_recorded() -> None:
     chaos = api.objects["Architecture", SHOP]["status"]["chaos"]
 
     assert [1.0, 1.0] == waits
-    assert ([], 0) == (api.ended(), chaos.get("kills", 0))
+    assert ([], 0) == (api.killed(), chaos.get("kills", 0))
     assert chaos["waiting"].startswith("the eviction was refused: Cannot evict pod")
     assert "victim" in chaos
     writes = len(api.log)
     api.evictions_left = 1
     assert (await run_until_idle(api))["kills"] == 1
-    assert len(api.ended()) == 1
+    assert len(api.killed()) == 1
     assert len(api.log) > writes
 
 

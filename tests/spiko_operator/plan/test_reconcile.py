@@ -165,14 +165,14 @@ def test_an_operator_upgrade_restarts_no_tier() -> None:
     """
     cluster = running()
     before = {n: t for n, t in templates(cluster).items() if "eureka" not in n}
-    seen = cluster.seen
+    observe = cluster.observe
 
     def upgraded(name: str) -> Any:
         from dataclasses import replace
 
-        return replace(seen(name), image="spiko/nanoservice:2")
+        return replace(observe(name), image="spiko/nanoservice:2")
 
-    cluster.seen = upgraded  # type: ignore[method-assign]
+    cluster.observe = upgraded  # type: ignore[method-assign]
     touched = []
     for _ in range(3):
         cluster.log.clear()
@@ -467,9 +467,9 @@ def test_programmed_needs_every_eureka_and_every_pod() -> None:
         assert cluster.last_plan is not None
         assert cluster.last_plan.configuration is not None
         now = str(cluster.last_plan.configuration.revision)
-        cluster.heard = (EurekaReport(now, 3, 3),) * 3
+        cluster.reports = (EurekaReport(now, 3, 3),) * 3
         cluster.reconcile("shop")
-    for heard, expected in (
+    for reports, expected in (
         ((EurekaReport(now, 3, 3),) * 3, "True"),
         ((EurekaReport(now, 3, 3), EurekaReport(now, 3, 2), EurekaReport(now, 3, 3)), "False"),
         ((EurekaReport(now, 3, 3),) * 2, "False"),
@@ -478,7 +478,7 @@ def test_programmed_needs_every_eureka_and_every_pod() -> None:
         ((EurekaReport(now, 3, 3, complete=False), *(EurekaReport(now, 3, 3),) * 2), "False"),
         ((EurekaReport("0.0", 3, 3), *(EurekaReport(now, 3, 3),) * 2), "False"),
     ):
-        cluster.heard = heard
+        cluster.reports = reports
         cluster.reconcile("shop")
         assert expected == cluster.condition("shop", "Programmed")["status"]
 

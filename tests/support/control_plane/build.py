@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Builds the real parts of a Kubernetes control plane, and what tests measure with, from their Go modules.
+"""Build the components of a Kubernetes control plane, and the measuring tools of tests, from their Go
+modules.
 
-    python tests/support/control_plane/build.py               what the end-to-end suite needs
+    python tests/support/control_plane/build.py               what the end-to-end tests need
     python tests/support/control_plane/build.py jaeger load   more, by module
 
-The folders beside this file, and some of tests/foreign, are the modules; their go.mod pins every version. Binaries go to $SPIKO_CLUSTER_BIN, by default
-~/.cache/spiko-cluster/bin, outside the tree. What is there and whose module has not changed is left alone, so that the second call
-takes no time. Needs Go 1.26 and nothing else: with empty caches 8 minutes on two cores (jaeger 4 more). Standard library only.
+The modules are the folders beside this file, and some of tests/foreign; their go.mod files pin every version.
+The binaries are written to $SPIKO_CLUSTER_BIN, by default ~/.cache/spiko-cluster/bin. A module that has not
+changed is not built again. The script needs Go 1.26 and the standard library only; with empty caches it takes
+8 minutes on two cores (jaeger 4 more).
 """
 
 from __future__ import annotations
@@ -26,22 +28,21 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 OLDEST_GO = (1, 26)
-STRIPPED = "-s -w"  # no symbols: half the size
+STRIPPED = "-s -w"  # no symbols, for half the size
 
 
 @dataclass(frozen=True)
 class Build:
-    """One module: packages with the binary that each makes, and the linker's flags; `{version}` is that of k8s.io/kubernetes.
-
-    Args:
+    """One module: packages with the binary of each, and linker flags; `{version}` is that of
+    k8s.io/kubernetes. // Args:
         binaries: package and name.
         ldflags: of all of them.
-        folder: of the module, if it does not stand beside this file.
+        folder: of the module, if it is not beside this file.
     """
 
     binaries: tuple[tuple[str, str], ...]
     ldflags: str = STRIPPED
-    folder: str = field(default="", repr=False)  # where it stands changes nothing
+    folder: str = field(default="", repr=False)  # its own path changes nothing
 
 
 BUILDS = {
@@ -51,8 +52,9 @@ BUILDS = {
             (f"k8s.io/kubernetes/cmd/{name}", name)
             for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
         ),
-        # without these the server calls itself v0.0.0, and kubectl warns of the skew
-        f"{STRIPPED} -X k8s.io/component-base/version.gitVersion={{version}} -X k8s.io/client-go/pkg/version.gitVersion={{version}}",
+        # Without these the server has version v0.0.0, and kubectl warns of the version skew.
+        f"{STRIPPED} -X k8s.io/component-base/version.gitVersion={{version}} -X "
+        f"k8s.io/client-go/pkg/version.gitVersion={{version}}",
     ),
     "otelcol": Build(((".", "otelcol"),)),
     "jaeger": Build((("github.com/jaegertracing/jaeger/cmd/jaeger", "jaeger"),)),
@@ -64,7 +66,7 @@ DEFAULT = ("etcd", "kubernetes", "otelcol")
 
 
 def binaries() -> Path:
-    """Where binaries go."""
+    """Return the folder of the binaries."""
     return Path(os.environ.get("SPIKO_CLUSTER_BIN") or Path.home() / ".cache" / "spiko-cluster" / "bin")
 
 
@@ -89,12 +91,12 @@ def link_flags(build: Build, module: str) -> str:
 
 
 def source(name: str, build: Build) -> Path:
-    """The folder of a module."""
+    """Return the folder of a module."""
     return HERE / (build.folder or name)
 
 
 def stamp(name: str, build: Build) -> str:
-    """Changes when the module, the way it is built or the kind of machine does."""
+    """Return a value that changes with the module, its build flags and the kind of machine."""
     digest = hashlib.sha256(f"{build!r} {platform.system()} {platform.machine()}".encode())
     for path in sorted(source(name, build).iterdir()):
         if path.suffix in (".mod", ".sum", ".go"):
@@ -103,25 +105,25 @@ def stamp(name: str, build: Build) -> str:
 
 
 def is_fresh(name: str, build: Build, folder: Path) -> bool:
-    """Whether a module's binaries are there and of this version."""
+    """Whether the binaries of a module exist in this version."""
     mark = folder / f".{name}.stamp"
     present = mark.exists() and all((folder / binary).exists() for _, binary in build.binaries)
     return present and mark.read_text() == stamp(name, build)
 
 
 def check_go() -> None:
-    """End the program if there is no Go, or an old one."""
+    """Exit if Go is missing or too old."""
     wanted = ".".join(map(str, OLDEST_GO))
-    way_out = f"Go {wanted} or newer must be on the PATH to build the control plane: https://go.dev/dl/"
+    remedy = f"Go {wanted} or newer must be on the PATH to build the control plane: https://go.dev/dl/"
     if shutil.which("go") is None:
-        sys.exit(f"go: not found; {way_out}")
-    said = subprocess.run(["go", "version"], capture_output=True, text=True, check=False).stdout.strip()
-    if parse_go_version(said) < OLDEST_GO:
-        sys.exit(f"go: {said!r} is too old; {way_out}")
+        sys.exit(f"go: not found; {remedy}")
+    version = subprocess.run(["go", "version"], capture_output=True, text=True, check=False).stdout.strip()
+    if parse_go_version(version) < OLDEST_GO:
+        sys.exit(f"go: {version!r} is too old; {remedy}")
 
 
 def make(name: str, folder: Path) -> None:
-    """Build one module; ends the program after Go's own message if that fails."""
+    """Build one module; exit after Go's message if that fails."""
     build = BUILDS[name]
     if is_fresh(name, build, folder):
         print(f"{name}: there already", flush=True)
@@ -131,7 +133,7 @@ def make(name: str, folder: Path) -> None:
     began = time.monotonic()
     flags = link_flags(build, (source(name, build) / "go.mod").read_text())
     environ = os.environ | {"CGO_ENABLED": "0"}
-    # built aside and moved: whoever runs the old one keeps it, and nobody sees half of the new one
+    # Build elsewhere, then move: running programs keep the old binary, and no program sees a partial one.
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder) as aside:
         for package, binary in build.binaries:
             command = [
@@ -145,7 +147,9 @@ def make(name: str, folder: Path) -> None:
                 f"{aside}/{binary}",
                 package,
             ]
-            done = subprocess.run(command, cwd=source(name, build), env=environ, stdin=subprocess.DEVNULL, check=False)
+            done = subprocess.run(
+                command, cwd=source(name, build), env=environ, stdin=subprocess.DEVNULL, check=False
+            )
             if done.returncode != 0:
                 sys.exit(f"{name}: `go build {package}` failed with exit code {done.returncode}")
             print(f"  {binary} after {time.monotonic() - began:.0f} s", flush=True)
@@ -155,14 +159,14 @@ def make(name: str, folder: Path) -> None:
 
 
 def main(names: list[str]) -> None:
-    """Build the modules named, or the default ones."""
+    """Build the given modules, or the default ones."""
     unknown = [name for name in names if name not in BUILDS]
     if unknown:
         sys.exit(f"{unknown[0]}: no such module; there are {', '.join(BUILDS)}")
     folder = binaries()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two test runs at once must not build the same twice
+        fcntl.flock(lock, fcntl.LOCK_EX)  # Concurrent test runs must not build the same module.
         for name in names or DEFAULT:
             make(name, folder)
     print(f"binaries are in {folder}; next: spiko up --control-plane {folder}")

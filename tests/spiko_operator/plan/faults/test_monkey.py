@@ -236,12 +236,12 @@ def test_dry_run_names_the_victims_of_enforce() -> None:
     is counted.
     """
     dry, real = SimulatedTier(ON.model_copy(update={"mode": "DryRun"})), SimulatedTier(ON)
-    said: list[str] = []
-    while len(said) < 5:
-        said += [event.message for event in dry.step().events if event.reason == "MonkeyWouldKill"]
+    messages: list[str] = []
+    while len(messages) < 5:
+        messages += [event.message for event in dry.step().events if event.reason == "MonkeyWouldKill"]
     real.run_kills(5)
 
-    assert [text.split()[3] for text in said] == real.killed
+    assert [text.split()[3] for text in messages] == real.killed
     assert (dry.killed, dry.chaos.kills, dry.chaos.victim) == ([], None, None)
     assert dry.writes == 1 + 5
 

@@ -351,9 +351,9 @@ def test_a_dry_run_ends_with_its_plan() -> None:
         (o.type, o.status) for o in observed
     ]
     assert isinstance(status, SetStatus)
-    told = [victim(1, "Planned", process=7), victims[1]]
+    reachable = [victim(1, "Planned", process=7), victims[1]]
     crash_spec = spec(mode="DryRun", tier="web", method="Crash")
-    crash = planned(crash_spec, kill_of(crash_spec), Chosen(tuple(told), 9), told)
+    crash = planned(crash_spec, kill_of(crash_spec), Chosen(tuple(reachable), 9), reachable)
     assert crash[-1].message.endswith("; 1 unreachable: not connected to any eureka")
     assert (
         status.status["summary"]
