@@ -1,4 +1,4 @@
-"""The pods that a kill selects, and the status of its Fault."""
+"""The pods that a kill selects."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from typing import Any
 
 import pytest
 
-from spiko_operator.api.fault import MOST_VICTIMS, FaultSpec, Kill, Victim
-from spiko_operator.plan.actions import Emit, SetStatus
-from spiko_operator.plan.faults.fault_status import StatusUpdate, retry_s, seconds_left, seed_of, write_status
-from spiko_operator.plan.faults.kill_status import conclude, planned, progress, summarize, update_of
+from spiko_operator.api.fault import MOST_VICTIMS
 from spiko_operator.plan.faults.victims import Chosen, NoVictim, choose_victims, refusing_budgets
+from tests.support.kills import NOW, kill_of, spec
 
 Object = dict[str, Any]
-NOW = "2026-01-01T00:00:10Z"
 
 
 def pod(
@@ -48,20 +45,9 @@ PODS = [
 ]
 
 
-def spec(seed: int = 1, mode: str = "Enforce", **kill: Any) -> FaultSpec:
-    """Return the spec of a Fault."""
-    return FaultSpec.model_validate({"architecture": "shop", "seed": seed, "mode": mode, "kill": kill})
-
-
 def choose(seed: int = 1, pods: list[Object] = PODS, **kill: Any) -> Chosen | NoVictim:
     """Select victims as the operator does."""
     return choose_victims(kill_of(spec(seed, **kill)), "shop", pods, Random(seed).randrange)
-
-
-def kill_of(fault: FaultSpec) -> Kill:
-    """Return the kill of a Fault."""
-    assert fault.kill is not None
-    return fault.kill
 
 
 HOW_MANY = [
@@ -190,228 +176,3 @@ def test_dry_run_reports_evictions_that_a_budget_would_refuse(allowed: int | Non
     found = refusing_budgets(chosen.victims, [budget("db", 0), budget("web", allowed)])
 
     assert found == {victim.uid: "shop-web" for victim in chosen.victims[3 - refused :]}
-
-
-# -------------------------------------------------------------------- status
-
-
-def victim(number: int, state: Any = "Killed", **more: Any) -> Victim:
-    """Return a victim with evidence."""
-    evidence = (
-        {
-            "noticed_milliseconds": 10 * number,
-            "replaced_milliseconds": 200,
-            "failed_requests": 1,
-            "callers": 2,
-        }
-        if state == "Killed"
-        else {}
-    )
-    fields = {
-        "pod": f"p{number}",
-        "uid": f"u{number}",
-        "tier": "web",
-        "version": "1.0.0",
-        "place": "r/a",
-        "state": state,
-    }
-    return Victim.model_validate(fields | evidence | more)
-
-
-SUMMARIES = [
-    (
-        [victim(2)],
-        "p2: killed, noticed after 20 ms, replaced after 200 ms, 1 failed request",
-        "True",
-        "Killed",
-    ),
-    (
-        [victim(1), victim(2)],
-        "2 of 2 killed, noticed within 20 ms, replaced within 200 ms, 2 failed requests",
-        "True",
-        "Killed",
-    ),
-    (
-        [victim(1), victim(2), victim(3), victim(4, "Refused")],
-        (
-            "3 of 4 killed, 1 refused by a disruption budget, noticed within 30 ms, "
-            "replaced within 200 ms, 3 failed requests"
-        ),
-        "True",
-        "KilledSome",
-    ),
-    (
-        [victim(1, noticed_milliseconds=None), victim(2, replaced_milliseconds=None)],
-        "2 of 2 killed, noticed 1 of 2 so far, replaced 1 of 2 so far, 2 failed requests",
-        "True",
-        "Killed",
-    ),
-    (
-        [victim(1, callers=0)],
-        "p1: killed, no callers, replaced after 200 ms, 1 failed request",
-        "True",
-        "Killed",
-    ),
-    (
-        [victim(1, "Unreachable"), victim(2, "Gone")],
-        "0 of 2 killed, 1 already gone, 1 unreachable",
-        "False",
-        "Unreachable",
-    ),
-    (
-        [victim(1, "Unreachable", message="why")],
-        "p1: not connected to any eureka (why)",
-        "False",
-        "Unreachable",
-    ),
-    (
-        [victim(1, "Refused", refused_by="b")],
-        "p1: eviction refused by disruption budget b",
-        "False",
-        "Refused",
-    ),
-    ([victim(1, "Expired")], "p1: not killed within startingDeadlineSeconds", "False", "Expired"),
-]
-
-
-@pytest.mark.parametrize(
-    ("victims", "summary", "status", "reason"), SUMMARIES, ids=[row[1][:30] for row in SUMMARIES]
-)
-def test_summary_of_a_kill(victims: list[Victim], summary: str, status: str, reason: str) -> None:
-    """Given victims, then the summary and the condition Injected report the outcome, also a partial one."""
-    injected, ended = conclude(victims, complete=True, lost=False)
-
-    assert summary == summarize(victims) == ended.message
-    assert (status, reason) == (injected.status, injected.reason)
-    assert ended.reason == ("EvidenceComplete" if status == "True" else reason)
-
-
-def test_ended_only_when_no_victim_is_planned() -> None:
-    """Given planned victims, then Injected is true from the first kill on, a refusal alone changes nothing,
-    and lost evidence is reported.
-    """
-    left = victim(9, "Planned")
-
-    assert [] == progress([left, left]) == progress([victim(1, "Gone"), left])
-    assert [("True", "KilledSome")] == [(o.status, o.reason) for o in progress([victim(1), left])]
-    assert conclude([victim(1)], complete=False, lost=True)[-1].reason == "EvidenceLost"
-    assert conclude([victim(1)], complete=False, lost=False)[-1].reason == "EvidencePartial"
-
-
-def test_status_size_is_bounded() -> None:
-    """Given 32 victims with long names and complete evidence, then the status is smaller than 32 kB and the
-    summary stays one line.
-    """
-    long = [
-        victim(i, pod=f"{'p' * 60}{i}", uid="u" * 36 + str(i), replica_set="r" * 60, replaced_by="p" * 60)
-        for i in range(32)
-    ]
-    fault = {"metadata": {"generation": 1}, "spec": {"kill": {}}}
-    web = spec(tier="web")
-    update = update_of(kill_of(web), planned(web, kill_of(web), Chosen(tuple(long), 99), long), long)
-    status, *events = write_status(fault, update, None, NOW)
-
-    assert isinstance(status, SetStatus)
-    assert len(str(status.status)) < 32_768
-    assert len(status.status["summary"]) <= 256
-    assert len(events) == 33
-
-
-def test_each_victim_has_one_event() -> None:
-    """Given a changed state, then there is one event: Killed with method, tier and place, or a warning with
-    the reason.
-    """
-    victims = [victim(1), victim(2, "Refused", refused_by="shop-web"), victim(3, "Planned")]
-    fault = {"metadata": {"generation": 1}, "spec": {"kill": {"method": "Evict"}}}
-
-    def write(before: list[Victim]) -> list[Any]:
-        update = update_of(kill_of(spec(tier="web")), progress(victims), victims, before)
-        return write_status(fault, update, None, NOW)[1:]
-
-    first, second = write([]), write([victim(1)])
-
-    assert first == [
-        Emit("Normal", "Killed", "Evict of pod p1 (web 1.0.0, r/a)", "Kill"),
-        Emit("Warning", "Refused", "p2: eviction refused by disruption budget shop-web", "Kill"),
-    ]
-    assert second == first[1:]
-
-
-def test_a_dry_run_ends_with_its_plan() -> None:
-    """Given mode DryRun, then the conditions name victims, method and budgets that would refuse, and Injected
-    is false.
-    """
-    victims = [victim(1, "Planned"), victim(2, "Planned", refused_by="shop-web")]
-    fault = {"metadata": {"generation": 1}, "spec": {"kill": {}}}
-    web = spec(mode="DryRun", tier="web")
-    observed = planned(web, kill_of(web), Chosen(tuple(victims), 9), victims)
-    status = write_status(fault, update_of(kill_of(web), observed, victims, dry_run=True), None, NOW)[0]
-
-    assert [("Accepted", "True"), ("Injected", "False"), ("Ended", "True")] == [
-        (o.type, o.status) for o in observed
-    ]
-    assert isinstance(status, SetStatus)
-    reachable = [victim(1, "Planned", process=7), victims[1]]
-    crash_spec = spec(mode="DryRun", tier="web", method="Crash")
-    crash = planned(crash_spec, kill_of(crash_spec), Chosen(tuple(reachable), 9), reachable)
-    assert crash[-1].message.endswith("; 1 unreachable: not connected to any eureka")
-    assert (
-        status.status["summary"]
-        == "dry run: Evict of 2 of 9 ready pods: p1, p2; a disruption budget would refuse 1 at first"
-    )
-
-
-READY: Object = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
-NOT_READY: Object = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
-
-
-def test_deadline_counts_from_the_first_ready() -> None:
-    """Given 30 s, then a recorded start counts, a restart does not extend it, and it has not begun while not
-    Ready.
-    """
-    recorded = {"status": {"startedAt": "2026-01-01T00:00:03Z"}}
-    web = spec(tier="web")
-
-    assert seconds_left(recorded, READY, web, NOW) == seconds_left(recorded, NOT_READY, web, NOW) == 23
-    assert seconds_left({}, NOT_READY, web, NOW) == seconds_left({}, READY, web, NOW) == 30
-
-
-def test_deadline_without_an_architecture_counts_from_the_condition() -> None:
-    """Given a Fault that names no existing Architecture, then it ends after the deadline."""
-    condition = {"type": "Accepted", "status": "False", "lastTransitionTime": "2026-01-01T00:00:03Z"}
-
-    assert seconds_left({"status": {"conditions": [condition]}}, None, spec(tier="web"), NOW) == 23
-
-
-def test_the_start_of_the_deadline_is_written_once() -> None:
-    """Given a recorded start, when the status is written again, then it stays."""
-    fault = {"metadata": {"generation": 1}, "spec": {"kill": {}}}
-    status = write_status(fault, StatusUpdate(), NOW, NOW)[0]
-
-    assert isinstance(status, SetStatus)
-    assert status.status["startedAt"] == NOW
-
-
-def test_lookups_become_less_frequent() -> None:
-    """Given a Fault without targets, then the next lookup follows after a quarter of its age, from 1 s to 30
-    s.
-    """
-
-    def since(time: str) -> Object:
-        return {
-            "status": {"conditions": [{"type": "Accepted", "status": "True", "lastTransitionTime": time}]}
-        }
-
-    assert [1.0, 2.5, 30.0] == [
-        retry_s(since(t), NOW)
-        for t in ("2026-01-01T00:00:09Z", "2026-01-01T00:00:00Z", "2025-01-01T00:00:00Z")
-    ]
-
-
-def test_the_seed_derives_from_the_uid_if_it_is_left_out() -> None:
-    """Given no seed, then the same Fault has the same seed in every pass, and another Fault another one."""
-    without = FaultSpec.model_validate({"architecture": "shop", "kill": {"tier": "web"}})
-    one, other = ({"metadata": {"uid": uid}} for uid in ("5b1c", "5b1d"))
-
-    assert seed_of(one, without) == seed_of(one, without) != seed_of(other, without)
-    assert seed_of(one, spec(seed=0, tier="web")) == 0
