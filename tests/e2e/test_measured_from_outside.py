@@ -41,35 +41,26 @@ def vegeta(targets: list[str]) -> dict[str, Any]:
     return found
 
 
+def silent_shop(cluster: Cluster, namespace: str) -> list[str]:
+    """Apply a shop whose source sends nothing; return the addresses of its load balancers."""
+    services = (
+        service("db", "store", 2),
+        service("web", "monolith", 3, "db", behavior={"errorsPerMillion": 100_000}),
+        service("lb", "elb", 2, "web"),
+        service("www", "denominator", 0, "lb", regions=0, load={"ratePerSecond": 0}),
+    )
+    cluster.apply(architecture("shop", *services), namespace)
+    cluster.until_settled("shop", namespace)
+    return [pod["status"]["podIP"] for pod in cluster.items("pods", namespace, "spiko.dev/tier=lb")]
+
+
 def test_counts_are_those_of_an_independent_load_generator(cluster: Cluster, namespace: str) -> None:
     """Given a source at rate 0, when vegeta sends hits, misses and requests that get 503, then `spiko top`
     and the eurekas have its counts.
     """
-    cluster.apply(
-        architecture(
-            "shop",
-            service("db", "store", 2),
-            service("web", "monolith", 3, "db", behavior={"errorsPerMillion": 100_000}),
-            service("lb", "elb", 2, "web"),
-            service("www", "denominator", 0, "lb", regions=0, load={"ratePerSecond": 0}),
-        ),
-        namespace,
-    )
-    cluster.until_settled("shop", namespace)
-    addresses = [pod["status"]["podIP"] for pod in cluster.items("pods", namespace, "spiko.dev/tier=lb")]
-    top = [
-        sys.executable,
-        "-m",
-        "spiko_cli",
-        "top",
-        "shop",
-        "-n",
-        namespace,
-        "--once",
-        "--json",
-        "-t",
-        str(WINDOW_S),
-    ]
+    addresses = silent_shop(cluster, namespace)
+    top = [sys.executable, "-m", "spiko_cli", "top", "shop", "-n", namespace, "--once", "--json"]
+    top += ["-t", str(WINDOW_S)]
     with subprocess.Popen(top, env=cluster.environ, cwd=ROOT, stdout=subprocess.PIPE) as watching:
         time.sleep(3)  # until `spiko top` follows the eurekas; its window is longer than this and the attack
         report = vegeta([f"http://{a}:8080{path}" for a in addresses for path in (KNOWN, KNOWN, UNKNOWN)])

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -50,34 +49,12 @@ def test_run_without_a_cluster(tmp_path: Path) -> None:
     """
     home, traces = Path(tempfile.mkdtemp(prefix="spk")), tmp_path / "traces.jsonl"
     shutil.rmtree(home)
-    environ = os.environ | {"SPIKO_HOME": str(home)}
-    command = [
-        sys.executable,
-        "-m",
-        "spiko_cli",
-        "run",
-        str(LAMP),
-        "-d",
-        "6",
-        "--json",
-        "--traces",
-        str(traces),
-    ]
-    with resting():
-        done = subprocess.run(
-            command, env=environ, capture_output=True, text=True, check=False, cwd=ROOT, timeout=150
-        )
-        left = [path for path in Path("/proc").glob("[0-9]*/environ") if str(home).encode() in _read(path)]
-    assert 0 == done.returncode, done.stderr
-    report = json.loads(done.stdout)
-    edges = {row["name"]: row for row in report["edges"]}
+    report, left = _run_lamp(home, traces)
+    edges = {row["name"]: row["requests"] for row in report["edges"]}
     (kill,) = report["faults"]
     (victim,) = kill["status"]["victims"]
-    spans = [
-        span
-        for line in traces.read_text().splitlines()
-        for span in spans_of(read_request(line.encode(), JSON, ""))
-    ]
+    requests = [read_request(line.encode(), JSON, "") for line in traces.read_text().splitlines()]
+    spans = [span for request in requests for span in spans_of(request)]
 
     assert [] == left
     assert not home.exists()
@@ -85,22 +62,29 @@ def test_run_without_a_cluster(tmp_path: Path) -> None:
     # Each request of the source takes one path, has one response, and is one trace.
     sent = report["sources"]["requests"]
     assert 540 <= sent <= 680
-    assert {sent} == {
-        edges[name]["requests"] for name in ("www -> webserver-elb", "webserver-elb -> webserver")
-    }
+    assert {sent} == {edges["www -> webserver-elb"], edges["webserver-elb -> webserver"]}
     assert sent == report["traces"]["traces"] == len({span.trace_id for span in spans})
     assert len(spans) == report["traces"]["spans"]
     # All failed requests are due to the kill.
     assert ("webserver", "Killed") == (victim["tier"], victim["state"])
     assert sum(report["sources"]["errors"].values()) == victim["failedRequests"] == report["traces"]["failed"]
     assert victim["replacedMilliseconds"] > 0
-    assert set(Counter(span.service for span in spans)) == {
-        "www",
-        "webserver-elb",
-        "webserver",
-        "memcache",
-        "rds-mysql",
-    }
+    assert {"www", "webserver-elb", "webserver", "memcache", "rds-mysql"} == {span.service for span in spans}
+
+
+def _run_lamp(home: Path, traces: Path) -> tuple[dict[str, Any], list[Path]]:
+    """Return the report of `spiko run` without a cluster, and the environments of processes that are left."""
+    options = ["-d", "6", "--json", "--traces", str(traces)]
+    command = [sys.executable, "-m", "spiko_cli", "run", str(LAMP), *options]
+    environ = os.environ | {"SPIKO_HOME": str(home)}
+    with resting():
+        done = subprocess.run(
+            command, env=environ, capture_output=True, text=True, check=False, cwd=ROOT, timeout=150
+        )
+        left = [path for path in Path("/proc").glob("[0-9]*/environ") if str(home).encode() in _read(path)]
+    assert 0 == done.returncode, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report, left
 
 
 def _read(path: Path) -> bytes:
