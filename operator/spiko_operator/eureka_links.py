@@ -21,13 +21,13 @@ from aiohttp import ClientError, ClientWebSocketResponse, WSMsgType
 from spiko_nanoservice.contract import Configuration, ContractError, Revision, decode, encode
 from spiko_operator.backoff import Backoff
 from spiko_operator.errors import ClusterError
-from spiko_operator.plan.objects import Key
+from spiko_operator.plan.objects import Key, Object
 from spiko_operator.plan.status import EurekaReport
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 # Failed attempts before a warning, in about 7 s: a eureka that was just started does not listen yet.
 PATIENCE = 8
-Listener = Callable[[dict[str, Any]], None]
+Listener = Callable[[Object], None]
 Open = Callable[[str], AbstractAsyncContextManager[ClientWebSocketResponse]]
 log = logging.getLogger("spiko.operator")
 
@@ -194,7 +194,7 @@ class Links:
         finally:
             pump.cancel()
 
-    def _receive(self, key: Key, group: _Group, link: EurekaLink, message: dict[str, Any]) -> None:
+    def _receive(self, key: Key, group: _Group, link: EurekaLink, message: Object) -> None:
         match message.get("t"):
             case "programmed":
                 with contextlib.suppress(ContractError):
@@ -212,7 +212,7 @@ class Links:
                 log.error("eureka %s rejects the configuration: %s", link.url, message.get("message"))
 
 
-def _notify_all(group: _Group, message: dict[str, Any]) -> None:
+def _notify_all(group: _Group, message: Object) -> None:
     for listeners in group.followed.values():
         for listener in listeners:
             listener(message)

@@ -28,7 +28,7 @@ def test_a_finding_stands_at_its_line_and_column() -> None:
     result = lint("-", stdin=GOOD + "---\n" + GOOD.replace("count: 1", "count: -1"))
 
     assert 1 == result.exit_code
-    assert "-:14:41: error SPK013 spec.services[0].count: -1 must be at least 0" in result.output
+    assert "-:14:41: error SPK013 spec.services[0].count: -1: must be at least 0" in result.output
     assert "2 documents, 1 error, 0 warnings" in result.output
 
 
@@ -41,7 +41,7 @@ BROKEN = [
     ("nested deeply", "[" * 5000, "not YAML"),
     ("aliases that grow", "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "\n".join(
         f"{chr(98 + i)}: &{chr(98 + i)} [{','.join([f'*{chr(97 + i)}'] * 10)}]" for i in range(9)), "too many values"),
-    ("a document that is a text", "hello", "a manifest is an object"),
+    ("a document that is a text", "hello", "a manifest must be an object"),
 ]  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def test_a_fault_is_checked_against_its_architecture_in_another_file(tmp_path: P
     result = lint(str(tmp_path))
 
     assert 1 == result.exit_code
-    assert 'fault.yaml:7:16: error SPK072 spec.kill.tier: "ddb" is no tier of Architecture a\n' in result.output
+    assert 'fault.yaml:7:16: error SPK072 spec.kill.tier: "ddb" is not a tier of Architecture "a"\n' in result.output
     assert '    did you mean "db"?' in result.output
     assert 0 == lint(str(tmp_path / "fault.yaml")).exit_code
     assert 0 == lint("-", stdin=GOOD + FAULT.replace("architecture: a", "architecture: b")).exit_code

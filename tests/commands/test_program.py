@@ -38,7 +38,7 @@ WRONG = [
     ("no cluster to see", ("status",), 3, "`spiko up` starts one"),
     ("no cluster with nodes", ("node", "stop", "a"), 1, "`spiko up` starts one"),
     ("a kubeconfig that is a text", ("top", "lamp", "--kubeconfig", "text"), 1, "name another with --context or --kubeconfig"),
-    ("a kubeconfig that is binary", ("top", "lamp", "--kubeconfig", "binary"), 1, "it is no YAML"),
+    ("a kubeconfig that is binary", ("top", "lamp", "--kubeconfig", "binary"), 1, "not valid YAML"),
     ("nodes that are binary", ("up", "--nodes", "binary"), 1, "name a kind configuration with --nodes"),
     ("binaries that are not there", ("up", "--control-plane", "nowhere"), 1, "builds them"),
     ("a file that is not there", ("run", "nowhere"), 1, "name a file that can be read"),

@@ -13,16 +13,16 @@ from collections.abc import Iterable
 from spiko_operator.plan import names
 from spiko_operator.plan.objects import Object, labels_of
 
-Key = tuple[str, str, str]  # kind, namespace, name
+CacheKey = tuple[str, str, str]  # kind, namespace, name
 
 
 class Cache:
     """Objects by key. An older version of an object never replaces a newer one."""
 
     def __init__(self) -> None:
-        self._objects: dict[Key, Object] = {}
+        self._objects: dict[CacheKey, Object] = {}
         # Keys by namespace and architecture: a reconcile pass reads one architecture of many.
-        self._labeled: dict[tuple[str, str], dict[Key, None]] = {}
+        self._labeled: dict[tuple[str, str], dict[CacheKey, None]] = {}
         # Kind and UID -> version of the deletion; removed once a list is newer.
         self._deleted: dict[tuple[str, str], int] = {}
         self.divergences = 0
@@ -103,7 +103,7 @@ class Cache:
         """
         return self._deleted.get((kind, body["metadata"]["uid"]), -1) >= _version(body)
 
-    def _remove(self, key: Key) -> None:
+    def _remove(self, key: CacheKey) -> None:
         body = self._objects.pop(key, None)
         if body is None:
             return
@@ -118,7 +118,7 @@ def architecture_of(body: Object) -> str | None:
     return labels_of(body).get(names.ARCHITECTURE)
 
 
-def _key(kind: str, body: Object) -> Key:
+def _key(kind: str, body: Object) -> CacheKey:
     return kind, body["metadata"].get("namespace", ""), body["metadata"]["name"]
 
 

@@ -23,6 +23,12 @@ def controller_of(body: Object) -> Object | None:
     return next((owner for owner in owners if owner.get("controller")), None)
 
 
+def replica_set_of(pod: Object) -> str | None:
+    """Return the name of the ReplicaSet that owns a pod, or None."""
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return next((owner["name"] for owner in owners if owner["kind"] == "ReplicaSet"), None)
+
+
 def owner_reference(architecture: Object) -> Object:
     """Return the reference that makes an Architecture the controller of an object."""
     return {

@@ -18,6 +18,7 @@ from typing import Any
 
 from spiko_operator.errors import PlanError
 from spiko_operator.plan import names
+from spiko_operator.plan.objects import Object
 from spiko_operator.plan.topology import Topology
 
 FORMAT = "1"
@@ -28,8 +29,8 @@ class ArchitectureState:
     """The owned state. `identities` maps `tier/version` to a hash, also for versions that were removed."""
 
     topology: Topology
-    accepted: dict[str, Any]
-    runtime: dict[str, Any]
+    accepted: Object
+    runtime: Object
     runtime_revision: int = 1
     identities: dict[str, str] = field(default_factory=dict)
     configuration_counter: int = 0
@@ -91,9 +92,7 @@ def from_data(data: Mapping[str, str]) -> ArchitectureState:
         raise PlanError(f"the state cannot be read: {error!r}") from error
 
 
-def config_map(
-    architecture: str, namespace: str, owner: dict[str, Any], state: ArchitectureState
-) -> dict[str, Any]:
+def config_map(architecture: str, namespace: str, owner: Object, state: ArchitectureState) -> Object:
     """Return the ConfigMap."""
     return {
         "apiVersion": "v1",

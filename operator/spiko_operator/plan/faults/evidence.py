@@ -13,7 +13,7 @@ from typing import Any
 
 from spiko_operator.api.fault import Method, State, Victim
 from spiko_operator.plan.faults.victims import restarts_of
-from spiko_operator.plan.objects import Object, is_ready
+from spiko_operator.plan.objects import Object, is_deleting, is_ready, replica_set_of
 
 # Seconds after the last act: a container that crashes repeatedly is restarted after 40 s by its third
 # restart.
@@ -179,15 +179,14 @@ def find_replacements(
 def _replaces(victim: Victim, method: Method, before: frozenset[str], pod: Object) -> bool:
     if method == "Crash" and pod["metadata"]["uid"] == victim.uid:
         return restarts_of(pod) > (victim.restarts or 0)
-    owners = pod["metadata"].get("ownerReferences") or ()
-    mine = any(owner["kind"] == "ReplicaSet" and owner["name"] == victim.replica_set for owner in owners)
-    return mine and pod["metadata"]["uid"] not in before
+    owner = replica_set_of(pod)
+    return owner is not None and owner == victim.replica_set and pod["metadata"]["uid"] not in before
 
 
 def is_going(victim: Victim, pods: Sequence[Object]) -> bool:
     """Whether the pod is gone or being deleted."""
     pod = next((pod for pod in pods if pod["metadata"]["uid"] == victim.uid), None)
-    return pod is None or bool(pod["metadata"].get("deletionTimestamp"))
+    return pod is None or is_deleting(pod)
 
 
 def has_ended(victim: Victim, pods: Sequence[Object]) -> bool:

@@ -27,7 +27,7 @@ from spiko_operator.plan.conditions import ACCEPTED, READY
 from spiko_operator.plan.faults.evidence import is_going
 from spiko_operator.plan.faults.monkey_schedule import interval_s, uniform
 from spiko_operator.plan.faults.victims import ready_of, victim_of
-from spiko_operator.plan.objects import Object, condition
+from spiko_operator.plan.objects import Object, condition, labels_of
 from spiko_operator.plan.state import from_data
 from spiko_operator.plan.timestamps import later, span_s
 
@@ -96,7 +96,7 @@ def find_blocker(architecture: Object, state: Mapping[str, Any] | None) -> str:
 
 def desired_of(deployments: Iterable[Object], tier: str) -> int:
     """Return the number of desired pods of a tier: the sum of its Deployments."""
-    mine = (d for d in deployments if d["metadata"]["labels"].get(names.TIER) == tier)
+    mine = (d for d in deployments if labels_of(d).get(names.TIER) == tier)
     return sum(int(d["spec"].get("replicas", 1)) for d in mine)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from spiko_operator.api.fault import MOST_VICTIMS, Kill, Victim
 from spiko_operator.api.reasons import Reason
 from spiko_operator.plan import names
-from spiko_operator.plan.objects import Object, is_ready, labels_of
+from spiko_operator.plan.objects import Object, is_ready, labels_of, replica_set_of
 
 Draw = Callable[[int], int]  # n -> 0..n-1; seeded by the fault
 # Fields of a kill that narrow its tier: the label that they compare, and the reason if no pod has the value.
@@ -165,14 +165,14 @@ def victim_of(pod: Object) -> Victim:
     """Return the record of a pod that is to be killed."""
     metadata = pod["metadata"]
     labels = labels_of(pod)
-    owner = next((o for o in metadata.get("ownerReferences") or () if o["kind"] == "ReplicaSet"), None)
+
     return Victim(
         pod=metadata["name"],
         uid=metadata["uid"],
         tier=labels.get(names.TIER, ""),
         version=labels.get(names.VERSION, ""),
         place="/".join(labels[key] for key in (names.REGION, names.ZONE) if key in labels),
-        replica_set=owner["name"] if owner else None,
+        replica_set=replica_set_of(pod),
         restarts=restarts_of(pod),
         state="Planned",
     )

@@ -73,7 +73,7 @@ def _fault(
 def _tier(architecture: str, specs: list[PartialSpec], tier: str, suggest: Nearest) -> Iterator[Finding]:
     tiers = [service.name for partial in specs for service in partial.services if service.name]
     if tier not in (*tiers, names.EUREKA):
-        text = f'tier "{tier[:64]}" does not belong to Architecture "{architecture[:64]}"'
+        text = f'"{tier[:64]}" is not a tier of Architecture "{architecture[:64]}"'
         yield found("UnknownTarget", "spec.kill.tier", tier, text, suggest(tier, [*tiers, names.EUREKA]))
 
 
