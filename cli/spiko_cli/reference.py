@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from spiko_cli.program import COMMANDS, group
+from spiko_nanoservice.contract import PACKAGES
 from spiko_operator.api.schema import architecture_crd, fault_crd
 from spiko_operator.plan.validation.findings import RULES
 
@@ -34,6 +35,22 @@ def lint_page() -> str:
         f"| {rule.code} | {rule.reason} | {rule.severity} | {rule.meaning} | {rule.remedy} |"
         for rule in sorted(RULES.values(), key=lambda rule: rule.code)
     ]
+    return "\n".join(lines) + "\n"
+
+
+def packages_page() -> str:
+    """Every package of a tier, by its traits."""
+    lines = [
+        "# Packages",
+        "",
+        _GENERATED,
+        "",
+        "| package | what it does with a request | instances that it may call |",
+        "|---|---|---|",
+    ]
+    for package, traits in PACKAGES.items():
+        sees = "all regions, if it is outside any; else " if traits.source else ""
+        lines.append(f"| {package} | {traits.does} | {sees}{traits.sees.value} |")
     return "\n".join(lines) + "\n"
 
 
@@ -91,7 +108,7 @@ def _command_lines(command: click.Command, context: click.Context) -> list[str]:
 
 def pages() -> dict[str, str]:
     """All generated pages, by file name."""
-    found = {"lint.md": lint_page(), "commands.md": commands_page()}
+    found = {"lint.md": lint_page(), "commands.md": commands_page(), "packages.md": packages_page()}
     return found | {
         f"{crd['spec']['names']['singular']}.md": resource_page(crd) for crd in (architecture_crd(), fault_crd())
     }
