@@ -86,6 +86,18 @@ def from_data(data: Mapping[str, str]) -> ArchitectureState:
         raise PlanError(f"the state cannot be read: {error!r}") from error
 
 
+def is_started(data: Mapping[str, str]) -> bool:
+    """Return whether the architecture was ever Ready, without reading the rest of a large state; False for damaged data.
+
+    >>> is_started({"state.json": '{"started": true}'}), is_started({})
+    (True, False)
+    """
+    try:
+        return bool(json.loads(data["state.json"])["started"])
+    except (KeyError, ValueError, TypeError):
+        return False
+
+
 def config_map(architecture: str, namespace: str, owner: dict[str, Any], state: ArchitectureState) -> dict[str, Any]:
     """Return the ConfigMap."""
     return {

@@ -224,6 +224,7 @@ async def test_the_deadline_does_not_begin_before_the_architecture_is_ready() ->
     """Given an Architecture that is not Ready and a tier without pods, then the Fault waits; once Ready, the start is recorded."""
     api = prepared(kill={"tier": "db"}, deadline_s=1)
     api.put_architecture(ready=False)
+    del api.objects["ConfigMap", "shop-state"]  # which says that it was Ready before
     waits = [await inject(api.operator(), KEY) for _ in range(2)]
     assert [1.0, 1.0] == waits
     assert "startedAt" not in api.objects["Fault", "f"]["status"]

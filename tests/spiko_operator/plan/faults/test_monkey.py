@@ -331,9 +331,9 @@ WELL = architecture(Accepted=("True", 2), Ready=("True", 2))
     ("body", "state", "why"),
     [
         (WELL, memory(True), ""),
-        (WELL, memory(False), "the architecture has not started"),
-        (WELL, None, "the architecture has not started"),
-        (WELL, {"data": {"nonsense": "x"}}, "the architecture has not started"),
+        (WELL, memory(False), "the architecture was never Ready"),
+        (WELL, None, "the architecture was never Ready"),
+        (WELL, {"data": {"nonsense": "x"}}, "the architecture was never Ready"),
         (architecture(Accepted=("False", 2), Ready=("True", 2)), memory(True), "the spec is not accepted"),
         (architecture(Accepted=("True", 1), Ready=("True", 2)), memory(True), "the spec is not accepted"),
         (architecture(Accepted=("True", 2), Ready=("False", 2)), memory(True), "the architecture is not Ready"),

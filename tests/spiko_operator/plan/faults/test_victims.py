@@ -9,7 +9,15 @@ import pytest
 
 from spiko_operator.api.fault import MOST_VICTIMS, FaultSpec, Kill, Victim
 from spiko_operator.plan.actions import Emit, SetStatus
-from spiko_operator.plan.faults.fault_status import StatusUpdate, retry_s, seconds_left, seed_of, write_status
+from spiko_operator.plan.faults.fault_status import (
+    Progress,
+    StatusUpdate,
+    progress_of,
+    retry_s,
+    seconds_left,
+    seed_of,
+    write_status,
+)
 from spiko_operator.plan.faults.kill_status import conclude, planned, progress, summarize, update_of
 from spiko_operator.plan.faults.victims import Chosen, NoVictim, choose_victims, refusing_budgets
 
@@ -314,15 +322,25 @@ def test_the_deadline_counts_from_the_first_moment_at_which_the_architecture_is_
     recorded = {"status": {"startedAt": "2026-01-01T00:00:03Z"}}
     web = spec(tier="web")
 
-    assert seconds_left(recorded, READY, web, NOW) == seconds_left(recorded, NOT_READY, web, NOW) == 23
-    assert seconds_left({}, NOT_READY, web, NOW) == seconds_left({}, READY, web, NOW) == 30
+    assert (
+        seconds_left(recorded, Progress.STARTED, web, NOW) == seconds_left(recorded, Progress.STARTING, web, NOW) == 23
+    )
+    assert seconds_left({}, Progress.STARTING, web, NOW) == seconds_left({}, Progress.STARTED, web, NOW) == 30
+
+
+def test_an_architecture_that_was_ready_before_counts_as_started() -> None:
+    """Given one that is not Ready now, then its state says whether it ever was: a Fault does not wait for ever."""
+    assert progress_of(NOT_READY, {"state.json": '{"started": true}'}) is Progress.STARTED
+    assert progress_of(NOT_READY, {"state.json": '{"started": false}'}) is Progress.STARTING
+    assert progress_of(READY, {}) is Progress.STARTED
+    assert progress_of(None, {}) is Progress.MISSING
 
 
 def test_without_an_architecture_the_deadline_counts_from_when_that_was_recorded() -> None:
     """Given a Fault that names no existing Architecture, then it ends after the deadline."""
     condition = {"type": "Accepted", "status": "False", "lastTransitionTime": "2026-01-01T00:00:03Z"}
 
-    assert seconds_left({"status": {"conditions": [condition]}}, None, spec(tier="web"), NOW) == 23
+    assert seconds_left({"status": {"conditions": [condition]}}, Progress.MISSING, spec(tier="web"), NOW) == 23
 
 
 def test_the_start_of_the_deadline_is_written_once() -> None:
