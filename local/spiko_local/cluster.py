@@ -20,15 +20,15 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
-from spiko_local.api import Api
-from spiko_local.asking import ask_all, build_context, ready_nodes
+from spiko_local.api_client import Api
+from spiko_local.components import BINARIES, KUBELET_PORT, Ports, kubeconfig_document
 from spiko_local.errors import AlreadyUp, ApiError, LocalError, NotUp, PartFailed
+from spiko_local.health import ask_all, build_context, ready_nodes
 from spiko_local.home import KEPT, Home, start_time, write_atomically
+from spiko_local.node_power import read_power
 from spiko_local.nodes import Node, read_nodes
-from spiko_local.parts import BINARIES, KUBELET_PORT, Ports, kubeconfig_document
 from spiko_local.pki import make_pki
 from spiko_local.ports import check_addresses, find_ports
-from spiko_local.power import read_power
 from spiko_local.processes import read_memory
 
 BUILT_IN_NODES = Path(__file__).with_name("kind-config.yaml")

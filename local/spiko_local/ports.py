@@ -11,8 +11,8 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from random import Random
 
+from spiko_local.components import Ports
 from spiko_local.errors import LocalError
-from spiko_local.parts import Ports
 
 LOWEST, HIGHEST = 10_000, 30_000
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")

@@ -17,14 +17,14 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from spiko_local.api import Api
-from spiko_local.asking import build_context, ready_nodes
+from spiko_local.api_client import Api
+from spiko_local.components import API_STAGE, Ports, build_parts
+from spiko_local.crds import install_crds
 from spiko_local.errors import ApiError, LocalError, PartFailed
+from spiko_local.health import build_context, ready_nodes
 from spiko_local.home import Home, start_time, write_atomically
-from spiko_local.install import install_crds
-from spiko_local.keeper import Keeper
+from spiko_local.managed_process import Keeper
 from spiko_local.nodes import read_nodes
-from spiko_local.parts import API_STAGE, Ports, build_parts
 from spiko_local.processes import adopt_orphans, find_children, raise_file_limit
 
 READY_S = 60.0

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from spiko_local.apiserver.tunnel import _join
-from spiko_local.kubelet.taken import Taken
+from spiko_local.kubelet.upgraded_connection import Taken
 
 MANY = 64 << 20  # more than the buffers of two connections on loopback
 

@@ -12,8 +12,8 @@ import click
 from spiko_cli.errors import SpikoError
 from spiko_local.errors import LocalError
 from spiko_local.home import Home, find_home
+from spiko_local.node_power import switch_node
 from spiko_local.nodes import read_nodes
-from spiko_local.power import switch_node
 
 
 @click.group("node", short_help="Take a node of the local cluster away, or back.")

@@ -18,10 +18,10 @@ from spiko_cli.commands.lint import find_all, render_text
 from spiko_cli.errors import Interrupted, SpikoError
 from spiko_cli.kubeconfig import explain, find_kubeconfig
 from spiko_cli.manifests import read_files
-from spiko_cli.running.outcome import Outcome, render, to_json
 from spiko_cli.running.progress import Lines, Progress, Screen
+from spiko_cli.running.report import Outcome, render, to_json
+from spiko_cli.running.run_spec import Wish, choose_wish
 from spiko_cli.running.session import Options, Session, until_gone
-from spiko_cli.running.wish import Wish, choose_wish
 from spiko_console import otlp
 from spiko_console.receiver import Receiver
 from spiko_console.store import TraceStore

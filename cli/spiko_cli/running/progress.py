@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from spiko_cli.sums import Row
+from spiko_cli.aggregates import Row
 from spiko_cli.tables import render_rows
 
 

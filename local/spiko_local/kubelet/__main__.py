@@ -13,7 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
-from spiko_local.api import Api
+from spiko_local.api_client import Api
 from spiko_local.kubelet.kubelet import Kubelet
 from spiko_local.kubelet.server import Servers
 from spiko_local.nodes import read_nodes

@@ -10,10 +10,10 @@ import os
 import platform
 from typing import Any
 
-from spiko_local.api import Api
+from spiko_local.api_client import Api
 from spiko_local.errors import ApiError
-from spiko_local.kubelet.clock import now_micro_text, now_text
 from spiko_local.nodes import Node
+from spiko_local.timestamps import now_micro_text, now_text
 
 Object = dict[str, Any]
 LEASE_S, RENEW_S = 40, 10.0

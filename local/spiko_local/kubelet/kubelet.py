@@ -11,18 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from spiko_local.api import Api
+from spiko_local.api_client import Api
 from spiko_local.errors import ApiError
 from spiko_local.home import write_atomically
-from spiko_local.kubelet.clock import now_micro_text
 from spiko_local.kubelet.containers import end_unrecorded, signal_session
-from spiko_local.kubelet.forks import Forks
+from spiko_local.kubelet.fork_client import Forks
 from spiko_local.kubelet.heartbeats import keep_node
-from spiko_local.kubelet.records import Record, Records
+from spiko_local.kubelet.pod_records import Record, Records
+from spiko_local.kubelet.pod_worker import PodWorker
 from spiko_local.kubelet.resolver import Resolver
-from spiko_local.kubelet.worker import PodWorker
+from spiko_local.node_power import Power
 from spiko_local.nodes import Node
-from spiko_local.power import Power
+from spiko_local.timestamps import now_micro_text
 
 Object = dict[str, Any]
 MOST_HOSTS = 65_000

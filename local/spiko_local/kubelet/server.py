@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
 
-from spiko_local.kubelet import channels
-from spiko_local.kubelet.execs import run_exec
+from spiko_local.kubelet import websocket_channels as channels
+from spiko_local.kubelet.exec_session import run_exec
 from spiko_local.kubelet.heartbeats import PORT
 from spiko_local.kubelet.logs import follow_log, since_offset, stamp_before, tail_offset, with_times
 from spiko_local.kubelet.spdy import PortForward
-from spiko_local.kubelet.taken import Taken
+from spiko_local.kubelet.upgraded_connection import Taken
 
 if TYPE_CHECKING:
     from spiko_local.kubelet.kubelet import Kubelet
-    from spiko_local.kubelet.worker import PodWorker
+    from spiko_local.kubelet.pod_worker import PodWorker
 
 NO_TIMES = "the lines of this log do not begin with a time: --timestamps is not to be had for it\n"
 

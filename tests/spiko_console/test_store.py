@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from made import make_call, make_span
-
 from spiko_console.spans import CLIENT, SERVER, size_bytes
 from spiko_console.store import SETTLE_S, Limits, TraceStore
+from tests.support.traces import make_call, make_span
 
 
 def test_a_trace_is_judged_when_it_has_been_quiet_for_a_while() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from made import make_call, make_span
 
 from spiko_console.spans import CLIENT, SERVER, Span, make_trace, thin
 from spiko_console.waterfall import BAR, MOST_DEPTH, MOST_LINES, MOST_TEXT, lines_of, render_trace
+from tests.support.traces import make_call, make_span
 
 
 def test_a_call_is_one_line_with_both_its_times() -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import aiohttp
 
-from spiko_local.asking import build_context
+from spiko_local.components import KUBELET_PORT
 from spiko_local.errors import LocalError, NotUp
+from spiko_local.health import build_context
 from spiko_local.home import Home, write_atomically
 from spiko_local.nodes import Node
-from spiko_local.parts import KUBELET_PORT
 
 ASK_S = 20.0
 

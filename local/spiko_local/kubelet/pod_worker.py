@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spiko_local.errors import ApiError
-from spiko_local.kubelet.clock import now_text
 from spiko_local.kubelet.containers import signal_session
 from spiko_local.kubelet.environment import ConfigError, build_environment, image_message, is_ours, unsupported
+from spiko_local.kubelet.pod_records import Record
+from spiko_local.kubelet.pod_status import FORGET_S, Container, Ended, Waiting, backoff_s, build_status, restarts
 from spiko_local.kubelet.probes import read_probe, watch_probe
-from spiko_local.kubelet.records import Record
-from spiko_local.kubelet.statuses import FORGET_S, Container, Ended, Waiting, backoff_s, build_status, restarts
+from spiko_local.timestamps import now_text
 
 if TYPE_CHECKING:
     from spiko_local.kubelet.kubelet import Kubelet

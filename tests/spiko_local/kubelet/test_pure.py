@@ -10,13 +10,13 @@ import pytest
 from spiko_local.errors import NodesError
 from spiko_local.kubelet.environment import ConfigError, build_environment, is_ours, unsupported
 from spiko_local.kubelet.logs import tail_offset
+from spiko_local.kubelet.pod_status import Container, Ended, Waiting, backoff_s, build_status, restarts
 from spiko_local.kubelet.probes import Count, Probe
 from spiko_local.kubelet.resolver import select
-from spiko_local.kubelet.statuses import Container, Ended, Waiting, backoff_s, build_status, restarts
 from spiko_local.nodes import parse_nodes, read_nodes
 
 Object = dict[str, Any]
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NOW = "2026-01-01T00:00:00Z"
 
 

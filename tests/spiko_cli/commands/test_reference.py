@@ -9,7 +9,7 @@ import pytest
 from spiko_cli.program import COMMANDS
 from spiko_cli.reference import pages
 
-FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
+FOLDER = Path(__file__).resolve().parents[3] / "docs" / "reference"
 
 
 @pytest.mark.parametrize("name", pages())

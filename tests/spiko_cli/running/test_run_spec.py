@@ -9,9 +9,9 @@ import pytest
 
 from spiko_cli.errors import SpikoError
 from spiko_cli.manifests import parse, read_files
-from spiko_cli.running.wish import Wish, choose_wish, faults_of, silenced, with_endpoint
+from spiko_cli.running.run_spec import Wish, choose_wish, faults_of, silenced, with_endpoint
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 FAULT = """
 apiVersion: spiko.dev/v1alpha1
 kind: Fault

@@ -16,7 +16,7 @@ import pytest
 
 from spiko_local.home import start_time
 from spiko_local.kubelet.containers import end_unrecorded, find_containers
-from spiko_local.kubelet.forks import Forks
+from spiko_local.kubelet.fork_client import Forks
 
 ENVIRON = {"PATH": os.environ["PATH"]}
 SLEEP = ["sleep", "60"]

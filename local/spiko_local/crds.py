@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from spiko_local.api import Api
+from spiko_local.api_client import Api
 from spiko_local.errors import ApiError
 
 FIELD_MANAGER = "spiko-up"

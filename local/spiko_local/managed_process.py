@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from spiko_local.asking import answers
+from spiko_local.components import Part
 from spiko_local.errors import PartFailed
-from spiko_local.parts import Part
+from spiko_local.health import answers
 from spiko_local.processes import start_process
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S, HEALTHY_S = 0.2, 10.0, 10.0

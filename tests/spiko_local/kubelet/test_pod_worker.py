@@ -11,8 +11,8 @@ from typing import Any
 
 from spiko_local.kubelet.containers import signal_session
 from spiko_local.kubelet.kubelet import Kubelet
-from spiko_local.kubelet.records import Record
-from spiko_local.kubelet.worker import PodWorker
+from spiko_local.kubelet.pod_records import Record
+from spiko_local.kubelet.pod_worker import PodWorker
 from spiko_local.nodes import parse_nodes
 
 Object = dict[str, Any]

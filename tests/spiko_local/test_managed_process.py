@@ -14,9 +14,9 @@ from random import Random
 
 import pytest
 
+from spiko_local.components import Part
 from spiko_local.errors import PartFailed
-from spiko_local.keeper import Keeper
-from spiko_local.parts import Part
+from spiko_local.managed_process import Keeper
 from spiko_local.ports import find_ports
 
 SERVE = "import http.server, sys; http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind='127.0.0.1')"

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from spiko_cli.aggregates import LATENCIES, Row, Sum, Sums
 from spiko_cli.running.histogram import render_histogram
-from spiko_cli.sums import LATENCIES, Row, Sum, Sums
 from spiko_cli.tables import render_causes, render_rows
 from spiko_console.spans import Trace
 from spiko_console.store import TraceStore

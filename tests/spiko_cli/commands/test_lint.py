@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from spiko_cli.commands.lint import command
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 HEAD = "apiVersion: spiko.dev/v1alpha1\nkind: Architecture\nmetadata: {name: a}\nspec:\n  services:\n"
 GOOD = (
     HEAD

@@ -11,9 +11,9 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
+from spiko_local.components import BINARIES, Ports, build_parts
 from spiko_local.errors import LocalError
 from spiko_local.home import Home
-from spiko_local.parts import BINARIES, Ports, build_parts
 from spiko_local.pki import make_pki
 from spiko_local.ports import check_addresses, find_ports
 

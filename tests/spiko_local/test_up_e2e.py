@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from local_cluster import REAL, ROOT, Cluster, local_cluster, which_control_plane
 
-from spiko_local.parts import BINARIES
+from spiko_local.components import BINARIES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 REAL_PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "operator")

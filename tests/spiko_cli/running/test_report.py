@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from made import make_call
-
+from spiko_cli.aggregates import Sums
 from spiko_cli.running.histogram import bins, render_histogram
-from spiko_cli.running.outcome import Outcome, render, to_json
 from spiko_cli.running.progress import Tick, render_tick
-from spiko_cli.sums import Sums
+from spiko_cli.running.report import Outcome, render, to_json
 from spiko_console.store import TraceStore
 from spiko_nanoservice.histograms import add_encoded, new_histogram
 from spiko_nanoservice.latencies import count_values, encode_counts
+from tests.support.traces import make_call
 
 
 def second(caller: str, callee: str, ok: int, miss: int, values: list[int], **errors: int) -> dict[str, Any]:
