@@ -1,4 +1,4 @@
-"""Pure: the parts of a local cluster as command lines, in the order of their start."""
+"""Pure: the components of a local cluster as command lines, in the order of their start."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from spiko_local.home import Home
+from spiko_local.objects import Object
 
 BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 SERVICE_RANGE = "10.96.0.0/16"
 DATA_STAGE, API_STAGE, OTHER_STAGE = range(3)
 KUBELET_PORT = 10250
 KUBELET_HEALTH = f"https://127.64.0.1:{KUBELET_PORT}/healthz"
-# The defaults of 20 and 30 requests/s are made for large shared clusters; here they would be most of an architecture's start-up time.
+# The defaults of 20 and 30 requests/s suit large shared clusters; here they would dominate an architecture's start.
 FAST = ("--kube-api-qps=500", "--kube-api-burst=1000")
-# The API server refuses loopback addresses, which our pods have, in endpoints: without these controllers nobody asks for them.
+# The API server rejects loopback addresses in endpoints, and all pods here have one: these controllers would fail.
 CONTROLLERS = "*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller"
 
 
@@ -34,15 +34,15 @@ class Ports:
 
 
 @dataclass(frozen=True)
-class Part:
-    """One process.
+class Component:
+    """One process of the cluster.
 
     Args:
-        name: also its log's.
-        stage: parts of one stage start together, when the stage before is ready.
+        name: also of its log.
+        stage: components of one stage start together, once the stage before is ready.
         command: to run.
-        ready: an URL to ask.
-        environ: on top of the supervisor's.
+        ready: URL of its health endpoint.
+        environ: added to the supervisor's environment.
         lifeline: whether it gets `--lifeline DESCRIPTOR`.
     """
 
@@ -54,50 +54,56 @@ class Part:
     lifeline: bool = False
 
 
-def build_parts(home: Home, binaries: Path | None, ports: Ports, nodes: str, operator: bool) -> list[Part]:
-    """All parts; they stop in the opposite order, one after the other.
+def build_components(home: Home, binaries: Path | None, ports: Ports, nodes: str, operator: bool) -> list[Component]:
+    """Return all components. They stop in the opposite order, one after the other.
 
     Args:
-        home: where state lives.
-        binaries: the folder with the four of `BINARIES`; None for our own API server, which has the controllers in it.
+        home: of the cluster.
+        binaries: folder with the `BINARIES`; None for the built-in API server, which includes the controllers.
         ports: to listen on.
-        nodes: a kind configuration's path.
-        operator: whether to run ours.
+        nodes: path of a kind configuration.
+        operator: whether to run the operator.
     """
-    parts = _own_control_plane(home, ports) if binaries is None else _real_control_plane(home, binaries, ports)
-    parts.append(Part("kubelet", OTHER_STAGE, kubelet_command(home, nodes), KUBELET_HEALTH, lifeline=True))
+    components = (
+        _built_in_control_plane(home, ports) if binaries is None else _real_control_plane(home, binaries, ports)
+    )
+    components.append(Component("kubelet", OTHER_STAGE, kubelet_command(home, nodes), KUBELET_HEALTH, lifeline=True))
     if operator:
         liveness = f"http://127.0.0.1:{ports.operator}/healthz"
         environ = {"KUBECONFIG": str(home.kubeconfig), "SPIKO_LIVENESS": liveness}
-        parts.append(Part("operator", OTHER_STAGE, (sys.executable, "-m", "spiko_operator"), liveness, environ))
-    return parts
+        components.append(
+            Component("operator", OTHER_STAGE, (sys.executable, "-m", "spiko_operator"), liveness, environ)
+        )
+    return components
 
 
-def _own_control_plane(home: Home, ports: Ports) -> list[Part]:
+def _built_in_control_plane(home: Home, ports: Ports) -> list[Component]:
     command = (
         sys.executable, "-m", "spiko_local.apiserver", "--port", str(ports.api), "--data", str(home.objects / "objects.db"),
         "--pki", str(home.pki),
     )  # fmt: skip
-    return [Part("apiserver", API_STAGE, command, f"https://127.0.0.1:{ports.api}/readyz")]
+    return [Component("apiserver", API_STAGE, command, f"https://127.0.0.1:{ports.api}/readyz")]
 
 
-def _real_control_plane(home: Home, binaries: Path, ports: Ports) -> list[Part]:
+def _real_control_plane(home: Home, binaries: Path, ports: Ports) -> list[Component]:
     secure = "https://127.0.0.1"
     return [
-        Part("etcd", DATA_STAGE, _etcd(home, binaries, ports), f"http://127.0.0.1:{ports.etcd}/health"),
-        Part("kube-apiserver", API_STAGE, _api_server(home, binaries, ports), f"{secure}:{ports.api}/readyz"),
-        Part(
+        Component("etcd", DATA_STAGE, _etcd(home, binaries, ports), f"http://127.0.0.1:{ports.etcd}/health"),
+        Component("kube-apiserver", API_STAGE, _api_server(home, binaries, ports), f"{secure}:{ports.api}/readyz"),
+        Component(
             "kube-controller-manager",
             OTHER_STAGE,
             _controllers(home, binaries, ports),
             f"{secure}:{ports.controllers}/healthz",
         ),
-        Part("kube-scheduler", OTHER_STAGE, _scheduler(home, binaries, ports), f"{secure}:{ports.scheduler}/healthz"),
+        Component(
+            "kube-scheduler", OTHER_STAGE, _scheduler(home, binaries, ports), f"{secure}:{ports.scheduler}/healthz"
+        ),
     ]
 
 
 def kubelet_command(home: Home, nodes: str) -> tuple[str, ...]:
-    """The process kubelet's command line; the lifeline's descriptor is added when it is started."""
+    """Return the kubelet's command line; the lifeline's descriptor is added when it starts."""
     return (
         sys.executable, "-m", "spiko_local.kubelet",
         "--kubeconfig", str(home.kubeconfig), "--nodes", nodes, "--state", str(home.kubelet),
@@ -111,7 +117,7 @@ def _etcd(home: Home, binaries: Path, ports: Ports) -> tuple[str, ...]:
         str(binaries / "etcd"),
         "--name=spiko",
         f"--data-dir={home.etcd}",
-        "--unsafe-no-fsync",  # a machine's crash may cost the data of a demonstration
+        "--unsafe-no-fsync",  # a crash of the machine may lose data: that is acceptable for a demonstration
         f"--listen-client-urls={client}",
         f"--advertise-client-urls={client}",
         f"--listen-peer-urls={peer}",
@@ -163,7 +169,7 @@ def _scheduler(home: Home, binaries: Path, ports: Ports) -> tuple[str, ...]:
 
 
 def _client(home: Home, port: int) -> tuple[str, ...]:
-    """What controller manager and scheduler share."""
+    """Return the flags that the controller manager and the scheduler share."""
     kubeconfig = str(home.kubeconfig)
     return (
         f"--kubeconfig={kubeconfig}",
@@ -171,21 +177,21 @@ def _client(home: Home, port: int) -> tuple[str, ...]:
         f"--authorization-kubeconfig={kubeconfig}",
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
-        # the API server's certificate names this address, too; without one they would make their own, which costs time at every start
+        # The API server's certificate is valid for this address; without one each generates its own at every start.
         f"--tls-cert-file={home.pki / 'apiserver.crt'}",
         f"--tls-private-key-file={home.pki / 'apiserver.key'}",
-        "--leader-elect=false",  # there is one of each, and at rest nothing should be written
+        "--leader-elect=false",  # there is one of each, and an idle cluster should not write
         *FAST,
     )
 
 
-def kubeconfig_document(server: str, authority: str, token: str) -> dict[str, Any]:
-    """A kubeconfig.
+def kubeconfig_document(server: str, authority: str, token: str) -> Object:
+    """Return a kubeconfig.
 
     Args:
         server: the API server's URL.
-        authority: its CA certificate, base64.
-        token: the administrator's.
+        authority: its CA certificate, in base64.
+        token: of the administrator.
     """
     return {
         "apiVersion": "v1",

@@ -1,4 +1,4 @@
-"""Asks the parts of a cluster whether they are well: their own health pages, over TLS with the cluster's authority."""
+"""Health checks of a cluster's components: their own health endpoints, over TLS with the cluster's authority."""
 
 from __future__ import annotations
 
@@ -6,46 +6,52 @@ import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 
-ASK_S = 2.0
-# 401 and 403: it is up, and the question was not ours to ask
-WELL = (200, 401, 403)
+from spiko_local.objects import Object, has_condition
+
+ANSWER_S = 2.0
+# 401 and 403 also show that the server is up; this client just has no right to ask it.
+HEALTHY_STATUSES = (200, 401, 403)
 
 
 def build_context(pki: Path) -> ssl.SSLContext:
-    """Trust the cluster's authority only, and be the kubelets' client."""
+    """Return a TLS context that trusts only the cluster's authority and has the kubelets' client certificate."""
     context = ssl.create_default_context(cafile=pki / "ca.crt")
     context.load_cert_chain(pki / "kubelet-client.crt", pki / "kubelet-client.key")
     return context
 
 
-async def answers(url: str, context: ssl.SSLContext) -> bool:
-    """Whether an URL answers that all is well."""
-    timeout = aiohttp.ClientTimeout(total=ASK_S)
+async def is_healthy(url: str, context: ssl.SSLContext) -> bool:
+    """Return whether a health endpoint answers within 2 s that its server is up."""
+    timeout = aiohttp.ClientTimeout(total=ANSWER_S)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, ssl=context) as reply:
-            return reply.status in WELL
+            return reply.status in HEALTHY_STATUSES
     except (aiohttp.ClientError, OSError, TimeoutError):
         return False
 
 
-async def ask_all(urls: Mapping[str, str], context: ssl.SSLContext) -> dict[str, bool]:
-    """Ask all at once: names and URLs in, names and whether all is well out."""
-    found = await asyncio.gather(*(answers(url, context) for url in urls.values()))
+async def check_all(urls: Mapping[str, str], context: ssl.SSLContext) -> dict[str, bool]:
+    """Check all components at once.
+
+    Args:
+        urls: health endpoints by component.
+        context: of `build_context`.
+
+    Returns:
+        Whether each component is healthy.
+    """
+    found = await asyncio.gather(*(is_healthy(url, context) for url in urls.values()))
     return dict(zip(urls, found, strict=True))
 
 
-def ready_nodes(nodes: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Names of those Node objects that are Ready.
+def ready_nodes(nodes: Sequence[Object]) -> set[str]:
+    """Return the names of the Node objects that are Ready.
 
-    >>> ready_nodes([{"metadata": {"name": "a"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}, {"metadata": {"name": "b"}}])
+    >>> ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    >>> ready_nodes([{"metadata": {"name": "a"}, "status": ready}, {"metadata": {"name": "b"}}])
     {'a'}
     """
-    return {
-        node["metadata"]["name"]
-        for node in nodes
-        if any(c["type"] == "Ready" and c["status"] == "True" for c in node.get("status", {}).get("conditions", ()))
-    }
+    return {node["metadata"]["name"] for node in nodes if has_condition(node, "Ready")}

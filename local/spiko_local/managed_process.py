@@ -1,4 +1,4 @@
-"""Keeps one part of the cluster up: starts its process, asks until it is ready, and starts it again when it dies."""
+"""Keeps one component running: starts its process, checks its health, and restarts it when it ends."""
 
 from __future__ import annotations
 
@@ -11,20 +11,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from spiko_local.components import Part
-from spiko_local.errors import PartFailed
-from spiko_local.health import answers
+from spiko_local.backoff import Backoff
+from spiko_local.components import Component
+from spiko_local.errors import ComponentFailed
+from spiko_local.health import is_healthy
 from spiko_local.processes import start_process
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S, HEALTHY_S = 0.2, 10.0, 10.0
-ASK_AGAIN_S = 0.03
-MOST_DEATHS = 3  # before it was ever ready
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
+STABLE_S = 10.0  # a process that ran this long restarts after the first pause again
+POLL_S = 0.03
+MAX_DEATHS = 3  # before it was ever ready
 log = logging.getLogger("spiko.supervisor")
 
 
 @dataclass
-class Running:
-    """What `spiko status` shows of one part. `since` is in seconds since 1970, `took_s` from the start to the first answer."""
+class ProcessState:
+    """What `spiko status` shows of one component.
+
+    Args:
+        name: of the component.
+        pid: 0 while it does not run.
+        since: start of the present process, in seconds since 1970.
+        restarts: how often it was restarted.
+        ready: whether it is healthy.
+        took_s: from the first start to the first healthy answer.
+        error: how it ended last; empty once it is healthy again.
+        url: of its health endpoint.
+    """
 
     name: str
     pid: int = 0
@@ -36,53 +49,51 @@ class Running:
     url: str = ""
 
 
-def choose_pause(last_s: float, lived_s: float) -> float:
-    """Seconds until a part is started again: 0.2 at first, doubling to 10, from the beginning after 10 s of life.
+@dataclass(frozen=True)
+class ProcessContext:
+    """What the supervisor gives all its processes.
 
     Args:
-        last_s: the pause before; 0 if there was none.
-        lived_s: how long the process lived.
-
-    >>> choose_pause(0, 1), choose_pause(0.2, 1), choose_pause(8, 1), choose_pause(8, 11)
-    (0.2, 0.4, 10.0, 0.2)
-    """
-    if last_s == 0 or lived_s >= HEALTHY_S:
-        return FIRST_PAUSE_S
-    return min(LONGEST_PAUSE_S, last_s * 2)
-
-
-class Keeper:
-    """One part.
-
-    Args:
-        part: what to run.
         logs: the folder of logs.
-        lifeline: descriptor that it gets if it wants one.
-        context: for asking it.
-        changed: called whenever `running` has changed.
+        lifeline: descriptor for components that want it.
+        tls: for health checks.
+        changed: called whenever the state of a process has changed.
     """
 
-    def __init__(
-        self, part: Part, logs: Path, lifeline: int, context: ssl.SSLContext, changed: Callable[[], None]
-    ) -> None:
-        self.part = part
-        self.running = Running(part.name, url=part.ready)
+    logs: Path
+    lifeline: int
+    tls: ssl.SSLContext
+    changed: Callable[[], None]
+
+
+class ManagedProcess:
+    """One component's process.
+
+    Args:
+        component: to run.
+        context: of the supervisor.
+    """
+
+    def __init__(self, component: Component, context: ProcessContext) -> None:
+        self.component = component
+        self.state = ProcessState(component.name, url=component.ready)
         self.process: asyncio.subprocess.Process | None = None
         self.starting = False  # there may be a process that `process` does not name yet
-        self._logs, self._lifeline, self._context, self._changed = logs, lifeline, context, changed
+        self._context = context
+        self._backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._ready = asyncio.Event()
-        self._dead = asyncio.Event()  # it died too often before it was ever ready
+        self._dead = asyncio.Event()  # it ended too often before it was ever ready
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to keep it up."""
+        """Start the process, and restart it whenever it ends."""
         self._task = asyncio.create_task(self._keep())
 
     async def wait_ready(self, timeout_s: float) -> None:
-        """Wait for its first answer.
+        """Wait for the first healthy answer.
 
         Raises:
-            PartFailed: it cannot be started, died three times, or did not answer in time.
+            ComponentFailed: it cannot be started, ended three times, or is not healthy in time.
         """
         waits = {asyncio.create_task(event.wait()) for event in (self._ready, self._dead)}
         try:
@@ -92,11 +103,15 @@ class Keeper:
                 wait.cancel()
         if self._ready.is_set():
             return
-        reason = self.running.error or f"no answer from {self.part.ready} within {timeout_s:.0f} s"
-        raise PartFailed(f"{self.part.name} does not start: {reason}")
+        reason = self.state.error or f"no answer from {self.component.ready} within {timeout_s:.0f} s"
+        raise ComponentFailed(f"{self.component.name} does not start: {reason}")
 
     async def stop(self, timeout_s: float) -> None:
-        """SIGTERM, and SIGKILL if that does not do; never started again."""
+        """Stop the process for good: SIGTERM, and SIGKILL after a time.
+
+        Args:
+            timeout_s: between the two.
+        """
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -109,56 +124,58 @@ class Keeper:
             async with asyncio.timeout(timeout_s):
                 await process.wait()
         except TimeoutError:
-            log.warning("%s does not stop within %.0f s; killed", self.part.name, timeout_s)
+            log.warning("%s did not stop within %.0f s; killed", self.component.name, timeout_s)
             process.kill()
             await process.wait()
         except ProcessLookupError:
             pass
-        log.info("%s stopped in %.1f s", self.part.name, time.monotonic() - began)
+        log.info("%s stopped in %.1f s", self.component.name, time.monotonic() - began)
 
     async def _keep(self) -> None:
-        pause_s = 0.0
         while True:
             began = time.monotonic()
-            self.running.error = await self._live()
-            self.running.ready, self.running.pid = False, 0
-            if not self._ready.is_set() and self.running.restarts + 1 >= MOST_DEATHS:
+            self.state.error = await self._run()
+            self.state.ready, self.state.pid = False, 0
+            if not self._ready.is_set() and self.state.restarts + 1 >= MAX_DEATHS:
                 self._dead.set()
-            pause_s = choose_pause(pause_s, time.monotonic() - began)
-            log.warning("%s %s; again in %.1f s", self.part.name, self.running.error, pause_s)
-            self._changed()
+            if time.monotonic() - began >= STABLE_S:
+                self._backoff.reset()
+            pause_s = self._backoff.next_s()
+            log.warning("%s %s; restarting in %.1f s", self.component.name, self.state.error, pause_s)
+            self._context.changed()
             await asyncio.sleep(pause_s)
-            self.running.restarts += 1
+            self.state.restarts += 1
 
-    async def _live(self) -> str:
-        """One life of its process; returns how it ended."""
-        command, keep_open = list(self.part.command), []
-        if self.part.lifeline:
-            command += ["--lifeline", str(self._lifeline)]
-            keep_open = [self._lifeline]
+    async def _run(self) -> str:
+        """Run the process once and return how it ended."""
+        component = self.component
+        command, keep_open = list(component.command), list[int]()
+        if component.lifeline:
+            command += ["--lifeline", str(self._context.lifeline)]
+            keep_open = [self._context.lifeline]
+        log_file = self._context.logs / f"{component.name}.log"
         self.starting = True
         try:
-            self.process = await start_process(
-                command, self._logs / f"{self.part.name}.log", self.part.environ, keep_open
-            )
+            self.process = await start_process(command, log_file, component.environ, keep_open)
         except OSError as error:
             return f"cannot be started: {error.strerror}"
         finally:
             self.starting = False
-        self.running.pid, self.running.since = self.process.pid, time.time()
-        self._changed()
-        asking = asyncio.create_task(self._ask(time.monotonic()))
+        self.state.pid, self.state.since = self.process.pid, time.time()
+        self._context.changed()
+        checking = asyncio.create_task(self._check(time.monotonic()))
         try:
             code = await self.process.wait()
         finally:
-            asking.cancel()
+            checking.cancel()
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
-    async def _ask(self, began: float) -> None:
-        while not await answers(self.part.ready, self._context):  # noqa: ASYNC110  # it has no other way to say so
-            await asyncio.sleep(ASK_AGAIN_S)
-        self.running.ready, self.running.error = True, ""
+    async def _check(self, began: float) -> None:
+        """Wait until the process is healthy."""
+        while not await is_healthy(self.component.ready, self._context.tls):  # noqa: ASYNC110  # polling is all there is
+            await asyncio.sleep(POLL_S)
+        self.state.ready, self.state.error = True, ""
         if not self._ready.is_set():
-            self.running.took_s = time.monotonic() - began
+            self.state.took_s = time.monotonic() - began
         self._ready.set()
-        self._changed()
+        self._context.changed()

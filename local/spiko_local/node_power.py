@@ -1,4 +1,4 @@
-"""Nodes that are off: written down where a kubelet that was killed finds it, and how `spiko node` asks for it."""
+"""Power of nodes: the file in which a kubelet records nodes that are off, and the client of `spiko node`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from pathlib import Path
 import aiohttp
 
 from spiko_local.components import KUBELET_PORT
-from spiko_local.errors import LocalError, NotUp
+from spiko_local.errors import LocalError
 from spiko_local.health import build_context
 from spiko_local.home import Home, write_atomically
 from spiko_local.nodes import Node
+from spiko_local.objects import shorten
 
-ASK_S = 20.0
+ANSWER_S = 20.0
+LONGEST_REPLY = 300  # characters of a refusal that an error message quotes
 
 
-class Power:
-    """Which nodes are off.
+class PowerState:
+    """Which nodes are off, as the next kubelet finds it, too.
 
     Args:
-        path: of the file; made when one is.
+        path: of the file, which exists once a node was switched.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,34 +33,41 @@ class Power:
             self.off = frozenset()
 
     def switch(self, name: str, on: bool) -> None:
-        """Remember one node's state."""
+        """Record whether a node is on."""
         self.off = self.off - {name} if on else self.off | {name}
         write_atomically(self._path, json.dumps(sorted(self.off)))
 
 
-def read_power(home: Home) -> Power:
-    """What the kubelet of a home has written down."""
-    return Power(home.kubelet / "off.json")
+def read_power(home: Home) -> PowerState:
+    """Return what the kubelet of a home has recorded."""
+    return PowerState(home.kubelet / "off.json")
 
 
 async def switch_node(home: Home, nodes: tuple[Node, ...], name: str, on: bool) -> None:
-    """Ask the kubelet to cut a node's power, or to give it back; returns when that is done.
+    """Cut a node's power or restore it; return when that is done.
+
+    Args:
+        home: of the cluster.
+        nodes: of the cluster.
+        name: of the node.
+        on: True restores the power.
 
     Raises:
-        NotUp: no local cluster is up.
-        LocalError: there is no such node, or the kubelet does not answer.
+        NotUp: no local cluster is running.
+        LocalError: the node does not exist, or the kubelet does not answer.
     """
-    if home.read_state() is None:
-        raise NotUp(f"no local cluster is up (looked in {home.path}); `spiko up` starts one")
+    home.require_state()
     if name not in {node.name for node in nodes}:
-        raise LocalError(f"{name}: no such node; there are {', '.join(node.name for node in nodes)}")
+        raise LocalError(f'node "{name}" not found; the nodes are {", ".join(node.name for node in nodes)}')
     url = f"https://{nodes[0].address}:{KUBELET_PORT}/nodes/{name}/{'start' if on else 'stop'}"
+    timeout = aiohttp.ClientTimeout(total=ANSWER_S)
     try:
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ASK_S)) as session,
+            aiohttp.ClientSession(timeout=timeout) as session,
             session.post(url, ssl=build_context(home.pki)) as reply,
         ):
             if reply.status != 200:
-                raise LocalError(f"{name}: the kubelet answers {reply.status}: {(await reply.text())[:300]}")
+                text = shorten(await reply.text(), LONGEST_REPLY)
+                raise LocalError(f'node "{name}": the kubelet answered {reply.status}: {text}')
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise LocalError(f"{name}: the kubelet does not answer: {error!r}; `spiko status` says how it is") from error
+        raise LocalError(f'node "{name}": the kubelet does not answer: {error!r}; check `spiko status`') from error

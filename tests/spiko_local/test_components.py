@@ -1,4 +1,4 @@
-"""Command lines of the parts, and the keys and ports in them."""
+"""Command lines of the components, and the keys and ports in them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
-from spiko_local.components import BINARIES, Ports, build_parts
+from spiko_local.components import BINARIES, Ports, build_components
 from spiko_local.errors import LocalError
 from spiko_local.home import Home
 from spiko_local.pki import make_pki
@@ -21,34 +21,34 @@ PORTS = Ports(1, 2, 3, 4, 5, 6)
 
 
 def names(operator: bool) -> list[str]:
-    """Parts in the order of their start."""
-    return [part.name for part in build_parts(Home(Path("/h")), Path("/b"), PORTS, "/n.yaml", operator)]
+    """Components in the order of their start."""
+    return [component.name for component in build_components(Home(Path("/h")), Path("/b"), PORTS, "/n.yaml", operator)]
 
 
-def test_parts_in_order() -> None:
-    """What others need starts first and stops last; the operator can be left out."""
+def test_components_start_in_the_order_of_their_dependencies() -> None:
+    """Given a real control plane, then etcd comes first and the operator, which can be left out, last."""
     assert [*BINARIES, "kubelet", "operator"] == names(operator=True)
     assert [*BINARIES, "kubelet"] == names(operator=False)
 
 
-def test_everything_listens_on_loopback_and_keeps_its_state_in_the_home() -> None:
-    """No part listens to the network or writes outside."""
-    for part in build_parts(Home(Path("/h")), Path("/b"), PORTS, "/n.yaml", operator=True):
-        assert part.ready.split("://")[1].startswith("127."), part.name
-        assert "0.0.0.0" not in " ".join(part.command)
-        folders = {word.partition("=")[2] for word in part.command if word.partition("=")[2].startswith("/")}
+def test_components_listen_on_loopback_and_write_to_the_home_only() -> None:
+    """Given all command lines, then no address but loopback and no folder but the home is in them."""
+    for component in build_components(Home(Path("/h")), Path("/b"), PORTS, "/n.yaml", operator=True):
+        assert component.ready.split("://")[1].startswith("127."), component.name
+        assert "0.0.0.0" not in " ".join(component.command)
+        folders = {word.partition("=")[2] for word in component.command if word.partition("=")[2].startswith("/")}
         assert all(folder.startswith("/h/") for folder in folders), folders
 
 
 def test_only_the_kubelet_has_the_lifeline() -> None:
-    """The others are killed by the kernel; a kubelet's pods must outlive it."""
-    parts = build_parts(Home(Path("/h")), Path("/b"), PORTS, "/n.yaml", operator=True)
+    """Given all components, then only the kubelet, whose pods must outlive it, gets the lifeline."""
+    components = build_components(Home(Path("/h")), Path("/b"), PORTS, "/n.yaml", operator=True)
 
-    assert [part.name for part in parts if part.lifeline] == ["kubelet"]
+    assert [component.name for component in components if component.lifeline] == ["kubelet"]
 
 
-def test_certificates(tmp_path: Path) -> None:
-    """Keys are secret; serving certificates name their addresses and are signed by the authority."""
+def test_keys_are_secret_and_certificates_are_signed_by_the_authority(tmp_path: Path) -> None:
+    """Given new certificates, then files are for their owner only and servers' certificates name their addresses."""
     make_pki(tmp_path)
     authority = x509.load_pem_x509_certificate((tmp_path / "ca.crt").read_bytes())
     kubelet, server = (
@@ -65,14 +65,14 @@ def test_certificates(tmp_path: Path) -> None:
 
 
 def alternatives(certificate: x509.Certificate) -> x509.SubjectAlternativeName:
-    """The names that a certificate is good for."""
+    """The names for which a certificate is valid."""
     value = certificate.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME).value
     assert isinstance(value, x509.SubjectAlternativeName)
     return value
 
 
 def test_remembered_ports_are_used_while_they_are_free() -> None:
-    """A kept cluster comes back at the same address, unless somebody else is there now."""
+    """Given a cluster whose data were kept, then it gets the same ports, unless another server has one of them now."""
     first = find_ports(Random(1))
 
     assert first == find_ports(Random(2), first)
@@ -80,8 +80,8 @@ def test_remembered_ports_are_used_while_they_are_free() -> None:
         assert first != find_ports(Random(2), first)
 
 
-def test_a_taken_node_address_names_the_way_out() -> None:
-    """Two clusters at once cannot be; the second says so before it starts anything."""
+def test_a_taken_node_address_is_reported_with_the_remedy() -> None:
+    """Given a server at a node's address, then the error names the address and the command that stops a cluster."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(LocalError, match=rf"127\.0\.0\.1:{port} is taken.*spiko down"):

@@ -1,4 +1,4 @@
-"""One part is kept up: real processes, killed and failing."""
+"""A component is kept running: real processes that are killed, fail or ignore SIGTERM."""
 
 from __future__ import annotations
 
@@ -14,94 +14,94 @@ from random import Random
 
 import pytest
 
-from spiko_local.components import Part
-from spiko_local.errors import PartFailed
-from spiko_local.managed_process import Keeper
+from spiko_local.components import Component
+from spiko_local.errors import ComponentFailed
+from spiko_local.managed_process import ManagedProcess, ProcessContext
 from spiko_local.ports import find_ports
 
-SERVE = "import http.server, sys; http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind='127.0.0.1')"
-DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SERVE
-Make = Callable[..., Keeper]
+SERVE = "import http.server as h, sys; h.test(h.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind='127.0.0.1')"
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SERVE
+Make = Callable[..., ManagedProcess]
 
 
 @pytest.fixture
 async def make(tmp_path: Path) -> AsyncIterator[Make]:
-    """Makes started keepers of a small HTTP server, and stops them."""
-    made: list[Keeper] = []
+    """Start processes of a small HTTP server; stop them at the end."""
+    made: list[ManagedProcess] = []
 
-    def start(code: str = SERVE, command: tuple[str, ...] | None = None) -> Keeper:
+    def start(code: str = SERVE, command: tuple[str, ...] | None = None) -> ManagedProcess:
         port = find_ports(Random(len(made))).api
-        part = Part("web", 0, command or (sys.executable, "-c", code, str(port)), f"http://127.0.0.1:{port}/")
-        keeper = Keeper(part, tmp_path, -1, ssl.create_default_context(), lambda: None)
-        keeper.start()
-        made.append(keeper)
-        return keeper
+        component = Component("web", 0, command or (sys.executable, "-c", code, str(port)), f"http://127.0.0.1:{port}/")
+        context = ProcessContext(tmp_path, -1, ssl.create_default_context(), lambda: None)
+        made.append(ManagedProcess(component, context))
+        made[-1].start()
+        return made[-1]
 
     yield start
-    for keeper in made:
-        await keeper.stop(5)
+    for process in made:
+        await process.stop(5)
 
 
-async def until(asked: Callable[[], bool]) -> None:
-    """Ask until it is true."""
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition; at most 20 s."""
     async with asyncio.timeout(20):
-        while not asked():
+        while not condition():
             await asyncio.sleep(0.02)
 
 
-async def test_a_killed_process_is_started_again(make: Make) -> None:
-    """Kill -9: a new process 0.2 s later, counted, and ready only when it answers."""
-    keeper = make()
-    await keeper.wait_ready(20)
-    old = keeper.running.pid
+async def test_a_killed_process_is_restarted(make: Make) -> None:
+    """Given a healthy process, when it is killed, then a new one starts, is counted, and is ready once it answers."""
+    process = make()
+    await process.wait_ready(20)
+    old = process.state.pid
     os.kill(old, signal.SIGKILL)
-    await until(lambda: not keeper.running.ready)
-    error = keeper.running.error
-    await until(lambda: keeper.running.ready)
+    await until(lambda: not process.state.ready)
+    error = process.state.error
+    await until(lambda: process.state.ready)
 
     assert error == "was killed by SIGKILL"
-    assert old != keeper.running.pid
-    assert keeper.running.restarts == 1
+    assert old != process.state.pid
+    assert process.state.restarts == 1
 
 
-async def test_a_part_that_always_ends_is_given_up_at_start(make: Make) -> None:
-    """Three times, not for a minute; the message says how it ended."""
-    keeper = make("raise SystemExit(7)")
+async def test_a_process_that_ends_three_times_before_it_is_ready_fails(make: Make) -> None:
+    """Given a program that exits at once, then waiting fails after three starts, and the error has the exit code."""
+    process = make("raise SystemExit(7)")
 
-    with pytest.raises(PartFailed, match="web does not start: ended with exit code 7"):
-        await keeper.wait_ready(20)
-
-
-async def test_a_program_that_cannot_run_is_a_failure_too(make: Make, tmp_path: Path) -> None:
-    """No traceback of a lost task: a message."""
-    keeper = make(command=(str(tmp_path / "missing"),))
-
-    with pytest.raises(PartFailed, match="cannot be started: No such file"):
-        await keeper.wait_ready(20)
+    with pytest.raises(ComponentFailed, match="web does not start: ended with exit code 7"):
+        await process.wait_ready(20)
 
 
-async def test_a_part_that_never_answers(make: Make) -> None:
-    """The message names what was asked and for how long."""
-    keeper = make("import time; time.sleep(60)")
+async def test_a_program_that_does_not_exist_is_reported(make: Make, tmp_path: Path) -> None:
+    """Given a missing program, then the error is a message, not the traceback of a lost task."""
+    process = make(command=(str(tmp_path / "missing"),))
 
-    with pytest.raises(PartFailed, match=r"no answer from http://127\.0\.0\.1:\d+/ within 1 s"):
-        await keeper.wait_ready(1)
+    with pytest.raises(ComponentFailed, match="cannot be started: No such file"):
+        await process.wait_ready(20)
 
 
-async def test_a_deaf_part_is_killed(make: Make) -> None:
-    """SIGTERM, then SIGKILL: stopping is bounded."""
-    keeper = make(DEAF)
-    await keeper.wait_ready(20)
+async def test_a_process_that_never_answers_is_reported(make: Make) -> None:
+    """Given a program that does not listen, then the error names the URL and the time."""
+    process = make("import time; time.sleep(60)")
+
+    with pytest.raises(ComponentFailed, match=r"no answer from http://127\.0\.0\.1:\d+/ within 1 s"):
+        await process.wait_ready(1)
+
+
+async def test_a_process_that_ignores_sigterm_is_killed(make: Make) -> None:
+    """Given a process that ignores SIGTERM, when it is stopped, then SIGKILL follows in time."""
+    process = make(STUBBORN)
+    await process.wait_ready(20)
     began = time.monotonic()
-    await keeper.stop(0.3)
+    await process.stop(0.3)
 
-    assert keeper.process is not None
-    assert keeper.process.returncode == -signal.SIGKILL
+    assert process.process is not None
+    assert process.process.returncode == -signal.SIGKILL
     assert time.monotonic() - began < 5
 
 
 async def test_children_die_with_their_parent(tmp_path: Path) -> None:
-    """Kill -9 of the parent: the kernel kills the child."""
+    """Given a parent with a child, when the parent is killed, then the kernel kills the child."""
     code = (
         "import asyncio, pathlib, sys\n"
         "from spiko_local.processes import start_process\n"
@@ -129,9 +129,13 @@ async def test_children_die_with_their_parent(tmp_path: Path) -> None:
     await until(gone)
 
 
-@pytest.mark.parametrize(("hard", "said"), [(4096, "4096"), (512, "open files: 512 are allowed, 1024 are needed")])
-async def test_the_limit_of_open_files_is_raised_or_explained(hard: int, said: str) -> None:
-    """A soft limit is no reason to fail; a hard one that is too low is named."""
+@pytest.mark.parametrize(
+    ("hard", "expected"), [(4096, "4096"), (512, "open files: the hard limit is 512: must be at least 1024")]
+)
+async def test_the_soft_limit_of_open_files_is_raised_and_a_low_hard_limit_is_reported(
+    hard: int, expected: str
+) -> None:
+    """Given a low soft limit, then it is raised; given a low hard limit, then the error names it."""
     code = (
         "import resource; from spiko_local.errors import LocalError; from spiko_local.processes import raise_file_limit\n"
         f"resource.setrlimit(resource.RLIMIT_NOFILE, (256, {hard}))\n"
@@ -141,11 +145,11 @@ async def test_the_limit_of_open_files_is_raised_or_explained(hard: int, said: s
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
     out, _ = await process.communicate()
 
-    assert said in out.decode()
+    assert expected in out.decode()
 
 
-async def test_orphans_are_adopted_and_seen(tmp_path: Path) -> None:
-    """A grandchild whose parent has died becomes a child that can be waited for."""
+async def test_orphaned_grandchildren_are_adopted(tmp_path: Path) -> None:
+    """Given a grandchild, when its parent ends, then it is a child that can be reaped."""
     code = (
         "import os, subprocess, sys, time; from spiko_local.processes import adopt_orphans, find_children\n"
         "adopt_orphans()\n"

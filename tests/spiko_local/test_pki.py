@@ -1,4 +1,4 @@
-"""Certificates of a local cluster: whoever is strict accepts them."""
+"""Certificates of a local cluster pass strict verification."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spiko_local.pki import make_pki
     ("name", "host"), [("apiserver", "127.0.0.1"), ("apiserver", "localhost"), ("kubelet", "127.64.0.2")]
 )
 def test_a_strict_client_accepts_the_server(tmp_path: Path, name: str, host: str) -> None:
-    """By RFC 5280 to the letter, as Python asks for by default since 3.13: a whole handshake in memory."""
+    """Given RFC 5280 to the letter, Python's default since 3.13, then a complete handshake in memory succeeds."""
     make_pki(tmp_path)
     client = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
     client.verify_flags |= ssl.VERIFY_X509_STRICT

@@ -25,9 +25,10 @@ from spiko_cli.running.session import Options, Session, until_gone
 from spiko_console import otlp
 from spiko_console.receiver import Receiver
 from spiko_console.store import TraceStore
-from spiko_local.cluster import BUILT_IN_NODES, down, uninterrupted, up
+from spiko_local.cluster import UpOptions, down, up
 from spiko_local.errors import LocalError
 from spiko_local.home import Home, find_home
+from spiko_local.interrupts import uninterrupted
 from spiko_operator.cluster.client import Client
 from spiko_operator.errors import ClusterError as ApiError
 from spiko_operator.plan.findings import Severity
@@ -128,7 +129,7 @@ def _open(path: Path | None, stack: ExitStack) -> IO[str] | None:
 
 def _up(home: Home, nodes: Path | None, timeout_s: float, progress: Progress) -> None:
     try:
-        up(home, None, nodes or BUILT_IN_NODES, True, timeout_s, progress.say)
+        up(home, UpOptions(nodes=nodes, timeout_s=timeout_s), progress.say)
     except LocalError as error:
         raise SpikoError(str(error)) from error
     except KeyboardInterrupt:

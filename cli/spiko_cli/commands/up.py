@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from spiko_cli.errors import SpikoError
-from spiko_local.cluster import up
+from spiko_local.cluster import UpOptions, up
 from spiko_local.errors import LocalError
 from spiko_local.home import find_home
 
@@ -39,7 +39,8 @@ def command(binaries: Path | None, nodes: Path | None, without_operator: bool, t
         nodes = DEFAULT_NODES
     home = find_home(os.environ)
     try:
-        up(home, binaries.expanduser() if binaries else None, nodes, not without_operator, timeout, click.echo)
+        folder = binaries.expanduser() if binaries else None
+        up(home, UpOptions(folder, nodes, not without_operator, timeout), click.echo)
     except LocalError as error:
         raise SpikoError(str(error)) from error
     click.echo(

@@ -1,4 +1,4 @@
-"""`kubectl exec`: a command with a container's environment, its streams over a WebSocket (v5.channel.k8s.io)."""
+"""Runs the command of `kubectl exec`: a container's environment, streams over a WebSocket (v5.channel.k8s.io)."""
 
 from __future__ import annotations
 
@@ -11,28 +11,42 @@ import pty
 import signal
 import struct
 import termios
-from typing import Any
+from dataclasses import dataclass
 
 from aiohttp import WSMsgType, web
 
+from spiko_local.objects import Object
+
 STDIN, STDOUT, STDERR, RESIZE, CLOSE = 0, 1, 2, 4, 255
 CHUNK_BYTES = 16_384
-Object = dict[str, Any]
 
 
-async def run_exec(
-    socket: web.WebSocketResponse, command: list[str], environ: dict[str, str], stdin: bool, tty: bool
-) -> Object:
-    """Run a command until it ends or the caller goes; returns the metav1.Status that tells how."""
-    terminal, inner = pty.openpty() if tty else (-1, -1)
+@dataclass(frozen=True)
+class Exec:
+    """What `kubectl exec` asks for."""
+
+    command: list[str]
+    environ: dict[str, str]
+    stdin: bool
+    tty: bool
+
+
+async def run_exec(socket: web.WebSocketResponse, exec_: Exec) -> Object:
+    """Run a command until it ends or the client disconnects, and return its metav1.Status.
+
+    Args:
+        socket: prepared.
+        exec_: the command and its streams.
+    """
+    terminal, inner = pty.openpty() if exec_.tty else (-1, -1)
     try:
-        process = await _start(command, environ, stdin, inner)
+        process = await _start(exec_, inner)
     except OSError as error:
-        if tty:
+        if exec_.tty:
             os.close(terminal)
             os.close(inner)
-        return _failure("InternalError", f"cannot run {command[:1]}: {error.strerror}", 126)
-    if tty:
+        return _failure("InternalError", f"cannot run {exec_.command[:1]}: {error.strerror}", 126)
+    if exec_.tty:
         os.close(inner)
         outputs = [_pump_terminal(socket, terminal)]
     else:
@@ -46,32 +60,32 @@ async def run_exec(
     finally:
         feeding.cancel()
         if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-        if tty:
+            _kill(process)
+        if exec_.tty:
             os.close(terminal)
     if code == 0:
         return {"metadata": {}, "status": "Success"}
     exit_code = code if code > 0 else 128 - code
-    return _failure(
-        "NonZeroExitCode", f"command terminated with non-zero exit code: exit status {exit_code}", exit_code
-    )
+    text = f"command terminated with non-zero exit code: exit status {exit_code}"
+    return _failure("NonZeroExitCode", text, exit_code)
 
 
-async def _start(command: list[str], environ: dict[str, str], stdin: bool, inner: int) -> asyncio.subprocess.Process:
-    if inner >= 0:
-        return await asyncio.create_subprocess_exec(
-            *command, stdin=inner, stdout=inner, stderr=inner, env={"TERM": "xterm", **environ}, start_new_session=True
-        )
-    source = asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL
+async def _start(exec_: Exec, inner: int) -> asyncio.subprocess.Process:
+    if exec_.tty:
+        stdin = stdout = stderr = inner
+        environ = {"TERM": "xterm", **exec_.environ}
+    else:
+        stdin = asyncio.subprocess.PIPE if exec_.stdin else asyncio.subprocess.DEVNULL
+        stdout = stderr = asyncio.subprocess.PIPE
+        environ = exec_.environ
     return await asyncio.create_subprocess_exec(
-        *command,
-        stdin=source,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=environ,
-        start_new_session=True,
+        *exec_.command, stdin=stdin, stdout=stdout, stderr=stderr, env=environ, start_new_session=True
     )
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _failure(reason: str, message: str, code: int) -> Object:
@@ -86,7 +100,7 @@ async def _pump(socket: web.WebSocketResponse, stream: asyncio.StreamReader, cha
 
 
 async def _pump_terminal(socket: web.WebSocketResponse, terminal: int) -> None:
-    """A terminal's end is an error: EIO."""
+    """Send a terminal's output; its end is reported as the error EIO."""
     loop = asyncio.get_running_loop()
     os.set_blocking(terminal, False)
     ready = asyncio.Event()
@@ -110,7 +124,7 @@ async def _pump_terminal(socket: web.WebSocketResponse, terminal: int) -> None:
 
 
 async def _feed(socket: web.WebSocketResponse, process: asyncio.subprocess.Process, terminal: int) -> None:
-    """What the caller types; when the caller goes, the command goes."""
+    """Pass the client's input to the command; kill the command when the client disconnects."""
     async for message in socket:
         if message.type != WSMsgType.BINARY or not message.data:
             continue
@@ -126,8 +140,7 @@ async def _feed(socket: web.WebSocketResponse, process: asyncio.subprocess.Proce
             _resize(terminal, data)
         elif channel == CLOSE and data[:1] == b"\x00" and process.stdin is not None:
             process.stdin.close()
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    _kill(process)
 
 
 def _resize(terminal: int, data: bytes) -> None:

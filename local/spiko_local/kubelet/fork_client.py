@@ -1,6 +1,7 @@
-"""The kubelet's side of the zygote: start it if it is not there, ask for forks, hear of exits.
+"""The kubelet's side of the zygote: starts it if none runs, requests forks, and receives exit codes.
 
-The zygote knows how its children ended; of a process whose zygote has died only the end can be seen, through a pidfd, and it counts as killed.
+Only the zygote knows how its children ended. The end of a process whose zygote has died is seen through a pidfd, and
+the process counts as killed.
 """
 
 from __future__ import annotations
@@ -22,20 +23,21 @@ from spiko_local.kubelet.containers import end_unrecorded
 
 KILLED = -signal.SIGKILL
 WARM_S = 20.0
-AGAIN_S = 0.2
-# Freed blocks are not kept aside for the next who asks: these lie on pages that a forked pod shares (0.15 MB a pod).
+RETRY_S = 0.2
+EXIT_CODE_S = 0.2  # between a process's end and the zygote's message about it
+# Without malloc's cache of freed blocks fewer of the pages that forked pods share are written (0.15 MB per pod).
 ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
 Waiting = dict[int, "asyncio.Future[tuple[int, int]]"]
 log = logging.getLogger("spiko.kubelet")
 
 
-class Forks:
-    """Connection to the zygote.
+class ForkClient:
+    """The connection to the zygote.
 
     Args:
-        folder: for socket and log.
+        folder: for the socket and the zygote's log.
         module: what children run.
-        lifeline: descriptor that zygote and pods hold; None without.
+        lifeline: descriptor that the zygote and pods hold; None without.
     """
 
     def __init__(self, folder: Path, module: str, lifeline: int | None) -> None:
@@ -43,28 +45,34 @@ class Forks:
         self._log = folder / "zygote.log"
         self._module, self._lifeline = module, lifeline
         self._ids = itertools.count(1)
-        self._waiting: Waiting = {}  # of the present connection
+        self._waiting: Waiting = {}  # replies that the present connection owes
         self._exits: dict[int, asyncio.Future[int]] = {}
-        self._early: dict[int, int] = {}  # exits told before anybody asked
+        self._early: dict[int, int] = {}  # exit codes that came before a call of `ended`
         self._writer: asyncio.StreamWriter | None = None
         self._connecting = asyncio.Lock()
         self._reader_task: asyncio.Task[None] | None = None
-        self._parents: list[subprocess.Popen[bytes]] = []  # those that we started, to be collected when they end
+        self._zygotes: list[subprocess.Popen[bytes]] = []  # started by this kubelet: it must reap them
 
     async def start(self, command: list[str], environ: dict[str, str], log_file: Path) -> tuple[int, int]:
-        """Fork a container; returns its pid and start time.
+        """Fork a container and return its pid and start time.
 
-        A zygote that dies before it answers may have forked or not: what it has forked is killed, and another zygote is asked.
+        A zygote that dies before it replies may have forked or not: its child, if any, is killed, and the next
+        zygote gets the request.
+
+        Args:
+            command: to execute; empty for the module's `run`.
+            environ: the whole environment.
+            log_file: receives the container's output.
         """
         while True:
             try:
-                return await self._ask(command, environ, log_file)
+                return await self._request(command, environ, log_file)
             except LocalError as error:
-                log.warning("%s: %s; again in %.1f s", log_file.name, error, AGAIN_S)
-            await asyncio.sleep(AGAIN_S)
+                log.warning("%s: %s; retrying in %.1f s", log_file.name, error, RETRY_S)
+            await asyncio.sleep(RETRY_S)
             end_unrecorded(log_file.parent, (), log_file.name)
 
-    async def _ask(self, command: list[str], environ: dict[str, str], log_file: Path) -> tuple[int, int]:
+    async def _request(self, command: list[str], environ: dict[str, str], log_file: Path) -> tuple[int, int]:
         await self.connect()
         assert self._writer is not None
         number = next(self._ids)
@@ -75,7 +83,7 @@ class Forks:
         return await answer
 
     async def ended(self, pid: int) -> int:
-        """Wait for a process's end; its exit code, negative for a signal."""
+        """Wait until a process has ended and return its exit code, negative for a signal."""
         if pid in self._early:
             return self._early.pop(pid)
         future = self._exits.setdefault(pid, asyncio.get_running_loop().create_future())
@@ -83,9 +91,9 @@ class Forks:
         try:
             waits: set[asyncio.Future[Any]] = {future, watch}
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            if not future.done():  # the zygote's word usually comes a moment later
+            if not future.done():
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(0.2):
+                    async with asyncio.timeout(EXIT_CODE_S):
                         await asyncio.shield(future)
             return future.result() if future.done() else KILLED
         finally:
@@ -93,7 +101,11 @@ class Forks:
             self._exits.pop(pid, None)
 
     async def connect(self) -> None:
-        """Have a zygote: the one that runs, or a new one."""
+        """Connect to the zygote that runs, or start one.
+
+        Raises:
+            LocalError: it does not start.
+        """
         async with self._connecting:
             if self._writer is not None and not self._writer.is_closing():
                 return
@@ -101,20 +113,24 @@ class Forks:
                 self._spawn()
                 try:
                     async with asyncio.timeout(WARM_S):
-                        while not await self._open():  # noqa: ASYNC110  # it has no other way to say that it is warm
+                        while not await self._open():  # noqa: ASYNC110  # the socket is the only sign
                             await asyncio.sleep(0.02)
                 except TimeoutError as error:
-                    raise LocalError(f"the warm parent does not start; see {self._log}") from error
+                    raise LocalError(f"the zygote does not start; see {self._log}") from error
 
     async def close(self, timeout_s: float) -> None:
-        """Hang up, and wait for warm parents of ours that are about to end; one that is not lives on, and so do its containers."""
+        """Close the connection and reap the zygotes that this client started.
+
+        Args:
+            timeout_s: for each of them. One that does not end by then keeps running, and so do its containers.
+        """
         if self._writer is not None:
             self._writer.close()
         if self._reader_task is not None:
             await self._reader_task
-        for parent in self._parents:
+        for zygote in self._zygotes:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                await asyncio.to_thread(parent.wait, timeout_s)
+                await asyncio.to_thread(zygote.wait, timeout_s)
 
     async def _open(self) -> bool:
         try:
@@ -132,7 +148,7 @@ class Forks:
             command += ["--lifeline", str(self._lifeline)]
             keep = (self._lifeline,)  # type: ignore[assignment]
         with self._log.open("ab") as output:
-            parent = subprocess.Popen(
+            zygote = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -141,20 +157,21 @@ class Forks:
                 pass_fds=keep,
                 start_new_session=True,
             )
-        self._parents = [parent, *(earlier for earlier in self._parents if earlier.poll() is None)]
+        self._zygotes = [zygote, *(earlier for earlier in self._zygotes if earlier.poll() is None)]
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, waiting: Waiting) -> None:
-        with contextlib.suppress(OSError):  # a reset instead of an end: it died with requests that it had not read
+        # A zygote that dies with unread requests resets the connection.
+        with contextlib.suppress(OSError):
             while line := await reader.readline():
-                self._hear(json.loads(line), waiting)
-        log.warning("the warm parent has gone; the next container starts another")
+                self._receive(json.loads(line), waiting)
+        log.warning("the zygote has ended; the next container starts another one")
         writer.close()
         for answer in waiting.values():
             if not answer.done():
-                answer.set_exception(LocalError("the warm parent has gone"))
+                answer.set_exception(LocalError("the zygote has ended"))
         waiting.clear()
 
-    def _hear(self, message: dict[str, Any], waiting: Waiting) -> None:
+    def _receive(self, message: dict[str, Any], waiting: Waiting) -> None:
         if "exit" in message:
             pid = message["exit"]
             future = self._exits.get(pid)
@@ -163,12 +180,12 @@ class Forks:
             elif not future.done():
                 future.set_result(message["code"])
         elif (answer := waiting.pop(message["id"], None)) is not None and not answer.done():
-            self._early.pop(message["pid"], None)  # of an earlier process with this pid
+            self._early.pop(message["pid"], None)  # left by an earlier process with this pid
             answer.set_result((message["pid"], message["began"]))
 
 
 async def _gone(pid: int) -> None:
-    """Wait until a process, of whoever's, has ended."""
+    """Wait until a process has ended; it need not be a child."""
     try:
         descriptor = os.pidfd_open(pid)
     except OSError:

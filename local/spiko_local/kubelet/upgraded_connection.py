@@ -1,15 +1,15 @@
-"""A connection that was taken over from aiohttp: its bytes in both directions, neither faster than the other side takes them."""
+"""A connection taken from aiohttp after an HTTP upgrade: bytes in both directions, with flow control."""
 
 from __future__ import annotations
 
 import asyncio
 
-# bytes that were read and not yet taken: where reading stops, and begins again
-MOST_WAITING, FEW_WAITING = 262_144, 65_536
+# Bytes received and not yet consumed: above the first reading pauses, below the second it resumes.
+PAUSE_BYTES, RESUME_BYTES = 262_144, 65_536
 
 
-class Taken(asyncio.Protocol):
-    """The connection's protocol from now on.
+class UpgradedConnection(asyncio.Protocol):
+    """The protocol of the connection after the upgrade.
 
     Args:
         transport: of the connection.
@@ -24,40 +24,40 @@ class Taken(asyncio.Protocol):
         self._writable.set()
 
     async def next(self) -> bytes | None:
-        """What came; None at the end."""
+        """Return the next received bytes; None at the end."""
         data = await self._queue.get()
         self._waiting -= len(data or b"")
-        if self._is_paused and self._waiting <= FEW_WAITING and not self._transport.is_closing():
+        if self._is_paused and self._waiting <= RESUME_BYTES and not self._transport.is_closing():
             self._is_paused = False
             self._transport.resume_reading()
         return data
 
     async def send(self, data: bytes) -> None:
-        """Write, and wait until there is room for more."""
+        """Write, and wait until the send buffer has room again."""
         self._transport.write(data)
         await self._writable.wait()
 
     def close(self) -> None:
-        """End it at once."""
+        """Abort the connection."""
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Called by the event loop."""
+        """Queue received bytes (asyncio.Protocol)."""
         self._queue.put_nowait(data)
         self._waiting += len(data)
-        if self._waiting > MOST_WAITING and not self._is_paused:
+        if self._waiting > PAUSE_BYTES and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
 
     def pause_writing(self) -> None:
-        """The other side does not read."""
+        """Block `send`: the peer reads too slowly (asyncio.Protocol)."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """Unblock `send` (asyncio.Protocol)."""
         self._writable.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The end: whoever waits goes on."""
+        """Unblock `send` and `next` (asyncio.Protocol)."""
         self._writable.set()
         self._queue.put_nowait(None)

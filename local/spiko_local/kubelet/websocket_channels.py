@@ -1,4 +1,6 @@
-"""Port-forward as most client libraries speak it (v4.channel.k8s.io): over a WebSocket, two channels a port, for data and for errors.
+"""Port-forward over WebSocket channels (v4.channel.k8s.io), as most client libraries use it.
+
+Every port has two channels, one for data and one for errors.
 
 Source: k8s.io/kubelet, pkg/cri/streaming/portforward/websocket.go.
 """
@@ -18,14 +20,14 @@ CHUNK_BYTES = 16_384
 
 
 async def forward_channels(socket: web.WebSocketResponse, address: str, ports: Sequence[int]) -> None:
-    """Join a client with ports of a pod, until all of the pod's ends are closed or the client goes.
+    """Connect a client with ports of a pod, until the pod has closed all connections or the client its own.
 
     Args:
         socket: prepared.
-        address: the pod's.
-        ports: the n-th has the channels 2n and 2n + 1.
+        address: the pod's IP.
+        ports: the n-th port has the channels 2n and 2n + 1.
     """
-    for channel in range(2 * len(ports)):  # each channel begins with its port
+    for channel in range(2 * len(ports)):  # the first message of a channel is its port
         await socket.send_bytes(bytes([channel]) + struct.pack("<H", ports[channel // 2]))
     writers: dict[int, asyncio.StreamWriter] = {}
     pumps = []

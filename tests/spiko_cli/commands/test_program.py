@@ -40,7 +40,7 @@ WRONG = [
     ("a kubeconfig that is a text", ("top", "lamp", "--kubeconfig", "text"), 1, "name another with --context or --kubeconfig"),
     ("a kubeconfig that is binary", ("top", "lamp", "--kubeconfig", "binary"), 1, "it is no YAML"),
     ("nodes that are binary", ("up", "--nodes", "binary"), 1, "name a kind configuration with --nodes"),
-    ("binaries that are not there", ("up", "--control-plane", "nowhere"), 1, "builds them"),
+    ("binaries that are not there", ("up", "--control-plane", "nowhere"), 1, "build them with"),
     ("a file that is not there", ("run", "nowhere"), 1, "name a file that can be read"),
     ("a file that is empty", ("run", "empty"), 1, "no Architecture"),
     ("a file that is binary", ("graph", "-f", "binary"), 1, "binary:1:1: not UTF-8"),

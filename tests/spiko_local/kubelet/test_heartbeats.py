@@ -1,4 +1,4 @@
-"""What a kubelet writes about its nodes."""
+"""Heartbeats: what a kubelet writes about its nodes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from spiko_local.nodes import parse_nodes
 
 
 class Server:
-    """Keeps one node and one lease, and the writes that it was asked for."""
+    """An API server with one node and one lease; records writes."""
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, Any]] = {}
         self.writes: list[str] = []
 
     async def call(self, method: str, path: str, body: Any = None, content: str = "") -> dict[str, Any]:
-        """One request."""
+        """Answer one request."""
         if path == "/version":
             return {"gitVersion": "v1"}
         kind = "lease" if "leases" in path else "status" if path.endswith("/status") else "node"
@@ -36,8 +36,8 @@ class Server:
         return self.objects.get(kind, {})
 
 
-async def keep_for_a_moment(server: Server) -> list[str]:
-    """The writes of a kubelet's first moment."""
+async def first_writes(server: Server) -> list[str]:
+    """Return what a new kubelet writes at its start."""
     server.writes = []
     task = asyncio.create_task(keep_node(server, NODE))  # type: ignore[arg-type]
     await asyncio.sleep(0.05)
@@ -47,18 +47,18 @@ async def keep_for_a_moment(server: Server) -> list[str]:
     return server.writes
 
 
-async def test_a_node_is_written_when_it_lacks_something() -> None:
-    """Made if missing; labelled if its labels are not the file's; else its status and lease only."""
+async def test_a_node_is_written_only_if_it_lacks_something() -> None:
+    """Given no node, a complete node and one without a label, then it is created, left alone and labeled."""
     server = Server()
 
-    assert await keep_for_a_moment(server) == ["POST node", "PATCH status", "PATCH lease", "POST lease"]
-    assert await keep_for_a_moment(server) == ["PATCH status", "PATCH lease"]
+    assert await first_writes(server) == ["POST node", "PATCH status", "PATCH lease", "POST lease"]
+    assert await first_writes(server) == ["PATCH status", "PATCH lease"]
     del server.objects["node"]["metadata"]["labels"]["zone"]
-    assert await keep_for_a_moment(server) == ["PATCH node", "PATCH status", "PATCH lease"]
+    assert await first_writes(server) == ["PATCH node", "PATCH status", "PATCH lease"]
 
 
-async def test_a_node_that_somebody_marked_is_written_at_the_next_lease() -> None:
-    """Not five minutes later: who marked it may have missed leases that were written."""
+async def test_a_node_marked_not_ready_is_written_at_the_next_lease() -> None:
+    """Given a Ready node, when its Ready condition becomes Unknown, then the status is written again, not 5 min later."""
     server = Server()
     task = asyncio.create_task(keep_node(server, NODE, 0.02))  # type: ignore[arg-type]
     await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""A pod's worker and the kubelet around it, when something happens that nobody foresaw."""
+"""The life of one pod: its containers, its status, and errors that the worker does not expect."""
 
 from __future__ import annotations
 
@@ -7,83 +7,145 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+
+import pytest
 
 from spiko_local.kubelet.containers import signal_session
-from spiko_local.kubelet.kubelet import Kubelet
+from spiko_local.kubelet.pod_api import PodApi
 from spiko_local.kubelet.pod_records import Record
 from spiko_local.kubelet.pod_worker import PodWorker
-from spiko_local.nodes import parse_nodes
+from spiko_local.kubelet.worker_interfaces import PodView
+from spiko_local.objects import Object
+from tests.support.kubelets import NODE, FakeApi, FakeRuntime, pod
 
-Object = dict[str, Any]
-(NODE,) = parse_nodes("kind: Cluster\nnodes: [{role: worker}]", "test")
+DELETED = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
 
 
-class Server:
-    """Has no pods and no Services, and notes what it is told."""
+class Listener:
+    """Counts the workers that have ended."""
 
     def __init__(self) -> None:
-        self.statuses: list[Object] = []
-        self.deleted: list[str] = []
+        self.ended = 0
 
-    async def call(self, method: str, path: str, body: Any = None, content: str = "") -> Object:
-        """One request."""
-        if method == "PATCH" and "/pods/" in path:
-            self.statuses.append(body["status"])
-            return {"status": body["status"]}
-        if method == "DELETE":
-            self.deleted.append(path)
-        return {"items": [], "metadata": {"resourceVersion": "1"}, "gitVersion": "v1"} if method == "GET" else {}
+    def changed(self, worker: PodView) -> None:
+        """Ignore a change."""
 
-    async def watch(self, path: str, version: str) -> AsyncIterator[Object]:
-        """Nothing happens."""
-        await asyncio.Event().wait()
-        yield {}
+    def done(self, worker: PodView) -> None:
+        """Count it."""
+        self.ended += 1
 
 
-def kubelet(state: Path, server: Server) -> Kubelet:
-    """One that plays one node."""
-    return Kubelet(server, (NODE,), state, "spiko_nanoservice.process", None)  # type: ignore[arg-type]
+class Bench:
+    """One worker with fake surroundings.
+
+    Args:
+        folder: for records.
+        body: the pod.
+    """
+
+    def __init__(self, folder: Path, body: Object) -> None:
+        self.api, self.runtime, self.listener = FakeApi(), FakeRuntime(folder), Listener()
+        self.body = body
+        api = PodApi(self.api)  # type: ignore[arg-type]
+        record = Record(body["metadata"]["uid"], "default", body["metadata"]["name"], NODE.name, 1)
+        self.worker = PodWorker(body, record, NODE, self.runtime, api, self.listener)
+        self.running = asyncio.create_task(self.worker.run())
+
+    def state(self) -> Object:
+        """The container's state in the newest status that was written; empty before the first."""
+        return self.api.statuses[-1]["containerStatuses"][0]["state"] if self.api.statuses else {}
+
+    async def delete(self) -> None:
+        """Delete the pod and wait until its worker has ended."""
+        self.worker.update(self.body | {"metadata": self.body["metadata"] | DELETED})
+        self.runtime.end(self.body["metadata"]["uid"])
+        async with asyncio.timeout(10):
+            await self.running
 
 
-async def until(asked: Callable[[], bool]) -> None:
-    """Ask for ten seconds."""
+@pytest.fixture
+async def start(tmp_path: Path) -> AsyncIterator[Callable[[Object], Bench]]:
+    """Start workers; at the end their pods are deleted."""
+    made: list[Bench] = []
+
+    def one(body: Object) -> Bench:
+        made.append(Bench(tmp_path, body))
+        return made[-1]
+
+    yield one
+    for bench in made:
+        await bench.delete()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for a condition; at most 10 s."""
     async with asyncio.timeout(10):
-        while not asked():  # a process's end is told to nobody but its parent
+        while not condition():
             await asyncio.sleep(0.01)
 
 
-def waiting(status: Object) -> Object:
-    """What a container waits for."""
-    found: Object = status["containerStatuses"][0]["state"].get("waiting") or {}
-    return found
+async def test_a_pod_runs_until_it_is_deleted(start: Callable[[Object], Bench]) -> None:
+    """Given a pod, when it is deleted, then its container ends, its object is removed and its worker reports the end."""
+    bench = start(pod("p"))
+    await until(lambda: "running" in bench.state())
+    await bench.delete()
+
+    assert "terminated" in bench.state()
+    assert (["/api/v1/namespaces/default/pods/p"], 1) == (bench.api.deleted, bench.listener.ended)
 
 
-async def test_a_worker_that_fails_says_so_and_waits_to_be_deleted(tmp_path: Path) -> None:
-    """An entry without a name in the environment: the pod does not go on saying that it runs, and can be deleted."""
-    server = Server()
-    made = kubelet(tmp_path, server)
-    spec = {
-        "nodeName": NODE.name,
-        "containers": [{"name": "c", "image": "spiko/nanoservice:1", "env": [{"value": "x"}]}],
+async def test_a_container_that_ends_is_restarted_at_once_and_then_backs_off(start: Callable[[Object], Bench]) -> None:
+    """Given a container that fails twice, then its first restart is immediate, and the second waits for 10 s."""
+    bench = start(pod("p"))
+    for count in (1, 2):
+        await until(lambda count=count: len(bench.runtime.commands) == count)  # type: ignore[misc]
+        await asyncio.sleep(0)
+        bench.runtime.end("p", 3)
+    await until(lambda: bench.state().get("waiting"))
+
+    assert bench.state()["waiting"] == {
+        "reason": "CrashLoopBackOff",
+        "message": "back-off 10s restarting failed container=c pod=p",
     }
-    metadata: Object = {"name": "p", "namespace": "default", "uid": "u"}
-    pod: Object = {"metadata": metadata, "spec": spec}
-    worker = made.workers["u"] = PodWorker(made, pod, Record("u", "default", "p", NODE.name, 1))
-    running = asyncio.create_task(worker.run())
-    await until(lambda: bool(server.statuses) and "reason" in waiting(server.statuses[-1]))
-
-    assert waiting(server.statuses[-1]) == {"reason": "CreateContainerError", "message": "KeyError: 'name'"}
-    assert not running.done()
-    worker.update(pod | {"metadata": metadata | {"deletionTimestamp": "2026-01-01T00:00:00Z"}})
-    async with asyncio.timeout(10):
-        await running
-    assert server.deleted == ["/api/v1/namespaces/default/pods/p"]
-    assert made.workers == {}
+    assert 2 == len(bench.runtime.commands)
 
 
-def test_a_session_is_signalled_whatever_is_left_of_it() -> None:
-    """A process that leads no group of its own is killed; of one that has gone between two looks nothing is said."""
+async def test_an_unavailable_image_is_reported(start: Callable[[Object], Bench]) -> None:
+    """Given an image that this cluster does not have, then nothing is started, and the status names the image."""
+    bench = start(pod("p", image="nginx:1"))
+    await until(lambda: bench.state().get("waiting", {}).get("reason") == "ErrImagePull")
+
+    assert 'image "nginx:1": not available' in bench.state()["waiting"]["message"]
+    assert [] == bench.runtime.commands
+
+
+async def test_an_unexpected_error_is_reported_and_the_pod_can_be_deleted(start: Callable[[Object], Bench]) -> None:
+    """Given an environment entry without a name, then the status reports the error, and a deletion ends the worker."""
+    body = pod("p")
+    body["spec"]["containers"][0]["env"] = [{"value": "x"}]
+    bench = start(body)
+    await until(lambda: bench.state().get("waiting", {}).get("reason") == "CreateContainerError")
+
+    assert bench.state()["waiting"]["message"] == "KeyError: 'name'"
+    assert not bench.running.done()
+    await bench.delete()
+    assert (["/api/v1/namespaces/default/pods/p"], 1) == (bench.api.deleted, bench.listener.ended)
+
+
+async def test_a_frozen_pod_writes_nothing_more(start: Callable[[Object], Bench]) -> None:
+    """Given a running pod, when its node loses power, then no status is written and the record is kept."""
+    bench = start(pod("p"))
+    await until(lambda: "running" in bench.state())
+    written = len(bench.api.statuses)
+    bench.worker.freeze()
+    bench.running.cancel()
+    await asyncio.gather(bench.running, return_exceptions=True)
+
+    assert (written, 0) == (len(bench.api.statuses), bench.listener.ended)
+
+
+def test_a_signal_reaches_the_session_or_its_leader() -> None:
+    """Given a process that leads no group, then it is signaled alone; one that is gone is ignored."""
     with subprocess.Popen(["sleep", "60"]) as process:
         signal_session(process.pid, signal.SIGKILL)
 

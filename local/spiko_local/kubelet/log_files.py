@@ -1,6 +1,7 @@
-"""Reading a container's log file: from the n-th line from the end or from a time on, and on while it grows.
+"""Reads a container's log file: from the n-th line from the end or from a time on, and further while it grows.
 
-A pod writes into its file by itself, so nobody but its lines knows when they were written; the nanoservice's begin with a time.
+A pod writes its file itself, so only the lines can say when they were written; those of a nanoservice begin with a
+time.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from spiko_local.timestamps import micro_text
+
 CHUNK_BYTES = 65_536
-LOOK_S = 0.1
+POLL_S = 0.1
+_STAMP = re.compile(rb"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:[,.](\d{1,6}))?(Z|[+-]\d\d:?\d\d)?\b")
 
 
 def tail_offset(path: Path, lines: int | None) -> int:
-    """Where the last `lines` lines begin, in bytes; 0 for all."""
+    """Return the offset in bytes at which the last `lines` lines begin; 0 if None."""
     if lines is None:
         return 0
     size = path.stat().st_size
@@ -41,11 +45,8 @@ def tail_offset(path: Path, lines: int | None) -> int:
     return 0
 
 
-_STAMP = re.compile(rb"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:[,.](\d{1,6}))?(Z|[+-]\d\d:?\d\d)?\b")
-
-
 def read_stamp(line: bytes) -> datetime | None:
-    """The time that a line of a log begins with, in UTC; without a zone it is the machine's own. None if it begins with none.
+    """Return the time that a line begins with, in UTC, or None. A time without a zone is local.
 
     >>> read_stamp(b"2026-01-01T00:00:00.250Z INFO up"), read_stamp(b"Traceback")
     (datetime.datetime(2026, 1, 1, 0, 0, 0, 250000, tzinfo=datetime.timezone.utc), None)
@@ -62,10 +63,10 @@ def read_stamp(line: bytes) -> datetime | None:
 
 
 def since_offset(path: Path, since: datetime) -> int:
-    """Where the first line begins that was written at a time or after it, in bytes.
+    """Return the offset in bytes of the first line that was written at a time or after it.
 
-    A line that begins with no time was written when the one before it was, and those before the first time with that. If no line says when it was
-    written the whole log counts as of its last write: rather too much is shown than nothing.
+    A line without a time is as old as the line before it, and lines before the first time are as old as that one. A log
+    without any time is as old as its last write: too much output is better than none.
     """
     position, is_timed = 0, False
     with path.open("rb") as file:
@@ -82,7 +83,7 @@ def since_offset(path: Path, since: datetime) -> int:
 
 
 def stamp_before(path: Path, offset: int) -> datetime | None:
-    """The time of what stands at an offset, if it says none itself: that of the last line before, or else of the first after."""
+    """Return the time of the last line before an offset that has one, else of the first after it; None if no line has."""
     found = None
     with path.open("rb") as file:
         position = 0
@@ -95,7 +96,12 @@ def stamp_before(path: Path, offset: int) -> datetime | None:
 
 
 async def with_times(pieces: AsyncIterator[bytes], last: datetime) -> AsyncIterator[bytes]:
-    """A log with the time of each line before it, as `kubectl logs --timestamps` shows it."""
+    """Prefix each line with its time, as `kubectl logs --timestamps` does.
+
+    Args:
+        pieces: of the log, of any size.
+        last: time of lines before the first that has one, in UTC.
+    """
     rest = b""
     async for piece in pieces:
         *lines, rest = (rest + piece).split(b"\n")
@@ -109,19 +115,20 @@ async def with_times(pieces: AsyncIterator[bytes], last: datetime) -> AsyncItera
 
 
 def _time(moment: datetime) -> bytes:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ ").encode()
+    return f"{micro_text(moment)} ".encode()
 
 
-async def follow_log(path: Path, offset: int, still: Callable[[], bool]) -> AsyncIterator[bytes]:
-    """The log from an offset; at its end it is looked at again as long as `still` says so."""
+async def follow_log(path: Path, offset: int, grows: Callable[[], bool]) -> AsyncIterator[bytes]:
+    """Iterate over a log from an offset on; poll at its end as long as `grows` returns True."""
     with path.open("rb") as file:
         file.seek(offset)
         while True:
-            goes_on = still()  # asked before the read: what was written before the end must not be missed
+            # Called before the read: output written just before the process ended must not be missed.
+            may_grow = grows()
             data = file.read(CHUNK_BYTES)
             if data:
                 yield data
-            elif not goes_on:
+            elif not may_grow:
                 return
             else:
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(POLL_S)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from spiko_local.errors import LocalError
+from spiko_local.objects import Object
 
-Object = dict[str, Any]
 OUR_IMAGE = re.compile(r"(^|/)spiko/nanoservice(:[^/@]*)?(@sha256:[0-9a-f]{64})?\Z")
 _FIELD = re.compile(r"^metadata\.(labels|annotations)\['([^']+)'\]\Z")
 _REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
-PASSED_ON = ("PATH", "LANG", "HOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
+INHERITED = ("PATH", "LANG", "HOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
 
 
 class ConfigError(LocalError):
-    """A container whose configuration cannot be carried out: CreateContainerConfigError."""
+    """The container cannot be configured here; the pod reports CreateContainerConfigError."""
 
 
 def is_ours(image: str) -> bool:
-    """Whether this cluster has the image.
+    """Return whether this cluster has the image.
 
     >>> is_ours("spiko/nanoservice:0.1.0"), is_ours("nginx:1.25"), is_ours("localhost:5000/spiko/nanoservice")
     (True, False, True)
@@ -29,37 +28,42 @@ def is_ours(image: str) -> bool:
 
 
 def image_message(image: str) -> str:
-    """Why an image cannot be had."""
-    return f'image "{image}": this cluster runs pods as processes and has spiko/nanoservice only; use kind for other images'
+    """Return why an image cannot be pulled."""
+    return (
+        f'image "{image}": not available: this cluster runs pods as processes and has only spiko/nanoservice;'
+        " use kind for other images"
+    )
 
 
 def unsupported(pod: Object) -> str:
-    """Why a pod cannot be run here whatever its image; empty if it can."""
+    """Return why a pod cannot run here, whatever its image; empty if it can."""
     spec = pod["spec"]
     if len(spec["containers"]) != 1:
-        return f"spec.containers: {len(spec['containers'])} containers; a pod that runs as a process has exactly one"
+        return (
+            f"spec.containers: {len(spec['containers'])} containers: must be exactly one, because pods run as processes"
+        )
     if spec.get("initContainers"):
-        return "spec.initContainers: a pod that runs as a process has none"
+        return "spec.initContainers: must be empty, because pods run as processes"
     return ""
 
 
 def build_environment(
     pod: Object, container: Object, address: str, host: str, base: Mapping[str, str], extra: Mapping[str, str]
 ) -> dict[str, str]:
-    """The environment of a container.
+    """Return the environment of a container.
 
     Args:
         pod: the object.
         container: one of its containers.
-        address: the pod's.
-        host: the node's address.
-        base: the kubelet's own environment, of which little is passed on.
-        extra: what the runtime adds.
+        address: the pod's IP.
+        host: the node's IP.
+        base: the kubelet's own environment; only `INHERITED` is taken from it.
+        extra: variables of the runtime, which win over all others.
 
     Raises:
-        ConfigError: a reference that cannot be resolved here.
+        ConfigError: an entry refers to something that this cluster does not have.
     """
-    made = {name: base[name] for name in PASSED_ON if name in base} | {"HOSTNAME": pod["metadata"]["name"]}
+    made = {name: base[name] for name in INHERITED if name in base} | {"HOSTNAME": pod["metadata"]["name"]}
     for index, entry in enumerate(container.get("env") or ()):
         source = entry.get("valueFrom")
         where = f"env[{index}] {entry['name']}"
@@ -69,14 +73,14 @@ def build_environment(
             made[entry["name"]] = _field(pod, source["fieldRef"]["fieldPath"], address, host, where)
         else:
             kind = next(iter(source))
-            raise ConfigError(f"{where}: {kind} is not to be had on this cluster; write the value")
+            raise ConfigError(f"{where}: {kind} is not supported on this cluster; set the value directly")
     if container.get("envFrom"):
-        raise ConfigError("envFrom: is not to be had on this cluster; write the values under env")
+        raise ConfigError("envFrom: not supported on this cluster; set the values under env")
     return made | dict(extra)
 
 
 def expand(text: str, known: Mapping[str, str]) -> str:
-    """Kubernetes' $(NAME), with $$ for $; an unknown name stays as it is.
+    """Expand $(NAME) as Kubernetes does: $$ is a $, and an unknown name stays as it is.
 
     >>> expand("$(A)-$$(A)-$(B)", {"A": "1"})
     '1-$(A)-$(B)'
@@ -101,4 +105,4 @@ def _field(pod: Object, path: str, address: str, host: str, where: str) -> str:
         return str(plain[path])
     if found := _FIELD.match(path):
         return str((metadata.get(found.group(1)) or {}).get(found.group(2), ""))
-    raise ConfigError(f"{where}: fieldPath {path!r} is unknown")
+    raise ConfigError(f"{where}: fieldPath {path!r}: not a supported field of the pod")

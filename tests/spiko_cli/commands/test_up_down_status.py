@@ -24,8 +24,9 @@ def test_up_names_the_missing_binaries(tmp_path: Path) -> None:
     (tmp_path / "etcd").chmod(0o755)
     done = spiko(tmp_path / "home", "up", "--control-plane", str(tmp_path))
 
-    assert "lacks kube-apiserver, kube-controller-manager, kube-scheduler; `python tests/cluster/build.py`" in str(
-        done.exception
+    assert (
+        "lacks kube-apiserver, kube-controller-manager, kube-scheduler; build them with `python tests/cluster/build.py`"
+        in str(done.exception)
     )
     assert isinstance(done.exception.__cause__ if done.exception else None, LocalError)
     assert not (tmp_path / "home").exists()

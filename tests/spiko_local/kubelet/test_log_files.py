@@ -1,4 +1,4 @@
-"""`kubectl logs` with times: lines are of the time that they begin with."""
+"""Log files: the last lines, and lines by the time that they begin with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spiko_local.kubelet.logs import since_offset, stamp_before, with_times
+from spiko_local.kubelet.log_files import since_offset, stamp_before, tail_offset, with_times
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LOG = b"""no time yet
@@ -21,7 +21,7 @@ Traceback (most recent call last):
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A log."""
+    """A log with times."""
     found = tmp_path / "log"
     found.write_bytes(LOG)
     return found
@@ -31,8 +31,8 @@ def path(tmp_path: Path) -> Path:
     ("after_s", "first"),
     [(0.0, b"no time"), (1.0, b"no time"), (1.5, b"2026-01-01T00:00:02"), (3.0, b"2026-01-01T00:00:04"), (5.0, b"")],
 )
-def test_a_log_is_read_from_a_time_on(path: Path, after_s: float, first: bytes) -> None:
-    """Lines without one go with the line before, those at the beginning with the first that has one."""
+def test_since_includes_lines_without_a_time_by_the_line_before(path: Path, after_s: float, first: bytes) -> None:
+    """Given lines without a time, then they are as old as the line before; at the beginning, as the first with one."""
     offset = since_offset(path, START + timedelta(seconds=after_s))
 
     assert LOG[offset:].startswith(first)
@@ -40,7 +40,7 @@ def test_a_log_is_read_from_a_time_on(path: Path, after_s: float, first: bytes) 
 
 
 def test_a_log_without_times_is_as_old_as_its_last_write(tmp_path: Path) -> None:
-    """All of it or nothing; the time of a line cannot be told."""
+    """Given a log without times, then --since shows all of it or nothing, and no line has a time."""
     plain, empty = tmp_path / "plain", tmp_path / "empty"
     plain.write_bytes(b"hello\n")
     empty.touch()
@@ -52,9 +52,20 @@ def test_a_log_without_times_is_as_old_as_its_last_write(tmp_path: Path) -> None
     assert stamp_before(plain, 0) is None
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"), [(0, ""), (1, "c\n"), (2, "b\nc\n"), (9, "a\nb\nc\n"), (None, "a\nb\nc\n")]
+)
+def test_tail_counts_lines_from_the_end(tmp_path: Path, lines: int | None, expected: str) -> None:
+    """Given three lines, then --tail=N shows the last N, and no option all."""
+    path = tmp_path / "log"
+    path.write_text("a\nb\nc\n")
+
+    assert expected == path.read_text()[tail_offset(path, lines) :]
+
+
 @pytest.mark.parametrize("size", [1, 7, 1000])
-async def test_each_line_is_shown_with_its_time(path: Path, size: int) -> None:
-    """However it comes in pieces, and from the middle as from the beginning."""
+async def test_timestamps_prefix_each_line_with_its_time(path: Path, size: int) -> None:
+    """Given pieces of any size, from the beginning or from the middle, then every line gets its own time."""
 
     async def pieces(begin: int) -> AsyncIterator[bytes]:
         for at in range(begin, len(LOG), size):
