@@ -12,9 +12,9 @@ import click
 
 from spiko_cli.completion import architectures
 from spiko_cli.eurekas import Eurekas, Target, open_eurekas
+from spiko_cli.metrics.sliding_window import Window
+from spiko_cli.metrics.tables import render_rows
 from spiko_cli.options import cluster_options
-from spiko_cli.sliding_window import Window
-from spiko_cli.tables import render_rows
 
 
 @click.command(short_help="Rates, errors and percentiles, live.")

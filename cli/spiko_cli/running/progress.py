@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from spiko_cli.aggregates import Row
-from spiko_cli.tables import render_rows
+from spiko_cli.metrics.aggregates import Row
+from spiko_cli.metrics.tables import render_rows
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from spiko_cli.aggregates import LATENCIES, Row, Sum, Sums
-from spiko_cli.running.histogram import render_histogram
-from spiko_cli.tables import render_causes, render_rows
+from spiko_cli.metrics.aggregates import LATENCIES, Row, Sum, Sums
+from spiko_cli.metrics.histogram import render_histogram
+from spiko_cli.metrics.tables import render_causes, render_rows
 from spiko_console.spans import Trace
 from spiko_console.store import TraceStore
 from spiko_console.waterfall import render_trace

@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from spiko_cli.aggregates import Sums
 from spiko_cli.errors import Interrupted, SpikoError
 from spiko_cli.eurekas import Eurekas, Target, connected
+from spiko_cli.metrics.aggregates import Sums
+from spiko_cli.metrics.sliding_window import Window
 from spiko_cli.running.progress import Progress, Tick
 from spiko_cli.running.report import Outcome, sum_of
 from spiko_cli.running.run_spec import Wish, faults_of, silenced, with_endpoint
-from spiko_cli.sliding_window import Window
 from spiko_console.store import TraceStore
 from spiko_operator.api.architecture import KIND
 from spiko_operator.api.common import API_VERSION

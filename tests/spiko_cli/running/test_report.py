@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from spiko_cli.aggregates import Sums
-from spiko_cli.running.histogram import bins, render_histogram
+from spiko_cli.metrics.aggregates import Sums
+from spiko_cli.metrics.histogram import bins, render_histogram
 from spiko_cli.running.progress import Tick, render_tick
 from spiko_cli.running.report import Outcome, render, to_json
 from spiko_console.store import TraceStore

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from spiko_cli.sliding_window import Window
-from spiko_cli.tables import render_rows
+from spiko_cli.metrics.sliding_window import Window
+from spiko_cli.metrics.tables import render_rows
 from spiko_nanoservice.latencies import count_values, encode_counts
 
 

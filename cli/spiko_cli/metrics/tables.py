@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spiko_cli.aggregates import PERCENTILES, Percentiles, Row
+from spiko_cli.metrics.aggregates import PERCENTILES, Percentiles, Row
 
 _TIMES = ("P50 ms", "P90", "P99", "P99.9")
 _HEAD = ("EDGE", "REQUESTS", "REQ/S", "MISS %", "ERR %", *_TIMES, "SERVICE P50", "P99", "NETWORK P50", "P99", "ERRORS")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from spiko_cli.aggregates import Row, Sums
+from spiko_cli.metrics.aggregates import Row, Sums
 
 
 class Window:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from hdrh.histogram import HdrHistogram
 
-from spiko_cli.aggregates import PERCENTILES
+from spiko_cli.metrics.aggregates import PERCENTILES
 
 _STEPS = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80)  # bins of a decade: about 25 % wide, and round
 _BOUNDS_US = [0, *range(1, 10), *(step * 10**decade for decade in range(7) for step in _STEPS), 10**8]
