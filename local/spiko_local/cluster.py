@@ -60,7 +60,7 @@ def up(home: Home, options: UpOptions, say: Say) -> Object:
         LocalError: something is missing or does not start; all started processes are stopped again.
     """
     if home.read_state() is not None:
-        raise AlreadyUp(f"a local cluster is already up: export KUBECONFIG={home.kubeconfig}; `spiko down` stops it")
+        raise AlreadyUp(f"a local cluster is up already: export KUBECONFIG={home.kubeconfig}; `spiko down` stops it")
     _check_binaries(options.binaries)
     nodes = read_nodes(options.nodes)
     check_addresses((node.address for node in nodes), KUBELET_PORT)

@@ -1,4 +1,4 @@
-"""OTLP bodies: protobuf and JSON say the same, and whatever is none is refused with its status."""
+"""OTLP bodies: protobuf and JSON are equivalent; invalid ones are rejected with a status."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as Message
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from spiko_console.errors import OtlpError
-from spiko_console.otlp import JSON, MOST_BYTES, PROTOBUF, Request, json_line, read_request, spans_of
+from spiko_console.otlp import JSON, MAX_BYTES, PROTOBUF, Request, json_line, read_request, spans_of
 
 TRACE, SPAN, PARENT = bytes(range(16)), b"\x01" * 8, b"\x02" * 8
 
 
 def export() -> Request:
-    """One span with attributes of every type."""
+    """Return one span with attributes of every type."""
     request = Request()
     spans = request.resource_spans.add()
     spans.resource.attributes.add(key="service.name").value.string_value = "web"
@@ -33,8 +33,8 @@ def export() -> Request:
     return request
 
 
-def test_a_span_is_read_whole() -> None:
-    """Ids become hexadecimal, attributes plain values, the resource says whose it is."""
+def test_a_span_is_read_with_all_its_fields() -> None:
+    """Given a span, then its ids are hexadecimal, its attributes plain values, and its service is the resource's."""
     (span,) = spans_of(read_request(export().SerializeToString(), PROTOBUF, ""))
 
     assert (TRACE.hex(), SPAN.hex(), PARENT.hex()) == (span.trace_id, span.span_id, span.parent_id)
@@ -43,8 +43,8 @@ def test_a_span_is_read_whole() -> None:
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
-def test_json_and_protobuf_say_the_same(packed: bool) -> None:
-    """What is written as a JSON line is read back as the request that it was; ids in it are hexadecimal."""
+def test_json_and_protobuf_are_equivalent(packed: bool) -> None:
+    """Given a request written as a JSON line, when it is read, then it is the same; ids in it are hexadecimal."""
     line = json_line(export())
     body = gzip.compress(line.encode()) if packed else line.encode()
 
@@ -54,30 +54,30 @@ def test_json_and_protobuf_say_the_same(packed: bool) -> None:
 
 
 BROKEN = [
-    ("no protobuf", b"\xff\xff\xff", PROTOBUF, "", 400),
-    ("no JSON", b"{", JSON, "", 400),
+    ("not protobuf", b"\xff\xff\xff", PROTOBUF, "", 400),
+    ("not JSON", b"{", JSON, "", 400),
     ("a JSON list", b"[]", JSON, "", 400),
     ("a JSON list of spans", b'{"resourceSpans": [1]}', JSON, "", 400),
-    ("ids that are no hexadecimal", b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}', JSON, "", 400),
-    ("nested without end", b'{"resourceSpans":' + b"[" * 100_000, JSON, "", 400),
-    ("no gzip", b"plain", PROTOBUF, "gzip", 400),
+    ("ids that are not hexadecimal", b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}', JSON, "", 400),
+    ("nested too deeply", b'{"resourceSpans":' + b"[" * 100_000, JSON, "", 400),
+    ("not gzip", b"plain", PROTOBUF, "gzip", 400),
     ("a form", b"a=1", "application/x-www-form-urlencoded", "", 415),
     ("brotli", b"", PROTOBUF, "br", 415),
-    ("a gzip bomb", gzip.compress(bytes(MOST_BYTES + 1)), PROTOBUF, "gzip", 413),
+    ("a gzip bomb", gzip.compress(bytes(MAX_BYTES + 1)), PROTOBUF, "gzip", 413),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("body", "kind", "encoding", "status"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN])
-def test_what_is_no_export_is_refused(body: bytes, kind: str, encoding: str, status: int) -> None:
-    """With the status that tells the sender whether it may try again: never for these."""
+def test_invalid_exports_are_rejected(body: bytes, kind: str, encoding: str, status: int) -> None:
+    """Given an invalid body, then the error has a status for which exporters do not retry."""
     with pytest.raises(OtlpError) as caught:
         read_request(body, kind, encoding)
 
     assert status == caught.value.status
 
 
-def test_spans_without_proper_ids_are_left_out() -> None:
-    """They belong to no trace."""
+def test_spans_with_invalid_ids_are_skipped() -> None:
+    """Given a span whose trace id is too short, then it belongs to no trace."""
     request = export()
     request.resource_spans[0].scope_spans[0].spans[0].trace_id = b"short"
 

@@ -1,4 +1,4 @@
-"""The endpoint: OpenTelemetry's own exporter sends to it."""
+"""The OTLP endpoint."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from spiko_console.receiver import Receiver
 from spiko_console.store import TraceStore
 
 
-async def test_the_sdks_exporter_is_understood() -> None:
-    """Protobuf with gzip, as OpenTelemetry sends it; the listener hears of every request."""
-    store, heard = TraceStore(), list[otlp.Request]()
-    async with Receiver(store, heard.append).listen() as endpoint:
+async def test_the_exporter_of_the_sdk_is_accepted() -> None:
+    """Given OpenTelemetry's exporter with gzip, then its spans are one trace, and the listener gets every request."""
+    store, received = TraceStore(), list[otlp.Request]()
+    async with Receiver(store, received.append).listen() as endpoint:
         await asyncio.to_thread(_send, f"{endpoint}/v1/traces")
     store.close()
     (trace,) = store.recent()
 
     assert ["outer", "inner"] == [span.name for span in sorted(trace.spans, key=lambda s: s.start_ns)]
     assert ("sdk", "outer") == (trace.root.service, trace.root.name)
-    assert 2 == len(heard)
+    assert 2 == len(received)
 
 
 def _send(url: str) -> None:
@@ -39,20 +39,20 @@ def _send(url: str) -> None:
     provider.shutdown()
 
 
-async def test_nonsense_is_answered_and_does_no_harm() -> None:
-    """400, 404, 405, 413, 415: an answer for each, and the next good request counts."""
+async def test_malformed_requests_get_a_4xx_and_later_ones_are_accepted() -> None:
+    """Given malformed requests, then each gets its status, and the next valid one gets 200."""
     store = TraceStore()
     receiver = Receiver(store)
-    asked = [
+    requests = [
         (400, "POST", "/v1/traces", b"\xff", otlp.PROTOBUF),
         (415, "POST", "/v1/traces", b"x", "text/plain"),
-        (413, "POST", "/v1/traces", bytes(otlp.MOST_BYTES + 1), otlp.PROTOBUF),
+        (413, "POST", "/v1/traces", bytes(otlp.MAX_BYTES + 1), otlp.PROTOBUF),
         (404, "POST", "/v1/metrics", b"", otlp.PROTOBUF),
         (405, "GET", "/v1/traces", b"", otlp.PROTOBUF),
         (200, "POST", "/v1/traces", b"{}", otlp.JSON),
     ]
     async with receiver.listen() as endpoint, aiohttp.ClientSession() as session:
-        for status, method, path, body, kind in asked:
+        for status, method, path, body, kind in requests:
             async with session.request(
                 method, endpoint + path, data=io.BytesIO(body), headers={"Content-Type": kind}
             ) as reply:

@@ -1,4 +1,4 @@
-"""Which traces are kept: the slowest, the failed, the last; in bounded memory."""
+"""The store keeps the slowest, the failed and the last traces in bounded memory."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from spiko_console.store import SETTLE_S, Limits, TraceStore
 from tests.support.traces import make_call, make_span
 
 
-def test_a_trace_is_judged_when_it_has_been_quiet_for_a_while() -> None:
-    """Spans come from each pod by itself: a trace that looks whole may still grow."""
+def test_a_trace_is_closed_when_no_span_has_come_for_a_while() -> None:
+    """Given a first span, when the others come just before the trace is closed, then it has all of them."""
     store = TraceStore()
     first, *rest = make_call("t", 10)
     store.add([first], now=0.0)
@@ -22,8 +22,8 @@ def test_a_trace_is_judged_when_it_has_been_quiet_for_a_while() -> None:
     assert (0, 1, 4) == (early, store.traces, len(store.slowest()[0].spans))
 
 
-def test_the_slowest_are_kept_whatever_comes_after() -> None:
-    """Of a thousand the three slowest, slowest first; an error has its own list."""
+def test_the_slowest_traces_are_kept() -> None:
+    """Given a thousand traces, then the three slowest are kept, slowest first; failed ones have their own list."""
     store = TraceStore(Limits(slowest=3, failed=2, recent=4))
     for number in range(1_000):
         store.add(make_call(f"{number}", took_ms=(number * 7919) % 1_000 + 1), now=float(number))
@@ -36,8 +36,8 @@ def test_the_slowest_are_kept_whatever_comes_after() -> None:
     assert (1_003, 3, 4) == (store.traces, store.failures, len(store.recent()))
 
 
-def test_spans_that_wait_are_bounded() -> None:
-    """A flood of spans whose traces never end does not eat the memory: the oldest are judged early."""
+def test_open_spans_are_bounded() -> None:
+    """Given more open spans than allowed, then the oldest traces are closed early."""
     store = TraceStore(Limits(open_spans=100))
     for number in range(200):
         store.add(make_call(f"{number}", 1), now=0.0)
@@ -45,8 +45,8 @@ def test_spans_that_wait_are_bounded() -> None:
     assert 175 == store.traces
 
 
-def test_a_span_twice_is_one() -> None:
-    """An exporter may send a batch again."""
+def test_a_span_sent_twice_counts_once() -> None:
+    """Given a batch that an exporter sends twice, then its trace has each span once."""
     store = TraceStore()
     store.add(make_call("t", 1) * 2, now=0.0)
     store.close()
@@ -54,8 +54,8 @@ def test_a_span_twice_is_one() -> None:
     assert 4 == len(store.recent()[0].spans)
 
 
-def test_a_lost_span_is_noticed() -> None:
-    """A pod that was killed takes its last spans along; its callee's have a parent that nobody knows."""
+def test_a_lost_span_makes_its_trace_incomplete() -> None:
+    """Given a trace that lacks the span of a killed pod, then it counts as incomplete."""
     store = TraceStore()
     spans = make_call("t", 10)
     store.add([spans[0], spans[3]], now=0.0)
@@ -65,7 +65,7 @@ def test_a_lost_span_is_noticed() -> None:
 
 
 def test_a_request_that_ran_into_its_deadline_is_one_trace() -> None:
-    """Its callees' spans are sent at once, its root 2.5 s later."""
+    """Given callees' spans at once and the root 2.5 s later, then they are one trace."""
     store = TraceStore()
     root, *rest = make_call("t", 2_000)
     store.add(rest, now=0.0)
@@ -76,9 +76,9 @@ def test_a_request_that_ran_into_its_deadline_is_one_trace() -> None:
     assert (1, 0, 4) == (store.traces, store.broken, len(store.slowest()[0].spans))
 
 
-def test_a_span_that_is_late_makes_no_second_trace() -> None:
-    """It counts, and is dropped; ids are remembered for a while, not for ever."""
-    store = TraceStore(Limits(judged=2))
+def test_a_late_span_does_not_open_a_second_trace() -> None:
+    """Given a span of a closed trace, then it is counted and dropped; a forgotten id opens a new trace."""
+    store = TraceStore(Limits(closed=2))
     first, *rest = make_call("t", 10)
     store.add(rest, now=0.0)
     store.settle(now=SETTLE_S + 1)
@@ -93,8 +93,8 @@ def test_a_span_that_is_late_makes_no_second_trace() -> None:
     assert (5, 1) == (store.traces, store.late)
 
 
-def test_attributes_that_wait_are_bounded_and_so_are_those_that_are_kept() -> None:
-    """Few spans may be gigabytes as well."""
+def test_bytes_of_open_and_kept_traces_are_bounded() -> None:
+    """Given few spans with large attributes, then open traces are closed early and kept ones are thinned."""
     large = [replace(span, attributes={"a": ["x" * 1_000] * 100}) for span in make_call("t", 1)]
     store = TraceStore(Limits(open_bytes=1_000_000, trace_bytes=250_000))
     for number in range(20):
@@ -107,11 +107,11 @@ def test_attributes_that_wait_are_bounded_and_so_are_those_that_are_kept() -> No
     assert 0 == store.broken
 
 
-def test_hostile_spans_cost_no_report() -> None:
-    """Their own parents, and the same trace again and again in one moment."""
-    store = TraceStore(Limits(slowest=2, judged=0))
+def test_spans_that_are_their_own_parents_are_stored() -> None:
+    """Given spans that are their own parents, and the same trace again and again, then all are counted."""
+    store = TraceStore(Limits(slowest=2, closed=0))
     for _ in range(3):
-        store.add([make_span("t", "1", "1", "a", CLIENT, 0, 1), make_span("t", "2", "2", "a", SERVER, 0, 1)], now=0.0)
+        store.add([make_span("t/1/1", "a", CLIENT, (0, 1)), make_span("t/2/2", "a", SERVER, (0, 1))], now=0.0)
         store.close()
 
     assert (3, 3, 2) == (store.traces, store.broken, len(store.slowest()))

@@ -1,4 +1,4 @@
-"""The receivers that other tests believe: a span sent to them can be read back."""
+"""The trace receivers of other tests: a span sent to them can be read back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 def send_span(endpoint: str) -> None:
-    """One span of the service `shop`, by OTLP/HTTP in JSON."""
+    """Send one span of the service `shop` by OTLP/HTTP in JSON."""
     now = time.time_ns()
     attributes = [{"key": "service.name", "value": {"stringValue": "shop"}}]
     span = {
@@ -35,16 +35,16 @@ def send_span(endpoint: str) -> None:
         assert reply.status == 200
 
 
-def until(asked: Callable[[], object]) -> None:
-    """Ask for ten seconds."""
+def until(condition: Callable[[], object]) -> None:
+    """Wait for a condition; at most 10 s."""
     end = time.monotonic() + 10
-    while not asked():
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
 
 
 def test_a_span_to_the_collector_can_be_read_back(tmp_path: Path) -> None:
-    """Within a second, with the attributes of its resource."""
+    """Given a Collector, when a span is sent, then it can be read with the attributes of its resource."""
     with collector(tmp_path) as running:
         send_span(running.endpoint)
         until(running.spans)
@@ -58,7 +58,7 @@ def test_a_span_to_the_collector_can_be_read_back(tmp_path: Path) -> None:
     not (binaries() / "jaeger").exists(), reason="built on request: python tests/cluster/build.py jaeger"
 )
 def test_a_span_to_jaeger_can_be_read_back(tmp_path: Path) -> None:
-    """By service and by id."""
+    """Given Jaeger, when a span is sent, then it is found by service and by id."""
     with jaeger(tmp_path) as running:
         send_span(running.endpoint)
         until(lambda: running.trace(TRACE))

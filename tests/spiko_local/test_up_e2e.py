@@ -1,4 +1,4 @@
-"""`spiko up`, `down` and `status` on a real control plane: whatever dies comes back, and nothing is ever left behind."""
+"""`spiko up`, `down` and `status`: killed components come back, and no process or file is left behind."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from local_cluster import REAL, ROOT, Cluster, local_cluster, which_control_plan
 from spiko_local.components import BINARIES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
-REAL_PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "operator")
-PARTS = REAL_PARTS if which_control_plane() == REAL else ("apiserver", "kubelet", "operator")
+REAL_COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "operator")
+COMPONENTS = REAL_COMPONENTS if which_control_plane() == REAL else ("apiserver", "kubelet", "operator")
 
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[Cluster]:
-    """A cluster whose parts may be killed."""
+    """A cluster whose components may be killed."""
     with local_cluster() as made:
         yield made
 
 
-def heed_interrupts() -> None:
-    """A test run in the background of a shell passes on that SIGINT is ignored; somebody who types Ctrl-C is in the foreground."""
+def restore_interrupts() -> None:
+    """Restore the default for SIGINT, which a test run in the background of a shell ignores."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -43,29 +43,29 @@ def status(cluster: Cluster) -> dict[str, Any]:
 
 
 def restarts(cluster: Cluster) -> dict[str, int]:
-    """How often each part was started again."""
+    """Return how often each component was restarted."""
     return {part["name"]: part["restarts"] for part in status(cluster)["parts"]}
 
 
-def is_well(cluster: Cluster) -> bool:
-    """All parts answer, all nodes are Ready."""
+def is_healthy(cluster: Cluster) -> bool:
+    """Return whether all components are healthy and all nodes are Ready."""
     state = status(cluster)
     return all(part["healthy"] for part in state["parts"]) and all(node["ready"] for node in state["nodes"])
 
 
-def test_status_and_nodes(own: Cluster) -> None:
-    """Every part, three nodes in three zones, the same to kubectl as to `spiko status`."""
+def test_status_shows_all_components_and_the_nodes_of_kubectl(own: Cluster) -> None:
+    """Given a cluster, then `spiko status` has every component, and the same nodes and zones as kubectl."""
     state = status(own)
     nodes = {n["metadata"]["name"]: n["metadata"]["labels"]["topology.kubernetes.io/zone"] for n in own.items("nodes")}
 
-    assert list(PARTS) == [part["name"] for part in state["parts"]]
+    assert list(COMPONENTS) == [part["name"] for part in state["parts"]]
     assert nodes == {"spiko-worker": "us-east-1a", "spiko-worker2": "us-east-1b", "spiko-worker3": "us-east-1c"}
     assert nodes == {node["name"]: node["zone"] for node in state["nodes"]}
-    assert is_well(own)
+    assert is_healthy(own)
 
 
-def test_secrets_are_secret(own: Cluster) -> None:
-    """Files for the owner only; who has no token may nothing; the token is nobody else's."""
+def test_keys_and_tokens_are_secret(own: Cluster) -> None:
+    """Given a cluster, then its files are for their owner only, and a request without a token is refused."""
     modes = {path.stat().st_mode & 0o777 for path in (own.home / "kubeconfig", *(own.home / "pki").iterdir())}
     config = json.loads((own.home / "kubeconfig").read_text())
     context = __import__("ssl").create_default_context(cafile=str(own.home / "pki" / "ca.crt"))
@@ -80,35 +80,35 @@ def test_secrets_are_secret(own: Cluster) -> None:
     assert len(config["users"][0]["user"]["token"]) >= 40
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_a_killed_part_comes_back(own: Cluster, part: str) -> None:
-    """Kill -9 of any part: it is started again, everything is well again, and nobody else was restarted."""
+@pytest.mark.parametrize("part", COMPONENTS)
+def test_a_killed_component_comes_back(own: Cluster, part: str) -> None:
+    """Given any component, when it is killed, then it alone is restarted, and the cluster is healthy again."""
     before = restarts(own)
     own.kill(part)
-    own.until(f"{part} back", lambda: restarts(own)[part] == before[part] + 1 and is_well(own), 40)
+    own.until(f"{part} back", lambda: restarts(own)[part] == before[part] + 1 and is_healthy(own), 40)
     after = restarts(own)
 
     own.kubectl("create", "configmap", f"after-{part}")
     assert before | {part: before[part] + 1} == after
 
 
-def test_all_killed_at_once(own: Cluster) -> None:
-    """Kill -9 of all parts in one moment: all well again, nothing lost."""
+def test_all_components_killed_at_once_come_back(own: Cluster) -> None:
+    """Given an object, when all components are killed, then the cluster is healthy again and still has it."""
     before = restarts(own)
     own.kubectl("create", "configmap", "survivor")
     for part in status(own)["parts"]:
         os.kill(part["pid"], signal.SIGKILL)
-    own.until("all back", lambda: all(restarts(own)[p] > before[p] for p in PARTS) and is_well(own), 60)
+    own.until("all back", lambda: all(restarts(own)[p] > before[p] for p in COMPONENTS) and is_healthy(own), 60)
 
     assert own.get("configmap", "survivor")
 
 
 @pytest.mark.long
-def test_down_keeps_data_when_asked_and_nothing_otherwise(own: Cluster) -> None:
-    """`down --keep` and `up`: the same objects at the same address. `down`: no process, no file. Twice: fine."""
+def test_down_keeps_data_on_request_and_nothing_otherwise(own: Cluster) -> None:
+    """Given `down --keep`, then `up` has the same objects at the same address; `down` leaves no process and no file."""
     own.kubectl("create", "configmap", "kept")
     server = json.loads((own.home / "kubeconfig").read_text())["clusters"]
-    assert "data and logs stay" in own.spiko("down", "--keep").stdout
+    assert "kept data and logs in" in own.spiko("down", "--keep").stdout
     assert own.processes() == []
     own.up()
     assert own.get("configmap", "kept")
@@ -117,15 +117,15 @@ def test_down_keeps_data_when_asked_and_nothing_otherwise(own: Cluster) -> None:
         == json.loads((own.home / "kubeconfig").read_text())["clusters"][0]["cluster"]["server"]
     )
 
-    assert f"stopped {len(PARTS)} parts" in own.spiko("down").stdout
+    assert f"stopped {len(COMPONENTS)} components" in own.spiko("down").stdout
     assert not own.home.exists()
     assert own.processes() == []
-    assert "nothing was up" in own.spiko("down").stdout
+    assert "no cluster was up" in own.spiko("down").stdout
     own.up()
 
 
-def test_a_second_up_elsewhere_is_refused_before_it_starts_anything(own: Cluster, tmp_path: Path) -> None:
-    """One cluster a machine: the message names the address and the way out."""
+def test_a_second_cluster_is_rejected_before_it_starts_anything(own: Cluster, tmp_path: Path) -> None:
+    """Given a cluster, when another home is brought up, then the error names the address, and no file is created."""
     home = tmp_path / "h"
     other = Cluster(home)
     done = other.spiko("up", *own.arguments, check=False)
@@ -137,7 +137,7 @@ def test_a_second_up_elsewhere_is_refused_before_it_starts_anything(own: Cluster
 
 @pytest.fixture
 def apart(own: Cluster, tmp_path: Path) -> Iterator[Cluster]:
-    """A home for an `up` that fails, while the module's cluster rests."""
+    """A home for an `up` that fails; the module's cluster is down meanwhile."""
     own.spiko("down", "--keep")
     cluster = Cluster(tmp_path / "h")
     yield cluster
@@ -145,8 +145,8 @@ def apart(own: Cluster, tmp_path: Path) -> Iterator[Cluster]:
     own.up()
 
 
-def test_a_part_that_fails_at_start_takes_all_down(apart: Cluster, tmp_path: Path) -> None:
-    """Given an etcd that ends at once, then `up` fails with the end of its log, and nothing runs."""
+def test_a_component_that_fails_at_start_stops_all_others(apart: Cluster, tmp_path: Path) -> None:
+    """Given an etcd that exits at once, then `up` fails with the end of its log, and no process is left."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in BINARIES:
@@ -161,14 +161,14 @@ def test_a_part_that_fails_at_start_takes_all_down(apart: Cluster, tmp_path: Pat
 
 
 @pytest.mark.parametrize("after_s", [0.2, *(pytest.param(s, marks=pytest.mark.long) for s in (0.6, 1.0))])
-def test_an_interrupted_up_leaves_nothing(apart: Cluster, after_s: float) -> None:
-    """Ctrl-C at any moment: no process is left, and a new `up` works."""
+def test_an_interrupted_up_leaves_no_process(apart: Cluster, after_s: float) -> None:
+    """Given an `up`, when Ctrl-C comes at any moment, then no process is left."""
     command = [sys.executable, "-m", "spiko_cli", "up", *apart.arguments]
     process = subprocess.Popen(
         command, env=apart.environ, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        preexec_fn=heed_interrupts,  # noqa: PLW1509  # no other thread runs here
+        preexec_fn=restore_interrupts,  # noqa: PLW1509  # no other thread runs here
     )  # fmt: skip
-    time.sleep(after_s)  # the moment is the test's subject
+    time.sleep(after_s)  # the moment of the interrupt is what varies
     process.send_signal(signal.SIGINT)
     process.wait(30)
 
@@ -176,13 +176,13 @@ def test_an_interrupted_up_leaves_nothing(apart: Cluster, after_s: float) -> Non
 
 
 @pytest.mark.long
-def test_a_killed_supervisor_is_cleaned_up_after(apart: Cluster) -> None:
-    """Kill -9 of the supervisor: no process is left; the next `up` says what it found and starts afresh."""
+def test_the_remains_of_a_killed_supervisor_are_removed(apart: Cluster) -> None:
+    """Given a killed supervisor, then no process is left, and the next `up` reports that and starts without its data."""
     apart.up()
     apart.kubectl("create", "configmap", "lost")
     os.kill(status(apart)["pid"], signal.SIGKILL)
-    apart.until("no process", lambda: not apart.processes(), 10)
+    apart.until("no process left", lambda: not apart.processes(), 10)
     again = apart.spiko("up", *apart.arguments)
 
-    assert "was killed; its remains are removed" in again.stdout
+    assert "was killed; removing its remains" in again.stdout
     assert not apart.get("configmap", "lost")

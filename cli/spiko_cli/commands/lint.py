@@ -18,12 +18,13 @@ EXIT_USAGE = 2
 
 @click.command(short_help="Check manifests offline.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(), metavar="FILE...")
-@click.option("--strict", is_flag=True, help="Warnings fail as well.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print.")
+@click.option("--strict", is_flag=True, help="Exit with 1 for warnings as well.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Output format.")
 def command(files: tuple[str, ...], strict: bool, output: str) -> None:
-    """Check Architectures and Faults offline and report all faults at once; a Fault also against its Architecture among the files.
+    """Check Architectures and Faults offline and report all findings at once.
 
-    FILE is YAML or JSON, a folder of them, or - for standard input. Exit code 1 if anything is wrong; warnings alone are fine.
+    A Fault is also checked against its Architecture if that is in one of the files.
+    FILE is YAML or JSON, a folder of them, or - for standard input. Exit code 1 for errors, 2 for unreadable files.
     """
     try:
         manifests = list(read_files(files))
@@ -37,8 +38,8 @@ def command(files: tuple[str, ...], strict: bool, output: str) -> None:
 
 
 def find_all(manifests: list[Manifest]) -> list[tuple[Manifest, Finding]]:
-    """What is wrong with each document, alone and beside the others, in the order of files and lines."""
-    between = check_together([None if manifest.faults else manifest.document for manifest in manifests])
+    """Return the findings in each document and between documents, in the order of files and lines."""
+    between = check_together([None if manifest.errors else manifest.document for manifest in manifests])
     found: list[tuple[Manifest, Finding]] = []
     for manifest, more in zip(manifests, between, strict=True):
         findings = [(manifest.position(finding.path), finding) for finding in [*manifest.findings(), *more]]
@@ -47,22 +48,31 @@ def find_all(manifests: list[Manifest]) -> list[tuple[Manifest, Finding]]:
 
 
 def render_text(found: list[tuple[Manifest, Finding]], documents: int) -> str:
-    """A line or two per finding, and a summary."""
+    """Return one or two lines per finding, and a summary.
+
+    Args:
+        found: the findings.
+        documents: how many documents were checked.
+    """
     lines = []
     for manifest, finding in found:
-        line, column = manifest.position(finding.path)
-        path = "" if finding.path.startswith("#") or not finding.path else f" {finding.path}:"
-        lines.append(f"{manifest.file}:{line}:{column}: {finding.severity} {finding.code}{path} {finding.message}")
+        start = f"{manifest.location(finding)} {finding.severity} {finding.code}"
+        lines.append(f"{start}{render_path(finding)} {finding.message}")
         if finding.hint:
             lines.append(f"    {finding.hint}")
     counts = Counter(f.severity for _, f in found)
     errors, warnings = counts[Severity.ERROR], counts[Severity.WARNING]
-    lines.append(f"{_many(documents, 'document')}, {_many(errors, 'error')}, {_many(warnings, 'warning')}")
+    lines.append(f"{_count(documents, 'document')}, {_count(errors, 'error')}, {_count(warnings, 'warning')}")
     return "\n".join(lines)
 
 
+def render_path(finding: Finding) -> str:
+    """Return ` PATH:`; empty for a finding about the document's syntax."""
+    return "" if finding.path.startswith("#") or not finding.path else f" {finding.path}:"
+
+
 def render_json(found: list[tuple[Manifest, Finding]]) -> str:
-    """A list of objects."""
+    """Return a JSON list with one object per finding."""
     items = []
     for manifest, finding in found:
         line, column = manifest.position(finding.path)
@@ -83,5 +93,5 @@ def render_json(found: list[tuple[Manifest, Finding]]) -> str:
     return json.dumps(items, indent=1, ensure_ascii=False)
 
 
-def _many(count: int, word: str) -> str:
+def _count(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"

@@ -25,24 +25,25 @@ DEFAULT_NODES = Path("kind-config.yaml")
     "--nodes", type=click.Path(path_type=Path), metavar="FILE",
     help="A kind configuration; by default ./kind-config.yaml, else three workers in three zones.",
 )  # fmt: skip
-@click.option("--without-operator", is_flag=True, help="Run no operator; the CRDs are installed all the same.")
+@click.option("--without-operator", is_flag=True, help="Do not run the operator; the CRDs are installed all the same.")
 @click.option(
     "--timeout", type=click.FloatRange(1, 3600), default=60.0, show_default=True, metavar="SECONDS",
-    help="How long everything may take to be ready.",
+    help="How long the whole start may take.",
 )  # fmt: skip
 def command(binaries: Path | None, nodes: Path | None, without_operator: bool, timeout: float) -> None:
     """Start a local cluster: an API server, a kubelet that runs pods as processes, and the operator.
 
-    Its state is in $SPIKO_HOME (~/.local/state/spiko), with a kubeconfig of its own; yours is not touched.
+    Its state is in $SPIKO_HOME (~/.local/state/spiko), with a kubeconfig of its own; yours is not changed.
     """
     if nodes is None and DEFAULT_NODES.exists():
         nodes = DEFAULT_NODES
     home = find_home(os.environ)
+    folder = binaries.expanduser() if binaries else None
     try:
-        folder = binaries.expanduser() if binaries else None
         up(home, UpOptions(folder, nodes, not without_operator, timeout), click.echo)
     except LocalError as error:
         raise SpikoError(str(error)) from error
+    kubeconfig = shlex.quote(str(home.kubeconfig))
     click.echo(
-        f"up; now:\n  export KUBECONFIG={shlex.quote(str(home.kubeconfig))}\n  kubectl get nodes\n  kubectl apply -f examples/lamp.yaml"
+        f"up; next:\n  export KUBECONFIG={kubeconfig}\n  kubectl get nodes\n  kubectl apply -f examples/lamp.yaml"
     )

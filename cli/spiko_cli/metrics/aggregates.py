@@ -1,9 +1,9 @@
-"""Pure: what eurekas report, added up per edge and per tier. `spiko top` sums a window, `spiko run` a whole run."""
+"""Pure: reports of eurekas, added up per edge and per tier; `spiko top` adds up a window, `spiko run` a whole run."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +18,19 @@ Percentiles = tuple[int, ...]  # microseconds, one for each of PERCENTILES
 
 @dataclass(frozen=True)
 class Row:
-    """One line. Times in microseconds: `response_us` as the caller saw it, `service_us` as the callee says, `network_us` the difference."""
+    """One line of a table.
+
+    Args:
+        name: of the edge or tier.
+        rate: requests/s.
+        ok: requests that succeeded.
+        miss: requests for missing keys.
+        errors: failed requests by cause.
+        response_us: percentiles in microseconds, as callers measure them.
+        service_us: as callees measure them.
+        network_us: the difference.
+        ends: caller and callee of an edge.
+    """
 
     name: str
     rate: float
@@ -28,20 +40,20 @@ class Row:
     response_us: Percentiles | None
     service_us: Percentiles | None
     network_us: Percentiles | None
-    ends: tuple[str, str] | None = None  # of an edge: caller and callee
+    ends: tuple[str, str] | None = None
 
     @property
     def failed(self) -> int:
-        """All errors."""
+        """Number of all failed requests."""
         return sum(self.errors.values())
 
     @property
     def total(self) -> int:
-        """All requests."""
+        """Number of all requests."""
         return self.ok + self.miss + self.failed
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values for JSON."""
         times = (("response", self.response_us), ("service", self.service_us), ("network", self.network_us))
         return {
             "name": self.name,
@@ -56,13 +68,13 @@ class Row:
 
 
 def percentiles_json(found: Percentiles | None) -> dict[str, int]:
-    """Percentiles by name, such as p99.9; empty if there are none."""
+    """Return percentiles by name, such as p99.9; empty for None."""
     return {f"p{p:g}": value for p, value in zip(PERCENTILES, found, strict=True)} if found else {}
 
 
 @dataclass
-class Sum:
-    """Counts, and the three latencies merged."""
+class Aggregate:
+    """Counts, and histograms of the three latencies."""
 
     ok: int = 0
     miss: int = 0
@@ -70,7 +82,7 @@ class Sum:
     histograms: defaultdict[str, HdrHistogram] = field(default_factory=lambda: defaultdict(new_histogram))
 
     def add(self, entry: Mapping[str, Any]) -> None:
-        """Add an edge or a tier of one eureka's second."""
+        """Add an edge or a tier of a report."""
         self.ok += entry["ok"]
         self.miss += entry["miss"]
         self.errors.update(entry["errors"])
@@ -78,8 +90,8 @@ class Sum:
             if latency in entry:
                 add_encoded(self.histograms[latency], entry[latency])
 
-    def merge(self, other: Sum) -> None:
-        """Add another sum."""
+    def merge(self, other: Aggregate) -> None:
+        """Add another aggregate."""
         self.ok += other.ok
         self.miss += other.miss
         self.errors.update(other.errors)
@@ -87,7 +99,7 @@ class Sum:
             self.histograms[latency].add(histogram)
 
     def row(self, name: str, seconds: float) -> Row:
-        """As a line, over so many seconds."""
+        """Return a row; the rate is over so many seconds."""
         total = self.ok + self.miss + self.errors.total()
         response, service, network = (self._percentiles(latency) for latency in LATENCIES)
         rate = total / seconds if seconds > 0 else 0.0
@@ -98,36 +110,47 @@ class Sum:
         return tuple(int(found.get_value_at_percentile(p)) for p in PERCENTILES) if found is not None else None
 
 
-class Sums:
-    """Sums by name.
+class Aggregates:
+    """Aggregates of edges and tiers by name.
 
     Args:
-        zones: whether zones make edges of their own.
+        zones: whether each pair of zones is an edge of its own.
     """
 
     def __init__(self, zones: bool = False) -> None:
         self._zones = zones
-        self.edges: dict[tuple[str, str], Sum] = {}
-        self.served: dict[str, Sum] = {}
+        self.edges: dict[tuple[str, str], Aggregate] = {}
+        self.served: dict[str, Aggregate] = {}
 
     def add(self, second: Mapping[str, Any]) -> None:
-        """Take one eureka's second."""
+        """Add one eureka's report of a second."""
         for edge in second["edges"]:
-            self.edges.setdefault((self._end(edge["from"]), self._end(edge["to"])), Sum()).add(edge)
+            self.edges.setdefault((self._end(edge["from"]), self._end(edge["to"])), Aggregate()).add(edge)
         for tier in second["served"]:
-            self.served.setdefault(self._end(tier["at"]), Sum()).add(tier)
+            self.served.setdefault(self._end(tier["at"]), Aggregate()).add(tier)
 
     def edge_rows(self, seconds: float) -> list[Row]:
-        """Edges, as their callers see them."""
+        """Return rows of edges, as their callers see them."""
         rows = {ends: total.row(f"{ends[0]} -> {ends[1]}", seconds) for ends, total in sorted(self.edges.items())}
         return [replace(row, ends=ends) for ends, row in rows.items()]
 
     def tier_rows(self, seconds: float) -> list[Row]:
-        """Tiers, as they serve."""
+        """Return rows of tiers, as they serve."""
         return [total.row(name, seconds) for name, total in sorted(self.served.items())]
 
+    def from_tiers(self, tiers: Collection[str]) -> Aggregate:
+        """Return all edges whose caller is one of these tiers, in any version, as one aggregate."""
+        whole = Aggregate()
+        for (caller, _), edge in self.edges.items():
+            if caller.partition("@")[0] in tiers:
+                whole.merge(edge)
+        return whole
+
     def _end(self, parts: list[str]) -> str:
-        """A tier's name, with its version if it is not the first, and with its zone; two regions may have zones of one name."""
+        """Return a tier's name, with its version if that is not the first, and its zone.
+
+        Zones of the same name in two regions get the region's name.
+        """
         tier, version, region, zone = parts
         plain = tier if version == "1.0.0" else f"{tier}@{version}"
         if not self._zones or zone == "*":

@@ -1,4 +1,4 @@
-"""Pure: a distribution as Spigo printed it: quantiles, then a line for each bin with a bar of one # per percent.
+"""Pure: a distribution as Spigo printed it: quantiles, then a line per bin with a bar of one # per percent.
 
 Source: Spigo's csv_metrics, the readable form; with real percentiles, and without its limit of 1 ms.
 """
@@ -11,12 +11,15 @@ from hdrh.histogram import HdrHistogram
 
 from spiko_cli.metrics.aggregates import PERCENTILES
 
-_STEPS = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80)  # bins of a decade: about 25 % wide, and round
+_STEPS = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80)  # bins of a decade: about 25 % wide, with round bounds
 _BOUNDS_US = [0, *range(1, 10), *(step * 10**decade for decade in range(7) for step in _STEPS), 10**8]
 
 
 def bins(histogram: HdrHistogram) -> list[tuple[int, int, int]]:
-    """(from, to, count) in us, from the first bin with a count to the last; `to` is exclusive."""
+    """Return (from, to, count) of all bins from the first with a count to the last.
+
+    Bounds are in us; `to` is exclusive.
+    """
     counts = [0] * len(_BOUNDS_US)
     index = 0
     for item in histogram.get_recorded_iterator():
@@ -30,7 +33,7 @@ def bins(histogram: HdrHistogram) -> list[tuple[int, int, int]]:
 
 
 def render_histogram(name: str, histogram: HdrHistogram) -> str:
-    """Name, quantiles in us, and bins with their count, their share and a bar."""
+    """Return the name, quantiles in us, and bins with their count, their share and a bar."""
     quantiles = " ".join(f"{{{p:g} {histogram.get_value_at_percentile(p)}}}" for p in PERCENTILES)
     total = max(1, histogram.get_total_count())
     lines = [

@@ -3,43 +3,51 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
-from spiko_cli.metrics.aggregates import Row, Sums
+from spiko_cli.metrics.aggregates import Aggregates, Row
+from spiko_local.objects import Object
 
 
-class Window:
-    """A sliding window.
+class SlidingWindow:
+    """A sliding window over one-second reports.
 
     Args:
         seconds: its length.
-        zones: whether zones make edges of their own.
+        zones: whether each pair of zones is an edge of its own.
     """
 
     def __init__(self, seconds: int, zones: bool) -> None:
         self.seconds, self._zones = seconds, zones
-        self._seen: deque[tuple[float, dict[str, Any]]] = deque()
+        self._reports: deque[tuple[float, Object]] = deque()
         self._first: float | None = None
 
-    def add(self, second: dict[str, Any], now: float) -> None:
-        """Take one eureka's second."""
+    def add(self, second: Object, now: float) -> None:
+        """Add one eureka's report.
+
+        Args:
+            second: the report.
+            now: monotonic seconds, as in all methods.
+        """
         if self._first is None:
             self._first = now
-        self._seen.append((now, second))
+        self._reports.append((now, second))
 
-    def sums(self, now: float) -> Sums:
-        """Everything in the window."""
-        while self._seen and self._seen[0][0] < now - self.seconds:
-            self._seen.popleft()
-        sums = Sums(self._zones)
-        for _, second in self._seen:
-            sums.add(second)
-        return sums
+    def aggregates(self, now: float) -> Aggregates:
+        """Return all reports in the window, added up; older ones are dropped."""
+        while self._reports and self._reports[0][0] < now - self.seconds:
+            self._reports.popleft()
+        found = Aggregates(self._zones)
+        for _, second in self._reports:
+            found.add(second)
+        return found
 
     def covered_s(self, now: float) -> float:
-        """How many seconds the sums are of: the window's length, less until so much time has been heard of. What is heard first is of half a second, on average.
+        """Return how many seconds the window's reports cover.
 
-        >>> window = Window(3, zones=False)
+        That is its length, or less while the first report is younger than that. The first report is of half a second,
+        on average.
+
+        >>> window = SlidingWindow(3, zones=False)
         >>> window.add({"edges": [], "served": []}, 10.0)
         >>> window.covered_s(10.0), window.covered_s(11.5), window.covered_s(20.0)
         (0.5, 2.0, 3.0)
@@ -47,6 +55,6 @@ class Window:
         return float(self.seconds) if self._first is None else min(float(self.seconds), now - self._first + 0.5)
 
     def rows(self, now: float) -> tuple[list[Row], list[Row]]:
-        """Edges as their callers see them, and tiers as they serve."""
-        sums, covered_s = self.sums(now), self.covered_s(now)
-        return sums.edge_rows(covered_s), sums.tier_rows(covered_s)
+        """Return rows of edges as their callers see them, and rows of tiers as they serve."""
+        found, covered_s = self.aggregates(now), self.covered_s(now)
+        return found.edge_rows(covered_s), found.tier_rows(covered_s)

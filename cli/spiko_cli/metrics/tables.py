@@ -1,8 +1,8 @@
-"""Pure: rows of edges and tiers as text."""
+"""Pure: tables of edges and tiers as text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from spiko_cli.metrics.aggregates import PERCENTILES, Percentiles, Row
 
@@ -12,7 +12,7 @@ _P50, _P99 = PERCENTILES.index(50.0), PERCENTILES.index(99.0)
 
 
 def render_rows(edges: Sequence[Row], tiers: Sequence[Row]) -> str:
-    """Two tables: edges as their callers see them, tiers as they serve; times in ms."""
+    """Return a table of edges as their callers see them and one of tiers as they serve; times are in ms."""
     if not edges and not tiers:
         return "no requests"
     served = [("TIER", *_HEAD[1:9], *[""] * 4, _HEAD[13]), *(_cells(row) for row in tiers)]
@@ -20,7 +20,7 @@ def render_rows(edges: Sequence[Row], tiers: Sequence[Row]) -> str:
 
 
 def align(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Columns of equal width: the first and the last to the left, numbers to the right.
+    """Return lines with columns of equal width: the first and the last aligned left, numbers right.
 
     >>> align([("A", "NUMBER", "Z"), ("long", "1", "z")])
     ['A     NUMBER  Z', 'long       1  z']
@@ -34,9 +34,9 @@ def align(rows: Sequence[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def render_causes(errors: Sequence[tuple[str, int]]) -> str:
-    """Errors by cause, such as `refused=2 timeout=1`."""
-    return " ".join(f"{cause}={count}" for cause, count in errors)
+def render_causes(errors: Mapping[str, int]) -> str:
+    """Return errors by cause, such as `refused=2 timeout=1`."""
+    return " ".join(f"{cause}={count}" for cause, count in sorted(errors.items()))
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{100 * row.failed / total:.2f}",
         *(_ms(row.response_us, i) for i in range(len(PERCENTILES))),
         *(_ms(times, i) for times in (row.service_us, row.network_us) for i in (_P50, _P99)),
-        render_causes(sorted(row.errors.items())),
+        render_causes(row.errors),
     )
 
 

@@ -1,24 +1,43 @@
-"""Pure: what a file asks `spiko run` for, and the manifests that the run applies in its course."""
+"""Pure: what a file asks `spiko run` for, its options, and the manifests that the run applies."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from spiko_cli.errors import SpikoError
 from spiko_cli.manifests import Manifest
+from spiko_local.objects import Object
 from spiko_nanoservice.contract import Package
 from spiko_operator.api.architecture import KIND as ARCHITECTURE
 from spiko_operator.api.common import API_VERSION
 from spiko_operator.api.fault import KIND as FAULT
 
-Object = dict[str, Any]
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a file is run.
+
+    Args:
+        seconds: how long there is traffic.
+        namespace: for all objects.
+        seed: draws the victim.
+        timeout_s: how long it may take until the architecture is ready.
+        keep: whether the architecture stays.
+        endpoint: of the OTLP receiver that runs here; empty if traces go elsewhere.
+    """
+
+    seconds: float
+    namespace: str
+    seed: int
+    timeout_s: float
+    keep: bool
+    endpoint: str = ""
 
 
 @dataclass(frozen=True)
-class Wish:
+class RunSpec:
     """One Architecture, and the Faults that the file has for it. Manifests are without a namespace."""
 
     architecture: Object
@@ -26,7 +45,7 @@ class Wish:
 
     @property
     def name(self) -> str:
-        """The Architecture's."""
+        """The Architecture's name."""
         return str(self.architecture["metadata"]["name"])
 
     @property
@@ -36,39 +55,42 @@ class Wish:
 
     @property
     def endpoint(self) -> str:
-        """Where its traces go by its own word; empty if it does not say."""
+        """The Architecture's own OTLP endpoint; empty if it has none."""
         telemetry = self.architecture["spec"].get("telemetry") or {}
         return str(telemetry.get("otlpEndpoint") or "")
 
 
-def choose_wish(manifests: Sequence[Manifest], file: str) -> Wish:
-    """The one Architecture of a file that `spiko lint` finds no error in.
+def choose_run(manifests: Sequence[Manifest], file: str) -> RunSpec:
+    """Return the only Architecture of a file, with its Faults.
+
+    Args:
+        manifests: of a file in which `spiko lint` finds no error.
+        file: its name, for messages.
 
     Raises:
-        SpikoError: there is none, or there are several.
+        SpikoError: there is no Architecture, or more than one.
     """
     documents = [m.document for m in manifests]
     architectures = [d for d in documents if d.get("kind") == ARCHITECTURE]
     if len(architectures) != 1:
         names = ", ".join(d["metadata"]["name"] for d in architectures)
-        what = f"{len(architectures)} Architectures ({names})" if architectures else "no Architecture"
-        raise SpikoError(f"{file}: {what} in there; `spiko run` takes one, `kubectl apply` takes any number")
-    wanted = copy.deepcopy(architectures[0])
-    name = wanted["metadata"]["name"]
+        what = f"contains {len(architectures)} Architectures ({names})" if architectures else "no Architecture found"
+        raise SpikoError(f"{file}: {what}; `spiko run` takes exactly one, `kubectl apply` any number")
+    name = architectures[0]["metadata"]["name"]
     faults = [d for d in documents if d.get("kind") == FAULT and d["spec"]["architecture"] == name]
-    return Wish(_bare(wanted), tuple(_bare(copy.deepcopy(fault)) for fault in faults))
+    return RunSpec(_bare(architectures[0]), tuple(_bare(fault) for fault in faults))
 
 
-def faults_of(wish: Wish, seed: int) -> list[Object]:
-    """What is injected at half time: the file's own Faults, else one pod of the victim tier deleted without grace.
+def faults_of(spec: RunSpec, seed: int) -> list[Object]:
+    """Return the Faults to inject at half time.
 
     Args:
-        wish: the file's.
+        spec: of the file. Without Faults of its own, one pod of the victim tier is deleted without grace.
         seed: draws the victim.
     """
-    if wish.faults:
-        return [copy.deepcopy(fault) for fault in wish.faults]
-    victim = wish.architecture["spec"].get("victim")
+    if spec.faults:
+        return [copy.deepcopy(fault) for fault in spec.faults]
+    victim = spec.architecture["spec"].get("victim")
     if not victim:
         return []
     kill = {"tier": victim, "method": "Delete", "gracePeriodSeconds": 0}
@@ -76,14 +98,14 @@ def faults_of(wish: Wish, seed: int) -> list[Object]:
         {
             "apiVersion": API_VERSION,
             "kind": FAULT,
-            "metadata": {"name": f"{wish.name}-half-time"},
-            "spec": {"architecture": wish.name, "seed": seed, "kill": kill},
+            "metadata": {"name": f"{spec.name}-half-time"},
+            "spec": {"architecture": spec.name, "seed": seed, "kill": kill},
         }
     ]
 
 
 def with_endpoint(architecture: Object, endpoint: str) -> Object:
-    """The same Architecture, exporting its traces to an endpoint."""
+    """Return the same Architecture, with traces exported to an endpoint."""
     changed = copy.deepcopy(architecture)
     telemetry = changed["spec"].get("telemetry") or {}
     changed["spec"]["telemetry"] = telemetry | {"otlpEndpoint": endpoint}
@@ -91,7 +113,7 @@ def with_endpoint(architecture: Object, endpoint: str) -> Object:
 
 
 def silenced(architecture: Object) -> Object:
-    """The same Architecture with every source at 0 requests/s: what is on its way is answered, nothing follows."""
+    """Return the same Architecture with all sources at 0 requests/s: pending requests are answered, no others follow."""
     changed = copy.deepcopy(architecture)
     for service in changed["spec"]["services"]:
         if _is_source(service):
@@ -100,17 +122,19 @@ def silenced(architecture: Object) -> Object:
 
 
 def _is_source(service: Object) -> bool:
-    """Whether a version of it, at least, is a denominator."""
+    """Return whether at least one version of a service is a denominator."""
     packages = [version.get("package") or service["package"] for version in service.get("versions") or [{}]]
     return Package.DENOMINATOR in packages
 
 
 def _bare(document: Object) -> Object:
-    """Without what only a server says, and without a namespace: the command line's counts."""
+    """Return a copy without what only a server sets, and without the namespace, which is the command line's."""
     metadata = {k: v for k, v in document["metadata"].items() if k in ("name", "labels", "annotations")}
-    return {
-        "apiVersion": document["apiVersion"],
-        "kind": document["kind"],
-        "metadata": metadata,
-        "spec": document["spec"],
-    }
+    return copy.deepcopy(
+        {
+            "apiVersion": document["apiVersion"],
+            "kind": document["kind"],
+            "metadata": metadata,
+            "spec": document["spec"],
+        }
+    )

@@ -1,4 +1,4 @@
-"""Completion, in shells and in kubectl."""
+"""Completion in shells and in kubectl."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ BIN = Path(sys.executable).parent
         pytest.param(["node", ""], {"stop", "start"}, id="a command of a group"),
         pytest.param(["top", "--o"], {"--once"}, id="an option"),
         pytest.param(["top", "--reach", "p"], {"proxy"}, id="a choice"),
-        pytest.param(["nonsense", ""], set(), id="nothing"),
+        pytest.param(["nonsense", ""], set(), id="an unknown command"),
     ],
 )
-def test_words_are_completed(words: list[str], expected: set[str]) -> None:
-    """The last word, in the light of those before it."""
+def test_the_last_word_is_completed_in_its_context(words: list[str], expected: set[str]) -> None:
+    """Given words before it, then commands, options and choices are offered for the last one."""
     assert expected <= {item.value for item in candidates(words)[0]}
 
 
-def test_kubectl_is_answered_in_its_own_form() -> None:
-    """A candidate a line, with its help after a tab, and a directive at the end: no files, or files."""
+def test_kubectl_gets_candidates_and_a_directive() -> None:
+    """Given kubectl's request, then there is one candidate per line, with help, and a directive about files at the end."""
     lines = subprocess.run([BIN / "kubectl_complete-spiko", "gr"], capture_output=True, text=True, check=True).stdout
     files = subprocess.run(
         [BIN / "kubectl_complete-spiko", "run", ""], capture_output=True, text=True, check=True
@@ -43,8 +43,8 @@ def test_kubectl_is_answered_in_its_own_form() -> None:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_a_shell_gets_its_script(shell: str) -> None:
-    """Which asks us by the variable that click knows."""
+def test_every_shell_has_a_script(shell: str) -> None:
+    """Given a shell, then its script calls spiko with click's variable."""
     result = CliRunner().invoke(command, [shell])
 
     assert 0 == result.exit_code

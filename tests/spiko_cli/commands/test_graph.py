@@ -1,4 +1,4 @@
-"""`spiko graph`: what is discovered is named as it was predicted."""
+"""`spiko graph`: discovered nodes have the names of predicted ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ZONES = {"us-east-1": ["us-east-1a", "us-east-1b", "us-east-1c"]}
 
 
 def entry(slot: int, version: str) -> dict[str, Any]:
-    """A pod of web as its eureka knows it."""
+    """Return a pod of web as a eureka reports it."""
     place = {"region": "us-east-1", "zone": "us-east-1a", "slot": slot}
     return place | {"id": f"{slot}-{version}", "tier": "web", "package": "store", "version": version, "name": "web-x"}
 
@@ -29,7 +29,7 @@ def entry(slot: int, version: str) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_a_version_is_named_when_several_are_declared(versions: Any, alive: list[str], name: str) -> None:
-    """Whether pods of it run or not."""
+    """Given declared versions, of which some have no pods, then prediction and discovery name nodes alike."""
     web = {"name": "web", "package": "store", "count": 1, "regions": 1} | ({"versions": versions} if versions else {})
     spec = ArchitectureSpec.model_validate({"services": [web]}, strict=False)
     predicted = predict("a", spec, choose(None, {}, 1))

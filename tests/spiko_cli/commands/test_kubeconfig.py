@@ -1,4 +1,4 @@
-"""Which kubeconfig the command line takes."""
+"""Which kubeconfig the command line uses."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from spiko_cli.errors import ClusterError
 from spiko_cli.kubeconfig import find_kubeconfig
 
 
-def test_what_is_named_wins(tmp_path: Path) -> None:
-    """The option before the variable; of several files in the variable all, as long as one is there."""
+def test_the_option_wins_over_the_variable(tmp_path: Path) -> None:
+    """Given --kubeconfig and KUBECONFIG, then the option wins; of KUBECONFIG all files count if one exists."""
     for name in ("option", "variable"):
         (tmp_path / name).write_text("{}")
     environ = {"KUBECONFIG": f"{tmp_path / 'variable'}:{tmp_path / 'other'}", "SPIKO_HOME": str(tmp_path / "home")}
@@ -28,10 +28,8 @@ def test_what_is_named_wins(tmp_path: Path) -> None:
         pytest.param(None, "/nowhere/b", "KUBECONFIG: /nowhere/b: no such file", id="variable"),
     ],
 )
-def test_a_file_that_is_named_and_not_there_is_said(
-    tmp_path: Path, given: str | None, variable: str, words: str
-) -> None:
-    """Nobody is sent to another cluster than the one that he named."""
+def test_a_missing_kubeconfig_is_reported(tmp_path: Path, given: str | None, variable: str, words: str) -> None:
+    """Given a file that does not exist, then the error names it: no other cluster is used instead."""
     with pytest.raises(ClusterError, match="spiko up") as caught:
         find_kubeconfig({"KUBECONFIG": variable, "SPIKO_HOME": str(tmp_path)}, given)
 

@@ -1,4 +1,4 @@
-"""How a command ends: what a user can act on is one line, never a traceback; Ctrl-C is 130."""
+"""How a command ends: an error for the user is one line, not a traceback; Ctrl-C is 130."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMMAND = [sys.executable, "-m", "spiko_cli"]
 
 
 def spiko(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run it away from any cluster."""
+    """Run it without any cluster."""
     environ = {k: v for k, v in os.environ.items() if k != "KUBECONFIG"} | {
         "SPIKO_HOME": str(tmp_path / "home"),
         "HOME": str(tmp_path),
@@ -34,28 +34,26 @@ def spiko(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 WRONG = [
     ("no cluster", ("top", "lamp"), 1, "`spiko up` starts one"),
-    ("no cluster to ask", ("graph", "lamp"), 1, "`spiko up` starts one"),
-    ("no cluster to see", ("status",), 3, "`spiko up` starts one"),
-    ("no cluster with nodes", ("node", "stop", "a"), 1, "`spiko up` starts one"),
-    ("a kubeconfig that is a text", ("top", "lamp", "--kubeconfig", "text"), 1, "name another with --context or --kubeconfig"),
+    ("no cluster for graph", ("graph", "lamp"), 1, "`spiko up` starts one"),
+    ("no cluster for status", ("status",), 3, "`spiko up` starts one"),
+    ("no cluster for node", ("node", "stop", "a"), 1, "`spiko up` starts one"),
+    ("a kubeconfig that is a string", ("top", "lamp", "--kubeconfig", "text"), 1, "name another with --context or --kubeconfig"),
     ("a kubeconfig that is binary", ("top", "lamp", "--kubeconfig", "binary"), 1, "it is no YAML"),
     ("nodes that are binary", ("up", "--nodes", "binary"), 1, "name a kind configuration with --nodes"),
-    ("binaries that are not there", ("up", "--control-plane", "nowhere"), 1, "build them with"),
-    ("a file that is not there", ("run", "nowhere"), 1, "name a file that can be read"),
+    ("binaries that do not exist", ("up", "--control-plane", "nowhere"), 1, "build them with"),
+    ("a file that does not exist", ("run", "nowhere"), 1, "name a readable file"),
     ("a file that is empty", ("run", "empty"), 1, "no Architecture"),
     ("a file that is binary", ("graph", "-f", "binary"), 1, "binary:1:1: not UTF-8"),
     ("a folder without files", ("lint", "folder"), 2, "no .yaml, .yml or .json file"),
     ("neither file nor name", ("graph",), 1, "give either -f FILE"),
-    ("a command that is none", ("lnt",), 2, "No such command"),
-    ("an option that is none", ("lint", "--stict", "a"), 2, "No such option"),
+    ("an unknown command", ("lnt",), 2, "No such command"),
+    ("an unknown option", ("lint", "--stict", "a"), 2, "No such option"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("arguments", "code", "words"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG])
-def test_what_is_wrong_is_said_with_the_way_out(
-    tmp_path: Path, arguments: tuple[str, ...], code: int, words: str
-) -> None:
-    """On standard error, whatever it is."""
+@pytest.mark.parametrize(("arguments", "code", "message"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG])
+def test_errors_are_reported_with_a_remedy(tmp_path: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
+    """Given an error of the user, then stderr has the remedy, and there is neither output nor traceback."""
     (tmp_path / "text").write_text("hello")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "empty").touch()
@@ -63,13 +61,13 @@ def test_what_is_wrong_is_said_with_the_way_out(
     done = spiko(tmp_path, *arguments)
 
     assert (code, "") == (done.returncode, done.stdout), done.stderr
-    assert words in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_is_one_line_and_130(number: signal.Signals) -> None:
-    """Given a command that waits for its input, when a signal comes, then it ends in words."""
+def test_a_signal_is_reported_in_one_line_with_130(number: signal.Signals) -> None:
+    """Given a command that waits for its input, when a signal comes, then it reports that and exits."""
     pipe = subprocess.PIPE
     with subprocess.Popen([*COMMAND, "lint", "-"], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         waiting = Path(f"/proc/{process.pid}/syscall")
@@ -82,8 +80,8 @@ def test_a_signal_is_one_line_and_130(number: signal.Signals) -> None:
     assert "spiko: interrupted" == errors.strip()
 
 
-def test_a_reader_that_goes_ends_it_quietly(tmp_path: Path) -> None:
-    """As with `| head -1`: not a word."""
+def test_a_closed_pipe_ends_the_command_silently(tmp_path: Path) -> None:
+    """Given `| head -1`, then stderr stays empty."""
     (tmp_path / "many.yaml").write_text("---\na: 1\n" * 5_000)
     pipe = subprocess.PIPE
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What `spiko up`, `down` and `status` print when there is nothing to start, stop or show."""
+"""`spiko up`, `down` and `status` without a cluster, and the output of `status`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from spiko_cli.commands.status import choose_word, render
+from spiko_cli.commands.status import render, summarize
 from spiko_cli.program import group
 from spiko_local.errors import LocalError
 
@@ -18,8 +18,8 @@ def spiko(home: Path, *arguments: str) -> Result:
     return CliRunner().invoke(group, arguments, env={"SPIKO_HOME": str(home)})
 
 
-def test_up_names_the_missing_binaries(tmp_path: Path) -> None:
-    """Which ones, and how to have them."""
+def test_up_reports_missing_binaries(tmp_path: Path) -> None:
+    """Given a folder with etcd only, then the error names the others and the command that builds them."""
     (tmp_path / "etcd").write_text("")
     (tmp_path / "etcd").chmod(0o755)
     done = spiko(tmp_path / "home", "up", "--control-plane", str(tmp_path))
@@ -32,22 +32,22 @@ def test_up_names_the_missing_binaries(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
-def test_down_of_nothing_is_fine(tmp_path: Path) -> None:
-    """Idempotent, and says so."""
+def test_down_without_a_cluster_succeeds(tmp_path: Path) -> None:
+    """Given no cluster and no state, then `down` succeeds and reports both."""
     done = spiko(tmp_path / "home", "down")
 
-    assert (0, f"nothing was up; nothing in {tmp_path / 'home'}\n") == (done.exit_code, done.output)
+    assert (0, f"no cluster was up; no state in {tmp_path / 'home'}\n") == (done.exit_code, done.output)
 
 
-def test_status_of_nothing_is_3(tmp_path: Path) -> None:
-    """For scripts: exit code 3, and JSON that says so."""
+def test_status_without_a_cluster_exits_with_3(tmp_path: Path) -> None:
+    """Given no cluster, then the exit code is 3 and the JSON has up=false."""
     assert spiko(tmp_path, "status").exit_code == 3
     assert spiko(tmp_path, "status", "--json").output == '{"up": false}\n'
 
 
 def state(**changes: Any) -> dict[str, Any]:
     """As `spiko_local.cluster.status` returns it."""
-    well = {
+    healthy = {
         "name": "etcd",
         "pid": 7,
         "since": 100.0,
@@ -56,7 +56,7 @@ def state(**changes: Any) -> dict[str, Any]:
         "error": "",
         "memoryBytes": 44_000_000,
     }
-    ill = {
+    killed = {
         "name": "kubelet",
         "pid": 0,
         "since": 0.0,
@@ -66,7 +66,7 @@ def state(**changes: Any) -> dict[str, Any]:
         "memoryBytes": 0,
     }
     return {
-        "parts": [well, ill],
+        "parts": [healthy, killed],
         "nodes": [{"name": "spiko-worker", "zone": "us-east-1a", "ready": True, "on": True}],
         "ready": True,
         "failed": "",
@@ -75,10 +75,10 @@ def state(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def test_the_table() -> None:
-    """Parts, nodes, and what to export."""
+def test_status_shows_components_nodes_and_kubeconfig() -> None:
+    """Given a running and a killed component, then the table shows both, the nodes, and what to export."""
     expected = """\
-PART                          PID  UP SINCE  RESTARTS   MEMORY  HEALTHY
+COMPONENT                     PID  UP SINCE  RESTARTS   MEMORY  HEALTHY
 etcd                            7      1m5s         0    44 MB  yes
 kubelet                         -         -         2        -  no: was killed by SIGKILL
 
@@ -100,6 +100,6 @@ degraded; export KUBECONFIG=/h/kubeconfig"""
         ({}, "degraded"),
     ],
 )
-def test_one_word_for_the_whole(changes: dict[str, Any], word: str) -> None:
-    """The worst comes first."""
-    assert word == choose_word(state(**changes))
+def test_cluster_status_summary(changes: dict[str, Any], word: str) -> None:
+    """Given a state, then the summary is its most important aspect in one word."""
+    assert word == summarize(state(**changes))

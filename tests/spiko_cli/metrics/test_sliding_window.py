@@ -1,16 +1,16 @@
-"""`spiko top`: seconds of several eurekas in one window."""
+"""Sliding windows over the reports of several eurekas."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from spiko_cli.metrics.sliding_window import Window
+from spiko_cli.metrics.sliding_window import SlidingWindow
 from spiko_cli.metrics.tables import render_rows
 from spiko_nanoservice.latencies import count_values, encode_counts
 
 
 def second(ok: int, values: list[int], **errors: int) -> dict[str, Any]:
-    """One eureka's second of one edge."""
+    """Return one eureka's report of one edge."""
     edge = {
         "from": ["lb", "1.0.0", "r", "*"],
         "to": ["web", "1.1.0", "r", "ra"],
@@ -22,9 +22,9 @@ def second(ok: int, values: list[int], **errors: int) -> dict[str, Any]:
     return {"t": "second", "eureka": "e", "edges": [edge], "served": []}
 
 
-def test_counts_add_up_and_old_seconds_fall_out() -> None:
-    """A window of ten seconds holds what came in the last ten, of all eurekas; percentiles are of the merged histogram."""
-    window = Window(10, zones=False)
+def test_counts_add_up_and_old_reports_are_dropped() -> None:
+    """Given reports of 25 s, then a window of 10 s adds up the last ones, and percentiles are of their merged histograms."""
+    window = SlidingWindow(10, zones=False)
     window.add(second(100, [9_000_000]), now=0.0)
     window.add(second(4, [1000] * 90), now=20.0)
     window.add(second(4, [5000] * 10, refused=1), now=21.0)
@@ -36,18 +36,18 @@ def test_counts_add_up_and_old_seconds_fall_out() -> None:
     assert (1000, 5000) == (row.response_us[0] // 100 * 100, row.response_us[2] // 100 * 100)
 
 
-def test_the_table_says_errors_by_cause() -> None:
-    """One line per edge, causes last."""
-    window = Window(10, zones=True)
+def test_the_table_shows_errors_by_cause() -> None:
+    """Given failed requests, then the edge's line ends with their causes."""
+    window = SlidingWindow(10, zones=True)
     window.add(second(1, [1000], refused=2), now=0.0)
 
     assert "refused=2" in render_rows(*window.rows(1.0))
     assert "lb -> web@1.1.0/ra" in render_rows(*window.rows(1.0))
 
 
-def test_zones_of_one_name_in_two_regions_are_two() -> None:
-    """Most zones have their region's name in theirs; one that has not gets it."""
-    window = Window(10, zones=True)
+def test_zones_of_the_same_name_in_two_regions_are_distinct() -> None:
+    """Given zones whose names lack their region, then the region is added."""
+    window = SlidingWindow(10, zones=True)
     for region in ("east", "west"):
         added = second(1, [1000])
         added["edges"][0]["to"] = ["web", "1.0.0", region, "a"]

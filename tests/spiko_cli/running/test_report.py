@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from spiko_cli.metrics.aggregates import Sums
+from spiko_cli.metrics.aggregates import Aggregates
 from spiko_cli.metrics.histogram import bins, render_histogram
 from spiko_cli.running.progress import Tick, render_tick
-from spiko_cli.running.report import Outcome, render, to_json
+from spiko_cli.running.report import Report, render, to_json
 from spiko_console.store import TraceStore
 from spiko_nanoservice.histograms import add_encoded, new_histogram
 from spiko_nanoservice.latencies import count_values, encode_counts
@@ -15,7 +15,7 @@ from tests.support.traces import make_call
 
 
 def second(caller: str, callee: str, ok: int, miss: int, values: list[int], **errors: int) -> dict[str, Any]:
-    """One eureka's second of one edge, and of the callee as it served."""
+    """Return one eureka's report of an edge, and of its callee."""
     encoded = encode_counts(count_values(values))
     edge = {
         "from": [caller, "1.0.0", "r", "*"],
@@ -28,27 +28,27 @@ def second(caller: str, callee: str, ok: int, miss: int, values: list[int], **er
     return {"edges": [edge | {"response": encoded, "service": encoded, "network": encoded}], "served": [served]}
 
 
-def outcome(**more: Any) -> Outcome:
-    """Www -> lb -> db, two sources' versions apart."""
-    sums = Sums()
-    sums.add(second("www", "lb", 90, 9, [1_000] * 99, refused=1))
-    sums.add(second("lb", "db", 90, 9, [500] * 99))
-    return Outcome("lamp", 23, 3, 1.9, 10.0, frozenset({"www"}), sums, **more)
+def report(**more: Any) -> Report:
+    """Return the report of www -> lb -> db."""
+    totals = Aggregates()
+    totals.add(second("www", "lb", 90, 9, [1_000] * 99, refused=1))
+    totals.add(second("lb", "db", 90, 9, [500] * 99))
+    return Report("lamp", 23, 3, 1.9, 10.0, frozenset({"www"}), totals, **more)
 
 
-def test_the_head_counts_what_the_sources_sent() -> None:
-    """Requests, misses and errors by cause at the sources' edges only: those below are the same requests again."""
-    text = render(outcome(), histograms=False)
+def test_the_head_counts_the_requests_of_the_sources_only() -> None:
+    """Given edges at and below the source, then the head counts the source's: those below are the same requests again."""
+    text = render(report(), histograms=False)
 
     assert "lamp: 23 pods in 3 zones, ready after 1.9 s; traffic for 10.0 s" in text
     assert "www: 100 requests, 9 misses, 1 errors (refused=1); response p50 1.00 ms" in text
     assert "10.0     9.0   1.00    1.00" in next(line for line in text.splitlines() if line.startswith("www -> lb"))
 
 
-def test_the_report_for_programs_has_the_same_numbers() -> None:
-    """And percentiles under their names."""
+def test_the_json_report_has_the_same_numbers() -> None:
+    """Given a run, then JSON has the counts of the text, and percentiles by name."""
     found = to_json(
-        outcome(
+        report(
             faults=[{"metadata": {"name": "f"}, "spec": {}, "status": {"summary": "gone"}}], cut_s=3.0, interrupted=True
         )
     )
@@ -63,31 +63,31 @@ def test_the_report_for_programs_has_the_same_numbers() -> None:
     assert "gone" == found["faults"][0]["status"]["summary"]
 
 
-def test_traces_are_drawn_if_they_came_here() -> None:
-    """The slowest and the last failed one; if they went elsewhere the report says where."""
+def test_received_traces_are_drawn() -> None:
+    """Given received traces, then the slowest and the last failed one are drawn; else the report names the endpoint."""
     store = TraceStore()
     store.add(make_call("slow", 40), now=0.0)
     store.add(make_call("bad", 4, error="refused"), now=0.0)
     store.close()
-    text = render(outcome(traces=store), histograms=False)
+    text = render(report(traces=store, traces_file="all.jsonl"), histograms=False)
 
-    assert "traces: 2, with 7 spans, 1 failed" in text
-    assert "the slowest: GET   40.00 ms  trace slow" in text
-    assert "the last that failed: GET   4.00 ms  trace bad" in text
-    assert "traces went to http://there" in render(outcome(endpoint="http://there"), histograms=False)
+    assert "traces: 2 with 7 spans, 1 failed; all traces are in all.jsonl" in text
+    assert "slowest: GET   40.00 ms  trace slow" in text
+    assert "last failed: GET   4.00 ms  trace bad" in text
+    assert "traces were exported to http://there" in render(report(endpoint="http://there"), histograms=False)
 
 
-def test_nothing_is_divided_by_nothing() -> None:
-    """A run without a request, a fault without a word."""
-    empty = Outcome("a", 1, 1, 0.1, 0.0, frozenset(), Sums(), faults=[{"metadata": {"name": "f"}, "spec": {}}])
+def test_a_run_without_requests_is_reported() -> None:
+    """Given a run without requests and a fault without a status, then all outputs work."""
+    empty = Report("a", 1, 1, 0.1, 0.0, frozenset(), Aggregates(), faults=[{"metadata": {"name": "f"}, "spec": {}}])
 
     assert "no source: no requests" in render(empty, histograms=True)
     assert 0 == to_json(empty)["sources"]["requests"]
-    assert "nothing reported of no source yet" in render_tick(Tick(0, 1, "?", empty.begun(), empty.begun(), [], []))
+    assert "no report from no source yet" in render_tick(Tick(0, 1, "?", empty.begun(), empty.begun(), [], []))
 
 
 def test_bins_hold_every_value_once() -> None:
-    """From 1 us to the end of the range, each in the bin of its bounds, up to the histogram's own precision of 1 %."""
+    """Given values from 1 us to the end of the range, then each is in one bin, up to the histogram's precision of 1 %."""
     values = [1, 2, 9, 10, 11, 99, 100, 1_000, 12_345, 999_999, 59_999_999]
     histogram = new_histogram()
     add_encoded(histogram, encode_counts(count_values(values)))
@@ -101,7 +101,7 @@ def test_bins_hold_every_value_once() -> None:
 
 
 def test_a_bar_has_one_mark_per_percent() -> None:
-    """As Spigo printed it."""
+    """Given a share of 75 %, then its bar has 75 marks, as Spigo printed it."""
     histogram = new_histogram()
     add_encoded(histogram, encode_counts(count_values([100] * 75 + [1_000] * 25)))
     text = render_histogram("www", histogram)

@@ -9,7 +9,7 @@ import pytest
 
 from spiko_cli.errors import SpikoError
 from spiko_cli.manifests import parse, read_files
-from spiko_cli.running.run_spec import Wish, choose_wish, faults_of, silenced, with_endpoint
+from spiko_cli.running.run_spec import RunSpec, choose_run, faults_of, silenced, with_endpoint
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 FAULT = """
@@ -21,19 +21,19 @@ spec: {architecture: lamp, kill: {tier: memcache}}
 
 
 def lamp() -> str:
-    """The example."""
+    """Return the example lamp."""
     return (EXAMPLES / "lamp.yaml").read_text()
 
 
-def read(text: str) -> Wish:
-    """A wish of a text."""
-    return choose_wish(list(parse(text.encode(), "f")), "f")
+def read(text: str) -> RunSpec:
+    """Return the run of a file with this text."""
+    return choose_run(list(parse(text.encode(), "f")), "f")
 
 
 def test_the_victim_tier_loses_one_pod_at_half_time() -> None:
-    """Deleted without grace, drawn by the seed; an architecture without a victim loses none."""
-    wish = read(lamp())
-    (fault,) = faults_of(wish, seed=7)
+    """Given a victim tier, then a Fault deletes one of its pods without grace; without one there is no Fault."""
+    spec = read(lamp())
+    (fault,) = faults_of(spec, seed=7)
     harmless = lamp().replace("victim:", "description:")
 
     assert {"tier": "webserver", "method": "Delete", "gracePeriodSeconds": 0} == fault["spec"]["kill"]
@@ -41,8 +41,8 @@ def test_the_victim_tier_loses_one_pod_at_half_time() -> None:
     assert [] == faults_of(read(harmless), seed=7)
 
 
-def test_the_files_own_faults_take_its_place() -> None:
-    """Those of this architecture; what only a server says, and the namespace, are dropped."""
+def test_faults_of_the_file_replace_the_kill() -> None:
+    """Given Faults of two architectures, then the one of this run remains, without namespace and UID."""
     other = FAULT.replace("architecture: lamp", "architecture: other").replace("mine", "others")
     (fault,) = faults_of(read(f"{lamp()}---{FAULT}---{other}"), seed=1)
 
@@ -51,39 +51,39 @@ def test_the_files_own_faults_take_its_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
-        pytest.param(FAULT, "no Architecture", id="none"),
+        pytest.param(FAULT, "no Architecture found", id="none"),
         pytest.param(f"{lamp()}---\n{lamp().replace('name: lamp', 'name: pool')}", "2 Architectures (lamp, pool)", id="two"),
     ],
 )  # fmt: skip
-def test_a_run_is_of_one_architecture(text: str, words: str) -> None:
-    """Else it says what is there, and what takes any number."""
+def test_a_run_needs_exactly_one_architecture(text: str, message: str) -> None:
+    """Given none or two, then the error names them, and the command that takes any number."""
     with pytest.raises(SpikoError, match="kubectl apply") as caught:
         read(text)
 
-    assert words in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_manifests_of_the_course_differ_only_where_they_must() -> None:
-    """An endpoint is added beside the sampling share, silence is in the sources only, and the wish itself stays as it was."""
-    wish = read(lamp() + "  telemetry: {samplesPerMillion: 5}\n")
-    before = repr(wish)
-    quiet, traced = silenced(wish.architecture), with_endpoint(wish.architecture, "http://here")
+def test_manifests_of_a_run_differ_only_in_rates_and_endpoint() -> None:
+    """Given a manifest, then an endpoint keeps other telemetry, silence changes sources only, and the file's stays."""
+    spec = read(lamp() + "  telemetry: {samplesPerMillion: 5}\n")
+    before = repr(spec)
+    quiet, traced = silenced(spec.architecture), with_endpoint(spec.architecture, "http://here")
 
     assert {"www": 0} == {s["name"]: s["ratePerSecond"] for s in quiet["spec"]["services"] if "ratePerSecond" in s}
     assert {"samplesPerMillion": 5, "otlpEndpoint": "http://here"} == traced["spec"]["telemetry"]
-    assert before == repr(wish)
-    assert frozenset({"www"}) == wish.sources
+    assert before == repr(spec)
+    assert frozenset({"www"}) == spec.sources
 
 
 @pytest.mark.parametrize(
     "file", sorted(p.name for p in EXAMPLES.glob("*.yaml") if "kind: Architecture" in p.read_text())
 )
-def test_every_example_is_a_wish(file: str) -> None:
-    """Each of them can be run by its file."""
-    wish = choose_wish(list(read_files((str(EXAMPLES / file),))), file)
-    services: list[dict[str, Any]] = wish.architecture["spec"]["services"]
+def test_every_example_can_be_run(file: str) -> None:
+    """Given an example, then it has sources and tiers behind them."""
+    spec = choose_run(list(read_files((str(EXAMPLES / file),))), file)
+    services: list[dict[str, Any]] = spec.architecture["spec"]["services"]
 
-    assert wish.sources
-    assert wish.sources < {service["name"] for service in services}
+    assert spec.sources
+    assert spec.sources < {service["name"] for service in services}
