@@ -1,8 +1,7 @@
 """Completion: click's own scripts for shells, and the program that kubectl calls for `kubectl spiko`.
 
-kubectl runs `kubectl_complete-spiko WORD...` and expects one candidate per line and a directive in the last line, as
-programs with cobra print them.
-Source: kubectl's plugin documentation; cobra, ShellCompDirective.
+kubectl runs `kubectl_complete-spiko WORD...` and expects one candidate per line and a directive in the last
+line, as programs with cobra print them. Source: kubectl's plugin documentation; cobra, ShellCompDirective.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class Eurekas:
             raise ClusterError(_explain_failure(pod, way, error)) from error
 
     async def wait_connected(self, timeout_s: float = ANSWER_S) -> None:
-        """Wait until the streams of all eurekas are open, or the time is up. `seconds` must be read meanwhile.
+        """Wait until all streams are open, or the time is up; `seconds` must be read meanwhile.
 
         Raises:
             ClusterError: no stream is open.
@@ -111,7 +111,10 @@ class Eurekas:
         return "".join(failures)
 
     async def seconds(self) -> AsyncIterator[Object]:
-        """Iterate over the one-second reports of all eurekas as they come; a stream that ends is opened again."""
+        """Iterate over the one-second reports of all eurekas as they come.
+
+        A stream that ends is opened again.
+        """
         queue: asyncio.Queue[Object] = asyncio.Queue()
         following = asyncio.create_task(self._follow(queue))
         try:
@@ -154,7 +157,11 @@ class Eurekas:
             self._failures[uid] = _explain_failure(pod, way, error)
 
     def _url(self, reacher: Reacher, pod: Object, path: str, web_socket: bool = False) -> str:
-        namespace, name, address = self._target.cluster.namespace, pod["metadata"]["name"], pod["status"]["podIP"]
+        namespace, name, address = (
+            self._target.cluster.namespace,
+            pod["metadata"]["name"],
+            pod["status"]["podIP"],
+        )
         return reacher.url(namespace, name, address, path, web_socket=web_socket)
 
     def _way(self, pod: Object) -> Reach:

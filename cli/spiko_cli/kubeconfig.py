@@ -26,7 +26,10 @@ def find_kubeconfig(environ: Mapping[str, str], given: str | None) -> str:
         ClusterError: there is none, or a named file does not exist.
     """
     home = find_home(environ)
-    for where, named in (("--kubeconfig", [given]), ("KUBECONFIG", environ.get("KUBECONFIG", "").split(os.pathsep))):
+    for where, named in (
+        ("--kubeconfig", [given]),
+        ("KUBECONFIG", environ.get("KUBECONFIG", "").split(os.pathsep)),
+    ):
         files = [file for file in named if file]
         if files and not any(Path(file).expanduser().exists() for file in files):
             raise ClusterError(f"{where}: {', '.join(files)}: no such file; {_hint(home)}")

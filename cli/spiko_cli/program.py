@@ -55,7 +55,10 @@ def group() -> None:
 
 
 def program() -> None:
-    """Run the group and exit. An error for the user is one line without a traceback; Ctrl-C always exits with 130."""
+    """Run the group and exit.
+
+    An error for the user is one line without a traceback; Ctrl-C always exits with 130.
+    """
     for number in SIGNALS:  # SIGTERM and SIGHUP must clean up as Ctrl-C does
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)

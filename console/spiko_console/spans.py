@@ -48,7 +48,10 @@ class Trace:
 
     @cached_property
     def children(self) -> Mapping[str, Sequence[Span]]:
-        """Spans by the id of their parent, in the order of their start; the empty id has those without a known parent."""
+        """Spans by the id of their parent, in the order of their start.
+
+        The empty id has those without a known parent.
+        """
         known = {span.span_id for span in self.spans}
         found: dict[str, list[Span]] = {}
         for span in sorted(self.spans, key=lambda s: s.start_ns):
@@ -59,8 +62,8 @@ class Trace:
     def roots(self) -> tuple[Span, ...]:
         """The spans from which all others can be reached, in the order of their start.
 
-        These are the spans without a known parent: one in a complete trace, more if a span was lost with its process.
-        Of spans that are each other's parents, the earliest is a root as well.
+        These are the spans without a known parent: one in a complete trace, more if a span was lost with its
+        process. Of spans that are each other's parents, the earliest is a root as well.
         """
         found = list(self.children.get("", ()))
         seen = {span.span_id for root in found for span in self._below(root)}
@@ -113,7 +116,10 @@ def thin(trace: Trace, max_bytes: int) -> Trace:
     """Return a trace of at most `max_bytes`: its root and its earliest spans if it is larger."""
     left = max_bytes
     kept: list[Span] = []
-    for span in (trace.root, *sorted((s for s in trace.spans if s is not trace.root), key=lambda s: s.start_ns)):
+    for span in (
+        trace.root,
+        *sorted((s for s in trace.spans if s is not trace.root), key=lambda s: s.start_ns),
+    ):
         left -= size_bytes(span)
         if kept and left < 0:
             break

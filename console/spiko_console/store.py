@@ -1,10 +1,10 @@
 """Pure: keeps the slowest, the failed and the most recent traces; all of them would take gigabytes.
 
-Spans of a trace come in several requests, one from each pod, so a trace is closed when no span of it has come for a
-while. A span that comes after that counts as late and is dropped: it does not open a second trace.
+Spans of a trace come in several requests, one from each pod, so a trace is closed when no span of it has come
+for a while. A span that comes after that counts as late and is dropped: it does not open a second trace.
 
-Memory is bounded. The oldest open traces are closed early when there are too many open spans or bytes, and of a very
-large trace only the earliest spans are kept.
+Memory is bounded. The oldest open traces are closed early when there are too many open spans or bytes, and of
+a very large trace only the earliest spans are kept.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 from spiko_console.spans import Span, Trace, make_trace, size_bytes, thin
 
-# Spans are sent every half second, once they have ended. If a request runs into its deadline of 2 s, the root's span
-# comes 2.5 s after those of its callees.
+# Spans are sent every half second, once they have ended. If a request runs into its deadline of 2 s, the
+# root's span comes 2.5 s after those of its callees.
 SETTLE_S = 5.0
 
 
@@ -65,7 +65,8 @@ class TraceStore:
         self._open: OrderedDict[str, _Open] = OrderedDict()  # by the time of the last span
         self._open_spans = self._open_bytes = 0
         self._closed: OrderedDict[str, None] = OrderedDict()  # ids, oldest first
-        self._slowest: list[tuple[int, int, Trace]] = []  # a heap: the fastest of them first, by ns and number
+        # A heap: the fastest of them first, by ns and number.
+        self._slowest: list[tuple[int, int, Trace]] = []
         self._failed: deque[Trace] = deque(maxlen=self._limits.failed)
         self._recent: deque[Trace] = deque(maxlen=self._limits.recent)
         self.spans = 0

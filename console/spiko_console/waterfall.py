@@ -1,11 +1,11 @@
 """Pure: one trace as text, with a line for each call and its time as a bar.
 
-A call has two spans: the caller's (CLIENT) and, within it, the callee's (SERVER). They share a line, which is dotted
-where only the caller waits (network and queues) and solid where the callee works. A call without an answer has only
-the caller's span.
+A call has two spans: the caller's (CLIENT) and, within it, the callee's (SERVER). They share a line, which is
+dotted where only the caller waits (network and queues) and solid where the callee works. A call without an
+answer has only the caller's span.
 
-Spans are not trusted: long names are cut, characters that are not printable are shown as ?, and calls that are too
-deep or too many are only counted.
+Spans are not trusted: long names are cut, characters that are not printable are shown as ?, and calls that
+are too deep or too many are only counted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_LINES, MAX_DEPTH, MAX_TEXT = 60, 24, 60
 
 @dataclass(frozen=True)
 class Line:
-    """One call, or a single span. `outer` is the caller's span, `inner` the callee's; one of them may be missing."""
+    """One call, or a single span. `outer` is the caller's span, `inner` the callee's; one may be missing."""
 
     depth: int
     label: str
@@ -64,7 +64,10 @@ def lines_of(trace: Trace) -> list[Line]:
             lines.append(Line(depth, _callee(span, inner), span, inner))
             if inner is not None:
                 seen.add(inner.span_id)
-                below = [*(child for child in below if child is not inner), *trace.children.get(inner.span_id, ())]
+                below = [
+                    *(child for child in below if child is not inner),
+                    *trace.children.get(inner.span_id, ()),
+                ]
         else:
             lines.append(Line(depth, span.service, None, span))
         waiting += [(child, depth + 1) for child in reversed(below)]
@@ -86,9 +89,8 @@ def render_trace(trace: Trace) -> str:
     root = trace.root
     texts = [f"{_text(root.name)} {_text(_target(root))}  {trace.took_ns / 1e6:.2f} ms  trace {trace.trace_id}"]
     for line, label in zip(shown, labels, strict=True):
-        texts.append(
-            f"{label:<{width}} {_place(line):<14.14} |{_bar(line, start, whole)}| {_times(line)}{_failure(line)}".rstrip()
-        )
+        bar = f"|{_bar(line, start, whole)}| {_times(line)}{_failure(line)}"
+        texts.append(f"{label:<{width}} {_place(line):<14.14} {bar}".rstrip())
     if len(lines) > len(shown):
         deep = sum(line.depth > MAX_DEPTH for line in lines)
         texts.append(f"... and {len(lines) - len(shown)} more" + (f", {deep} of them deeper" if deep else ""))

@@ -15,9 +15,11 @@ SERVICE_RANGE = "10.96.0.0/16"
 DATA_STAGE, API_STAGE, OTHER_STAGE = range(3)
 KUBELET_PORT = 10250
 KUBELET_HEALTH = f"https://127.64.0.1:{KUBELET_PORT}/healthz"
-# The defaults of 20 and 30 requests/s suit large shared clusters; here they would dominate an architecture's start.
+# The defaults of 20 and 30 requests/s suit large shared clusters; here they would dominate an architecture's
+# start.
 FAST = ("--kube-api-qps=500", "--kube-api-burst=1000")
-# The API server rejects loopback addresses in endpoints, and all pods here have one: these controllers would fail.
+# The API server rejects loopback addresses in endpoints, and all pods here have one: these controllers would
+# fail.
 CONTROLLERS = "*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller"
 
 
@@ -59,7 +61,8 @@ def build_components(home: Home, binaries: Path | None, ports: Ports, nodes: str
 
     Args:
         home: of the cluster.
-        binaries: folder with the `BINARIES`; None for the built-in API server, which includes the controllers.
+        binaries: folder with the `BINARIES`; None for the built-in API server, which includes the
+            controllers.
         ports: to listen on.
         nodes: path of a kind configuration.
         operator: whether to run the operator.
@@ -79,8 +82,8 @@ def build_components(home: Home, binaries: Path | None, ports: Ports, nodes: str
 
 def _built_in_control_plane(home: Home, ports: Ports) -> list[Component]:
     command = (
-        sys.executable, "-m", "spiko_local.apiserver", "--port", str(ports.api), "--data", str(home.objects / "objects.db"),
-        "--pki", str(home.pki),
+        sys.executable, "-m", "spiko_local.apiserver", "--port", str(ports.api),
+        "--data", str(home.objects / "objects.db"), "--pki", str(home.pki),
     )  # fmt: skip
     return [Component("apiserver", API_STAGE, command, f"https://127.0.0.1:{ports.api}/readyz")]
 
@@ -97,7 +100,10 @@ def _real_control_plane(home: Home, binaries: Path, ports: Ports) -> list[Compon
             f"{secure}:{ports.controllers}/healthz",
         ),
         Component(
-            "kube-scheduler", OTHER_STAGE, _scheduler(home, binaries, ports), f"{secure}:{ports.scheduler}/healthz"
+            "kube-scheduler",
+            OTHER_STAGE,
+            _scheduler(home, binaries, ports),
+            f"{secure}:{ports.scheduler}/healthz",
         ),
     ]
 
@@ -107,7 +113,8 @@ def kubelet_command(home: Home, nodes: str) -> tuple[str, ...]:
     return (
         sys.executable, "-m", "spiko_local.kubelet",
         "--kubeconfig", str(home.kubeconfig), "--nodes", nodes, "--state", str(home.kubelet),
-        "--cert", str(home.pki / "kubelet.crt"), "--key", str(home.pki / "kubelet.key"), "--client-ca", str(home.pki / "ca.crt"),
+        "--cert", str(home.pki / "kubelet.crt"), "--key", str(home.pki / "kubelet.key"),
+        "--client-ca", str(home.pki / "ca.crt"),
     )  # fmt: skip
 
 
@@ -177,7 +184,8 @@ def _client(home: Home, port: int) -> tuple[str, ...]:
         f"--authorization-kubeconfig={kubeconfig}",
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
-        # The API server's certificate is valid for this address; without one each generates its own at every start.
+        # The API server's certificate is valid for this address; without one each generates its own at every
+        # start.
         f"--tls-cert-file={home.pki / 'apiserver.crt'}",
         f"--tls-private-key-file={home.pki / 'apiserver.key'}",
         "--leader-elect=false",  # there is one of each, and an idle cluster should not write

@@ -1,4 +1,4 @@
-"""Health checks of a cluster's components: their own health endpoints, over TLS with the cluster's authority."""
+"""Health checks of a cluster's components, by their own endpoints, over TLS with the cluster's authority."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEALTHY_STATUSES = (200, 401, 403)
 
 
 def build_context(pki: Path) -> ssl.SSLContext:
-    """Return a TLS context that trusts only the cluster's authority and has the kubelets' client certificate."""
+    """Return a TLS context with the cluster's authority only, and with the kubelets' client certificate."""
     context = ssl.create_default_context(cafile=pki / "ca.crt")
     context.load_cert_chain(pki / "kubelet-client.crt", pki / "kubelet-client.key")
     return context

@@ -68,15 +68,17 @@ class Home:
         """Create the folders, for their owner only.
 
         Raises:
-            LocalError: the folder has files that no cluster created, cannot be created, or its path is too long.
+            LocalError: the folder has files that no cluster created, cannot be created, or its path is too
+                long.
         """
         if len(os.fsencode(self.kubelet / "zygote.sock")) > MAX_SOCKET_BYTES:
             raise LocalError(f"SPIKO_HOME: {self.path}: too long for the path of a Unix socket; choose a shorter path")
         try:
             strangers = find_strangers(os.listdir(self.path)) if self.path.exists() else []
             if strangers:
+                names = ", ".join(strangers[:3])
                 raise LocalError(
-                    f"SPIKO_HOME: {self.path}: contains files that Spiko did not create ({', '.join(strangers[:3])});"
+                    f"SPIKO_HOME: {self.path}: contains files that Spiko did not create ({names});"
                     " choose an empty directory"
                 )
             for folder in (self.path, self.pki, self.logs, self.kubelet, self.objects):

@@ -1,4 +1,4 @@
-"""Prepares a home for `spiko up`: removes what a killed cluster left, and writes plan, certificates and kubeconfig."""
+"""Prepares a home for `spiko up`: removes remains, writes plan, certificates and kubeconfig."""
 
 from __future__ import annotations
 

@@ -41,7 +41,8 @@ def parse_nodes(text: str, source: str) -> tuple[Node, ...]:
         source: the file's name, for messages.
 
     Raises:
-        NodesError: the text is not a kind configuration with 1 to 64 workers; the message names file and field.
+        NodesError: the text is not a kind configuration with 1 to 64 workers; the message names file and
+            field.
 
     >>> parse_nodes("kind: Cluster\nnodes: [{role: worker, labels: {a: b}}]", "f")[0].name
     'spiko-worker'

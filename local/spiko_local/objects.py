@@ -23,7 +23,8 @@ def status_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
 def has_condition(body: Mapping[str, Any], kind: str) -> bool:
     """Return whether the condition of this type is True.
 
-    >>> has_condition({"status": {"conditions": [{"type": "Ready", "status": "True"}]}}, "Ready"), has_condition({}, "Ready")
+    >>> ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    >>> has_condition({"status": ready}, "Ready"), has_condition({}, "Ready")
     (True, False)
     """
     conditions = status_of(body).get("conditions") or ()

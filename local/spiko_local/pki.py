@@ -56,8 +56,8 @@ def make_pki(folder: Path) -> None:
     """Write all keys and certificates.
 
     Args:
-        folder: receives `ca`, `apiserver`, `kubelet-client` and `kubelet` as .crt and .key, and the key pair of
-            service accounts, sa.key and sa.pub.
+        folder: receives `ca`, `apiserver`, `kubelet-client` and `kubelet` as .crt and .key, and the key pair
+            of service accounts, sa.key and sa.pub.
     """
     authority = _issue(Subject("spiko-ca"), None)
     authority.write(folder, "ca")
@@ -92,7 +92,8 @@ def _issue(subject: Subject, authority: Identity | None) -> Identity:
         .not_valid_before(now - datetime.timedelta(minutes=5))
         .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
         .add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)
-        # RFC 5280 to the letter, as Python verifies since 3.13: identifiers of both keys, and the key's usage.
+        # RFC 5280 to the letter, as Python verifies since 3.13: identifiers of both keys, and the key's
+        # usage.
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
         .add_extension(_key_usage(authority is None), critical=True)
@@ -109,7 +110,8 @@ def _issue(subject: Subject, authority: Identity | None) -> Identity:
 def _key_usage(is_authority: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=True, key_cert_sign=is_authority, crl_sign=is_authority, content_commitment=False,
-        key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+        key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False,
+        decipher_only=False,
     )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from spiko_local.errors import LocalError
 
 MIN_FILES = 1024
-# One arena for all threads, and freed memory returns to the system: 5 MB of a kubelet's 37. The user's values win.
+# One arena for all threads, and freed memory returns to the system: 5 MB of a kubelet's 37. The user's values
+# win.
 ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "131072"}
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up once: not safe between fork and exec
@@ -23,8 +24,8 @@ _prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up once: not safe bet
 def die_with_parent(parent: int) -> Callable[[], None]:
     """Return a function that a child runs between fork and exec, so that the kernel kills it with its parent.
 
-    A parent that is dead already counts. For the kernel the parent is the thread that forked; asyncio forks from the
-    main thread.
+    A parent that is dead already counts. For the kernel the parent is the thread that forked; asyncio forks
+    from the main thread.
 
     Args:
         parent: its pid.
@@ -39,7 +40,7 @@ def die_with_parent(parent: int) -> Callable[[], None]:
 
 
 def adopt_orphans() -> None:
-    """Become a child subreaper: the parent of all descendants whose own parent dies, so that they can be reaped."""
+    """Become a child subreaper: the parent of all descendants whose own parent ends, to reap them."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -100,7 +101,7 @@ def find_children(parent: int) -> list[tuple[int, bool]]:
 
 
 def read_memory(pid: int) -> int:
-    """Return a process's proportional set size in bytes: shared pages count in part. 0 if it cannot be read."""
+    """Return a process's proportional set size in bytes, or 0 if it cannot be read."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):

@@ -1,8 +1,9 @@
-"""`python -m spiko_local.supervisor HOME` starts the components of a local cluster, keeps them running, and stops them.
+"""`python -m spiko_local.supervisor HOME` starts the components of a local cluster, keeps them running, and
+stops them.
 
-No process outlives the supervisor. The kernel kills its children with it. The pods, which must outlive their kubelet,
-hold the reading end of a pipe (the lifeline) whose writing end only the supervisor has. The supervisor is also a child
-subreaper, so it can wait for orphaned pod processes.
+No process outlives the supervisor. The kernel kills its children with it. The pods, which must outlive their
+kubelet, hold the reading end of a pipe (the lifeline) whose writing end only the supervisor has. The
+supervisor is also a child subreaper, so it can wait for orphaned pod processes.
 """
 
 from __future__ import annotations
@@ -143,7 +144,10 @@ class Supervisor:
         self._write_state()
 
     async def _end_pods(self) -> None:
-        """Wait until the pods, which have seen the end of the lifeline, have ended; kill those that do not."""
+        """Wait until the pods, which have seen the end of the lifeline, have ended.
+
+        Kill those that do not.
+        """
         end = time.monotonic() + STOP_S
         while left := self._orphans():
             if time.monotonic() > end:
@@ -169,7 +173,7 @@ class Supervisor:
         return living
 
     def _reap(self) -> None:
-        """Reap adopted children. asyncio reaps those of a managed process, even one that it has not returned yet."""
+        """Reap adopted children; asyncio reaps managed ones, even while it starts them."""
         if not any(process.starting for process in self._processes):
             self._orphans()
 

@@ -34,7 +34,7 @@ def export() -> Request:
 
 
 def test_a_span_is_read_with_all_its_fields() -> None:
-    """Given a span, then its ids are hexadecimal, its attributes plain values, and its service is the resource's."""
+    """Given a span, then its ids are hexadecimal, its attributes plain, and its service is the resource's."""
     (span,) = spans_of(read_request(export().SerializeToString(), PROTOBUF, ""))
 
     assert (TRACE.hex(), SPAN.hex(), PARENT.hex()) == (span.trace_id, span.span_id, span.parent_id)
@@ -44,7 +44,7 @@ def test_a_span_is_read_with_all_its_fields() -> None:
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 def test_json_and_protobuf_are_equivalent(packed: bool) -> None:
-    """Given a request written as a JSON line, when it is read, then it is the same; ids in it are hexadecimal."""
+    """Given a request written as a JSON line, when it is read, then it is the same; ids are hexadecimal."""
     line = json_line(export())
     body = gzip.compress(line.encode()) if packed else line.encode()
 
@@ -58,7 +58,10 @@ BROKEN = [
     ("not JSON", b"{", JSON, "", 400),
     ("a JSON list", b"[]", JSON, "", 400),
     ("a JSON list of spans", b'{"resourceSpans": [1]}', JSON, "", 400),
-    ("ids that are not hexadecimal", b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}', JSON, "", 400),
+    (
+        "ids that are not hexadecimal",
+        b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}', JSON, "", 400,
+    ),
     ("nested too deeply", b'{"resourceSpans":' + b"[" * 100_000, JSON, "", 400),
     ("not gzip", b"plain", PROTOBUF, "gzip", 400),
     ("a form", b"a=1", "application/x-www-form-urlencoded", "", 415),

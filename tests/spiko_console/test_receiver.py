@@ -18,7 +18,7 @@ from spiko_console.store import TraceStore
 
 
 async def test_the_exporter_of_the_sdk_is_accepted() -> None:
-    """Given OpenTelemetry's exporter with gzip, then its spans are one trace, and the listener gets every request."""
+    """Given OpenTelemetry's exporter with gzip, then its spans are one trace, and the listener is called."""
     store, received = TraceStore(), list[otlp.Request]()
     async with Receiver(store, received.append).listen() as endpoint:
         await asyncio.to_thread(_send, f"{endpoint}/v1/traces")

@@ -23,7 +23,7 @@ def test_a_trace_is_closed_when_no_span_has_come_for_a_while() -> None:
 
 
 def test_the_slowest_traces_are_kept() -> None:
-    """Given a thousand traces, then the three slowest are kept, slowest first; failed ones have their own list."""
+    """Given a thousand traces, then the three slowest are kept in order; failed ones have their own list."""
     store = TraceStore(Limits(slowest=3, failed=2, recent=4))
     for number in range(1_000):
         store.add(make_call(f"{number}", took_ms=(number * 7919) % 1_000 + 1), now=float(number))

@@ -83,13 +83,24 @@ def test_a_deep_trace_is_cut_and_counts_the_rest() -> None:
 
 ODD = {
     "a span that is its own parent": [make_span("t/1/1", "a", CLIENT, (0, 1))],
-    "two that are each other's": [make_span("t/1/2", "a", SERVER, (0, 1)), make_span("t/2/1", "b", SERVER, (1, 2))],
-    "a caller and a callee that are each other's": [make_span("t/1/2", "a", CLIENT, (0, 1)), make_span("t/2/1", "b", SERVER, (1, 2))],
-    "a cycle beside a root": [
-        make_span("t/0/", "r", CLIENT, (0, 9)), make_span("t/1/2", "a", SERVER, (0, 1)), make_span("t/2/1", "b", SERVER, (1, 2)),
+    "two that are each other's": [
+        make_span("t/1/2", "a", SERVER, (0, 1)),
+        make_span("t/2/1", "b", SERVER, (1, 2)),
     ],
-    "times at both ends": [replace(make_span("t/1/", "a", CLIENT, (0, 0)), start_ns=0, end_ns=2**64 - 1), make_span("t/2/1", "b", SERVER, (9, 1))],
-}  # fmt: skip
+    "a caller and a callee that are each other's": [
+        make_span("t/1/2", "a", CLIENT, (0, 1)),
+        make_span("t/2/1", "b", SERVER, (1, 2)),
+    ],
+    "a cycle beside a root": [
+        make_span("t/0/", "r", CLIENT, (0, 9)),
+        make_span("t/1/2", "a", SERVER, (0, 1)),
+        make_span("t/2/1", "b", SERVER, (1, 2)),
+    ],
+    "times at both ends": [
+        replace(make_span("t/1/", "a", CLIENT, (0, 0)), start_ns=0, end_ns=2**64 - 1),
+        make_span("t/2/1", "b", SERVER, (9, 1)),
+    ],
+}
 
 
 @pytest.mark.parametrize("spans", ODD.values(), ids=ODD)
@@ -104,7 +115,7 @@ def test_every_span_is_drawn_once_whatever_its_parent(spans: list[Span]) -> None
 
 
 def test_untrusted_text_is_printable_and_short() -> None:
-    """Given a name with control characters and 10,000 letters, and an invalid URL, then each line stays short."""
+    """Given a name of 10,000 letters with control characters, and an invalid URL, then each line is short."""
     span = make_span("t/1/", "web\n\x1b[31m" + "x" * 10_000, SERVER, (0, 1), error="e\r" * 500)
     lines = render_trace(
         make_trace([replace(span, attributes={**span.attributes, "url.full": "http://["})])

@@ -10,7 +10,7 @@ from spiko_local.backoff import Backoff
 
 @given(st.floats(0.01, 1.0), st.floats(0.01, 100.0), st.integers(1, 40))
 def test_pauses_double_and_stay_bounded(first_s: float, longest_s: float, attempts: int) -> None:
-    """Given any bounds and any number of failures, then a pause is never longer than the bound, and a reset restarts."""
+    """Given any bounds and failures, then pauses double up to the bound, and a reset starts again."""
     backoff = Backoff(first_s, longest_s)
     pauses = [backoff.next_s() for _ in range(attempts)]
     backoff.reset()

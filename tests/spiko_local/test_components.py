@@ -48,7 +48,7 @@ def test_only_the_kubelet_has_the_lifeline() -> None:
 
 
 def test_keys_are_secret_and_certificates_are_signed_by_the_authority(tmp_path: Path) -> None:
-    """Given new certificates, then files are for their owner only and servers' certificates name their addresses."""
+    """Given new files, then they are for their owner only, and certificates name their servers' addresses."""
     make_pki(tmp_path)
     authority = x509.load_pem_x509_certificate((tmp_path / "ca.crt").read_bytes())
     kubelet, server = (
@@ -72,7 +72,7 @@ def alternatives(certificate: x509.Certificate) -> x509.SubjectAlternativeName:
 
 
 def test_remembered_ports_are_used_while_they_are_free() -> None:
-    """Given a cluster whose data were kept, then it gets the same ports, unless another server has one of them now."""
+    """Given kept data, then the cluster gets the same ports, unless another server has one of them now."""
     first = find_ports(Random(1))
 
     assert first == find_ports(Random(2), first)
@@ -81,7 +81,7 @@ def test_remembered_ports_are_used_while_they_are_free() -> None:
 
 
 def test_a_taken_node_address_is_reported_with_the_remedy() -> None:
-    """Given a server at a node's address, then the error names the address and the command that stops a cluster."""
+    """Given a server at a node's address, then the error names the address and the command to stop it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(LocalError, match=rf"127\.0\.0\.1:{port} is taken.*spiko down"):

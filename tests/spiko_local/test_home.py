@@ -35,7 +35,8 @@ def test_a_folder_with_other_files_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "letters.txt").write_text("text")
 
     with pytest.raises(
-        LocalError, match=r"contains files that Spiko did not create \(letters\.txt\); choose an empty directory"
+        LocalError,
+        match=r"contains files that Spiko did not create \(letters\.txt\); choose an empty directory",
     ):
         Home(tmp_path).create()
 

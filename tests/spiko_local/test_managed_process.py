@@ -19,7 +19,7 @@ from spiko_local.errors import ComponentFailed
 from spiko_local.managed_process import ManagedProcess, ProcessContext
 from spiko_local.ports import find_ports
 
-SERVE = "import http.server as h, sys; h.test(h.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind='127.0.0.1')"
+SERVE = "import http.server as h, sys\nh.test(h.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind='127.0.0.1')"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SERVE
 Make = Callable[..., ManagedProcess]
 
@@ -50,7 +50,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_a_killed_process_is_restarted(make: Make) -> None:
-    """Given a healthy process, when it is killed, then a new one starts, is counted, and is ready once it answers."""
+    """Given a healthy process, when it is killed, then a new one starts, and is ready once it answers."""
     process = make()
     await process.wait_ready(20)
     old = process.state.pid
@@ -65,7 +65,7 @@ async def test_a_killed_process_is_restarted(make: Make) -> None:
 
 
 async def test_a_process_that_ends_three_times_before_it_is_ready_fails(make: Make) -> None:
-    """Given a program that exits at once, then waiting fails after three starts, and the error has the exit code."""
+    """Given a program that exits at once, then three starts are enough, and the error has the exit code."""
     process = make("raise SystemExit(7)")
 
     with pytest.raises(ComponentFailed, match="web does not start: ended with exit code 7"):
@@ -106,7 +106,8 @@ async def test_children_die_with_their_parent(tmp_path: Path) -> None:
         "import asyncio, pathlib, sys\n"
         "from spiko_local.processes import start_process\n"
         "async def main():\n"
-        "    child = await start_process([sys.executable, '-c', 'import time; time.sleep(60)'], pathlib.Path(sys.argv[1]), {})\n"
+        "    command = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
+        "    child = await start_process(command, pathlib.Path(sys.argv[1]), {})\n"
         "    print(child.pid, flush=True)\n"
         "    await child.wait()\n"
         "asyncio.run(main())\n"
@@ -137,7 +138,9 @@ async def test_the_soft_limit_of_open_files_is_raised_and_a_low_hard_limit_is_re
 ) -> None:
     """Given a low soft limit, then it is raised; given a low hard limit, then the error names it."""
     code = (
-        "import resource; from spiko_local.errors import LocalError; from spiko_local.processes import raise_file_limit\n"
+        "import resource\n"
+        "from spiko_local.errors import LocalError\n"
+        "from spiko_local.processes import raise_file_limit\n"
         f"resource.setrlimit(resource.RLIMIT_NOFILE, (256, {hard}))\n"
         "try: print(raise_file_limit())\n"
         "except LocalError as error: print(error)\n"

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_nodes_are_the_workers_of_the_file() -> None:
-    """Given the repository's configuration, then nodes are named as kind does it; the built-in one is the same."""
+    """Given the repository's file, then nodes are named as kind does it; the built-in file is the same."""
     nodes = read_nodes(ROOT / "kind-config.yaml")
 
     assert ["spiko-worker", "spiko-worker2", "spiko-worker3"] == [n.name for n in nodes]
@@ -27,9 +27,18 @@ def test_nodes_are_the_workers_of_the_file() -> None:
         ("a: [", "not YAML"),
         ("kind: Pod", 'kind: must be "Cluster"'),
         ("kind: Cluster\nnodes: [{role: control-plane}]", "nodes: must contain a node with role worker"),
-        ("kind: Cluster\nnodes: [{role: master}]", r"nodes\[0\].role: 'master': must be worker or control-plane"),
-        ("kind: Cluster\nnodes: [{role: worker, labels: {a: 1}}]", r"nodes\[0\].labels: .*: must map names to quoted"),
-        (f"kind: Cluster\nnodes: [{', '.join(['{role: worker}'] * 65)}]", "nodes: 65 workers: must be at most 64"),
+        (
+            "kind: Cluster\nnodes: [{role: master}]",
+            r"nodes\[0\].role: 'master': must be worker or control-plane",
+        ),
+        (
+            "kind: Cluster\nnodes: [{role: worker, labels: {a: 1}}]",
+            r"nodes\[0\].labels: .*: must map names to quoted",
+        ),
+        (
+            f"kind: Cluster\nnodes: [{', '.join(['{role: worker}'] * 65)}]",
+            "nodes: 65 workers: must be at most 64",
+        ),
     ],
 )
 def test_an_invalid_nodes_file_is_rejected_with_its_field(text: str, message: str) -> None:

@@ -20,7 +20,14 @@ from local_cluster import REAL, ROOT, Cluster, local_cluster, which_control_plan
 from spiko_local.components import BINARIES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
-REAL_COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "operator")
+REAL_COMPONENTS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "operator",
+)
 COMPONENTS = REAL_COMPONENTS if which_control_plane() == REAL else ("apiserver", "kubelet", "operator")
 
 
@@ -59,7 +66,11 @@ def test_status_shows_all_components_and_the_nodes_of_kubectl(own: Cluster) -> N
     nodes = {n["metadata"]["name"]: n["metadata"]["labels"]["topology.kubernetes.io/zone"] for n in own.items("nodes")}
 
     assert list(COMPONENTS) == [part["name"] for part in state["parts"]]
-    assert nodes == {"spiko-worker": "us-east-1a", "spiko-worker2": "us-east-1b", "spiko-worker3": "us-east-1c"}
+    assert nodes == {
+        "spiko-worker": "us-east-1a",
+        "spiko-worker2": "us-east-1b",
+        "spiko-worker3": "us-east-1c",
+    }
     assert nodes == {node["name"]: node["zone"] for node in state["nodes"]}
     assert is_healthy(own)
 
@@ -82,7 +93,7 @@ def test_keys_and_tokens_are_secret(own: Cluster) -> None:
 
 @pytest.mark.parametrize("part", COMPONENTS)
 def test_a_killed_component_comes_back(own: Cluster, part: str) -> None:
-    """Given any component, when it is killed, then it alone is restarted, and the cluster is healthy again."""
+    """Given a component, when it is killed, then it alone is restarted, and the cluster is healthy again."""
     before = restarts(own)
     own.kill(part)
     own.until(f"{part} back", lambda: restarts(own)[part] == before[part] + 1 and is_healthy(own), 40)
@@ -105,7 +116,7 @@ def test_all_components_killed_at_once_come_back(own: Cluster) -> None:
 
 @pytest.mark.long
 def test_down_keeps_data_on_request_and_nothing_otherwise(own: Cluster) -> None:
-    """Given `down --keep`, then `up` has the same objects at the same address; `down` leaves no process and no file."""
+    """Given `down --keep`, then `up` has the same objects and address; `down` leaves no process, no file."""
     own.kubectl("create", "configmap", "kept")
     server = json.loads((own.home / "kubeconfig").read_text())["clusters"]
     assert "kept data and logs in" in own.spiko("down", "--keep").stdout
@@ -125,7 +136,7 @@ def test_down_keeps_data_on_request_and_nothing_otherwise(own: Cluster) -> None:
 
 
 def test_a_second_cluster_is_rejected_before_it_starts_anything(own: Cluster, tmp_path: Path) -> None:
-    """Given a cluster, when another home is brought up, then the error names the address, and no file is created."""
+    """Given a cluster, when another home is brought up, then the error names the address; no file is made."""
     home = tmp_path / "h"
     other = Cluster(home)
     done = other.spiko("up", *own.arguments, check=False)
@@ -177,7 +188,7 @@ def test_an_interrupted_up_leaves_no_process(apart: Cluster, after_s: float) -> 
 
 @pytest.mark.long
 def test_the_remains_of_a_killed_supervisor_are_removed(apart: Cluster) -> None:
-    """Given a killed supervisor, then no process is left, and the next `up` reports that and starts without its data."""
+    """Given a killed supervisor, then no process is left, and the next `up` starts without its data."""
     apart.up()
     apart.kubectl("create", "configmap", "lost")
     os.kill(status(apart)["pid"], signal.SIGKILL)

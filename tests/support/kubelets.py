@@ -1,4 +1,4 @@
-"""A kubelet's surroundings without processes: an API server that keeps nothing, and a runtime whose pods never end."""
+"""A kubelet's surroundings without processes: a fake API server and a fake runtime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spans for tests: a call is a CLIENT span of the caller and, if it was answered, a SERVER span of the callee."""
+"""Spans for tests: a call has a CLIENT span of the caller and, if answered, a SERVER span of the callee."""
 
 from __future__ import annotations
 

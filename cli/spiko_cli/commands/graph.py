@@ -11,10 +11,10 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from spiko_cli.commands.lint import render_path
 from spiko_cli.completion import architectures
 from spiko_cli.errors import SpikoError
 from spiko_cli.eurekas import Target, open_eurekas
+from spiko_cli.lint_report import render_path
 from spiko_cli.manifests import Manifest, read_files
 from spiko_cli.options import ClusterOptions, cluster_options
 from spiko_local.errors import LocalError
@@ -29,11 +29,18 @@ from spiko_operator.plan.topology import ANYWHERE, choose, from_labels, wanted_r
 @click.command(short_help="Nodes and edges.")
 @click.argument("name", required=False, shell_complete=architectures)
 @click.option(
-    "-f", "--file", "files", multiple=True, type=click.Path(), help="Predict from this file; - for standard input."
+    "-f",
+    "--file",
+    "files",
+    multiple=True,
+    type=click.Path(),
+    help="Predict from this file; - for standard input.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Lists `nodes` and `edges` with `source` and `target`.")
 @click.option(
-    "--nodes", type=click.Path(path_type=Path), help="With -f: take regions and zones from this kind configuration."
+    "--nodes",
+    type=click.Path(path_type=Path),
+    help="With -f: take regions and zones from this kind configuration.",
 )
 @cluster_options
 def command(
@@ -109,8 +116,8 @@ def merge(architecture: str, answers: Sequence[Object], zones: dict[str, list[st
         architecture: its name.
         answers: of all eurekas to /edges.
         zones: of each region, in order.
-        several: tiers that declare more than one version, whether their pods run or not. Nodes of those are named
-            with their version, as the prediction does it.
+        several: tiers that declare more than one version, whether their pods run or not. Nodes of those are
+            named with their version, as the prediction does it.
     """
     entries = {entry["id"]: entry for answer in answers for entry in answer["nodes"]}
     named = {id: _node(architecture, entry, zones, several) for id, entry in sorted(entries.items())}

@@ -1,4 +1,4 @@
-"""`spiko run FILE`: start a cluster, apply the file, send traffic, kill a pod at half time, report, clean up."""
+"""`spiko run FILE`: start a cluster, apply the file, send traffic, kill a pod, report, clean up."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import IO, Any
 
 import click
 
-from spiko_cli.commands.lint import find_all, render_text
 from spiko_cli.errors import Interrupted, SpikoError
 from spiko_cli.kubeconfig import explain, find_kubeconfig
+from spiko_cli.lint_report import find_all, render_text
 from spiko_cli.manifests import read_files
 from spiko_cli.running.interrupts import stop_on_interrupt
 from spiko_cli.running.progress import Lines, Progress, Screen
@@ -53,8 +53,8 @@ class Arguments:
 @click.command(short_help="Run a file on a local cluster and report.")
 @click.argument("file", type=click.Path())
 @click.option(
-    "-d", "--duration", "seconds", type=click.FloatRange(1, 86_400), default=10.0, show_default=True, metavar="SECONDS",
-    help="How long there is traffic.",
+    "-d", "--duration", "seconds", type=click.FloatRange(1, 86_400), default=10.0, show_default=True,
+    metavar="SECONDS", help="How long there is traffic.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable report; progress goes to standard error.")
 @click.option("--histograms", is_flag=True, help="Draw every distribution as well.")
@@ -65,8 +65,8 @@ class Arguments:
 @click.option("--keep", is_flag=True, help="Leave cluster and architecture up.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Draws the victim.")
 @click.option(
-    "--timeout", "timeout_s", type=click.FloatRange(1, 3600), default=60.0, show_default=True, metavar="SECONDS",
-    help="How long it may take until the architecture is ready.",
+    "--timeout", "timeout_s", type=click.FloatRange(1, 3600), default=60.0, show_default=True,
+    metavar="SECONDS", help="How long it may take until the architecture is ready.",
 )  # fmt: skip
 @click.option(
     "--nodes", type=click.Path(path_type=Path), metavar="FILE",
@@ -74,10 +74,12 @@ class Arguments:
 )  # fmt: skip
 @click.option("-n", "--namespace", default="default", show_default=True, help="Namespace.")
 def command(**arguments: Any) -> None:
-    """Start a local cluster, apply FILE, send traffic, kill one pod of its victim tier at half time, report, clean up.
+    """Start a cluster, apply FILE, send traffic, kill one pod of its victim tier, report, clean up.
 
-    A cluster that is up already is used and stays up; the architecture is removed from it. Faults in FILE replace the
-    kill. Ctrl-C ends the traffic early and reports; a second one only cleans up.
+    The pod is killed at half time; Faults in FILE replace that.
+
+    A cluster that is up already is used and stays up; the architecture is removed from it. Ctrl-C ends the
+    traffic early and reports; a second one only cleans up.
     """
     run(Arguments(**arguments))
 

@@ -19,7 +19,8 @@ DEFAULT_NODES = Path("kind-config.yaml")
 @click.command(short_help="Start a local cluster.")
 @click.option(
     "--control-plane", "binaries", type=click.Path(path_type=Path), metavar="DIR",
-    help="Run a real control plane: a folder with etcd, kube-apiserver, kube-controller-manager and kube-scheduler.",
+    help="Run a real control plane: a folder with etcd, kube-apiserver, kube-controller-manager and"
+    " kube-scheduler.",
 )  # fmt: skip
 @click.option(
     "--nodes", type=click.Path(path_type=Path), metavar="FILE",
@@ -44,6 +45,5 @@ def command(binaries: Path | None, nodes: Path | None, without_operator: bool, t
     except LocalError as error:
         raise SpikoError(str(error)) from error
     kubeconfig = shlex.quote(str(home.kubeconfig))
-    click.echo(
-        f"up; next:\n  export KUBECONFIG={kubeconfig}\n  kubectl get nodes\n  kubectl apply -f examples/lamp.yaml"
-    )
+    commands = (f"export KUBECONFIG={kubeconfig}", "kubectl get nodes", "kubectl apply -f examples/lamp.yaml")
+    click.echo("\n  ".join(("up; next:", *commands)))

@@ -1,1 +1,4 @@
-"""Pure: what eurekas report, added up and drawn: no clock, no I/O, no asyncio. import-linter checks the folder."""
+"""Pure: reports of eurekas, added up and drawn.
+
+No clock, no I/O, no asyncio; import-linter checks the folder.
+"""

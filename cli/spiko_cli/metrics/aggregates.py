@@ -1,4 +1,7 @@
-"""Pure: reports of eurekas, added up per edge and per tier; `spiko top` adds up a window, `spiko run` a whole run."""
+"""Pure: reports of eurekas, added up per edge and per tier.
+
+`spiko top` adds up a window, `spiko run` a whole run.
+"""
 
 from __future__ import annotations
 

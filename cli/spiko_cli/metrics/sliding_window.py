@@ -44,8 +44,8 @@ class SlidingWindow:
     def covered_s(self, now: float) -> float:
         """Return how many seconds the window's reports cover.
 
-        That is its length, or less while the first report is younger than that. The first report is of half a second,
-        on average.
+        That is its length, or less while the first report is younger than that. The first report is of half a
+        second, on average.
 
         >>> window = SlidingWindow(3, zones=False)
         >>> window.add({"edges": [], "served": []}, 10.0)

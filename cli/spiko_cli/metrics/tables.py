@@ -7,7 +7,19 @@ from collections.abc import Mapping, Sequence
 from spiko_cli.metrics.aggregates import PERCENTILES, Percentiles, Row
 
 _TIMES = ("P50 ms", "P90", "P99", "P99.9")
-_HEAD = ("EDGE", "REQUESTS", "REQ/S", "MISS %", "ERR %", *_TIMES, "SERVICE P50", "P99", "NETWORK P50", "P99", "ERRORS")
+_HEAD = (
+    "EDGE",
+    "REQUESTS",
+    "REQ/S",
+    "MISS %",
+    "ERR %",
+    *_TIMES,
+    "SERVICE P50",
+    "P99",
+    "NETWORK P50",
+    "P99",
+    "ERRORS",
+)
 _P50, _P99 = PERCENTILES.index(50.0), PERCENTILES.index(99.0)
 
 

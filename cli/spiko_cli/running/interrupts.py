@@ -11,8 +11,8 @@ from spiko_local.interrupts import INTERRUPTS
 def stop_on_interrupt() -> asyncio.Event:
     """Return an event that the first interrupt sets; the second cancels the current task.
 
-    Further ones are ignored: the task is cleaning up by then, which is bounded. A signal that the process ignores stays
-    ignored.
+    Further ones are ignored: the task is cleaning up by then, which is bounded. A signal that the process
+    ignores stays ignored.
     """
     stop = asyncio.Event()
     loop, task = asyncio.get_running_loop(), asyncio.current_task()

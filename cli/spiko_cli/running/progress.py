@@ -122,4 +122,5 @@ class Screen:
         from rich.text import Text
 
         text = f"{render_tick(tick)}\n\n{render_rows(tick.edges, tick.tiers)}"
-        self._live.update(Text(text, no_wrap=True, overflow="ellipsis"))  # cut, not wrapped, on a narrow terminal
+        # Cut, not wrapped, on a narrow terminal.
+        self._live.update(Text(text, no_wrap=True, overflow="ellipsis"))

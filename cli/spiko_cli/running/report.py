@@ -29,7 +29,8 @@ class Report:
         sources: tiers in which requests begin.
         totals: all requests.
         faults: the injected Faults with their status.
-        errors_since: the sources' failed requests by cause after the faults were applied; None without faults.
+        errors_since: the sources' failed requests by cause after the faults were applied; None without
+            faults.
         traces: received here; None if they went to `endpoint`.
         endpoint: the Architecture's own.
         traces_file: that has all traces; empty for none.
@@ -107,7 +108,8 @@ def _head(report: Report) -> str:
     row = report.begun()
     where = f"{report.pods} pods in {report.zones} zone{'' if report.zones == 1 else 's'}"
     cut = f", interrupted after {report.cut_s:.1f} s" if report.cut_s is not None else ""
-    text = f"{report.name}: {where}, ready after {report.ready_s:.1f} s; traffic for {report.seconds:.1f} s{cut}\n"
+    text = f"{report.name}: {where}, ready after {report.ready_s:.1f} s;"
+    text += f" traffic for {report.seconds:.1f} s{cut}\n"
     if not row.total:
         return text + f"{row.name}: no requests"
     causes = f" ({render_causes(row.errors)})" if row.errors else ""
@@ -155,4 +157,8 @@ def _store_json(store: TraceStore) -> Object:
 
 
 def _trace_json(trace: Trace) -> Object:
-    return {"traceId": trace.trace_id, "milliseconds": round(trace.took_ns / 1e6, 3), "spans": len(trace.spans)}
+    return {
+        "traceId": trace.trace_id,
+        "milliseconds": round(trace.took_ns / 1e6, 3),
+        "spans": len(trace.spans),
+    }

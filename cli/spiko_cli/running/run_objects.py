@@ -59,7 +59,7 @@ class RunObjects:
             await self._require_fault_absent(fault["metadata"]["name"], stop)
 
     async def _require_fault_absent(self, name: str, stop: asyncio.Event) -> None:
-        """Wait for a Fault that has an owner: after an earlier run with --keep, it may be removed any moment."""
+        """Wait while a Fault has an owner: after an earlier run with --keep, it is about to be removed."""
         namespace, end = self._namespace, time.monotonic() + COLLECTED_S
         with contextlib.suppress(Missing):
             while (await self._client.get("Fault", namespace, name))["metadata"].get("ownerReferences"):
@@ -120,7 +120,7 @@ class RunObjects:
         return fault
 
     async def clean_up(self) -> None:
-        """Remove everything that the run has created; with --keep restore the Architecture of the file instead.
+        """Remove all objects of the run; with --keep restore the Architecture of the file instead.
 
         Raises:
             SpikoError: the API server does not answer within 20 s.

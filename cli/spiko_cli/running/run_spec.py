@@ -113,7 +113,7 @@ def with_endpoint(architecture: Object, endpoint: str) -> Object:
 
 
 def silenced(architecture: Object) -> Object:
-    """Return the same Architecture with all sources at 0 requests/s: pending requests are answered, no others follow."""
+    """Return the same Architecture with all sources at 0 requests/s: pending requests are still answered."""
     changed = copy.deepcopy(architecture)
     for service in changed["spec"]["services"]:
         if _is_source(service):
@@ -128,7 +128,7 @@ def _is_source(service: Object) -> bool:
 
 
 def _bare(document: Object) -> Object:
-    """Return a copy without what only a server sets, and without the namespace, which is the command line's."""
+    """Return a copy without fields that a server sets, and without the namespace, which is an option."""
     metadata = {k: v for k, v in document["metadata"].items() if k in ("name", "labels", "annotations")}
     return copy.deepcopy(
         {

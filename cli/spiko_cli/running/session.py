@@ -125,7 +125,7 @@ class Session:
     # ---------------------------------------------------------------- traffic
 
     async def _send_traffic(self, manifest: Object) -> float:
-        """Send traffic with a tick every second and faults at half time; then wait until all requests are counted.
+        """Send traffic, inject faults at half time, and wait until all requests are counted.
 
         Returns:
             How many seconds there was traffic.
@@ -178,7 +178,7 @@ class Session:
                 self._progress.say(f"fault {name} applied")
 
     async def _wait_faults_ended(self) -> None:
-        """Wait until active faults have ended, because their evidence belongs to the report; less if interrupted."""
+        """Wait until faults have ended, so that the report has their evidence; less after an interrupt."""
         end = time.monotonic() + (FAULT_S if self._cut_s is None else LATEST_QUIET_S)
         for fault in self._objects.injected:
             name = fault["metadata"]["name"]

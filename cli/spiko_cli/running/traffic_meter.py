@@ -1,4 +1,4 @@
-"""Adds up the reports of eurekas during a run: all of it for the report, the last seconds for the progress."""
+"""Adds up the reports of eurekas: the whole run for its report, the last seconds for its progress."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class TrafficMeter:
         self.totals = Aggregates()
         self._window = SlidingWindow(SHOWN_S, zones=False)
         self._last_report = time.monotonic()
-        self._counted: deque[tuple[float, int]] = deque(maxlen=SHOWN_S + 1)  # total requests at the last ticks
+        # Total requests at the last ticks.
+        self._counted: deque[tuple[float, int]] = deque(maxlen=SHOWN_S + 1)
 
     @asynccontextmanager
     async def collecting(self, client: Client, target: Target) -> AsyncIterator[str]:

@@ -1,1 +1,4 @@
-"""The process kubelet: plays all workers of a kind configuration; each pod is a process with a loopback address."""
+"""The process kubelet: plays all workers of a kind configuration.
+
+Each pod is a process with a loopback address.
+"""

@@ -1,7 +1,7 @@
 """START HERE: `python -m spiko_local.kubelet` runs a kubelet until it is killed.
 
-SIGTERM ends the kubelet alone: its pods keep running for the next one, as with a real kubelet. The end of the lifeline
-ends the kubelet and its pods.
+SIGTERM ends the kubelet alone: its pods keep running for the next one, as with a real kubelet. The end of the
+lifeline ends the kubelet and its pods.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Containers as the kernel knows them: sessions of processes, each with its output in a log of its own.
 
-Records say which process a pod has. A kubelet or zygote that is killed between a fork and the record leaves a process
-that no record names; it holds its pod's address, so its successor could never listen there. Such a process is found
-by the log that it writes to.
+Records say which process a pod has. A kubelet or zygote that is killed between a fork and the record leaves a
+process that no record names; it holds its pod's address, so its successor could never listen there. Such a
+process is found by the log that it writes to.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def signal_session(pid: int, number: int) -> None:
     """Signal all processes of a container.
 
     Args:
-        pid: of the session's leader. It is signaled alone if it leads no process group; a process that is gone is
-            ignored.
+        pid: of the session's leader. It is signaled alone if it leads no process group; a process that is
+            gone is ignored.
         number: of the signal.
     """
     try:

@@ -1,4 +1,4 @@
-"""Runs the command of `kubectl exec`: a container's environment, streams over a WebSocket (v5.channel.k8s.io)."""
+"""Runs the command of `kubectl exec`, with its streams over a WebSocket (v5.channel.k8s.io)."""
 
 from __future__ import annotations
 
@@ -90,7 +90,13 @@ def _kill(process: asyncio.subprocess.Process) -> None:
 
 def _failure(reason: str, message: str, code: int) -> Object:
     causes = [{"reason": "ExitCode", "message": str(code)}]
-    return {"metadata": {}, "status": "Failure", "reason": reason, "message": message, "details": {"causes": causes}}
+    return {
+        "metadata": {},
+        "status": "Failure",
+        "reason": reason,
+        "message": message,
+        "details": {"causes": causes},
+    }
 
 
 async def _pump(socket: web.WebSocketResponse, stream: asyncio.StreamReader, channel: int) -> None:

@@ -1,7 +1,7 @@
 """The kubelet's side of the zygote: starts it if none runs, requests forks, and receives exit codes.
 
-Only the zygote knows how its children ended. The end of a process whose zygote has died is seen through a pidfd, and
-the process counts as killed.
+Only the zygote knows how its children ended. The end of a process whose zygote has died is seen through a
+pidfd, and the process counts as killed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ KILLED = -signal.SIGKILL
 WARM_S = 20.0
 RETRY_S = 0.2
 EXIT_CODE_S = 0.2  # between a process's end and the zygote's message about it
-# Without malloc's cache of freed blocks fewer of the pages that forked pods share are written (0.15 MB per pod).
+# Without malloc's cache of freed blocks fewer of the pages that forked pods share are written (0.15 MB per
+# pod).
 ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
 Waiting = dict[int, "asyncio.Future[tuple[int, int]]"]
 log = logging.getLogger("spiko.kubelet")
@@ -56,8 +57,8 @@ class ForkClient:
     async def start(self, command: list[str], environ: dict[str, str], log_file: Path) -> tuple[int, int]:
         """Fork a container and return its pid and start time.
 
-        A zygote that dies before it replies may have forked or not: its child, if any, is killed, and the next
-        zygote gets the request.
+        A zygote that dies before it replies may have forked or not: its child, if any, is killed, and the
+        next zygote gets the request.
 
         Args:
             command: to execute; empty for the module's `run`.
@@ -122,7 +123,8 @@ class ForkClient:
         """Close the connection and reap the zygotes that this client started.
 
         Args:
-            timeout_s: for each of them. One that does not end by then keeps running, and so do its containers.
+            timeout_s: for each of them. One that does not end by then keeps running, and so do its
+                containers.
         """
         if self._writer is not None:
             self._writer.close()

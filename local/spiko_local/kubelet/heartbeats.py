@@ -1,6 +1,7 @@
 """Keeps Node objects alive: creates and labels them, renews their leases and writes their status.
 
-The lease is renewed every 10 s. The status is written every 5 min, and at once when the node is not marked Ready.
+The lease is renewed every 10 s. The status is written every 5 min, and at once when the node is not marked
+Ready.
 """
 
 from __future__ import annotations
@@ -59,7 +60,10 @@ def build_node_status(node: Node, now: str, version: str) -> Object:
     return {
         "capacity": amounts,
         "allocatable": amounts,
-        "addresses": [{"type": "InternalIP", "address": node.address}, {"type": "Hostname", "address": node.name}],
+        "addresses": [
+            {"type": "InternalIP", "address": node.address},
+            {"type": "Hostname", "address": node.name},
+        ],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": PORT}},
         "declaredFeatures": ["ExtendWebSocketsToKubelet"],  # without it the API server uses SPDY
         "conditions": conditions,
@@ -147,5 +151,10 @@ async def _renew(api: ApiClient, node: Node) -> None:
     except ApiError as error:
         if error.status != 404:
             raise
-        lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": node.name}, "spec": spec}
+        lease = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": node.name},
+            "spec": spec,
+        }
         await api.call("POST", LEASES, lease)

@@ -1,4 +1,4 @@
-"""The kubelet of all nodes: follows pods and Services of the API server, starts workers, and plays power cuts."""
+"""The kubelet of all nodes: follows pods and Services, starts workers, and plays power cuts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from spiko_local.node_power import PowerState
 from spiko_local.nodes import Node
 from spiko_local.objects import Object, status_of
 
-# Longer than any client waits for an answer: from a node without power comes none, not even a refused connection.
+# Longer than any client waits for an answer: from a node without power comes none, not even a refused
+# connection.
 FROZEN_S = 15.0
 log = logging.getLogger("spiko.kubelet")
 
@@ -114,7 +115,7 @@ class Kubelet:
         log.info("node %s is off: %d pods", name, count)
 
     async def start_node(self, name: str) -> None:
-        """Restore a node's power: its processes are gone, and containers of pods that it still has are restarted."""
+        """Restore a node's power: its processes are gone, and the containers of its pods are restarted."""
         if name not in self._power.off:
             return
         records = self.pods.kill_unowned(name)

@@ -1,4 +1,4 @@
-"""List and watch: the whole collection first, then its events, and the list again whenever the watch breaks."""
+"""List and watch: the whole collection first, then its events; a list again when the watch breaks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Reads a container's log file: from the n-th line from the end or from a time on, and further while it grows.
+"""Reads a container's log file from a line or a time on, and further while it grows.
 
-A pod writes its file itself, so only the lines can say when they were written; those of a nanoservice begin with a
-time.
+A pod writes its file itself, so only the lines can say when they were written; those of a nanoservice begin
+with a time.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def read_stamp(line: bytes) -> datetime | None:
 def since_offset(path: Path, since: datetime) -> int:
     """Return the offset in bytes of the first line that was written at a time or after it.
 
-    A line without a time is as old as the line before it, and lines before the first time are as old as that one. A log
-    without any time is as old as its last write: too much output is better than none.
+    A line without a time is as old as the line before it, and lines before the first time are as old as that
+    one. A log without any time is as old as its last write: too much output is better than none.
     """
     position, is_timed = 0, False
     with path.open("rb") as file:
@@ -83,7 +83,7 @@ def since_offset(path: Path, since: datetime) -> int:
 
 
 def stamp_before(path: Path, offset: int) -> datetime | None:
-    """Return the time of the last line before an offset that has one, else of the first after it; None if no line has."""
+    """Return the time of the last line before an offset that has one, else of the first after it, or None."""
     found = None
     with path.open("rb") as file:
         position = 0

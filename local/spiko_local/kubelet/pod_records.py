@@ -1,4 +1,4 @@
-"""Records of a kubelet's pods, from which the next kubelet adopts them: one small file each, written atomically."""
+"""Records of a kubelet's pods, from which the next kubelet adopts them: one file each, written atomically."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Record:
         node: its node's name.
         host: number of its address on the node, from 1 to 65,000.
         pid: of its process; 0 before the first start.
-        began: the process's start time in clock ticks since boot; with the pid it identifies the process for ever.
+        began: the process's start time in clock ticks since boot; with the pid it identifies the process for
+            ever.
         started_at: RFC 3339.
         restarts: as the pod's status has it.
         container: number of starts; part of the container's id and of its log's name.
@@ -60,7 +61,10 @@ class PodRecords:
         folder.mkdir(parents=True, exist_ok=True)
 
     def read(self) -> dict[str, Record]:
-        """Return all records by UID. A damaged one is skipped: its process is killed as one without a record."""
+        """Return all records by UID.
+
+        A damaged one is skipped: its process is killed as one without a record.
+        """
         found = {}
         for path in self._folder.glob("*.json"):
             try:

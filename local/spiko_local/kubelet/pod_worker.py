@@ -1,4 +1,4 @@
-"""The life of one pod: start its process, probe it, restart it when it ends, terminate it when the pod is deleted."""
+"""The life of one pod: its process is started, probed, restarted when it ends, and terminated at deletion."""
 
 from __future__ import annotations
 
@@ -48,7 +48,13 @@ class PodWorker:
     """
 
     def __init__(
-        self, pod: Object, record: Record, node: Node, runtime: PodRuntime, api: PodApi, listener: WorkerListener
+        self,
+        pod: Object,
+        record: Record,
+        node: Node,
+        runtime: PodRuntime,
+        api: PodApi,
+        listener: WorkerListener,
     ) -> None:
         self.pod, self.record = pod, record
         self.container = Container()
@@ -182,7 +188,7 @@ class PodWorker:
         return True
 
     async def _serve(self) -> int | None:
-        """Wait until the process has ended and return its exit code; None if the pod is deleted before that."""
+        """Return the process's exit code once it has ended; None if the pod is deleted before that."""
         self._unhealthy.clear()
         target = ProbeTarget(self._spec, self.address, self.execute)
         self._probes.start(target, self.container.started, self.container.ready)
@@ -209,7 +215,8 @@ class PodWorker:
     async def _back_off(self) -> None:
         delay_s = self._crash_loop.next_delay_s()
         if delay_s:
-            text = f"back-off {delay_s:.0f}s restarting failed container={self._spec['name']} pod={self.record.name}"
+            container, pod = self._spec["name"], self.record.name
+            text = f"back-off {delay_s:.0f}s restarting failed container={container} pod={pod}"
             self._wait("CrashLoopBackOff", text)
             await self._pause(delay_s)
 
@@ -222,7 +229,7 @@ class PodWorker:
     # ---------------------------------------------------------------- termination
 
     async def _terminate(self) -> None:
-        """Send SIGTERM, wait for the grace period, send SIGKILL; at once if the object is gone from the API."""
+        """Terminate the process, without grace if the object is gone from the API."""
         self._probes.stop()
         if not self.container.running:
             return

@@ -22,8 +22,8 @@ MAX_HOSTS = 65_000
 class PodWorkers:
     """The workers of all nodes.
 
-    A record without a worker (`unowned`) is of a pod that an earlier kubelet ran and that no list has named yet, or of
-    a pod whose node is off.
+    A record without a worker (`unowned`) is of a pod that an earlier kubelet ran and that no list has named
+    yet, or of a pod whose node is off.
 
     Args:
         nodes: by name.
@@ -97,7 +97,10 @@ class PodWorkers:
         return len(frozen)
 
     def kill_unowned(self, node: str) -> list[Record]:
-        """Kill the processes of a node's unowned records, one that is about to start included; return the records."""
+        """Kill the processes of a node's unowned records, even one that is about to start.
+
+        Return the records.
+        """
         records = [record for record in self.unowned.values() if record.node == node]
         for record in records:
             if record.alive:
@@ -122,7 +125,7 @@ class PodWorkers:
                 self._runtime.records.remove(uid)
 
     def keep_unowned(self, nodes: Collection[str]) -> None:
-        """Drop all unowned records but those of the named nodes; dropped ones have a worker, or are finished."""
+        """Drop unowned records of all other nodes: their pods have a worker, or are finished."""
         self.unowned = {uid: record for uid, record in self.unowned.items() if record.node in nodes}
 
     def _next_host(self) -> int:

@@ -1,8 +1,8 @@
 """Probes of a running container: one attempt, the loop of one probe, and the three probes of a container.
 
-One deviation from a real kubelet: until a container was ready once, its readiness and startup probes are tried after
-20, 40, 80 ... ms, not only once per period. A period is at least a second, and most of an architecture's start would
-be spent waiting for it.
+One deviation from a real kubelet: until a container was ready once, its readiness and startup probes are
+tried after 20, 40, 80 ... ms, not only once per period. A period is at least a second, and most of an
+architecture's start would be spent waiting for it.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ async def try_probe(probe: Probe, target: ProbeTarget) -> bool:
 
 
 async def _http(host: str, port: int, path: str) -> bool:
-    """Send a GET over a bare socket: asyncio streams cost twice as much, and an idle kubelet does little but probe."""
+    """Send a GET over a socket: asyncio streams cost twice as much, and probes dominate an idle kubelet."""
     loop = asyncio.get_running_loop()
     request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: kube-probe\r\nConnection: close\r\n\r\n"
     with socket.socket() as connection:

@@ -1,4 +1,4 @@
-"""The name service of pods: GET /resolve?name=lamp-eureka-z0.default -> {"addresses": [...]}, from watched Services."""
+"""The name service of pods: GET /resolve?name=lamp-eureka-z0.default -> {"addresses": [...]}."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class Resolver:
         """Listen on loopback; yields host:port.
 
         Args:
-            port_file: remembers the port. Living pods know the address from an earlier kubelet, so it must not change.
+            port_file: remembers the port. Living pods know the address from an earlier kubelet, so it must
+                not change.
         """
         application = web.Application()
         application.router.add_get("/resolve", self._resolve)

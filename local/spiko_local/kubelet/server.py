@@ -1,4 +1,4 @@
-"""The kubelets' HTTPS servers, one address per node: logs, exec and port-forward for the API server, and node power."""
+"""The kubelets' HTTPS servers, one address per node: logs, exec, port-forward and node power."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 Streams come in pairs, for data and for errors. Flow control is a window update for every frame.
 
-Source: the SPDY/3.1 draft (framing, the header dictionary of section 2.6.10.1); Kubernetes' portforward.k8s.io protocol.
+Source: the SPDY/3.1 draft (framing, the header dictionary of section 2.6.10.1); Kubernetes'
+portforward.k8s.io protocol.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The zygote: imports and warms up the nanoservice once, then forks a process for every requested container.
 
-`python -m spiko_local.kubelet.zygote SOCKET MODULE [--lifeline FD]`. It has no threads and no running event loop, so a
-fork is safe. It outlives the kubelet, and the next kubelet connects to it. The protocol is one JSON object per line:
-`{"id", "command", "environ", "log"}` -> `{"id", "pid", "began"}`, and `{"exit": pid, "code"}` to all connected clients
-for every child that ends.
+`python -m spiko_local.kubelet.zygote SOCKET MODULE [--lifeline FD]`. It has no threads and no running event
+loop, so a fork is safe. It outlives the kubelet, and the next kubelet connects to it.
+
+The protocol is one JSON object per line: `{"id", "command", "environ", "log"}` -> `{"id", "pid", "began"}`,
+and `{"exit": pid, "code"}` to all connected clients for every child that ends.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ class Zygote:
 
 
 def _start_time(pid: int) -> int:
-    """Return what `home.start_time` returns, or 0; with two calls, because memory touched between forks is copied."""
+    """Return `home.start_time` or 0, with two calls only: memory touched between forks is copied."""
     try:
         descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
     except OSError:
@@ -166,7 +167,8 @@ def _start_time(pid: int) -> int:
 def take_lock(path: str) -> int:
     """Become the only zygote of a socket, or exit; two are started if a kubelet is killed in between.
 
-    A record lock is not inherited by children: it is free as soon as this process ends, whichever of them live on.
+    A record lock is not inherited by children: it is free as soon as this process ends, whichever of them
+    live on.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

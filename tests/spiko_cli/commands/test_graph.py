@@ -17,15 +17,26 @@ ZONES = {"us-east-1": ["us-east-1a", "us-east-1b", "us-east-1c"]}
 def entry(slot: int, version: str) -> dict[str, Any]:
     """Return a pod of web as a eureka reports it."""
     place = {"region": "us-east-1", "zone": "us-east-1a", "slot": slot}
-    return place | {"id": f"{slot}-{version}", "tier": "web", "package": "store", "version": version, "name": "web-x"}
+    return place | {
+        "id": f"{slot}-{version}",
+        "tier": "web",
+        "package": "store",
+        "version": version,
+        "name": "web-x",
+    }
 
 
 @pytest.mark.parametrize(
     ("versions", "alive", "name"),
     [
         pytest.param(None, ["1.0.0"], "a.us-east-1.us-east-1a.web00", id="one version"),
-        pytest.param([{"version": "1.0.0"}, {"version": "1.1.0", "replicas": 0}], ["1.0.0"], "a.us-east-1.us-east-1a.web00@1.0.0", id="a second one without pods"),
-        pytest.param([{"version": "1.1.0"}], ["1.1.0"], "a.us-east-1.us-east-1a.web00", id="one that is not the first"),
+        pytest.param(
+            [{"version": "1.0.0"}, {"version": "1.1.0", "replicas": 0}], ["1.0.0"],
+            "a.us-east-1.us-east-1a.web00@1.0.0", id="a second one without pods",
+        ),
+        pytest.param(
+            [{"version": "1.1.0"}], ["1.1.0"], "a.us-east-1.us-east-1a.web00", id="one that is not the first",
+        ),
     ],
 )  # fmt: skip
 def test_a_version_is_named_when_several_are_declared(versions: Any, alive: list[str], name: str) -> None:

@@ -11,10 +11,13 @@ from spiko_cli.kubeconfig import find_kubeconfig
 
 
 def test_the_option_wins_over_the_variable(tmp_path: Path) -> None:
-    """Given --kubeconfig and KUBECONFIG, then the option wins; of KUBECONFIG all files count if one exists."""
+    """Given --kubeconfig and KUBECONFIG, then the option wins; one existing file of KUBECONFIG is enough."""
     for name in ("option", "variable"):
         (tmp_path / name).write_text("{}")
-    environ = {"KUBECONFIG": f"{tmp_path / 'variable'}:{tmp_path / 'other'}", "SPIKO_HOME": str(tmp_path / "home")}
+    environ = {
+        "KUBECONFIG": f"{tmp_path / 'variable'}:{tmp_path / 'other'}",
+        "SPIKO_HOME": str(tmp_path / "home"),
+    }
 
     assert str(tmp_path / "option") == find_kubeconfig(environ, str(tmp_path / "option"))
     assert environ["KUBECONFIG"] == find_kubeconfig(environ, None)

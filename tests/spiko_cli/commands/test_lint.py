@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[3]
 HEAD = "apiVersion: spiko.dev/v1alpha1\nkind: Architecture\nmetadata: {name: a}\nspec:\n  services:\n"
 GOOD = (
     HEAD
-    + "    - {name: db, package: store, count: 1, regions: 1}\n    - {name: www, package: denominator, count: 0, dependencies: [db]}\n"
+    + "    - {name: db, package: store, count: 1, regions: 1}\n"
+    + "    - {name: www, package: denominator, count: 0, dependencies: [db]}\n"
 )
 
 
@@ -40,7 +41,8 @@ BROKEN = [
     ("a list for a key", "? [a]\n: b", "a key must be a string"),
     ("nested deeply", "[" * 5000, "not YAML"),
     ("aliases that grow", "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "\n".join(
-        f"{chr(98 + i)}: &{chr(98 + i)} [{','.join([f'*{chr(97 + i)}'] * 10)}]" for i in range(9)), "too many values"),
+        f"{chr(98 + i)}: &{chr(98 + i)} [{','.join([f'*{chr(97 + i)}'] * 10)}]" for i in range(9)),
+        "too many values"),
     ("a document that is a string", "hello", "a manifest is an object"),
 ]  # fmt: skip
 
@@ -63,7 +65,7 @@ def test_empty_documents_byte_order_marks_and_carriage_returns_are_accepted() ->
 
 
 def test_exit_codes_and_fields_of_json(tmp_path: Path) -> None:
-    """Given warnings, then the exit code is 0, or 1 with --strict; a missing file is 2; JSON has every field."""
+    """Given warnings, then the code is 0, with --strict 1, for a missing file 2; JSON has all fields."""
     silent = tmp_path / "silent.yaml"
     silent.write_text(HEAD + "    - {name: db, package: store, count: 1, regions: 1}\n")
     found = json.loads(lint(str(silent), "-o", "json").output)
@@ -71,14 +73,28 @@ def test_exit_codes_and_fields_of_json(tmp_path: Path) -> None:
     assert 0 == lint(str(silent)).exit_code
     assert 1 == lint(str(silent), "--strict").exit_code
     assert 2 == lint(str(tmp_path / "missing.yaml")).exit_code
-    assert {"file", "line", "column", "severity", "code", "reason", "path", "value", "message", "hint"} == set(found[0])
+    assert {
+        "file",
+        "line",
+        "column",
+        "severity",
+        "code",
+        "reason",
+        "path",
+        "value",
+        "message",
+        "hint",
+    } == set(found[0])
 
 
-FAULT = "---\napiVersion: spiko.dev/v1alpha1\nkind: Fault\nmetadata: {name: f}\nspec:\n  architecture: a\n  kill: {tier: ddb}\n"
+FAULT = (
+    "---\napiVersion: spiko.dev/v1alpha1\nkind: Fault\nmetadata: {name: f}\n"
+    "spec:\n  architecture: a\n  kill: {tier: ddb}\n"
+)
 
 
 def test_a_fault_is_checked_against_its_architecture_in_another_file(tmp_path: Path) -> None:
-    """Given a Fault with an unknown tier, then it is reported only if its Architecture is in one of the files."""
+    """Given a Fault with an unknown tier, then it is reported if its Architecture is in one of the files."""
     (tmp_path / "a.yaml").write_text(GOOD)
     (tmp_path / "fault.yaml").write_text(FAULT)
     result = lint(str(tmp_path))

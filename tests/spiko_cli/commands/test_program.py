@@ -37,7 +37,7 @@ WRONG = [
     ("no cluster for graph", ("graph", "lamp"), 1, "`spiko up` starts one"),
     ("no cluster for status", ("status",), 3, "`spiko up` starts one"),
     ("no cluster for node", ("node", "stop", "a"), 1, "`spiko up` starts one"),
-    ("a kubeconfig that is a string", ("top", "lamp", "--kubeconfig", "text"), 1, "name another with --context or --kubeconfig"),
+    ("a kubeconfig that is a string", ("top", "lamp", "--kubeconfig", "text"), 1, "another with --context"),
     ("a kubeconfig that is binary", ("top", "lamp", "--kubeconfig", "binary"), 1, "it is no YAML"),
     ("nodes that are binary", ("up", "--nodes", "binary"), 1, "name a kind configuration with --nodes"),
     ("binaries that do not exist", ("up", "--control-plane", "nowhere"), 1, "build them with"),

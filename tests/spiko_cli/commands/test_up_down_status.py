@@ -25,8 +25,8 @@ def test_up_reports_missing_binaries(tmp_path: Path) -> None:
     done = spiko(tmp_path / "home", "up", "--control-plane", str(tmp_path))
 
     assert (
-        "lacks kube-apiserver, kube-controller-manager, kube-scheduler; build them with `python tests/cluster/build.py`"
-        in str(done.exception)
+        "lacks kube-apiserver, kube-controller-manager, kube-scheduler;"
+        " build them with `python tests/cluster/build.py`" in str(done.exception)
     )
     assert isinstance(done.exception.__cause__ if done.exception else None, LocalError)
     assert not (tmp_path / "home").exists()

@@ -23,7 +23,7 @@ def second(ok: int, values: list[int], **errors: int) -> dict[str, Any]:
 
 
 def test_counts_add_up_and_old_reports_are_dropped() -> None:
-    """Given reports of 25 s, then a window of 10 s adds up the last ones, and percentiles are of their merged histograms."""
+    """Given reports of 25 s, then a window of 10 s adds up the last ones and merges their histograms."""
     window = SlidingWindow(10, zones=False)
     window.add(second(100, [9_000_000]), now=0.0)
     window.add(second(4, [1000] * 90), now=20.0)

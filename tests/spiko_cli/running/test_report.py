@@ -25,7 +25,10 @@ def second(caller: str, callee: str, ok: int, miss: int, values: list[int], **er
         "errors": errors,
     }
     served = {"at": [callee, "1.0.0", "r", "a"], "ok": ok, "miss": miss, "errors": {}, "response": encoded}
-    return {"edges": [edge | {"response": encoded, "service": encoded, "network": encoded}], "served": [served]}
+    return {
+        "edges": [edge | {"response": encoded, "service": encoded, "network": encoded}],
+        "served": [served],
+    }
 
 
 def report(**more: Any) -> Report:
@@ -37,7 +40,7 @@ def report(**more: Any) -> Report:
 
 
 def test_the_head_counts_the_requests_of_the_sources_only() -> None:
-    """Given edges at and below the source, then the head counts the source's: those below are the same requests again."""
+    """Given edges at and below the source, then the head counts the source's requests only once."""
     text = render(report(), histograms=False)
 
     assert "lamp: 23 pods in 3 zones, ready after 1.9 s; traffic for 10.0 s" in text
@@ -49,7 +52,9 @@ def test_the_json_report_has_the_same_numbers() -> None:
     """Given a run, then JSON has the counts of the text, and percentiles by name."""
     found = to_json(
         report(
-            faults=[{"metadata": {"name": "f"}, "spec": {}, "status": {"summary": "gone"}}], cut_s=3.0, interrupted=True
+            faults=[{"metadata": {"name": "f"}, "spec": {}, "status": {"summary": "gone"}}],
+            cut_s=3.0,
+            interrupted=True,
         )
     )
 
@@ -64,7 +69,7 @@ def test_the_json_report_has_the_same_numbers() -> None:
 
 
 def test_received_traces_are_drawn() -> None:
-    """Given received traces, then the slowest and the last failed one are drawn; else the report names the endpoint."""
+    """Given traces, then the slowest and the last failed are drawn; else the report names the endpoint."""
     store = TraceStore()
     store.add(make_call("slow", 40), now=0.0)
     store.add(make_call("bad", 4, error="refused"), now=0.0)
@@ -87,7 +92,7 @@ def test_a_run_without_requests_is_reported() -> None:
 
 
 def test_bins_hold_every_value_once() -> None:
-    """Given values from 1 us to the end of the range, then each is in one bin, up to the histogram's precision of 1 %."""
+    """Given values of the whole range, then each is in one bin, up to the histogram's precision of 1 %."""
     values = [1, 2, 9, 10, 11, 99, 100, 1_000, 12_345, 999_999, 59_999_999]
     histogram = new_histogram()
     add_encoded(histogram, encode_counts(count_values(values)))

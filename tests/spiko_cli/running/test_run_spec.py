@@ -31,7 +31,7 @@ def read(text: str) -> RunSpec:
 
 
 def test_the_victim_tier_loses_one_pod_at_half_time() -> None:
-    """Given a victim tier, then a Fault deletes one of its pods without grace; without one there is no Fault."""
+    """Given a victim tier, then a Fault deletes one pod of it without grace; else there is no Fault."""
     spec = read(lamp())
     (fault,) = faults_of(spec, seed=7)
     harmless = lamp().replace("victim:", "description:")
@@ -54,7 +54,10 @@ def test_faults_of_the_file_replace_the_kill() -> None:
     ("text", "message"),
     [
         pytest.param(FAULT, "no Architecture found", id="none"),
-        pytest.param(f"{lamp()}---\n{lamp().replace('name: lamp', 'name: pool')}", "2 Architectures (lamp, pool)", id="two"),
+        pytest.param(
+            f"{lamp()}---\n{lamp().replace('name: lamp', 'name: pool')}", "2 Architectures (lamp, pool)",
+            id="two",
+        ),
     ],
 )  # fmt: skip
 def test_a_run_needs_exactly_one_architecture(text: str, message: str) -> None:
@@ -66,7 +69,7 @@ def test_a_run_needs_exactly_one_architecture(text: str, message: str) -> None:
 
 
 def test_manifests_of_a_run_differ_only_in_rates_and_endpoint() -> None:
-    """Given a manifest, then an endpoint keeps other telemetry, silence changes sources only, and the file's stays."""
+    """Given a manifest, then an endpoint keeps other telemetry, and silence changes sources only."""
     spec = read(lamp() + "  telemetry: {samplesPerMillion: 5}\n")
     before = repr(spec)
     quiet, traced = silenced(spec.architecture), with_endpoint(spec.architecture, "http://here")

@@ -74,7 +74,7 @@ async def test_a_start_survives_the_death_of_the_zygote(folder: Path) -> None:
 
 
 async def test_two_kubelets_share_one_zygote(folder: Path) -> None:
-    """Given a zygote that a killed kubelet left while it warms up, when the next kubelet starts one, then one exits."""
+    """Given a zygote of a killed kubelet that still warms up, when the next starts one, then one exits."""
     async with two_kubelets(folder) as pair:
         await asyncio.gather(*(forks.connect() for forks in pair))
         await until(lambda: len(zygotes(folder)) == 1)

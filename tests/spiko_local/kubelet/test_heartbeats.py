@@ -58,7 +58,7 @@ async def test_a_node_is_written_only_if_it_lacks_something() -> None:
 
 
 async def test_a_node_marked_not_ready_is_written_at_the_next_lease() -> None:
-    """Given a Ready node, when its Ready condition becomes Unknown, then the status is written again, not 5 min later."""
+    """Given a Ready node, when Ready becomes Unknown, then the status is written at the next lease."""
     server = Server()
     task = asyncio.create_task(keep_node(server, NODE, 0.02))  # type: ignore[arg-type]
     await asyncio.sleep(0.05)

@@ -29,10 +29,16 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("after_s", "first"),
-    [(0.0, b"no time"), (1.0, b"no time"), (1.5, b"2026-01-01T00:00:02"), (3.0, b"2026-01-01T00:00:04"), (5.0, b"")],
+    [
+        (0.0, b"no time"),
+        (1.0, b"no time"),
+        (1.5, b"2026-01-01T00:00:02"),
+        (3.0, b"2026-01-01T00:00:04"),
+        (5.0, b""),
+    ],
 )
 def test_since_includes_lines_without_a_time_by_the_line_before(path: Path, after_s: float, first: bytes) -> None:
-    """Given lines without a time, then they are as old as the line before; at the beginning, as the first with one."""
+    """Given lines without a time, then they are as old as the line before, or as the first with a time."""
     offset = since_offset(path, START + timedelta(seconds=after_s))
 
     assert LOG[offset:].startswith(first)

@@ -85,7 +85,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def test_a_pod_runs_until_it_is_deleted(start: Callable[[Object], Bench]) -> None:
-    """Given a pod, when it is deleted, then its container ends, its object is removed and its worker reports the end."""
+    """Given a pod, when it is deleted, then its container ends, its object is removed, its worker is done."""
     bench = start(pod("p"))
     await until(lambda: "running" in bench.state())
     await bench.delete()
@@ -94,8 +94,10 @@ async def test_a_pod_runs_until_it_is_deleted(start: Callable[[Object], Bench]) 
     assert (["/api/v1/namespaces/default/pods/p"], 1) == (bench.api.deleted, bench.listener.ended)
 
 
-async def test_a_container_that_ends_is_restarted_at_once_and_then_backs_off(start: Callable[[Object], Bench]) -> None:
-    """Given a container that fails twice, then its first restart is immediate, and the second waits for 10 s."""
+async def test_a_container_that_ends_is_restarted_at_once_and_then_backs_off(
+    start: Callable[[Object], Bench],
+) -> None:
+    """Given a container that fails twice, then its first restart is immediate, the second after 10 s."""
     bench = start(pod("p"))
     for count in (1, 2):
         await until(lambda count=count: len(bench.runtime.commands) == count)  # type: ignore[misc]
@@ -111,7 +113,7 @@ async def test_a_container_that_ends_is_restarted_at_once_and_then_backs_off(sta
 
 
 async def test_an_unavailable_image_is_reported(start: Callable[[Object], Bench]) -> None:
-    """Given an image that this cluster does not have, then nothing is started, and the status names the image."""
+    """Given an unknown image, then no process is started, and the status names the image."""
     bench = start(pod("p", image="nginx:1"))
     await until(lambda: bench.state().get("waiting", {}).get("reason") == "ErrImagePull")
 
@@ -119,8 +121,10 @@ async def test_an_unavailable_image_is_reported(start: Callable[[Object], Bench]
     assert [] == bench.runtime.commands
 
 
-async def test_an_unexpected_error_is_reported_and_the_pod_can_be_deleted(start: Callable[[Object], Bench]) -> None:
-    """Given an environment entry without a name, then the status reports the error, and a deletion ends the worker."""
+async def test_an_unexpected_error_is_reported_and_the_pod_can_be_deleted(
+    start: Callable[[Object], Bench],
+) -> None:
+    """Given an environment entry without a name, then the status reports it; a deletion ends the worker."""
     body = pod("p")
     body["spec"]["containers"][0]["env"] = [{"value": "x"}]
     bench = start(body)

@@ -78,7 +78,7 @@ async def test_a_pod_is_found_by_its_new_labels(workers: PodWorkers) -> None:
 
 
 async def test_readiness_decides_unless_the_service_publishes_all(workers: PodWorkers) -> None:
-    """Given a running pod, when its readiness probe fails, then only publishNotReadyAddresses still has it."""
+    """Given a pod, when its readiness probe fails, then only publishNotReadyAddresses still has it."""
     await started(workers, web())
     worker = workers.get("p")
     assert worker is not None
@@ -92,7 +92,7 @@ async def test_readiness_decides_unless_the_service_publishes_all(workers: PodWo
 
 @pytest.mark.parametrize("service", [SERVICE, EARLY], ids=["ready", "early"])
 async def test_a_deleted_pod_is_no_longer_an_endpoint(workers: PodWorkers, service: Object) -> None:
-    """Given a running pod, when it gets a deletionTimestamp, then no Service finds it, though its process still runs."""
+    """Given a pod, when it gets a deletionTimestamp, then no Service finds it, though its process runs."""
     await started(workers, web())
     worker = workers.get("p")
     assert worker is not None
@@ -111,7 +111,7 @@ async def test_a_pod_that_is_gone_from_the_api_is_no_longer_an_endpoint(workers:
 
 
 async def test_pods_of_a_node_without_power_are_no_endpoints(workers: PodWorkers) -> None:
-    """Given a running pod, when its node loses power, then it is not found, and its record waits for the node."""
+    """Given a pod, when its node loses power, then it is not found, and its record waits for the node."""
     await started(workers, web())
 
     assert 1 == await workers.freeze(NODE.name)

@@ -15,12 +15,15 @@ from spiko_local.objects import Object
 
 @pytest.mark.parametrize("name", ["db.shop", "db.shop.svc", "db.shop.svc.cluster.local"])
 async def test_a_name_is_resolved_to_ready_pods(tmp_path: Path, name: str) -> None:
-    """Given a Service with a pod, then its name answers with the pod's address, at once after every change."""
+    """Given a Service with a pod, then its name has the pod's address, at once after every change."""
     services = dict[tuple[str, str], Object]()
     pods = EndpointIndex()
     services["shop", "db"] = {"spec": {"selector": {"tier": "db"}}}
     answers = []
-    async with Resolver(services, pods).listen(tmp_path / "port") as address, aiohttp.ClientSession() as session:
+    async with (
+        Resolver(services, pods).listen(tmp_path / "port") as address,
+        aiohttp.ClientSession() as session,
+    ):
         for ready in (True, False):
             pods.put("u", Endpoint("shop", "127.65.0.1", ready, {"tier": "db"}))
             async with session.get(f"http://{address}/resolve", params={"name": name}) as reply:

@@ -1,8 +1,8 @@
 """Pure: which pods a Service selects, from an exact index of their labels.
 
 A cluster of 1,000 pods resolves names all the time, and a scan of all pods for each question was most of the
-kubelet's CPU. Every running pod is therefore filed under each of its labels. A question reads the smallest of the
-sets that its selector names, and nothing else.
+kubelet's CPU. Every running pod is therefore filed under each of its labels. A question reads the smallest of
+the sets that its selector names, and nothing else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SUFFIXES = (".svc.cluster.local", ".svc")
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A running pod as Services see it. `labels` is a copy of its own: the pod's object may change in place."""
+    """A running pod as Services see it. `labels` is a copy, because the pod's object may change in place."""
 
     namespace: str
     address: str
@@ -60,8 +60,8 @@ class EndpointIndex:
 
         Args:
             namespace: of the Service.
-            service: the object. A Service without a selector has no addresses. One with publishNotReadyAddresses
-                also has those of pods that are not ready.
+            service: the object. A Service without a selector has no addresses. One with
+                publishNotReadyAddresses also has those of pods that are not ready.
         """
         spec = service["spec"]
         wanted = [(namespace, key, value) for key, value in (spec.get("selector") or {}).items()]

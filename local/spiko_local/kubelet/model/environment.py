@@ -38,10 +38,9 @@ def image_message(image: str) -> str:
 def unsupported(pod: Object) -> str:
     """Return why a pod cannot run here, whatever its image; empty if it can."""
     spec = pod["spec"]
-    if len(spec["containers"]) != 1:
-        return (
-            f"spec.containers: {len(spec['containers'])} containers: must be exactly one, because pods run as processes"
-        )
+    count = len(spec["containers"])
+    if count != 1:
+        return f"spec.containers: {count} containers: must be exactly one, because pods run as processes"
     if spec.get("initContainers"):
         return "spec.initContainers: must be empty, because pods run as processes"
     return ""

@@ -1,4 +1,4 @@
-"""The index that resolves Services to pods: exact after every change, and as cheap as its smallest matching set."""
+"""The index that resolves Services to pods: exact after every change, and cheap."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class CountingDict(dict[str, Endpoint]):
 
 
 def test_a_question_reads_no_more_pods_than_the_smallest_set() -> None:
-    """Given 1,000 pods of one architecture, two of them eurekas of a zone, then a question reads those two only."""
+    """Given 1,000 pods of one architecture with two eurekas, then a question for eurekas reads those two."""
     pods = EndpointIndex()
     counted = pods._endpoints = CountingDict()
     for number in range(1_000):

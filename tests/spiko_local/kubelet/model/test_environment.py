@@ -17,7 +17,7 @@ def pod(containers: int = 1, **spec: Any) -> Object:
 
 
 def test_the_environment_has_values_fields_and_references() -> None:
-    """Given values, field references and $(NAME), then all are resolved, and of the kubelet's own little is inherited."""
+    """Given values, field references and $(NAME), then all are resolved; the kubelet's own stay out."""
     container = {
         "env": [
             {"name": "A", "value": "1"},

@@ -15,7 +15,11 @@ NOW = "2026-01-01T00:00:00Z"
 
 def pod(policy: str = "Always", **status: Any) -> Object:
     """A pod with one container."""
-    spec = {"restartPolicy": policy, "nodeName": "n", "containers": [{"name": "c", "image": "spiko/nanoservice:1"}]}
+    spec = {
+        "restartPolicy": policy,
+        "nodeName": "n",
+        "containers": [{"name": "c", "image": "spiko/nanoservice:1"}],
+    }
     return {"metadata": {"name": "p", "namespace": "default", "uid": "u"}, "spec": spec, "status": status}
 
 
@@ -71,7 +75,7 @@ def test_a_condition_keeps_its_transition_time_while_its_status_stays() -> None:
 
 
 def test_restarts_back_off_as_a_kubelets_do() -> None:
-    """Given failures in a row, then restarts come at once, after 10 s, doubling to 300 s; a reset starts again."""
+    """Given failures in a row, then delays are 0 and 10 s, doubling to 300 s; a reset starts again."""
     loop = CrashLoop()
 
     assert [0, 10, 20, 40, 80, 160, 300, 300] == [loop.next_delay_s() for _ in range(8)]
@@ -85,7 +89,7 @@ def test_the_restart_policy_decides_about_restarts() -> None:
 
 
 def test_the_grace_period_of_the_deletion_wins() -> None:
-    """Given a pod with a grace period, when it is deleted with another one, then that counts; the default is 30 s."""
+    """Given a grace period, when the deletion has another one, then that counts; the default is 30 s."""
     body = pod()
     default = grace_s(body)
     body["spec"]["terminationGracePeriodSeconds"] = 5

@@ -15,7 +15,7 @@ def test_a_verdict_needs_results_in_a_row() -> None:
 
 
 def test_missing_fields_have_the_defaults_of_kubernetes() -> None:
-    """Given an empty probe, then period, timeout and thresholds are 10 s, 1 s, 1 and 3; a missing probe is None."""
+    """Given an empty probe, then period, timeout and thresholds are 10 s, 1 s, 1 and 3; no probe is None."""
     probe = read_probe({"readinessProbe": {}}, "readiness")
 
     assert probe == Probe({}, 0.0, 10.0, 1.0, successes=1, failures=3)
