@@ -74,9 +74,9 @@ class Home:
         if len(os.fsencode(self.kubelet / "zygote.sock")) > MAX_SOCKET_BYTES:
             raise LocalError(f"SPIKO_HOME: {self.path}: too long for the path of a Unix socket; choose a shorter path")
         try:
-            strangers = find_strangers(os.listdir(self.path)) if self.path.exists() else []
-            if strangers:
-                names = ", ".join(strangers[:3])
+            foreign = find_foreign_files(os.listdir(self.path)) if self.path.exists() else []
+            if foreign:
+                names = ", ".join(foreign[:3])
                 raise LocalError(
                     f"SPIKO_HOME: {self.path}: contains files that Spiko did not create ({names});"
                     " choose an empty directory"
@@ -102,7 +102,7 @@ class Home:
             else:
                 path.unlink(missing_ok=True)
         for path in self.path.glob(".*.*"):
-            if not find_strangers([path.name]):
+            if not find_foreign_files([path.name]):
                 path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # not empty: entries are kept, or other files are there
             self.path.rmdir()
@@ -153,16 +153,16 @@ def find_home(environ: Mapping[str, str]) -> Home:
     return Home(Path(base) / "spiko")
 
 
-def find_strangers(names: Iterable[str]) -> list[str]:
+def find_foreign_files(names: Iterable[str]) -> list[str]:
     """Return the names of files in a home that no cluster created.
 
     `write_atomically` leaves `.NAME.PID` if it is killed.
 
-    >>> find_strangers(["etcd", ".state.json.77", ".bashrc", "logs.txt"])
+    >>> find_foreign_files(["etcd", ".state.json.77", ".bashrc", "logs.txt"])
     ['.bashrc', 'logs.txt']
     """
-    ours = set(ENTRIES)
-    return sorted(n for n in names if n not in ours and not (n[:1] == "." and n[1:].rpartition(".")[0] in ours))
+    own = set(ENTRIES)
+    return sorted(n for n in names if n not in own and not (n[:1] == "." and n[1:].rpartition(".")[0] in own))
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:

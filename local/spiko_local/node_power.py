@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiohttp
 
+from spiko_local.api_client import LONGEST_REPLY
 from spiko_local.components import KUBELET_PORT
 from spiko_local.errors import LocalError
 from spiko_local.health import build_context
@@ -15,7 +16,6 @@ from spiko_local.nodes import Node
 from spiko_local.objects import shorten
 
 ANSWER_S = 20.0
-LONGEST_REPLY = 300  # characters of a refusal that an error message quotes
 
 
 class PowerState:

@@ -1,4 +1,4 @@
-"""Pure: Kubernetes objects as plain dictionaries, and the few questions that every component asks of them."""
+"""Pure: Kubernetes objects as plain dictionaries, and the few functions that all modules share."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Tick:
         elapsed_s: since the traffic began.
         whole_s: of the run's traffic.
         pods: ready of all, such as 23/23.
-        begun: the sources' requests of the last seconds.
+        sources: the sources' requests of the last seconds.
         so_far: the sources' requests of the whole run.
         edges: of the last seconds.
         tiers: of the last seconds.
@@ -28,7 +28,7 @@ class Tick:
     elapsed_s: float
     whole_s: float
     pods: str
-    begun: Row
+    sources: Row
     so_far: Row
     edges: list[Row]
     tiers: list[Row]
@@ -57,10 +57,10 @@ def render_tick(tick: Tick) -> str:
     >>> render_tick(Tick(2.0, 10.0, "23/23", row, row, [], []))
     '   2 of 10 s  23/23 pods ready  www 100 requests/s; 191 so far, 40 misses, 1 errors'
     """
-    row = tick.begun
+    row = tick.sources
     begin = f"{tick.elapsed_s:4.0f} of {tick.whole_s:.0f} s  {tick.pods} pods ready  "
     if not row.total:
-        return f"{begin}no report from {row.name} yet"
+        return f"{begin}no requests reported yet"
     times = (
         f", p50 {row.response_us[0] / 1000:.2f} ms, p99 {row.response_us[2] / 1000:.2f} ms" if row.response_us else ""
     )

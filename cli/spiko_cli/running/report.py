@@ -55,8 +55,8 @@ class Report:
     notes: Sequence[str] = field(default=())
     interrupted: bool = False
 
-    def begun(self) -> Row:
-        """Return the sources' own requests, all edges together."""
+    def source_row(self) -> Row:
+        """Return the requests of the sources, all edges together."""
         return self.totals.from_tiers(self.sources).row(", ".join(sorted(self.sources)) or "no source", self.seconds)
 
 
@@ -69,7 +69,7 @@ def to_json(report: Report) -> Object:
         "readySeconds": round(report.ready_s, 3),
         "seconds": round(report.seconds, 3),
         "interrupted": report.interrupted,
-        "sources": report.begun().to_json(),
+        "sources": report.source_row().to_json(),
         "edges": [row.to_json() for row in report.totals.edge_rows(report.seconds)],
         "tiers": [row.to_json() for row in report.totals.tier_rows(report.seconds)],
         "faults": [{"name": f["metadata"]["name"], "spec": f["spec"], "status": status_of(f)} for f in report.faults],
@@ -105,7 +105,7 @@ def render(report: Report, histograms: bool) -> str:
 
 
 def _head(report: Report) -> str:
-    row = report.begun()
+    row = report.source_row()
     where = f"{report.pods} pods in {report.zones} zone{'' if report.zones == 1 else 's'}"
     cut = f", interrupted after {report.cut_s:.1f} s" if report.cut_s is not None else ""
     text = f"{report.name}: {where}, ready after {report.ready_s:.1f} s;"

@@ -1,4 +1,4 @@
-"""Pure: what a file asks `spiko run` for, its options, and the manifests that the run applies."""
+"""Pure: the specification of a run from a file, its options, and the manifests that it applies."""
 
 from __future__ import annotations
 

@@ -78,15 +78,17 @@ class TrafficMeter:
         now = time.monotonic()
         recent, covered_s = self._window.aggregates(now), self._window.covered_s(now)
         name = ", ".join(sorted(self._sources)) or "no source"
-        begun = recent.from_tiers(self._sources).row(name, covered_s)
+        recent_row = recent.from_tiers(self._sources).row(name, covered_s)
         so_far = self.totals.from_tiers(self._sources).row(name, elapsed_s)
         if so_far.total:
             self._counted.append((elapsed_s, so_far.total))
             (earlier_s, earlier), *_ = self._counted
             # Reports lag behind by about as much at both ends of the span, so the difference is a fair rate.
             span_s = elapsed_s - earlier_s
-            begun = replace(begun, rate=(so_far.total - earlier) / span_s if span_s else 0.0)
-        return Tick(elapsed_s, whole_s, pods, begun, so_far, recent.edge_rows(covered_s), recent.tier_rows(covered_s))
+            recent_row = replace(recent_row, rate=(so_far.total - earlier) / span_s if span_s else 0.0)
+        return Tick(
+            elapsed_s, whole_s, pods, recent_row, so_far, recent.edge_rows(covered_s), recent.tier_rows(covered_s)
+        )
 
     async def wait_quiet(self) -> bool:
         """Wait until no reports come, so that callers' and callees' counts are of the same requests.

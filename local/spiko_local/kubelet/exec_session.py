@@ -23,7 +23,7 @@ CHUNK_BYTES = 16_384
 
 @dataclass(frozen=True)
 class Exec:
-    """What `kubectl exec` asks for."""
+    """The request of a `kubectl exec`."""
 
     command: list[str]
     environ: dict[str, str]

@@ -19,7 +19,7 @@ NO_TIMES = "--timestamps: not available: the lines of this log do not begin with
 
 @dataclass(frozen=True)
 class LogOptions:
-    """What `kubectl logs` asks for; None means no limit. `since` is in UTC."""
+    """Options of `kubectl logs`; None means no limit. `since` is in UTC."""
 
     tail_lines: int | None
     limit_bytes: int | None

@@ -1,4 +1,4 @@
-"""Serves `kubectl exec` and `kubectl port-forward`: the protocols in which clients ask for them."""
+"""Serves `kubectl exec` and `kubectl port-forward`, over WebSockets and SPDY."""
 
 from __future__ import annotations
 

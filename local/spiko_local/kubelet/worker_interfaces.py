@@ -14,9 +14,18 @@ class PodView(Protocol):
     """A worker as the rest of the kubelet sees it."""
 
     pod: Object
-    record: Record
-    container: Container
-    address: str
+
+    @property
+    def record(self) -> Record:
+        """The pod's newest record."""
+
+    @property
+    def container(self) -> Container:
+        """The state of its container."""
+
+    @property
+    def address(self) -> str:
+        """The pod's IP."""
 
     @property
     def serving(self) -> bool:

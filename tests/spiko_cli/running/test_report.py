@@ -88,7 +88,7 @@ def test_a_run_without_requests_is_reported() -> None:
 
     assert "no source: no requests" in render(empty, histograms=True)
     assert 0 == to_json(empty)["sources"]["requests"]
-    assert "no report from no source yet" in render_tick(Tick(0, 1, "?", empty.begun(), empty.begun(), [], []))
+    assert "no requests reported yet" in render_tick(Tick(0, 1, "?", empty.source_row(), empty.source_row(), [], []))
 
 
 def test_bins_hold_every_value_once() -> None:

@@ -1,4 +1,4 @@
-"""What a file asks `spiko run` for."""
+"""The specification of a run from a file."""
 
 from __future__ import annotations
 
