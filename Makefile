@@ -29,7 +29,7 @@ test-all: ## these, and the end-to-end tests on our own API server
 	$(PYTHON) -m pytest --all
 
 control-plane: ## build the real control plane and its measuring tools, with Go (minutes, then cached)
-	$(PYTHON) tests/cluster/build.py etcd kubernetes otelcol load jaeger client_go helm
+	$(PYTHON) tests/support/control_plane/build.py etcd kubernetes otelcol load jaeger client_go helm
 
 e2e-real: ## the end-to-end tests on the real control plane, and ours compared with it
 	SPIKO_TEST_CONTROL_PLANE=real $(PYTHON) -m pytest -m "e2e or differential"

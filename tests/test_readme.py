@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support.paths import ROOT
+
 README = (ROOT / "README.md").read_text()
 SET_UP = re.findall(r"^```sh\n(python3 -m venv .*)\n```$", README, re.MULTILINE)
 

@@ -21,8 +21,8 @@ from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.sockets import Sockets
 from spiko_operator.errors import ClusterError as ApiError
 from spiko_operator.errors import Missing
+from spiko_operator.eureka_urls import Reacher
 from spiko_operator.plan import names
-from spiko_operator.reach import Reacher
 from spiko_operator.settings import Reach
 
 ANSWER_S = 5.0

@@ -6,13 +6,13 @@ import json
 from collections import Counter
 
 from spiko_cli.manifests import Manifest
-from spiko_operator.plan.findings import Finding, Severity
-from spiko_operator.plan.together import check_together
+from spiko_operator.plan.validation.cross_document import check_cross_document
+from spiko_operator.plan.validation.findings import Finding, Severity
 
 
 def find_all(manifests: list[Manifest]) -> list[tuple[Manifest, Finding]]:
     """Return the findings in each document and between documents, in the order of files and lines."""
-    between = check_together([None if manifest.errors else manifest.document for manifest in manifests])
+    between = check_cross_document([None if manifest.errors else manifest.document for manifest in manifests])
     found: list[tuple[Manifest, Finding]] = []
     for manifest, more in zip(manifests, between, strict=True):
         findings = [(manifest.position(finding.path), finding) for finding in [*manifest.findings(), *more]]

@@ -13,8 +13,9 @@ import yaml
 
 from spiko_cli.errors import SpikoError
 from spiko_local.objects import shorten
-from spiko_operator.plan.findings import Finding, check, found
-from spiko_operator.plan.shape import render_path
+from spiko_operator.plan.validation.checks import check
+from spiko_operator.plan.validation.findings import Finding, found
+from spiko_operator.plan.validation.schema_errors import render_path
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_VALUES = 500_000  # aliases can multiply values; the largest Architecture has a quarter of that

@@ -139,5 +139,5 @@ def _check_binaries(folder: Path | None) -> None:
     missing = [name for name in BINARIES if folder is not None and not os.access(folder / name, os.X_OK)]
     if missing:
         raise LocalError(
-            f"--control-plane: {folder} lacks {', '.join(missing)}; build them with `python tests/cluster/build.py`"
+            f"--control-plane: {folder} lacks {', '.join(missing)}; build them with `python tests/support/control_plane/build.py`"
         )

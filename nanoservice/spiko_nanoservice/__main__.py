@@ -3,7 +3,7 @@
 import os
 import sys
 
-from spiko_nanoservice.process import run
+from spiko_nanoservice.process.entry import run
 
 if __name__ == "__main__":
     sys.exit(run(os.environ))

@@ -18,17 +18,17 @@ from spiko_operator.cluster.execute import Executor
 from spiko_operator.cluster.sockets import Sockets
 from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError
-from spiko_operator.handlers.architecture import read_labels, reconcile
+from spiko_operator.eureka_links import Links
+from spiko_operator.eureka_urls import Reacher
+from spiko_operator.handlers.architecture import read_node_zones, reconcile
 from spiko_operator.handlers.fault import inject
 from spiko_operator.handlers.monkey import visit
-from spiko_operator.links import Key, Links
 from spiko_operator.plan import names
+from spiko_operator.plan.objects import Key, Object
 from spiko_operator.queueing import KeyedQueue
-from spiko_operator.reach import Reacher
 from spiko_operator.settings import Settings
 from spiko_operator.telemetry import start_tracing
 
-Object = dict[str, Any]
 WORKERS = 8
 WAITING = 64  # faults and monkeys mostly wait, for a budget or for evidence: one that waits an hour must not hold up eight others
 WATCHED: Mapping[str, str] = {
@@ -179,8 +179,8 @@ class App:
 
     async def _look_at_nodes(self, context: Context) -> None:
         """Nodes are not watched, they report too often: their zones are seen by the full lists."""
-        before, context.labelled = context.labelled, await read_labels(context.client)
-        if before != context.labelled:
+        before, context.node_zones = context.node_zones, await read_node_zones(context.client)
+        if before != context.node_zones:
             for body in self._cache.all("Architecture"):
                 self._queue("Architecture", body)
 

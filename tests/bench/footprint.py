@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What lamp costs on this machine: `python tests/bench/footprint.py [SECONDS_OF_TRAFFIC] [SECONDS_OF_SILENCE]`.
+"""What lamp costs on this machine: `python -m tests.bench.footprint [SECONDS_OF_TRAFFIC] [SECONDS_OF_SILENCE]`.
 
 Brings up a cluster of its own and prints tables: memory (PSS and private, MB) of every kind of process while 100 requests/s flow, then CPU and
 wake-ups while the source is silent, and start-up times. Figures, not assertions; nothing else should run on the machine.
@@ -15,11 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent
-sys.path[:0] = [str(FOLDER), str(FOLDER.parent / "cluster")]
-
-from lamp import start
-from local_cluster import Cluster, local_cluster
+from tests.bench.lamp import start
+from tests.support.local_cluster import Cluster, local_cluster
 
 TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
 
@@ -107,7 +104,7 @@ def main(traffic_s: float, silence_s: float) -> None:
         time.sleep(traffic_s)
         print_memory(f"{traffic_s:.0f} s of traffic, 100 requests/s", read_all(cluster))
         services = cluster.get("arch", "lamp")["spec"]["services"]
-        quiet = [s | ({"ratePerSecond": 0} if s["package"] == "denominator" else {}) for s in services]
+        quiet = [s | ({"load": {"ratePerSecond": 0}} if s["package"] == "denominator" else {}) for s in services]
         cluster.kubectl("patch", "arch", "lamp", "--type=merge", "-p", json.dumps({"spec": {"services": quiet}}))
         cluster.until_settled("lamp")
         time.sleep(5)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Kills parts of a local cluster at random while Architectures change: `python tests/bench/kill_parts.py [--minutes 10] [--seed 1]`.
+"""Kills parts of a local cluster at random while Architectures change: `python -m tests.bench.kill_parts [--minutes 10] [--seed 1]`.
 
 Brings up a cluster of its own; afterwards compares its state with that of the same manifests, freshly applied. Prints what was killed and
 changed, the time to settle, and the differences; ends with 1 if there are any.
@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
-
-from local_cluster import local_cluster
-from mayhem import run_mayhem
+from tests.support.chaos import run_mayhem
+from tests.support.local_cluster import local_cluster
 
 NAMES = ("shop", "mart", "kiosk")
 

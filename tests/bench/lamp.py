@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Lamp's figures on the real control plane of this machine: `python tests/bench/lamp.py [ROUNDS]`.
+"""Lamp's figures on the real control plane of this machine: `python -m tests.bench.lamp [ROUNDS]`.
 
 Brings up a cluster of its own, applies and deletes lamp in rounds, and prints a table: seconds from apply to all Ready and to a first request
 answered end to end, memory of the 26 pods together (PSS), and what a kill without grace costs. Figures, not assertions.
@@ -17,9 +17,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
-
-from local_cluster import ROOT, Cluster, local_cluster
+from tests.support.local_cluster import Cluster, local_cluster
+from tests.support.paths import ROOT
 
 LAMP = ROOT / "examples" / "lamp.yaml"
 
@@ -107,7 +106,7 @@ def main(rounds: int) -> None:
     print(row(f"{count} pods together, PSS after 10 s of traffic", [used], "MB", "must 130"))
     print(row("kill: callers have left it", [v["noticedMilliseconds"] / 1000 for v in victims], "s", "must 1"))
     print(row("kill: replaced", [v["replacedMilliseconds"] / 1000 for v in victims], "s", "must 3"))
-    print(row("kill: requests hurt", [float(v["requestsHurt"]) for v in victims], "", ""))
+    print(row("kill: requests hurt", [float(v["failedRequests"]) for v in victims], "", ""))
     print(
         row(
             "response at the source, median",

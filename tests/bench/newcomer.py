@@ -1,6 +1,6 @@
 """The README's first command in a fresh clone: seconds from typing it to its end, and to the next time.
 
-    python tests/bench/newcomer.py
+    python -m tests.bench.newcomer
 
 Packages come from the package index or pip's cache; run it twice for the figure with warm wheels. Goal: 60 s.
 """
@@ -13,7 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 GOAL_S = 60.0
 
 

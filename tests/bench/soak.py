@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Lamp for a while, undisturbed, `python tests/bench/soak.py [--minutes 10]`, on our own
+"""Lamp for a while, undisturbed, `python -m tests.bench.soak [--minutes 10]`, on our own
 control plane or with SPIKO_TEST_CONTROL_PLANE=real on that of Kubernetes.
 
 First 100 requests/s: how many, how many misses, errors, restarts. Then the source is silent: what the API server is asked to write, by its own
@@ -13,14 +13,12 @@ import argparse
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 import yaml
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
-
-from counters import Count, read_counts, read_restarts, read_writes
-from local_cluster import ROOT, Cluster, local_cluster
+from tests.support.counters import Count, read_counts, read_restarts, read_writes
+from tests.support.local_cluster import Cluster, local_cluster
+from tests.support.paths import ROOT
 
 LAMP = ROOT / "examples" / "lamp.yaml"
 FIRST = ("www", "webserver-elb")
@@ -33,7 +31,7 @@ def set_rate(cluster: Cluster, rate: int) -> None:
     """Lamp with this many requests per second, settled and at rest."""
     lamp = yaml.safe_load(LAMP.read_text())
     source = next(service for service in lamp["spec"]["services"] if service["name"] == FIRST[0])
-    source["ratePerSecond"] = rate
+    source["load"] = {"ratePerSecond": rate}
     cluster.apply(lamp)
     cluster.until_settled("lamp")
     time.sleep(REST_S)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes down what the embedded API server must not know from memory, as a real API server and its Go sources say it.
 
-    python tests/cluster/capture.py        starts a control plane of its own; `python tests/cluster/build.py` first
+    python tests/cluster/capture.py        starts a control plane of its own; `python tests/support/control_plane/build.py` first
 
 Into `local/spiko_local/apiserver/data/`: discovery, the OpenAPI v3 documents and one v2 document of the kinds that are served (merge keys,
 list types, what is required), which fields Go leaves out when they are empty, and the protobuf descriptors of those kinds. Run it again
@@ -22,7 +22,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from local_cluster import REAL, ROOT, local_cluster
+from tests.support.local_cluster import REAL, local_cluster
+from tests.support.paths import ROOT
 
 DATA = ROOT / "local" / "spiko_local" / "apiserver" / "data"
 SERVED = {

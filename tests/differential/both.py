@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from local_cluster import REAL, local_cluster
-
 from spiko_local.pki import make_pki
 from spiko_local.ports import build_candidates, is_free
+from tests.support.local_cluster import REAL, local_cluster
 
 TOKEN = "differential-token"  # of a server that lives for one test run, on loopback
 START_S = 60.0  # two seconds, unless the machine is busy

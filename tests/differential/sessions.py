@@ -9,7 +9,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_cluster import ROOT, Cluster
+from tests.support.local_cluster import Cluster
+from tests.support.paths import ROOT
 
 FOLDER = Path(__file__).with_name("sessions")
 EXAMPLES = ("lamp.yaml", "crash-webservers.yaml")

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 import sessions
-from local_cluster import OWN, REAL, local_cluster
+
+from tests.support.local_cluster import OWN, REAL, local_cluster
 
 NAMES = sorted(path.stem for path in sessions.FOLDER.glob("*.sh"))
 KUBECTL = Path(sys.executable).parent / "kubectl"

@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-from local_cluster import Cluster, local_cluster
+
+from tests.support.local_cluster import Cluster, local_cluster
 
 _numbers = itertools.count(1)
 

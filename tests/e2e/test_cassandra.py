@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 import yaml
-from local_cluster import ROOT, Cluster
-from totals import errors_since_the_beginning
+
+from tests.support.local_cluster import Cluster
+from tests.support.paths import ROOT
+from tests.support.totals import errors_since_the_beginning
 
 pytestmark = pytest.mark.e2e
 
@@ -107,7 +109,7 @@ def test_a_ring_that_is_scaled_under_traffic_loses_no_acknowledged_key(cluster: 
     body = yaml.safe_load((ROOT / "examples" / "cassandra.yaml").read_text())
     for service in body["spec"]["services"]:
         service["count"] = {"app": 3, "proxy": 3, "restdata": 3}.get(service["name"], service["count"])
-    body["spec"]["services"][-1]["ratePerSecond"] = 20
+    body["spec"]["services"][-1]["load"] = {"ratePerSecond": 20}
     cluster.apply(body, namespace)
     cluster.until_settled("cassandra", namespace, 90)
     before = errors_since_the_beginning(cluster, namespace)

@@ -9,8 +9,9 @@ import time
 from typing import Any
 
 import pytest
-from architectures import architecture, fault, service, shop
-from local_cluster import Cluster
+
+from tests.support.architectures import architecture, fault, service, shop
+from tests.support.local_cluster import Cluster
 
 pytestmark = pytest.mark.e2e
 OWNED = "deployments,services,configmaps,poddisruptionbudgets,pods,replicasets"
@@ -24,7 +25,7 @@ def versions(cluster: Cluster, namespace: str) -> dict[str, str]:
 
 def test_split_rate_and_dependencies_restart_nobody(cluster: Cluster, namespace: str) -> None:
     """Given two versions, when weights, rate and dependencies change, then every pod keeps its UID and traffic follows."""
-    both = [{"version": "1.0.0"}, {"version": "1.1.0", "replicas": 3, "behaviour": {"errorsPerMillion": 1000000}}]
+    both = [{"version": "1.0.0"}, {"version": "1.1.0", "replicas": 3, "behavior": {"errorsPerMillion": 1000000}}]
     split: Any = [{"version": "1.0.0", "weight": 100}, {"version": "1.1.0", "weight": 0}]
     cluster.apply(shop(web={"versions": both, "routing": {"split": split}}), namespace)
     cluster.until_settled("shop", namespace)
@@ -114,10 +115,10 @@ def _at_rest(cluster: Cluster, namespace: str) -> bool:
 
 
 def test_a_versions_identity_cannot_change(cluster: Cluster, namespace: str) -> None:
-    """The API server refuses another behaviour for a version; removing it and adding it otherwise is caught from memory."""
+    """The API server refuses another behavior for a version; removing it and adding it otherwise is caught from memory."""
     cluster.apply(shop(), namespace)
     cluster.until_settled("shop", namespace)
-    edited = shop(web={"behaviour": {"errorsPerMillion": 5}})
+    edited = shop(web={"behavior": {"errorsPerMillion": 5}})
     refused = cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(edited), check=False)
 
     two = [{"version": "1.0.0"}, {"version": "1.1.0", "replicas": 1}]
@@ -125,14 +126,14 @@ def test_a_versions_identity_cannot_change(cluster: Cluster, namespace: str) -> 
     cluster.until_settled("shop", namespace)
     cluster.apply(shop(web={"versions": two[:1]}), namespace)
     cluster.until_settled("shop", namespace)
-    other = [two[0], {"version": "1.1.0", "replicas": 1, "behaviour": {"errorsPerMillion": 5}}]
+    other = [two[0], {"version": "1.1.0", "replicas": 1, "behavior": {"errorsPerMillion": 5}}]
     cluster.apply(shop(web={"versions": other}), namespace)
     cluster.until(
         "refusal", lambda: cluster.condition("arch", "shop", "Accepted", namespace).get("reason") == "VersionConflict"
     )
 
     assert refused.returncode == 1
-    assert "behaviour is part of a version's identity" in refused.stderr
+    assert "behavior is part of a version's identity" in refused.stderr
 
 
 def test_what_is_deleted_or_edited_behind_the_operators_back_comes_back(cluster: Cluster, namespace: str) -> None:
@@ -234,5 +235,5 @@ def test_an_eviction_that_is_allowed_replaces_one_pod_and_hurts_nobody(cluster: 
     cluster.until_true("evict", "Ended", namespace, kind="fault")
     (victim,) = cluster.get("fault", "evict", namespace)["status"]["victims"]
 
-    assert (victim["state"], victim["requestsHurt"]) == ("Killed", 0)
+    assert (victim["state"], victim["failedRequests"]) == ("Killed", 0)
     assert victim["replacedMilliseconds"] > 0

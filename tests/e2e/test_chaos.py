@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from architectures import fault, shop
-from local_cluster import ROOT, Cluster
-from totals import errors_since_the_beginning
+
+from tests.support.architectures import fault, shop
+from tests.support.local_cluster import Cluster
+from tests.support.paths import ROOT
+from tests.support.totals import errors_since_the_beginning
 
 pytestmark = pytest.mark.e2e
 Object = dict[str, Any]
@@ -34,7 +36,7 @@ def carried_out(
 ) -> Object:
     """The status of a Fault on lamp when it has ended, and lamp is whole again."""
     body = fault(name, "lamp", tier="webserver", **kill)
-    body["spec"] |= {"activeDeadlineSeconds": deadline_s, "mode": mode}
+    body["spec"] |= {"startingDeadlineSeconds": deadline_s, "mode": mode}
     cluster.apply(body, namespace)
     cluster.until_true(name, "Ended", namespace, kind="fault")
     cluster.until_settled("lamp", namespace)
@@ -116,7 +118,7 @@ def test_a_dry_run_touches_nothing(cluster: Cluster, lamp: str) -> None:
 def test_evictions_go_one_by_one(cluster: Cluster, lamp: str) -> None:
     """Given three evictions and a budget of one, then all three happen in time, at no look is more than one web server missing, and nobody is hurt."""
     body = fault("evict", "lamp", tier="webserver", count=3)
-    body["spec"]["activeDeadlineSeconds"] = 30
+    body["spec"]["startingDeadlineSeconds"] = 30
     cluster.apply(body, lamp)
     least = 18
 
@@ -129,7 +131,7 @@ def test_evictions_go_one_by_one(cluster: Cluster, lamp: str) -> None:
     status = cluster.get("fault", "evict", lamp)["status"]
 
     assert ["Killed"] * 3 == [victim["state"] for victim in status["victims"]]
-    assert [0] * 3 == [victim["requestsHurt"] for victim in status["victims"]]
+    assert [0] * 3 == [victim["failedRequests"] for victim in status["victims"]]
     assert least >= 17
 
 
@@ -164,7 +166,7 @@ def test_an_operator_that_dies_between_writing_down_and_acting(cluster: Cluster,
         cluster.until(budget, lambda: cluster.get("pdb", "shop-db", namespace)["status"]["disruptionsAllowed"] == 0)
         before = cluster.uids(namespace)
         body = fault("later", "shop", tier="db")
-        body["spec"]["activeDeadlineSeconds"] = 60
+        body["spec"]["startingDeadlineSeconds"] = 60
         cluster.apply(body, namespace)
         planned = cluster.until(
             "a victim", lambda: cluster.get("fault", "later", namespace).get("status", {}).get("victims")

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_cluster import ROOT, resting
+
+from tests.support.local_cluster import resting
+from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 PAGES = ["README.md", "docs/getting-started.md", "docs/troubleshooting.md"]

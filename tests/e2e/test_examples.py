@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from local_cluster import ROOT, Cluster
-from totals import calls_of, errors_since_the_beginning
+
+from tests.support.local_cluster import Cluster
+from tests.support.paths import ROOT
+from tests.support.totals import calls_of, errors_since_the_beginning
 
 pytestmark = pytest.mark.e2e
 
@@ -42,7 +44,7 @@ def test_examples_come_up_as_predicted_and_serve(
     body: dict[str, Any] = yaml.safe_load((ROOT / "examples" / f"{name}.yaml").read_text())
     sources = [s for s in body["spec"]["services"] if s["package"] == "denominator"]
     for source in sources:
-        source["ratePerSecond"] = PER_SECOND
+        source["load"] = {"ratePerSecond": PER_SECOND}
     cluster.apply(body, namespace)
     cluster.until_settled(name, namespace, 120)
 

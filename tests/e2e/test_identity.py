@@ -1,4 +1,4 @@
-"""A version's identity (package, image, behaviour) never changes: what the API server itself accepts and refuses, by CEL, and how big a spec may be.
+"""A version's identity (package, image, behavior) never changes: what the API server itself accepts and refuses, by CEL, and how big a spec may be.
 
 The operator refuses every Architecture here, since its victim is no tier: no pod is made, and only the API server is on trial.
 """
@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from architectures import Object, architecture, service
-from local_cluster import Cluster
 
 from spiko_operator.api.common import MAX_SERVICES, MAX_VERSIONS
+from tests.support.architectures import Object, architecture, service
+from tests.support.local_cluster import Cluster
 
 pytestmark = pytest.mark.e2e
 
 ADD = "add a version"
 FIRST = "the first list of versions must contain 1.0.0"
-FAST: Object = {"delay": {"medianMicroseconds": 100}}
-SLOW: Object = {"delay": {"medianMicroseconds": 900}}
+FAST: Object = {"serviceTime": {"constant": {"microseconds": 100}}}
+SLOW: Object = {"serviceTime": {"constant": {"microseconds": 900}}}
 
 
 def v(version: str, **more: Any) -> Object:
@@ -62,52 +62,52 @@ def change(before: Object, after: Object, refusal: str = "", **more: Any) -> Tra
 
 
 ACCEPTED = {
-    "nothing changes": change(web(behaviour=FAST), web(behaviour=FAST)),
+    "nothing changes": change(web(behavior=FAST), web(behavior=FAST)),
     "a version with everything of its own is added": change(
         web(versions=[v("1.0.0")]),
-        web(versions=[v("1.0.0"), v("1.1.0", package="karyon", image="other:2", behaviour=SLOW)]),
+        web(versions=[v("1.0.0"), v("1.1.0", package="karyon", image="other:2", behavior=SLOW)]),
     ),
     "the implicit 1.0.0 is written down": change(web(), web(versions=[v("1.0.0")])),
     "the implicit 1.0.0 is written down with what it inherited": change(
-        web(image="mine:1", behaviour=FAST),
-        web(versions=[v("1.0.0", package="monolith", image="mine:1", behaviour=FAST)]),
+        web(image="mine:1", behavior=FAST),
+        web(versions=[v("1.0.0", package="monolith", image="mine:1", behavior=FAST)]),
     ),
-    "the first list has 1.0.0 and more": change(web(), web(versions=[v("1.1.0", behaviour=SLOW), v("1.0.0")])),
+    "the first list has 1.0.0 and more": change(web(), web(versions=[v("1.1.0", behavior=SLOW), v("1.0.0")])),
     "the only entry 1.0.0 is left out again": change(web(versions=[v("1.0.0", replicas=2)]), web()),
     "1.0.0 comes for the first time as the implicit one": change(web(versions=[v("1.1.0", image="other:2")]), web()),
-    "a version is removed": change(web(versions=[v("1.0.0"), v("1.1.0", behaviour=SLOW)]), web(versions=[v("1.0.0")])),
+    "a version is removed": change(web(versions=[v("1.0.0"), v("1.1.0", behavior=SLOW)]), web(versions=[v("1.0.0")])),
     "1.0.0 is removed when there is another": change(
-        web(versions=[v("1.0.0"), v("1.1.0", behaviour=SLOW)]), web(versions=[v("1.1.0", behaviour=SLOW)])
+        web(versions=[v("1.0.0"), v("1.1.0", behavior=SLOW)]), web(versions=[v("1.1.0", behavior=SLOW)])
     ),
     "versions are reordered": change(
         web(versions=[v("1.0.0"), v("1.1.0", image="other:2")]), web(versions=[v("1.1.0", image="other:2"), v("1.0.0")])
     ),
-    "services are reordered": Transition((DB, web(behaviour=FAST), LB), (LB, web(behaviour=FAST), DB)),
-    "a service is added": Transition((DB,), (DB, web(behaviour=FAST, image="mine:1"))),
-    "a service is removed": Transition((DB, web(behaviour=FAST)), (DB,)),
-    "a service is renamed": change(web(behaviour=FAST), web(behaviour=SLOW) | {"name": "web2"}),
+    "services are reordered": Transition((DB, web(behavior=FAST), LB), (LB, web(behavior=FAST), DB)),
+    "a service is added": Transition((DB,), (DB, web(behavior=FAST, image="mine:1"))),
+    "a service is removed": Transition((DB, web(behavior=FAST)), (DB,)),
+    "a service is renamed": change(web(behavior=FAST), web(behavior=SLOW) | {"name": "web2"}),
     "an image moves from the service to its entries": change(
         web(image="mine:1", versions=[v("1.0.0"), v("1.1.0")]),
         web(versions=[v("1.0.0", image="mine:1"), v("1.1.0", image="mine:1")]),
     ),
-    "a behaviour moves from its entries to the service": change(
-        web(versions=[v("1.0.0", behaviour=FAST), v("1.1.0", behaviour=FAST)]),
-        web(behaviour=FAST, versions=[v("1.0.0"), v("1.1.0")]),
+    "a behavior moves from its entries to the service": change(
+        web(versions=[v("1.0.0", behavior=FAST), v("1.1.0", behavior=FAST)]),
+        web(behavior=FAST, versions=[v("1.0.0"), v("1.1.0")]),
     ),
     "the service's own changes and every entry has its own": change(
-        web(image="a:1", behaviour=FAST, versions=[v("1.0.0", package="monolith", image="mine:1", behaviour={})]),
+        web(image="a:1", behavior=FAST, versions=[v("1.0.0", package="monolith", image="mine:1", behavior={})]),
         web(
             package="karyon",
             image="b:1",
-            behaviour=SLOW,
-            versions=[v("1.0.0", package="monolith", image="mine:1", behaviour={})],
+            behavior=SLOW,
+            versions=[v("1.0.0", package="monolith", image="mine:1", behavior={})],
         ),
     ),
-    "no behaviour and an empty one are the same": change(web(), web(behaviour={}, versions=[v("1.0.0")])),
+    "no behavior and an empty one are the same": change(web(), web(behavior={}, versions=[v("1.0.0")])),
     "count, regions, dependencies and rate change": change(
-        web(), web(count=9, regions=2, ratePerSecond=5) | {"dependencies": ["db", "web"]}
+        web(), web(count=9, regions=2, load={"ratePerSecond": 5}) | {"dependencies": ["db", "web"]}
     ),
-    "scale and runtime change": change(web(behaviour=FAST), web(behaviour=FAST), scale=250, runtime={"image": "x:1"}),
+    "scale and runtime change": change(web(behavior=FAST), web(behavior=FAST), scale=250, runtime={"image": "x:1"}),
     "weights and replicas change": change(
         web(versions=[v("1.0.0"), v("1.1.0", replicas=1)], routing=split(v100=90, v110=10)),
         web(versions=[v("1.0.0", replicas=0), v("1.1.0", replicas=8)], routing=split(v100=0, v110=100)),
@@ -119,11 +119,11 @@ REFUSED = {
     "the implicit version's image changes": change(web(image="mine:1"), web(image="mine:2"), f"image .*{ADD}"),
     "the implicit version's image is set": change(web(), web(image="mine:1"), f"image .*{ADD}"),
     "the implicit version's image is unset": change(web(image="mine:1"), web(), f"image .*{ADD}"),
-    "the implicit version's behaviour changes": change(web(behaviour=FAST), web(behaviour=SLOW), f"behaviour .*{ADD}"),
-    "the implicit version's behaviour grows": change(
-        web(behaviour=FAST), web(behaviour=FAST | {"errorsPerMillion": 1}), f"behaviour .*{ADD}"
+    "the implicit version's behavior changes": change(web(behavior=FAST), web(behavior=SLOW), f"behavior .*{ADD}"),
+    "the implicit version's behavior grows": change(
+        web(behavior=FAST), web(behavior=FAST | {"errorsPerMillion": 1}), f"behavior .*{ADD}"
     ),
-    "a default is spelled out": change(web(), web(behaviour={"errorsPerMillion": 0}), f"behaviour .*{ADD}"),
+    "a default is spelled out": change(web(), web(behavior={"errorsPerMillion": 0}), f"behavior .*{ADD}"),
     "an entry's package changes": change(
         web(versions=[v("1.0.0", package="karyon")]),
         web(versions=[v("1.0.0", package="zuul")]),
@@ -134,15 +134,15 @@ REFUSED = {
         web(versions=[v("1.0.0"), v("1.1.0", image="other:2")]),
         f"image .*{ADD}",
     ),
-    "an entry's behaviour changes, and another version is added": change(
-        web(versions=[v("1.0.0", behaviour=FAST)]),
-        web(versions=[v("1.0.0", behaviour=SLOW), v("1.1.0")]),
-        f"behaviour .*{ADD}",
+    "an entry's behavior changes, and another version is added": change(
+        web(versions=[v("1.0.0", behavior=FAST)]),
+        web(versions=[v("1.0.0", behavior=SLOW), v("1.1.0")]),
+        f"behavior .*{ADD}",
     ),
-    "an entry's empty behaviour hides the service's": change(
-        web(behaviour=FAST, versions=[v("1.0.0")]),
-        web(behaviour=FAST, versions=[v("1.0.0", behaviour={})]),
-        f"behaviour .*{ADD}",
+    "an entry's empty behavior hides the service's": change(
+        web(behavior=FAST, versions=[v("1.0.0")]),
+        web(behavior=FAST, versions=[v("1.0.0", behavior={})]),
+        f"behavior .*{ADD}",
     ),
     "the service's package changes under an entry that inherits it": change(
         web(versions=[v("1.0.0", package="monolith"), v("1.1.0")]),
@@ -154,10 +154,10 @@ REFUSED = {
         web(image="mine:2", versions=[v("1.0.0", image="own:1"), v("1.1.0")]),
         f"image .*{ADD}",
     ),
-    "a behaviour moves from the service to one of two entries": change(
-        web(behaviour=FAST, versions=[v("1.0.0"), v("1.1.0")]),
-        web(versions=[v("1.0.0", behaviour=FAST), v("1.1.0")]),
-        f"behaviour .*{ADD}",
+    "a behavior moves from the service to one of two entries": change(
+        web(behavior=FAST, versions=[v("1.0.0"), v("1.1.0")]),
+        web(versions=[v("1.0.0", behavior=FAST), v("1.1.0")]),
+        f"behavior .*{ADD}",
     ),
     "an entry's image is left to a service with another": change(
         web(image="mine:1", versions=[v("1.0.0", image="own:1")]),
@@ -165,7 +165,7 @@ REFUSED = {
         f"image .*{ADD}",
     ),
     "the implicit 1.0.0 is written down otherwise": change(
-        web(), web(versions=[v("1.0.0", behaviour=FAST), v("1.1.0")]), f"behaviour .*{ADD}"
+        web(), web(versions=[v("1.0.0", behavior=FAST), v("1.1.0")]), f"behavior .*{ADD}"
     ),
     "an entry 1.0.0 with an image of its own is left out": change(
         web(versions=[v("1.0.0", image="own:1")]), web(), f"image .*{ADD}"
@@ -196,7 +196,7 @@ def send(cluster: Cluster, verb: str, body: Object, space: str) -> subprocess.Co
 
 @pytest.mark.parametrize("number", range(len(ROWS)), ids=list(ROWS))
 def test_a_versions_identity_never_changes(cluster: Cluster, space: str, number: int) -> None:
-    """What changes no version's package, image or behaviour is accepted; what does is refused and told the way out; by apply and by replace."""
+    """What changes no version's package, image or behavior is accepted; what does is refused and told the way out; by apply and by replace."""
     row = list(ROWS.values())[number]
     name = f"row-{number}"
     made = send(cluster, "apply --server-side", architecture(name, *row.before), space)

@@ -13,8 +13,9 @@ import urllib.request
 
 import aiohttp
 import pytest
-from architectures import shop
-from local_cluster import Cluster
+
+from tests.support.architectures import shop
+from tests.support.local_cluster import Cluster
 
 pytestmark = pytest.mark.e2e
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
-from architectures import fault
-from collectors import collector
-from local_cluster import ROOT, Cluster
-from totals import errors_since_the_beginning
+
+from tests.support.architectures import fault
+from tests.support.collectors import collector
+from tests.support.local_cluster import Cluster
+from tests.support.paths import ROOT
+from tests.support.totals import errors_since_the_beginning
 
 pytestmark = pytest.mark.e2e
 LAMP = ROOT / "examples" / "lamp.yaml"

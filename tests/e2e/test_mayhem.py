@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from local_cluster import Cluster, local_cluster
-from mayhem import run_mayhem
+
+from tests.support.chaos import run_mayhem
+from tests.support.local_cluster import Cluster, local_cluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(600)]
 SECONDS, SEED = 40.0, 3

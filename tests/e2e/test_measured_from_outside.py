@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 import yaml
-from architectures import architecture, service
-from collectors import Jaeger, jaeger
-from counters import read_counts
-from local_cluster import ROOT, Cluster, need_binaries
+
+from tests.support.architectures import architecture, service
+from tests.support.collectors import Jaeger, jaeger
+from tests.support.counters import read_counts
+from tests.support.local_cluster import Cluster, need_binaries
+from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real]  # vegeta and Jaeger are built with Go
 LAMP = ROOT / "examples" / "lamp.yaml"
@@ -26,7 +28,7 @@ KNOWN, UNKNOWN = "/k/why%3F", "/k/nobody"
 def vegeta(targets: list[str]) -> dict[str, Any]:
     """GET each in turn, at a constant rate; vegeta's own report."""
     binary = need_binaries() / "vegeta"
-    assert binary.exists(), f"{binary} is missing: python tests/cluster/build.py load"
+    assert binary.exists(), f"{binary} is missing: python tests/support/control_plane/build.py load"
     text = "\n".join(f"GET {target}" for target in targets)
     attack = [str(binary), "attack", f"-rate={RATE}", f"-duration={ATTACK_S}s"]
     results = subprocess.run(attack, input=text.encode(), capture_output=True, check=True, timeout=60).stdout
@@ -41,9 +43,9 @@ def test_counts_are_those_of_an_independent_load_generator(cluster: Cluster, nam
         architecture(
             "shop",
             service("db", "store", 2),
-            service("web", "monolith", 3, "db", behaviour={"errorsPerMillion": 100_000}),
+            service("web", "monolith", 3, "db", behavior={"errorsPerMillion": 100_000}),
             service("lb", "elb", 2, "web"),
-            service("www", "denominator", 0, "lb", regions=0, ratePerSecond=0),
+            service("www", "denominator", 0, "lb", regions=0, load={"ratePerSecond": 0}),
         ),
         namespace,
     )
@@ -106,13 +108,13 @@ def test_jaeger_reads_trees_over_the_predicted_pairs(cluster: Cluster, namespace
     """Given lamp that has exported to Jaeger, then each trace is one tree, services are the tiers, and hops are what the eurekas counted, pair by pair."""
     lamp = yaml.safe_load(LAMP.read_text())
     source = next(s for s in lamp["spec"]["services"] if s["name"] == "www")
-    source["ratePerSecond"] = 40
+    source["load"] = {"ratePerSecond": 40}
     with jaeger(tmp_path) as reader:
         lamp["spec"]["telemetry"] = {"otlpEndpoint": reader.endpoint}
         cluster.apply(lamp, namespace)
         cluster.until_settled("lamp", namespace)
         cluster.until("200 traces", lambda: len(reader.traces("www", 5_000)) >= 200)
-        source["ratePerSecond"] = 0
+        source["load"] = {"ratePerSecond": 0}
         cluster.apply(lamp, namespace)
         cluster.until_settled("lamp", namespace)
         traces = wait_for_the_last_span(cluster, reader)

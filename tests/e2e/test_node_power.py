@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from architectures import shop
-from local_cluster import Cluster
+
+from tests.support.architectures import shop
+from tests.support.local_cluster import Cluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 NODE, ZONE = "spiko-worker3", "us-east-1c"

@@ -9,8 +9,9 @@ import time
 from random import Random
 
 import pytest
-from architectures import shop
-from local_cluster import Cluster
+
+from tests.support.architectures import shop
+from tests.support.local_cluster import Cluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 

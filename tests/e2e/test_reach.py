@@ -8,11 +8,12 @@ import socket
 
 import pytest
 from aiohttp import web
-from local_cluster import ROOT, Cluster
 
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.sockets import Sockets
-from spiko_operator.reach import Reacher
+from spiko_operator.eureka_urls import Reacher
+from tests.support.local_cluster import Cluster
+from tests.support.paths import ROOT
 
 pytestmark = [
     pytest.mark.e2e,

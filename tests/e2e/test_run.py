@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 import yaml
-from local_cluster import ROOT, Cluster, resting
 
 from spiko_console.otlp import JSON, read_request, spans_of
+from tests.support.local_cluster import Cluster, resting
+from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 LAMP = ROOT / "examples" / "lamp.yaml"
@@ -30,7 +31,7 @@ def small(**spec: Any) -> str:
     services = [
         {"name": "db", "package": "store", "count": 2, "regions": 1},
         {"name": "web", "package": "monolith", "count": 2, "regions": 1, "dependencies": ["db"]},
-        {"name": "www", "package": "denominator", "count": 0, "ratePerSecond": 50, "dependencies": ["web"]},
+        {"name": "www", "package": "denominator", "count": 0, "load": {"ratePerSecond": 50}, "dependencies": ["web"]},
     ]
     body = {"apiVersion": "spiko.dev/v1alpha1", "kind": "Architecture", "metadata": {"name": "small"}}
     return yaml.safe_dump(body | {"spec": {"services": services} | spec})
@@ -66,7 +67,7 @@ def test_a_run_from_nothing_reports_and_leaves_nothing(tmp_path: Path) -> None:
     assert len(spans) == report["traces"]["spans"]
     # whatever went wrong is the kill's
     assert ("webserver", "Killed") == (victim["tier"], victim["state"])
-    assert sum(report["sources"]["errors"].values()) == victim["requestsHurt"] == report["traces"]["failed"]
+    assert sum(report["sources"]["errors"].values()) == victim["failedRequests"] == report["traces"]["failed"]
     assert victim["replacedMilliseconds"] > 0
     assert set(Counter(span.service for span in spans)) == {
         "www",
@@ -106,7 +107,7 @@ def test_keep_leaves_the_architecture_as_the_file_has_it(cluster: Cluster, names
 
     assert "still running; next:" in text
     assert "telemetry" not in spec
-    assert 50 == next(s["ratePerSecond"] for s in spec["services"] if s["name"] == "www")
+    assert 50 == next(s["load"]["ratePerSecond"] for s in spec["services"] if s["name"] == "www")
     words = f'spiko: architecture "small" already exists in namespace "{namespace}"; `kubectl delete arch small -n {namespace}`'
     assert (1, words) == (again.returncode, again.stderr.split(", or")[0])
     assert "small" == cluster.items("arch", namespace)[0]["metadata"]["name"]

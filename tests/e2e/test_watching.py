@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from architectures import shop
-from local_cluster import ROOT, Cluster, local_cluster
-from wire import Wire, wire
 
 from spiko_local.processes import die_with_parent
+from tests.support.architectures import shop
+from tests.support.faulty_relay import Wire, wire
+from tests.support.local_cluster import Cluster, local_cluster
+from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(240)]
 ACCOUNT = "operator-of-tests"

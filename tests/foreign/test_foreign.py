@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from build import BUILDS, binaries
-from local_cluster import OWN, REAL, Cluster, local_cluster
+
+from tests.support.control_plane.build import BUILDS, binaries
+from tests.support.local_cluster import OWN, REAL, Cluster, local_cluster
 
 HERE = Path(__file__).resolve().parent
 TIME_S = 200
@@ -38,7 +39,7 @@ pytestmark = [pytest.mark.differential, pytest.mark.timeout(3 * TIME_S)]
 def program(name: str) -> str:
     """A program that the tests build; fails, never skips, if it is missing."""
     path = binaries() / BUILDS[name].binaries[0][1]
-    assert path.exists(), f"{path} is not there: python tests/cluster/build.py {name}"
+    assert path.exists(), f"{path} is not there: python tests/support/control_plane/build.py {name}"
     return str(path)
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from build import binaries
-from collectors import collector, jaeger
+
+from tests.support.collectors import collector, jaeger
+from tests.support.control_plane.build import binaries
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real]  # the Collector and Jaeger are built with Go
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -55,7 +56,7 @@ def test_a_span_to_the_collector_can_be_read_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(
-    not (binaries() / "jaeger").exists(), reason="built on request: python tests/cluster/build.py jaeger"
+    not (binaries() / "jaeger").exists(), reason="built on request: python tests/support/control_plane/build.py jaeger"
 )
 def test_a_span_to_jaeger_can_be_read_back(tmp_path: Path) -> None:
     """Given Jaeger, when a span is sent, then it is found by service and by id."""

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_cluster import REAL, ROOT, Cluster, local_cluster, which_control_plane
 
 from spiko_local.components import BINARIES
+from tests.support.local_cluster import REAL, Cluster, local_cluster, which_control_plane
+from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 REAL_COMPONENTS = (

@@ -21,9 +21,9 @@ from spiko_local.errors import LocalError
 from spiko_local.nodes import read_nodes
 from spiko_local.objects import Object, status_of
 from spiko_operator.api.architecture import KIND, ArchitectureSpec
-from spiko_operator.plan.findings import Severity
-from spiko_operator.plan.prediction import Graph, Node, node_name, predict
+from spiko_operator.plan.graph import Graph, Node, node_name, predict
 from spiko_operator.plan.topology import ANYWHERE, choose, from_labels, wanted_regions
+from spiko_operator.plan.validation.findings import Severity
 
 
 @click.command(short_help="Nodes and edges.")

@@ -12,7 +12,7 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
-from spiko_nanoservice.histograms import add_encoded, new_histogram
+from spiko_nanoservice.telemetry.histograms import add_encoded, new_histogram
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 LATENCIES = ("response", "service", "network")

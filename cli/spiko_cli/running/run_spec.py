@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from spiko_cli.errors import SpikoError
 from spiko_cli.manifests import Manifest
 from spiko_local.objects import Object
-from spiko_nanoservice.contract import Package
+from spiko_nanoservice.contract import traits_of
 from spiko_operator.api.architecture import KIND as ARCHITECTURE
 from spiko_operator.api.common import API_VERSION
 from spiko_operator.api.fault import KIND as FAULT
@@ -117,14 +117,14 @@ def silenced(architecture: Object) -> Object:
     changed = copy.deepcopy(architecture)
     for service in changed["spec"]["services"]:
         if _is_source(service):
-            service["ratePerSecond"] = 0
+            service["load"] = {**(service.get("load") or {}), "ratePerSecond": 0}
     return changed
 
 
 def _is_source(service: Object) -> bool:
     """Return whether at least one version of a service is a denominator."""
     packages = [version.get("package") or service["package"] for version in service.get("versions") or [{}]]
-    return Package.DENOMINATOR in packages
+    return any(traits.source for package in packages if (traits := traits_of(package)) is not None)
 
 
 def _bare(document: Object) -> Object:

@@ -118,7 +118,7 @@ class Session:
 
     def _announce(self, status: Object, ready_s: float) -> None:
         self._progress.say(f"{self._spec.name} ready after {ready_s:.1f} s: {status['summary']['pods']} pods")
-        zones: Object = next((c for c in status["conditions"] if c["type"] == "ZonesLabelled"), {})
+        zones: Object = next((c for c in status["conditions"] if c["type"] == "ZonesLabeled"), {})
         if zones.get("status") == "False":
             self._progress.say(f"{zones['reason']}: {zones['message']}")
 

@@ -32,7 +32,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--key", type=Path, required=True, help="key of the serving certificate")
     parser.add_argument("--client-ca", type=Path, required=True, help=CLIENT_CA_HELP)
     parser.add_argument("--lifeline", type=int, help="descriptor of a pipe; its end ends kubelet and pods")
-    parser.add_argument("--module", default="spiko_nanoservice.process", help="what pods run: warm() and run(environ)")
+    parser.add_argument(
+        "--module", default="spiko_nanoservice.process.entry", help="what pods run: warm() and run(environ)"
+    )
     return parser.parse_args(arguments)
 
 

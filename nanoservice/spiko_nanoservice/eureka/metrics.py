@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from spiko_nanoservice.eureka.registry import Registry
-from spiko_nanoservice.exposition import Labels
-from spiko_nanoservice.metrics import add_revision, page_of
+from spiko_nanoservice.eureka.registry.registry import Registry
 from spiko_nanoservice.settings import Settings
+from spiko_nanoservice.telemetry.metrics import add_revision, page_of
+from spiko_nanoservice.telemetry.prometheus import Labels
 
 
 def eureka_page(

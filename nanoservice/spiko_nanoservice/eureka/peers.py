@@ -8,10 +8,10 @@ from typing import Any
 
 from spiko_nanoservice.contract import EUREKA_PORT
 from spiko_nanoservice.errors import LinkError
-from spiko_nanoservice.eureka.effects import dumps
+from spiko_nanoservice.eureka.registry.effects import dumps
 from spiko_nanoservice.eureka.server import PING_S, SILENCE_S, Eureka, PeerLink
-from spiko_nanoservice.resolve import Resolve
-from spiko_nanoservice.websocket import WebSocket, connect
+from spiko_nanoservice.wire.resolve import Resolve
+from spiko_nanoservice.wire.websocket import WebSocket, connect
 
 SEARCH_S = 0.1  # while one is missing
 LOOK_S = 10.0  # once all are known

@@ -10,10 +10,10 @@ import time
 from spiko_nanoservice.eureka.metrics import eureka_page
 from spiko_nanoservice.eureka.peers import Peers
 from spiko_nanoservice.eureka.server import Eureka
-from spiko_nanoservice.exposition import CONTENT_TYPE
-from spiko_nanoservice.http_server import Request, Server, render_heads
-from spiko_nanoservice.resolve import Resolve, choose_resolver
 from spiko_nanoservice.settings import Settings
+from spiko_nanoservice.telemetry.prometheus import CONTENT_TYPE
+from spiko_nanoservice.wire.http_server import Request, Server, render_heads
+from spiko_nanoservice.wire.resolve import Resolve, choose_resolver
 
 DRAIN_S = 0.5
 _METRICS_HEADS = render_heads(CONTENT_TYPE.encode())

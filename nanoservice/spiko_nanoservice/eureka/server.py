@@ -23,16 +23,16 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
+from spiko_nanoservice import messages as m
 from spiko_nanoservice.contract import PROTOCOL, Configuration, ContractError, Hello, Revision, decode, encode
 from spiko_nanoservice.errors import LinkError
-from spiko_nanoservice.eureka import messages as m
-from spiko_nanoservice.eureka.asking import find_silent
-from spiko_nanoservice.eureka.effects import Ask, Effect, Inform, Send, Tell, dumps
-from spiko_nanoservice.eureka.messages import Message
-from spiko_nanoservice.eureka.registry import Registry
-from spiko_nanoservice.eureka.totals import Totals
-from spiko_nanoservice.http_server import Request, render_heads
-from spiko_nanoservice.websocket import WebSocket, render_acceptance
+from spiko_nanoservice.eureka.liveness_check import find_silent
+from spiko_nanoservice.eureka.registry.effects import Ask, Effect, Inform, Send, Tell, dumps
+from spiko_nanoservice.eureka.registry.registry import Registry
+from spiko_nanoservice.eureka.registry.totals import Totals
+from spiko_nanoservice.messages import Message
+from spiko_nanoservice.wire.http_server import Request, render_heads
+from spiko_nanoservice.wire.websocket import WebSocket, render_acceptance
 
 PING_S, SILENCE_S = 2.0, 1.0  # a ping after 2 s of silence, anything awaited for 1 s: gone after three
 MOST_MESSAGE_BYTES = 16 * 1024 * 1024

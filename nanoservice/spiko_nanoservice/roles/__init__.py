@@ -11,8 +11,8 @@ from enum import Enum, auto
 from typing import Final, Protocol
 
 from spiko_nanoservice.contract import Reason
-from spiko_nanoservice.rings import Space
-from spiko_nanoservice.routing import Group, Routes
+from spiko_nanoservice.routing.hash_ring import Space
+from spiko_nanoservice.routing.table import Group, Routes
 
 KEY: Final = b"/k/"
 REPLICATE: Final = b"/replicate/"

@@ -31,8 +31,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from spiko_nanoservice.contract import RING_PACKAGES, Instance, Reason
-from spiko_nanoservice.rings import ALONE, Ring, other_rings, slot_of
+from spiko_nanoservice.contract import PACKAGES, Instance, Reason
 from spiko_nanoservice.roles import (
     KEPT,
     MISS,
@@ -49,7 +48,8 @@ from spiko_nanoservice.roles import (
     Step,
     Until,
 )
-from spiko_nanoservice.routing import Group, Routes
+from spiko_nanoservice.routing.hash_ring import ALONE, Ring, other_rings, slot_of
+from spiko_nanoservice.routing.table import Group, Routes
 
 RING, ENTER, OWNED, HELD = b"/ring/", b"/enter/", b"/owned/", b"/held/"
 MOST_ENTRY_BYTES = 1_047_552  # so that it can be handed over: a request's body ends at 1 MiB
@@ -59,6 +59,8 @@ NO_OWNER = Answer(503, b"no owner\n", Reason.NO_OWNER)
 MOVING = Answer(503, b"moving\n", Reason.MOVING)
 Entry = tuple[bytes, bytes, int]  # key, value, written_us
 Place = tuple[int, int | None]  # a ring's size and a slot
+
+_RING_PACKAGES = frozenset(package for package, traits in PACKAGES.items() if traits.ring)
 
 
 class RingNode:
@@ -207,7 +209,7 @@ class RingNode:
         """The table has changed."""
         before, ring = self.ring, routes.ring(who.space)
         self.ring = before if ring == before else ring
-        rings, regions = other_rings(who.space, routes.instances.values(), RING_PACKAGES)
+        rings, regions = other_rings(who.space, routes.instances.values(), _RING_PACKAGES)
         self._rings = tuple(map(Group.of, rings))
         self._to_rings = tuple(Attempt(other, REPLICATE, b"POST") for other in self._rings)
         self._to_regions = tuple(Attempt(Group.of(region), ENTER, b"POST") for region in regions)

@@ -7,7 +7,7 @@ request is. Source: spigo actors/elb, zuul, karyon, monolith.
 from __future__ import annotations
 
 from spiko_nanoservice.roles import Answer, Forward, Self, Step
-from spiko_nanoservice.routing import Routes
+from spiko_nanoservice.routing.table import Routes
 
 
 class Router:

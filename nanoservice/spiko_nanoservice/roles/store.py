@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from spiko_nanoservice.roles import KEPT, MISS, MOST_BYTES, MOST_KEYS, REPLICATE, Answer, Attempt, Self, Spread, Step
-from spiko_nanoservice.routing import Group, Routes
+from spiko_nanoservice.routing.table import Group, Routes
 
 
 class Store:

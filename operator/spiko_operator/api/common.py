@@ -26,6 +26,7 @@ TierName = Annotated[str, Field(min_length=1, max_length=MAX_TIER_NAME, pattern=
 VersionName = Annotated[str, Field(max_length=17, pattern=VERSION_PATTERN)]
 PlaceName = Annotated[str, Field(min_length=1, max_length=63, pattern=PLACE_PATTERN)]
 ImageName = Annotated[str, Field(min_length=1, max_length=255)]
+Count = Annotated[int, Field(ge=0)]
 Quantity = Annotated[str, Field(max_length=20, pattern=r"^\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi)?$")]
 
 
@@ -35,6 +36,24 @@ class Model(BaseModel):
     model_config = ConfigDict(
         strict=True, frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, use_enum_values=False
     )
+
+
+class PodRecord(Model):
+    """A pod as the operator records it."""
+
+    pod: Annotated[str, Field(max_length=253, description="name of the pod")]
+    uid: Annotated[str, Field(max_length=64, description="a pod of the same name with another UID is another pod")]
+    tier: Annotated[str, Field(max_length=MAX_TIER_NAME, description="tier of the pod")]
+    place: Annotated[str, Field(max_length=128, description="region and zone")]
+
+
+class ReplaceablePod(PodRecord):
+    """A pod that its ReplicaSet replaces."""
+
+    version: Annotated[str, Field(max_length=17, description="version of the pod")]
+    replica_set: Annotated[
+        str | None, Field(max_length=253, description="owner of the pod, whose next pod replaces it")
+    ] = None
 
 
 class Condition(Model):

@@ -6,12 +6,21 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from spiko_operator.api.common import MAX_ARCHITECTURE_NAME, Condition, Model, PlaceName, TierName, VersionName
+from spiko_operator.api.common import (
+    MAX_ARCHITECTURE_NAME,
+    Condition,
+    Count,
+    Model,
+    PlaceName,
+    ReplaceablePod,
+    TierName,
+    VersionName,
+)
 
 KIND = "Fault"
 PLURAL = "faults"
-# A victim takes about 0.7 kB of status, and the status is written after every act: 32 victims are 22 kB in 34 writes, half a second.
-# A hundred would be seven times that, on an object that every `kubectl get faults` reads whole.
+# A victim takes about 0.7 kB of status, and the status is written after every act: 32 victims are 22 kB in 34 writes, half a
+# second. A hundred would be seven times that, in an object that every `kubectl get faults` reads whole.
 MOST_VICTIMS = 32
 
 Seconds = Annotated[int, Field(ge=0, le=86_400)]
@@ -21,7 +30,7 @@ State = Literal["Planned", "Killed", "Refused", "Gone", "Unreachable", "Expired"
 
 
 class Kill(Model):
-    """End pods: some of a tier, drawn by the seed, or a named one."""
+    """Kill pods: some of a tier, drawn by the seed, or a named one."""
 
     tier: Annotated[TierName | None, Field(description="ready pods of this tier; exactly one of tier and pod")] = None
     pod: Annotated[str | None, Field(min_length=1, max_length=253, description="this pod")] = None
@@ -53,70 +62,80 @@ class Kill(Model):
 
 
 class FaultSpec(Model):
-    """The wish."""
+    """Desired state: exactly one kind of fault. Immutable."""
 
     architecture: Annotated[
         str, Field(min_length=1, max_length=MAX_ARCHITECTURE_NAME, description="whose pods; in the Fault's namespace")
     ]
     mode: Annotated[
         Literal["Enforce", "DryRun"],
-        Field(description="DryRun writes down whom it would take and touches nobody"),
+        Field(description="DryRun records the victims and kills none of them"),
     ] = "Enforce"
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="the same seed and pods give the same victims")] = 0
-    active_deadline_seconds: Annotated[
+    seed: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=2**31 - 1,
+            description="the same seed and pods give the same victims; from the Fault's UID if left out",
+        ),
+    ] = None
+    starting_deadline_seconds: Annotated[
         int,
         Field(
             ge=1,
             le=3600,
-            description="nobody is touched later than this after the victims were written down; until then, refused evictions are tried again. A Fault that finds nobody ends after it",
+            description="counts from the first moment at which the Architecture is Ready; until it ends, missing victims are "
+            "looked for and refused evictions are retried; no pod is killed after it",
         ),
     ] = 30
-    kill: Kill
+    kill: Annotated[Kill | None, Field(description="kill pods; exactly one kind of fault is given")] = None
 
 
-class Victim(Model):
-    """One pod: written down before it is touched, then what came of it. Durations are from the act, in milliseconds."""
+KINDS = ("kill",)  # fields of FaultSpec of which exactly one is given
 
-    pod: Annotated[str, Field(max_length=253, description="its name")]
-    uid: Annotated[str, Field(max_length=64, description="a pod of the same name with another UID is another pod")]
-    tier: Annotated[str, Field(max_length=38, description="its tier")]
-    version: Annotated[str, Field(max_length=17, description="its version")]
-    place: Annotated[str, Field(max_length=128, description="region and zone")]
-    replica_set: Annotated[str | None, Field(max_length=253, description="its owner, whose next pod replaces it")] = (
-        None
-    )
-    restarts: Annotated[int | None, Field(ge=0, description="of its container, before the act")] = None
-    process: Annotated[int | None, Field(ge=0, description="its process, by its start, as its eureka knows it")] = None
+
+class Victim(ReplaceablePod):
+    """One pod, recorded before it is touched, with the evidence. Durations are in milliseconds from the act."""
+
+    restarts: Annotated[Count | None, Field(description="restarts of its container before the act")] = None
+    process: Annotated[Count | None, Field(description="start of its process, as its eureka knows it")] = None
     state: Annotated[
         State,
         Field(
-            description="Planned: not touched yet; Refused: by a budget; Gone: before it was touched; Unreachable: by a Crash; "
-            "Expired: the deadline passed first"
+            description="Planned: not touched yet; Refused: by a disruption budget; Gone: it ended before it was touched; "
+            "Unreachable: a Crash could not be delivered; Expired: the deadline passed first"
         ),
     ]
     message: Annotated[str | None, Field(max_length=256, description="why it was not killed")] = None
     refused_by: Annotated[
-        str | None, Field(max_length=253, description="the budget that refused its eviction, or in a DryRun would")
+        str | None,
+        Field(max_length=253, description="the disruption budget that refused its eviction, or would in a DryRun"),
     ] = None
-    killed_at: Annotated[str | None, Field(max_length=32, description="when the act was carried out")] = None
-    callers: Annotated[Milliseconds | None, Field(description="callers that knew it")] = None
+    killed_at: Annotated[str | None, Field(max_length=32, description="when the pod was killed")] = None
+    callers: Annotated[Count | None, Field(description="number of callers that routed to it")] = None
     noticed_milliseconds: Annotated[
-        Milliseconds | None, Field(description="until the last caller acknowledged a table without it")
+        Milliseconds | None, Field(description="time until the last caller acknowledged a routing table without it")
     ] = None
     replaced_milliseconds: Annotated[
         Milliseconds | None,
-        Field(description="until the next pod of its ReplicaSet was Ready; after a Crash, the same pod again"),
+        Field(description="time until the next pod of its ReplicaSet was Ready; after a Crash, the same pod"),
     ] = None
-    replaced_by: Annotated[str | None, Field(max_length=253, description="the pod that is Ready in its stead")] = None
-    requests_hurt: Annotated[Milliseconds | None, Field(description="calls to it that failed")] = None
+    replaced_by: Annotated[str | None, Field(max_length=253, description="the pod that replaced it")] = None
+    failed_requests: Annotated[Count | None, Field(description="calls to it that failed")] = None
 
 
 class FaultStatus(Model):
-    """What is."""
+    """Observed state."""
 
     observed_generation: Annotated[int | None, Field(ge=0, description="of the spec that the status is about")] = None
-    summary: Annotated[str | None, Field(max_length=256, description="one line: what came of it")] = None
+    started_at: Annotated[
+        str | None,
+        Field(
+            max_length=32, description="when the Architecture was first Ready; startingDeadlineSeconds counts from it"
+        ),
+    ] = None
+    summary: Annotated[str | None, Field(max_length=256, description="one line: the outcome")] = None
     victims: Annotated[
-        list[Victim] | None, Field(max_length=MOST_VICTIMS, description="all are here before the first is touched")
+        list[Victim] | None, Field(max_length=MOST_VICTIMS, description="recorded before the first one is touched")
     ] = None
     conditions: Annotated[list[Condition] | None, Field(max_length=16, description="Accepted, Injected, Ended")] = None

@@ -8,11 +8,10 @@ from it, and what is known to be deleted does not come back by it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from spiko_operator.plan import names
+from spiko_operator.plan.objects import Object
 
-Object = dict[str, Any]
 Key = tuple[str, str, str]  # kind, namespace, name
 
 

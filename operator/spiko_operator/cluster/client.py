@@ -23,8 +23,8 @@ from kubernetes.aio.client.exceptions import ApiException
 from spiko_operator.api.common import API_VERSION
 from spiko_operator.cluster.credentials import read_credentials
 from spiko_operator.errors import ClusterError, Conflict, Forbidden, Invalid, Missing, Refused, Throttled
+from spiko_operator.plan.objects import Object
 
-Object = dict[str, Any]
 REQUEST_S = 30.0  # the library's 300 s would hold a worker for as long behind a connection that went silent
 BUSY_S = 10.0  # how long a busy server is waited for, in all
 _BUSY = (429, 503)

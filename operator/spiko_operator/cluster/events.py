@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from datetime import UTC, datetime
-from typing import Any
 
 from spiko_operator.cluster.client import Client
 from spiko_operator.errors import ClusterError
 from spiko_operator.plan.actions import Emit
 from spiko_operator.plan.names import FIELD_MANAGER
+from spiko_operator.plan.objects import Object
 
-Object = dict[str, Any]
 BURST, REFILL_S = 50, 20.0
 MOST_NAME = 230  # of an object's name of 253, so that the time still fits
 MOST_NOTE = 1024

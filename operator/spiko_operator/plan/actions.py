@@ -1,23 +1,22 @@
-"""What planning asks for, in order; carried out by `cluster/execute.py`, the first failure ends the round."""
+"""The actions that a plan consists of, in order. `cluster/execute.py` executes them; the first failure ends the pass."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-Object = dict[str, Any]
+from spiko_operator.plan.objects import Object
 
 
 @dataclass(frozen=True)
 class CreateState:
-    """Create the memory; if it exists already the round ends and begins again with what is there."""
+    """Create the state ConfigMap; if it exists, the pass ends and is repeated with what it holds."""
 
     body: Object
 
 
 @dataclass(frozen=True)
 class ReplaceState:
-    """Replace the memory that was read; if it has changed since, the round begins again."""
+    """Replace the state ConfigMap that was read; if it has changed since, the pass is repeated."""
 
     body: Object
 
@@ -41,14 +40,14 @@ class Delete:
 
 @dataclass(frozen=True)
 class SetStatus:
-    """Merge into the status; None removes a field."""
+    """Merge fields into the status; None removes a field."""
 
     status: Object
 
 
 @dataclass(frozen=True)
 class Emit:
-    """An event on the resource. `type` is Normal or Warning."""
+    """Emit an event on the resource. `type` is Normal or Warning."""
 
     type: str
     reason: str
@@ -57,10 +56,10 @@ class Emit:
 
 
 @dataclass(frozen=True)
-class Again:
+class Requeue:
     """Plan again after so many seconds, whatever happens meanwhile."""
 
     after_s: float
 
 
-Action = CreateState | ReplaceState | Apply | Delete | SetStatus | Emit | Again
+Action = CreateState | ReplaceState | Apply | Delete | SetStatus | Emit | Requeue

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from spiko_nanoservice import contract as c
 from spiko_operator.plan import names
+from spiko_operator.plan.objects import Object
 from spiko_operator.plan.services import Release
 from spiko_operator.plan.topology import ANYWHERE, REGION_LABEL, ZONE_LABEL, Region, Space, Topology, Zone
 
-Object = dict[str, Any]
 GRACE_S = 15  # leaving takes at most 13, of a ring's node; 9 of any other
 LOST_NODE_S = 5  # not Kubernetes' 300: a lost zone is the lesson, not the waiting
 READINESS_S = 3  # callers leave a pod that is silent sooner, by its eureka; on a local cluster probes are a good part of what pods cost at rest
@@ -43,18 +42,6 @@ class Rendering:
         }
 
 
-def owner_reference(api_version: str, kind: str, name: str, uid: str) -> Object:
-    """The owner's reference: the collector takes what it owns."""
-    return {
-        "apiVersion": api_version,
-        "kind": kind,
-        "name": name,
-        "uid": uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-
-
 def build_deployment(r: Rendering, release: Release, space: Space) -> Object:
     """One version in one place."""
     placed = {names.TIER: release.tier, names.VERSION: release.version}
@@ -72,8 +59,8 @@ def build_deployment(r: Rendering, release: Release, space: Space) -> Object:
         c.ENV_EUREKA: f"{names.eureka_name(r.architecture, home.index)},{names.eureka_name(r.architecture)}",
         c.ENV_EUREKA_REGION: region.name,
     }
-    if release.behaviour_json:
-        env[c.ENV_BEHAVIOUR] = json.dumps(release.behaviour_json, sort_keys=True, separators=(",", ":"))
+    if release.behavior_json:
+        env[c.ENV_BEHAVIOR] = json.dumps(release.behavior_json, sort_keys=True, separators=(",", ":"))
     image = release.identity.image or r.runtime["image"]
     pod = _pod(r, env, image, names.HTTP_PORT, readiness_s=READINESS_S)
     pod |= _placement(space.region != ANYWHERE, region, zone, selector)

@@ -8,7 +8,7 @@ import pytest
 
 from spiko_cli.commands.graph import merge
 from spiko_operator.api.architecture import ArchitectureSpec
-from spiko_operator.plan.prediction import predict
+from spiko_operator.plan.graph import predict
 from spiko_operator.plan.topology import choose
 
 ZONES = {"us-east-1": ["us-east-1a", "us-east-1b", "us-east-1c"]}

@@ -26,7 +26,7 @@ def test_up_reports_missing_binaries(tmp_path: Path) -> None:
 
     assert (
         "lacks kube-apiserver, kube-controller-manager, kube-scheduler;"
-        " build them with `python tests/cluster/build.py`" in str(done.exception)
+        " build them with `python tests/support/control_plane/build.py`" in str(done.exception)
     )
     assert isinstance(done.exception.__cause__ if done.exception else None, LocalError)
     assert not (tmp_path / "home").exists()

@@ -6,7 +6,7 @@ from typing import Any
 
 from spiko_cli.metrics.sliding_window import SlidingWindow
 from spiko_cli.metrics.tables import render_rows
-from spiko_nanoservice.latencies import count_values, encode_counts
+from spiko_nanoservice.telemetry.latencies import count_values, encode_counts
 
 
 def second(ok: int, values: list[int], **errors: int) -> dict[str, Any]:

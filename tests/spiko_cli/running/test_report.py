@@ -9,8 +9,8 @@ from spiko_cli.metrics.histogram import bins, render_histogram
 from spiko_cli.running.progress import Tick, render_tick
 from spiko_cli.running.report import Report, render, to_json
 from spiko_console.store import TraceStore
-from spiko_nanoservice.histograms import add_encoded, new_histogram
-from spiko_nanoservice.latencies import count_values, encode_counts
+from spiko_nanoservice.telemetry.histograms import add_encoded, new_histogram
+from spiko_nanoservice.telemetry.latencies import count_values, encode_counts
 from tests.support.traces import make_call
 
 

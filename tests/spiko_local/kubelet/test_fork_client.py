@@ -48,7 +48,7 @@ async def until(condition: Callable[[], bool]) -> None:
 @asynccontextmanager
 async def two_kubelets(folder: Path) -> AsyncIterator[tuple[ForkClient, ForkClient]]:
     """Connections of two kubelets; at the end their zygotes are killed."""
-    pair = tuple(ForkClient(folder, "spiko_nanoservice.process", None) for _ in range(2))
+    pair = tuple(ForkClient(folder, "spiko_nanoservice.process.entry", None) for _ in range(2))
     try:
         yield pair[0], pair[1]
     finally:

@@ -1,0 +1,1 @@
+"""Pure: which instance a call goes to."""

@@ -1,0 +1,215 @@
+"""Pure: the routing table of one pod, and how a call picks its instance.
+
+Tables come from the registries, one for each region that the pod registers in; the pod routes by their union. A call picks a dependency in
+proportion to its declared weight, then a version by percent, then an instance, all uniformly at random. Only what has an instance is
+picked: a share whose instances are all gone goes to the others.
+
+A *partial* table comes from a registry that has just started and may not have heard of everybody yet: what was known before stays. A pod
+whose registries are all gone routes by the last table it had.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
+from random import Random
+from typing import Any
+
+from spiko_nanoservice.contract import ContractError, Dependency, Instance, decode
+from spiko_nanoservice.routing.hash_ring import ALONE, Ring, Space, build_ring
+
+
+@dataclass(slots=True)
+class RegionTable:
+    """What one region's registry told."""
+
+    revision: int
+    dependencies: tuple[Dependency, ...]
+    members: dict[str, Instance]
+    rings: dict[str, int] = field(default_factory=dict)  # slots of the own tier's ring here, by version
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Options with cumulative weights: one bisect a draw."""
+
+    options: tuple[Any, ...]
+    bounds: tuple[int, ...]
+
+    @classmethod
+    def of(cls, weighted: Iterable[tuple[Any, int]]) -> _Choice:
+        pairs = [(option, weight) for option, weight in weighted if weight > 0]
+        return cls(tuple(option for option, _ in pairs), tuple(accumulate(weight for _, weight in pairs)))
+
+    def draw(self, random: Random) -> Any:
+        if len(self.options) == 1:
+            return self.options[0]
+        return self.options[bisect_right(self.bounds, int(random.random() * self.bounds[-1]))]
+
+
+_NOTHING = _Choice((), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Instances of which one is drawn: a dependency by weight, a version of it by percent, an instance of that."""
+
+    choice: _Choice
+
+    @classmethod
+    def of(cls, instances: Iterable[Instance]) -> Group:
+        """All alike, at least one."""
+        return cls(_Choice.of([(_Choice.of([(tuple(instances), 1)]), 1)]))
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.choice.options)
+
+    def draw(self, random: Random) -> Instance | None:
+        """One of them; None without any."""
+        if not self.choice.options:
+            return None
+        versions: _Choice = self.choice.draw(random)
+        instances: tuple[Instance, ...] = versions.draw(random)
+        return instances[int(random.random() * len(instances))]
+
+
+class Routes:
+    """The union of a pod's tables; a changed table rebuilds the choices, a call only draws.
+
+    Args:
+        own_id: the pod's own id, never routed to.
+
+    """
+
+    def __init__(self, own_id: str) -> None:
+        self.own_id = own_id
+        self._tables: dict[str, RegionTable] = {}
+        self._all = Group(_NOTHING)
+        self._by_tier: dict[str, dict[str, list[Instance]]] = {}
+        self._weights: dict[str, int] = {}
+        self._shares: dict[str, tuple[tuple[str, int], ...]] = {}
+        self.instances: dict[str, Instance] = {}
+        self.on_change: Callable[[], None] = lambda: None
+
+    @property
+    def has_route(self) -> bool:
+        """Whether any instance can be called."""
+        return bool(self._all)
+
+    def revision(self, region: str) -> int | None:
+        """The revision of a region's table, or None."""
+        table = self._tables.get(region)
+        return table.revision if table else None
+
+    def replace(self, region: str, message: dict[str, Any]) -> None:
+        """Take a whole table: `revision`, `partial`, `dependencies`, `instances`, `rings`.
+
+        Raises:
+            ContractError: the message does not follow the contract.
+
+        """
+        dependencies = tuple(decode(Dependency, d) for d in message["dependencies"])
+        members = {i.id: i for i in (decode(Instance, m) for m in message["instances"])}
+        rings = decode_sizes(message.get("rings", {}))
+        before = self._tables.get(region)
+        if message.get("partial") and before is not None:
+            members, rings = before.members | members, rings | before.rings
+        self._tables[region] = RegionTable(int(message["revision"]), dependencies, members, rings)
+        self._rebuild()
+
+    def change(self, region: str, message: dict[str, Any]) -> bool:
+        """Take a delta: `base`, `revision`, `add`, `remove`, `rings`; False if it does not follow the table at hand."""
+        table = self._tables.get(region)
+        if table is None or table.revision != message["base"]:
+            return False
+        for member in (decode(Instance, m) for m in message["add"]):
+            table.members[member.id] = member
+        for gone in message["remove"]:
+            table.members.pop(gone, None)
+        if "rings" in message:
+            table.rings = decode_sizes(message["rings"])
+        table.revision = int(message["revision"])
+        self._rebuild()
+        return True
+
+    def forget(self, region: str) -> None:
+        """Registered there no more."""
+        if self._tables.pop(region, None) is not None:
+            self._rebuild()
+
+    def pick(self, random: Random) -> Instance | None:
+        """Draw the instance for one call; None without any."""
+        return self._all.draw(random)
+
+    def pick_missing(self, random: Random) -> tuple[str, str] | None:
+        """Draw the tier and version that a call is for though nobody is there; None without a dependency."""
+        declared = (
+            ((tier, version), max(1, weight) * share)
+            for tier, weight in self._weights.items()
+            for version, share in self._shares[tier]
+        )
+        choice = _Choice.of(declared)
+        found: tuple[str, str] | None = choice.draw(random) if choice.options else None
+        return found
+
+    def group(self, packages: frozenset[str], without: str = "") -> Group:
+        """Those of some packages, drawn as all are; not those of the tier `without`."""
+        chosen = {
+            tier: {
+                version: found
+                for version, instances in versions.items()
+                if (found := [i for i in instances if i.package in packages])
+            }
+            for tier, versions in self._by_tier.items()
+            if tier != without
+        }
+        return self._group(chosen)
+
+    def ring(self, space: Space) -> Ring:
+        """The ring of a space, as the table of its region has it."""
+        table = self._tables.get(space.region)
+        if table is None:
+            return ALONE
+        return build_ring(self.own_id, space, table.members.values(), table.rings.get(space.version, 0))
+
+    def _rebuild(self) -> None:
+        self.instances = {
+            member: instance
+            for table in self._tables.values()
+            for member, instance in table.members.items()
+            if member != self.own_id
+        }
+        self._by_tier = {}
+        for instance in self.instances.values():
+            self._by_tier.setdefault(instance.tier, {}).setdefault(instance.version, []).append(instance)
+        self._weights, self._shares = {}, {}
+        for table in self._tables.values():
+            for dependency in table.dependencies:
+                self._weights[dependency.tier] = self._weights.get(dependency.tier, 0) + dependency.weight
+                self._shares[dependency.tier] = dependency.versions
+        self._all = self._group(self._by_tier)
+        self.on_change()
+
+    def _group(self, by_tier: Mapping[str, Mapping[str, list[Instance]]]) -> Group:
+        choices = []
+        for tier, weight in self._weights.items():
+            present = by_tier.get(tier, {})
+            versions = _Choice.of((tuple(present[v]), share) for v, share in self._shares[tier] if v in present)
+            if versions.options:
+                choices.append((versions, max(1, weight)))
+        return Group(_Choice.of(choices))
+
+
+def decode_sizes(document: Any) -> dict[str, int]:
+    """Read the sizes of rings, by version.
+
+    Raises:
+        ContractError: the message does not follow the contract.
+
+    """
+    if not isinstance(document, Mapping) or not all(type(size) is int and size >= 0 for size in document.values()):
+        raise ContractError(f"rings: {document!r} has no sizes by version")
+    return {str(version): size for version, size in document.items()}

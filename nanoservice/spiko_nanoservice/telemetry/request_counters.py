@@ -1,0 +1,128 @@
+"""What one pod counted since its last report: per edge it called, and what it served itself; sums since it began for `/metrics`."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+from spiko_nanoservice.contract import ANYWHERE, Instance, Reason
+from spiko_nanoservice.telemetry.latencies import count_values, encode_counts
+from spiko_nanoservice.telemetry.totals import Cumulative
+
+Callee = tuple[str, str, str, str]
+MOST_VALUES = 1_000_000  # latencies kept while no eureka takes reports; counts go on beyond it
+
+
+class Edge:
+    """Counts and latencies (microseconds) of one edge, or of what was served."""
+
+    __slots__ = ("errors", "folded", "miss", "network", "ok", "response", "service")
+
+    def __init__(self) -> None:
+        self.ok = 0
+        self.miss = 0
+        self.errors: dict[str, int] = {}
+        self.response = array("q")
+        self.service = array("q")
+        self.network = array("q")
+        self.folded = 0
+
+    def count(self, status: int, reason: str) -> None:
+        """One outcome: 2xx, 404 (a miss, which is a success), or an error by cause."""
+        if status == 200:
+            self.ok += 1
+        elif status == 404:
+            self.miss += 1
+        else:
+            cause = reason or str(status)
+            self.errors[cause] = self.errors.get(cause, 0) + 1
+
+    def time(self, response_us: int, service_us: int | None) -> None:
+        """Latencies of one call; `service_us` is None if the other side did not say."""
+        if len(self.response) < MOST_VALUES:
+            self.response.append(response_us)
+            if service_us is not None:
+                self.service.append(service_us)
+                self.network.append(max(0, response_us - service_us))
+
+    def rendered(self) -> dict[str, Any]:
+        """Plain values for the report."""
+        found: dict[str, Any] = {"ok": self.ok, "miss": self.miss, "errors": self.errors}
+        for name, values in (("response", self.response), ("service", self.service), ("network", self.network)):
+            if values:
+                found[name] = encode_counts(count_values(values))
+        return found
+
+
+class Tally:
+    """One pod's counters; `take` empties them."""
+
+    def __init__(self) -> None:
+        self._edges: dict[Callee, Edge] = {}
+        self._served = Edge()
+        self._hurt: dict[str, dict[str, int]] = {}
+        self._edge_sums: dict[Callee, Cumulative] = {}
+        self._served_sum = Cumulative()
+        self.dropped_spans = 0  # as reported
+
+    def called(self, to: Instance, status: int, reason: str, response_us: int, service_us: int | None) -> None:
+        """A call was answered."""
+        edge = self._edge((to.tier, to.version, to.region, to.zone))
+        edge.count(status, reason)
+        edge.time(response_us, service_us)
+
+    def failed(self, to: Instance, reason: str, response_us: int) -> None:
+        """A call got no answer: counted against the instance as well."""
+        edge = self._edge((to.tier, to.version, to.region, to.zone))
+        edge.count(0, reason)
+        edge.time(response_us, None)
+        causes = self._hurt.setdefault(to.id, {})
+        causes[reason] = causes.get(reason, 0) + 1
+
+    def unrouted(self, tier: str, version: str) -> None:
+        """A request of our own had nobody to go to: nowhere, and no time passed."""
+        self._edge((tier, version, ANYWHERE, ANYWHERE)).count(503, Reason.NO_ROUTE)
+
+    def served(self, status: int, reason: str, took_us: int) -> None:
+        """A request was answered."""
+        self._served.count(status, reason)
+        self._served.time(took_us, None)
+
+    def take(self, dropped_spans: int) -> dict[str, Any] | None:
+        """Everything since the last call, as the body of a report; None if there is nothing to say."""
+        served = self._served
+        idle = not served.ok and not served.miss and not served.errors  # a source serves nobody
+        if idle and not self._edges and not dropped_spans:
+            return None
+        edges, self._edges = self._edges, {}
+        hurt, self._hurt = self._hurt, {}
+        self._served = Edge()
+        self.dropped_spans += dropped_spans
+        for total, interval in [(self._served_sum, served), *((self._sum(c), edge) for c, edge in edges.items())]:
+            total.time(interval)
+            total.count(interval)
+        return {
+            "edges": [{"to": list(callee), **edge.rendered()} for callee, edge in edges.items()],
+            "served": None if idle else served.rendered(),
+            "hurt": hurt,
+            "dropped_spans": dropped_spans,
+        }
+
+    def read(self) -> tuple[Cumulative, dict[Callee, Cumulative]]:
+        """Everything since the pod began, reported or not: what was served, and each edge."""
+        edges = dict(self._edge_sums)
+        for callee, edge in self._edges.items():
+            edges[callee] = self._sum(callee).with_pending(edge)
+        return self._served_sum.with_pending(self._served), edges
+
+    def _sum(self, callee: Callee) -> Cumulative:
+        found = self._edge_sums.get(callee)
+        if found is None:
+            found = self._edge_sums[callee] = Cumulative()
+        return found
+
+    def _edge(self, key: Callee) -> Edge:
+        edge = self._edges.get(key)
+        if edge is None:
+            edge = self._edges[key] = Edge()
+        return edge

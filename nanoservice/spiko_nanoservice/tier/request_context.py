@@ -1,0 +1,77 @@
+"""One request on its way through a pod, and one call that it causes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from spiko_nanoservice.contract import DEADLINE_HEADER, WRITTEN_HEADER, Instance
+from spiko_nanoservice.telemetry.trace_context import SpanContext, render_deadline
+
+
+class RequestContext:
+    """A request: what it asks, its deadline and its span.
+
+    Args:
+        method: as received.
+        path: as received, percent-encoded, with its query.
+        body: as received.
+        started_ns: arrival, on the `perf_counter` clock.
+        left_us: time until the deadline, microseconds.
+        span: the SERVER span; at a source, one without a span id.
+
+    `raw_key` (the path after its prefix) and `verb` (the role's function for method and prefix) are set by the tier once it
+    has found them. `written_us` is when a write to a ring began, microseconds since 1970, else 0.
+    """
+
+    __slots__ = ("body", "deadline_ns", "method", "path", "raw_key", "span", "started_ns", "verb", "written_us")
+
+    def __init__(
+        self, method: bytes, path: bytes, body: bytes, started_ns: int, left_us: int, span: SpanContext
+    ) -> None:
+        self.method, self.path, self.body = method, path, body
+        self.started_ns = started_ns
+        self.deadline_ns = started_ns + left_us * 1000
+        self.span = span
+        self.raw_key = b""
+        self.verb: Callable[..., Any] | None = None
+        self.written_us = 0
+
+    def left_us(self) -> int:
+        """Return the time until the deadline, microseconds; negative once it has passed."""
+        return (self.deadline_ns - time.perf_counter_ns()) // 1000
+
+
+class Call:
+    """One call of a request to one instance.
+
+    Args:
+        context: the request that causes it.
+        to: the instance.
+        method: of the call.
+        path: of the call.
+        limit_us: the longest time that it may take, microseconds; the request's deadline alone if None.
+
+    `span` (the CLIENT span) and `started_ns` (on the `perf_counter` clock) are set when the call is sent.
+    """
+
+    __slots__ = ("context", "limit_us", "method", "path", "span", "started_ns", "to")
+
+    def __init__(
+        self, context: RequestContext, to: Instance, method: bytes, path: bytes, limit_us: int | None = None
+    ) -> None:
+        self.context, self.to, self.method, self.path, self.limit_us = context, to, method, path, limit_us
+        self.span = context.span
+        self.started_ns = 0
+
+    def left_us(self) -> int:
+        """Return the time that the call may take from now on, microseconds; 0 or less once the deadline has passed."""
+        left_us = self.context.left_us()
+        return left_us if self.limit_us is None else min(left_us, self.limit_us)
+
+    def headers(self) -> bytes:
+        """Return the header lines of the call: trace context, deadline, and the time of a write to a ring."""
+        context = self.context
+        lines = b"%b%b: %b\r\n" % (self.span.headers(), DEADLINE_HEADER, render_deadline(context.left_us()))
+        return lines + b"%b: %d\r\n" % (WRITTEN_HEADER, context.written_us) if context.written_us else lines

@@ -1,0 +1,49 @@
+"""How many pods act on the configuration: each is counted once, wherever else it has registered."""
+
+from __future__ import annotations
+
+from spiko_nanoservice.contract import PROTOCOL, Configuration, Hello, Place, Revision, TierConfig, VersionConfig, Zones
+from spiko_nanoservice.eureka.registry.ack_status import EVERY_S
+from spiko_nanoservice.eureka.registry.registry import Registry
+
+REGIONS = ("r", "s")
+ANY = (Place("*", "*", 1),)
+BOTH = tuple(Place(region, "a", 1) for region in REGIONS)
+CONFIGURATION = Configuration(
+    "arch",
+    Revision(0, 1),
+    tuple(Zones(region, ("a",)) for region in REGIONS),
+    (
+        TierConfig("www", "denominator", ("db",), ANY, (VersionConfig("1.0.0", 100, ANY),)),
+        TierConfig("db", "store", ("db", "eureka"), BOTH, (VersionConfig("1.0.0", 100, BOTH),)),
+    ),
+)
+PODS = (("www", "denominator", "*", "*"), ("db", "store", "r", "a"), ("db", "store", "s", "a"))
+
+
+def a_registry(region: str, behind: int | None = None) -> Registry:
+    """Where all three pods have registered and route by the newest table, but for one."""
+    registry = Registry(f"e-{region}", region, "a", 0.0)
+    registry.configure(CONFIGURATION, 0.0)
+    for number, (tier, package, at, zone) in enumerate(PODS, start=1):
+        registry.hello(number, Hello(PROTOCOL, f"{tier}{at}", tier, tier, package, "1.0.0", at, zone, "10.0.0.1", 1, (1, 1)), 0.0)  # fmt: skip
+    for number in range(1, 4):
+        if number != behind:
+            revision = registry._views[registry.sessions[number].viewpoint].revision
+            registry.ack(number, revision, CONFIGURATION.revision, 0.0)
+    registry.tick(EVERY_S)
+    return registry
+
+
+def test_a_pod_in_several_regions_is_counted_in_one() -> None:
+    """At home; a pod outside any region in the first."""
+    words = [a_registry(region).programmed_message() for region in REGIONS]
+
+    assert [(2, 2), (1, 1)] == [(word["pods"], word["acked"]) for word in words]
+
+
+def test_a_visitor_that_is_behind_holds_it_up() -> None:
+    """Its table of this region is old: not everybody acts on what is in force."""
+    word = a_registry("s", behind=1).programmed_message()
+
+    assert word["acked"] < word["pods"]

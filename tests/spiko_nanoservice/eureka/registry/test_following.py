@@ -1,0 +1,53 @@
+"""Who is told how many callers a pod still has, and for how long."""
+
+from __future__ import annotations
+
+from spiko_nanoservice.contract import PROTOCOL, Configuration, Hello, Place, Revision, TierConfig, VersionConfig, Zones
+from spiko_nanoservice.eureka.registry.effects import Effect, Inform
+from spiko_nanoservice.eureka.registry.registry import Registry
+
+PLACES = (Place("r", "a", 1),)
+VERSIONS = (VersionConfig("1.0.0", 100, PLACES),)
+TIERS = (
+    TierConfig("web", "monolith", ("db",), PLACES, VERSIONS),
+    TierConfig("db", "store", (), PLACES, VERSIONS),
+)
+
+
+def a_registry() -> Registry:
+    """With a web server, in session 1, that routes to a store, in session 2."""
+    registry = Registry("e", "r", "a", 0.0)
+    registry.configure(Configuration("arch", Revision(0, 1), (Zones("r", ("a",)),), TIERS), 0.0)
+    for number, (name, package) in enumerate((("web", "monolith"), ("db", "store")), start=1):
+        registry.hello(
+            number,
+            Hello(PROTOCOL, name, name, name, package, "1.0.0", "r", "a", "10.0.0.1", 1, (1, number)),
+            0.0,
+        )
+    registry.ack(1, 3, None, 0.0)
+    return registry
+
+
+def holders(effects: list[Effect]) -> list[int]:
+    """What followers are told."""
+    return [e.message["holders"] for e in effects if isinstance(e, Inform) and e.message["t"] == "holders"]
+
+
+def test_of_two_followers_one_that_stops_takes_nothing_from_the_other() -> None:
+    """A pod is followed by connection."""
+    registry = a_registry()
+    assert [1] == holders(registry.follow(10, "db"))
+    assert [1] == holders(registry.follow(11, "db"))
+    registry.unfollow(10, "db")
+
+    assert [0] == holders(registry.lost(1, 0.0))
+
+
+def test_a_follower_whose_connection_ends_follows_nobody() -> None:
+    """An operator that died leaves nothing behind."""
+    registry = a_registry()
+    registry.follow(10, "db")
+    registry.unfollow_all(10)
+
+    assert [] == holders(registry.lost(1, 0.0))
+    assert not registry._holders.follows

@@ -1,0 +1,148 @@
+"""Staash on loopback: which kinds are asked, what a miss and a failure come to, where copies go."""
+
+from __future__ import annotations
+
+import pytest
+
+from spiko_nanoservice.contract import Configuration
+from spiko_nanoservice.roles.ring import RingNode
+from spiko_nanoservice.roles.store import Store
+from spiko_nanoservice.tier.pod import TierPod
+from tests.support.loopback_cluster import Town, ask, configuration, tier, town, until
+
+FAILS = '{"errorsPerMillion": 1000000}'
+SLOW = '{"serviceTime": {"constant": {"microseconds": 400000}}}'
+PACKAGES = {"memory": "cache", "disk": "volume", "ring": "priamCassandra", "db": "store", "below": "staash"}
+
+
+def web(*tiers: str) -> Configuration:
+    """A staash over some of the tiers above, each of one instance."""
+    known = [tier(name, PACKAGES[name], *(("db",) if name == "below" else ())) for name in {*tiers, "db"}]
+    return configuration(tier("web", "staash", *tiers), *known)
+
+
+async def start(t: Town, *tiers: str, **behaviours: str) -> TierPod:
+    """The staash and what it is connected to."""
+    await t.add_eureka("a", web(*tiers))
+    for name in {*tiers, *(("db",) if "below" in tiers else ())}:
+        await t.add(f"{name}-0", name, PACKAGES[name], SPIKO_BEHAVIOR=behaviours.get(name, ""))
+    front = await t.add("web-0", "web", "staash")
+    await until(lambda: front.tier.ready and len(front.tier.routes.instances) == len(tiers))
+    if "below" in tiers:
+        await until(lambda: t.pods["below-0"].tier.routes.has_route)
+    return front
+
+
+def data(pod: TierPod) -> dict[bytes, bytes]:
+    """What a storage pod has."""
+    role = pod.tier._role
+    if isinstance(role, RingNode):
+        return {key: value for key, (value, _) in role.values.items()}
+    assert isinstance(role, Store)
+    return dict(role.values)
+
+
+def served(pod: TierPod) -> int:
+    """How many requests a pod has answered."""
+    total, _ = pod.tier.tally.read()
+    return total.ok + total.miss + sum(total.errors.values())
+
+
+async def test_a_write_goes_to_every_kind_and_a_read_falls_through_to_the_first_that_has_it() -> None:
+    """One copy each; a cache that has lost its copy is passed over, and a key that nobody has is a miss after all were asked."""
+    async with town() as t:
+        front = await start(t, "memory", "disk", "ring", "db")
+        put = await ask(front, "PUT", "/k/a%20b", b"1")
+        copies = {name: data(t.pods[f"{name}-0"]).get(b"a b") for name in ("memory", "ring", "db")}
+        namespaced = data(t.pods["disk-0"]).get(b"web00/a b")
+        for name, key in (("memory", b"a b"), ("disk", b"web00/a b")):
+            role = t.pods[f"{name}-0"].tier._role
+            assert isinstance(role, Store)
+            del role.values[key]
+        before = [served(t.pods[f"{name}-0"]) for name in ("memory", "disk", "ring", "db")]
+        got = await ask(front, "GET", "/k/a%20b")
+        asked = [served(t.pods[f"{n}-0"]) - b for n, b in zip(("memory", "disk", "ring", "db"), before, strict=True)]
+        missed = await ask(front, "GET", "/k/nobody")
+
+    assert (200, 200, b"1", 404) == (put.status, got.status, got.body, missed.status)
+    assert {"memory": b"1", "ring": b"1", "db": b"1"} == copies
+    assert b"1" == namespaced
+    assert [1, 1, 1, 0] == asked
+
+
+async def test_a_volume_is_a_namespace_of_each_instance() -> None:
+    """What one instance wrote another does not find, and the same instance does: with a slash in the key as well."""
+    async with town() as t:
+        tiers = (tier("web", "staash", "disk", count=2), tier("disk", "volume"))
+        await t.add_eureka("a", configuration(*tiers))
+        disk = await t.add("disk-0", "disk", "volume")
+        fronts = [await t.add(f"web-{n}", "web", "staash") for n in range(2)]
+        await until(lambda: all(f.tier.routes.has_route and f._membership.slot is not None for f in fronts))
+
+        await ask(fronts[0], "PUT", "/k/x/y%25", b"1")
+        statuses = [(await ask(front, "GET", "/k/x/y%25")).status for front in fronts]
+        names = sorted(data(disk))
+
+    assert [200, 404] == statuses
+    assert [b"web00/x/y%", b"why?"] == names
+
+
+@pytest.mark.parametrize(
+    ("failing", "get", "put"),
+    [
+        (("memory",), (200, ""), (200, "")),
+        (("memory", "db"), (503, "injected"), (503, "injected")),
+    ],
+    ids=["one kind", "every kind"],
+)
+async def test_a_kind_that_fails_is_no_answer(failing: tuple[str, ...], get: tuple[int, str], put: tuple[int, str]) -> None:  # fmt: skip
+    """The next one is asked; only when all fail the last reason is the answer."""
+    async with town() as t:
+        front = await start(t, "memory", "db", **dict.fromkeys(failing, FAILS))
+        replies = [await ask(front, "PUT", "/k/x", b"1"), await ask(front, "GET", "/k/x")]
+
+    assert [put, get] == [(reply.status, reply.reason) for reply in replies]
+
+
+async def test_a_kind_that_has_gone_is_no_answer_either() -> None:
+    """An address that refuses, while the table still has it."""
+    async with town() as t:
+        front = await start(t, "memory", "db")
+        await t.pods["memory-0"].server.drain(0.0)
+        reply = await ask(front, "GET", "/k/why%3F")
+
+    assert (200, b"because...") == (reply.status, reply.body)
+
+
+async def test_the_deadline_holds_over_all_tries() -> None:
+    """A cache that takes all the time leaves none for the store: 504, and the store is not asked."""
+    async with town() as t:
+        front = await start(t, "memory", "db", memory=SLOW)
+        reply = await ask(front, "GET", "/k/why%3F", headers="spiko-deadline-ms: 100\r\n")
+        asked = served(t.pods["db-0"])
+
+    assert (504, "timeout", 0) == (reply.status, reply.reason, asked)
+
+
+async def test_without_any_kind_there_is_no_route() -> None:
+    """503, as for any caller that knows nobody."""
+    async with town() as t:
+        await t.add_eureka("a", web("memory"))
+        front = await t.add("web-0", "web", "staash")
+        await until(lambda: front.tier.ready)
+        replies = [await ask(front, "GET", "/k/x"), await ask(front, "PUT", "/k/x", b"1")]
+
+    assert [(503, "no_route")] * 2 == [(reply.status, reply.reason) for reply in replies]
+
+
+async def test_every_answer_of_the_last_kind_is_passed_up() -> None:
+    """GETs in = replies out, misses as well: Spigo lost them."""
+    async with town() as t:
+        front = await start(t, "memory", "below")
+        statuses = [(await ask(front, "GET", f"/k/{key}")).status for key in ("why%3F", "Why00", "Why11") * 5]
+        total, edges = front.tier.tally.read()
+
+    last = next(edge for callee, edge in edges.items() if callee[0] == "below")
+    assert [200, 404, 404] * 5 == statuses
+    assert (5, 10, 0) == (total.ok, total.miss, sum(total.errors.values()))
+    assert last.miss == total.miss
