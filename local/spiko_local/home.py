@@ -72,7 +72,7 @@ class Home:
                 long.
         """
         if len(os.fsencode(self.kubelet / "zygote.sock")) > MAX_SOCKET_BYTES:
-            raise LocalError(f"SPIKO_HOME: {self.path}: too long for the path of a Unix socket; choose a shorter path")
+            raise LocalError(f"SPIKO_HOME: {self.path} is too long for a Unix socket; choose a shorter path")
         try:
             foreign = find_foreign_files(os.listdir(self.path)) if self.path.exists() else []
             if foreign:

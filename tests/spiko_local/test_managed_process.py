@@ -131,7 +131,7 @@ async def test_children_die_with_their_parent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hard", "expected"), [(4096, "4096"), (512, "open files: the hard limit is 512: must be at least 1024")]
+    ("hard", "expected"), [(4096, "4096"), (512, "open files: 512 are allowed, at least 1024 are needed")]
 )
 async def test_the_soft_limit_of_open_files_is_raised_and_a_low_hard_limit_is_reported(
     hard: int, expected: str

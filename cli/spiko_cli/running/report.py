@@ -125,8 +125,8 @@ def _fault(fault: Object) -> str:
 
 
 def _traces(store: TraceStore, file: str) -> str:
-    broken = f", {store.broken} incomplete" if store.broken else ""
-    broken += f", {store.late} spans too late" if store.late else ""
+    broken = f", {store.broken} lack a span" if store.broken else ""
+    broken += f", {store.late} spans came too late" if store.late else ""
     where = f"; all traces are in {file}" if file else ""
     texts = [f"traces: {store.traces} with {store.spans} spans, {store.failures} failed{broken}{where}"]
     texts += [f"slowest: {render_trace(trace)}" for trace in store.slowest()[:1]]
