@@ -57,7 +57,9 @@ class Session:
         """
         await self._objects.require_absent(self._stop)
         spec, options = self._spec, self._options
-        manifest = with_endpoint(spec.architecture, options.endpoint) if options.endpoint else spec.architecture
+        manifest = (
+            with_endpoint(spec.architecture, options.endpoint) if options.endpoint else spec.architecture
+        )
         try:
             began = time.monotonic()
             await self._objects.create(silenced(manifest))  # traffic begins when reports are collected
@@ -69,24 +71,29 @@ class Session:
             async with self._meter.collecting(self._client, target) as problem:
                 self._notes += [problem] if problem else []
                 seconds = await self._send_traffic(manifest)
-            injected = self._objects.injected
-            return Report(
-                name=spec.name,
-                pods=int(status["summary"]["pods"].partition("/")[2]),
-                zones=sum(len(region["zones"]) for region in status.get("regions") or []),
-                ready_s=ready_s,
-                seconds=seconds,
-                sources=spec.sources,
-                totals=self._meter.totals,
-                faults=[await self._objects.read_fault(fault) for fault in injected],
-                errors_since=self._meter.errors() - self._errors_before if injected else None,
-                traces=traces if options.endpoint else None,
-                endpoint=spec.endpoint,
-                cut_s=self._cut_s,
-                notes=tuple(self._notes),
-            )
+            return await self._report(status, ready_s, seconds, traces if options.endpoint else None)
         finally:
             await self._objects.clean_up()
+
+    async def _report(
+        self, status: Object, ready_s: float, seconds: float, traces: TraceStore | None
+    ) -> Report:
+        spec, injected = self._spec, self._objects.injected
+        return Report(
+            name=spec.name,
+            pods=int(status["summary"]["pods"].partition("/")[2]),
+            zones=sum(len(region["zones"]) for region in status.get("regions") or []),
+            ready_s=ready_s,
+            seconds=seconds,
+            sources=spec.sources,
+            totals=self._meter.totals,
+            faults=[await self._objects.read_fault(fault) for fault in injected],
+            errors_since=self._meter.errors() - self._errors_before if injected else None,
+            traces=traces,
+            endpoint=spec.endpoint,
+            cut_s=self._cut_s,
+            notes=tuple(self._notes),
+        )
 
     async def wait_pods_gone(self) -> None:
         """Wait until the pods of the removed architecture are gone, for 30 s at most."""
@@ -171,7 +178,9 @@ class Session:
             try:
                 await self._objects.inject(fault)
             except Conflict:
-                self._notes.append(f'fault "{name}" was not injected: another one of that name was created meanwhile')
+                self._notes.append(
+                    f'fault "{name}" was not injected: another one of that name was created meanwhile'
+                )
             except ClusterError as error:
                 self._notes.append(f'fault "{name}" was not injected: {error}')
             else:

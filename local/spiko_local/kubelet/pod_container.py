@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from spiko_local.kubelet.containers import signal_session
+from spiko_local.kubelet.containers import run_command, signal_session
 from spiko_local.kubelet.model.container_state import Container, Ended, Waiting
 from spiko_local.kubelet.model.environment import build_environment
 from spiko_local.kubelet.model.pod_status import build_status
@@ -87,6 +87,10 @@ class PodContainer:
         """
         extra = self._runtime.environment(self.address)
         return build_environment(pod, spec_of(pod), self.address, self._host, os.environ, extra)
+
+    async def execute(self, pod: Object, command: list[str], timeout_s: float) -> bool:
+        """Run a command with the container's environment and return whether it ended with 0 in time."""
+        return await run_command(command, self.environ(pod), timeout_s)
 
     def log_file(self, number: int) -> Path:
         """Return the log of the n-th start, from 1."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 from pathlib import Path
 
-from spiko_local.kubelet.containers import run_command, terminate
+from spiko_local.kubelet.containers import terminate
 from spiko_local.kubelet.model.container_state import Container, CrashLoop, grace_s, restarts
 from spiko_local.kubelet.model.environment import ConfigError, image_message, is_ours, unsupported
 from spiko_local.kubelet.pod_api import PodApi
@@ -39,7 +40,13 @@ class PodWorker:
     """
 
     def __init__(
-        self, pod: Object, record: Record, node: Node, runtime: PodRuntime, api: PodApi, listener: WorkerListener
+        self,
+        pod: Object,
+        record: Record,
+        node: Node,
+        runtime: PodRuntime,
+        api: PodApi,
+        listener: WorkerListener,
     ) -> None:
         self.pod = pod
         self._container = PodContainer(record, node, runtime, self._notify)
@@ -145,8 +152,7 @@ class PodWorker:
             await self._api.warn(self.pod, "Unsupported", text)
             await self._deleting.wait()
             return False
-        image = spec_of(self.pod)["image"]
-        if is_ours(image):
+        if is_ours(image := spec_of(self.pod)["image"]):
             return True
         text = image_message(image)
         self._container.wait("ErrImagePull", text)
@@ -169,7 +175,8 @@ class PodWorker:
     async def _serve(self) -> int | None:
         """Return the process's exit code once it has ended; None if the pod is deleted before that."""
         self._unhealthy.clear()
-        target = ProbeTarget(spec_of(self.pod), self.address, self.execute)
+        run = functools.partial(self._container.execute, self.pod)
+        target = ProbeTarget(spec_of(self.pod), self.address, run)
         self._probes.start(target, self.container.started, self.container.ready)
         began = asyncio.get_running_loop().time()
         ending = asyncio.create_task(self._container.ended())
@@ -211,10 +218,10 @@ class PodWorker:
         if not self.container.running:
             return
         ending = asyncio.create_task(self._container.ended())
-        await terminate(self.record.pid, ending, self._gone, 0.0 if self._gone.is_set() else grace_s(self.pod))
+        await terminate(
+            self.record.pid, ending, self._gone, 0.0 if self._gone.is_set() else grace_s(self.pod)
+        )
         self._container.finish(await ending)
-
-    # ---------------------------------------------------------------- called by probes, writer and servers
 
     def on_started(self) -> None:
         """The startup probe has succeeded."""
@@ -227,10 +234,6 @@ class PodWorker:
     def on_unhealthy(self) -> None:
         """The startup or the liveness probe has failed."""
         self._unhealthy.set()
-
-    async def execute(self, command: list[str], timeout_s: float) -> bool:
-        """Run a command with the container's environment and return whether it ended with 0 in time."""
-        return await run_command(command, self.environ(), timeout_s)
 
     def environ(self) -> dict[str, str]:
         """Return the container's environment; raises ConfigError."""
