@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from spiko_local.errors import NodesError
 from spiko_local.nodes import parse_nodes, read_nodes
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
 
 
 def test_nodes_are_the_workers_of_the_file() -> None:

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from spiko_cli.commands.lint import command
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 HEAD = "apiVersion: spiko.dev/v1alpha1\nkind: Architecture\nmetadata: {name: a}\nspec:\n  services:\n"
 GOOD = (
     HEAD

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +9,8 @@ import pytest
 from spiko_cli.errors import SpikoError
 from spiko_cli.manifests import parse, read_files
 from spiko_cli.running.run_spec import RunSpec, choose_run, faults_of, silenced, with_endpoint
+from tests.support.paths import EXAMPLES
 
-EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 FAULT = """
 apiVersion: spiko.dev/v1alpha1
 kind: Fault

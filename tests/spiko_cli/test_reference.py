@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from spiko_cli.program import COMMANDS
 from spiko_cli.reference import pages
+from tests.support.paths import ROOT
 
-FOLDER = Path(__file__).resolve().parents[3] / "docs" / "reference"
+FOLDER = ROOT / "docs" / "reference"
 
 
 @pytest.mark.parametrize("name", pages())
