@@ -28,7 +28,9 @@ def candidates(words: list[str]) -> tuple[list[CompletionItem], bool]:
     """
     *before, last = words or [""]
     found = ShellComplete(group, {}, "spiko", "_SPIKO_COMPLETE").get_completions(before, last)
-    return [item for item in found if item.type == "plain"], any(item.type in ("file", "dir") for item in found)
+    return [item for item in found if item.type == "plain"], any(
+        item.type in ("file", "dir") for item in found
+    )
 
 
 def kubectl() -> None:

@@ -48,7 +48,9 @@ class Eurekas:
         target: the architecture.
     """
 
-    def __init__(self, client: Client, session: aiohttp.ClientSession, sockets: Sockets, target: Target) -> None:
+    def __init__(
+        self, client: Client, session: aiohttp.ClientSession, sockets: Sockets, target: Target
+    ) -> None:
         self._client, self._session, self._sockets, self._target = client, session, sockets, target
         self._failures: dict[str, str] = {}  # by the UID of a pod whose stream does not open
         self.pods: list[Object] = []
@@ -63,7 +65,9 @@ class Eurekas:
         labels = f"{names.ARCHITECTURE}={self._target.name},{names.TIER}={names.EUREKA}"
         found = await self._client.list("Pod", self._target.cluster.namespace, labels)
         self.pods = [
-            pod for pod in found if status_of(pod).get("podIP") and not pod["metadata"].get("deletionTimestamp")
+            pod
+            for pod in found
+            if status_of(pod).get("podIP") and not pod["metadata"].get("deletionTimestamp")
         ]
 
     async def ask(self, path: str) -> list[Object]:
@@ -105,7 +109,9 @@ class Eurekas:
             return f'architecture "{self._target.name}" has no running eureka'
         if not failures and not self.streams:
             name = self._target.name
-            return f'no eureka of architecture "{name}" answered within {ANSWER_S:.0f} s; run `spiko top` again'
+            return (
+                f'no eureka of architecture "{name}" answered within {ANSWER_S:.0f} s; run `spiko top` again'
+            )
         if len(failures) > 1:
             return f"{failures[0]} ({len(failures)} of {len(self.pods)} eurekas)"
         return "".join(failures)
@@ -224,8 +230,12 @@ async def _read(client: Client, target: Target) -> Object:
         return await client.get("Architecture", namespace, target.name)
     except Missing as error:
         found = [body["metadata"]["name"] for body in await _list(client, namespace)]
-        hint = f"found: {', '.join(found)}" if found else "create one with `kubectl apply -f examples/lamp.yaml`"
-        raise ClusterError(f'architecture "{target.name}" not found in namespace "{namespace}"; {hint}') from error
+        hint = (
+            f"found: {', '.join(found)}" if found else "create one with `kubectl apply -f examples/lamp.yaml`"
+        )
+        raise ClusterError(
+            f'architecture "{target.name}" not found in namespace "{namespace}"; {hint}'
+        ) from error
 
 
 async def _list(client: Client, namespace: str) -> list[Object]:

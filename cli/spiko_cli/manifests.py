@@ -68,7 +68,9 @@ def read_files(names: tuple[str, ...]) -> Iterator[Manifest]:
         file = path
         try:
             files = (
-                sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file()) if path.is_dir() else [path]
+                sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file())
+                if path.is_dir()
+                else [path]
             )
             if not files:
                 raise SpikoError(f"{name}: the folder contains no .yaml, .yml or .json file")
@@ -77,7 +79,9 @@ def read_files(names: tuple[str, ...]) -> Iterator[Manifest]:
                     data = opened.read(MAX_BYTES + 1)
                 yield from parse(data, str(file))
         except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
-            raise SpikoError(f"{file}: {getattr(error, 'strerror', None) or error}; name a readable file") from error
+            raise SpikoError(
+                f"{file}: {getattr(error, 'strerror', None) or error}; name a readable file"
+            ) from error
 
 
 def parse(data: bytes, name: str) -> Iterator[Manifest]:
@@ -129,7 +133,9 @@ class _Reader:
         self._left -= 1
         if self._left < 0 or len(path) > MAX_DEPTH:
             if not self._manifest.errors:
-                self._add_error("too many values; check aliases" if self._left < 0 else "nested too deeply", node)
+                self._add_error(
+                    "too many values; check aliases" if self._left < 0 else "nested too deeply", node
+                )
             return None
         text = render_path(path)
         self._manifest.positions.setdefault(text, (node.start_mark.line + 1, node.start_mark.column + 1))

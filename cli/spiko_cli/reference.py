@@ -123,7 +123,8 @@ def pages() -> dict[str, str]:
     """Return all generated pages by file name."""
     found = {"lint.md": lint_page(), "commands.md": commands_page(), "packages.md": packages_page()}
     return found | {
-        f"{crd['spec']['names']['singular']}.md": resource_page(crd) for crd in (architecture_crd(), fault_crd())
+        f"{crd['spec']['names']['singular']}.md": resource_page(crd)
+        for crd in (architecture_crd(), fault_crd())
     }
 
 

@@ -87,7 +87,9 @@ def render_trace(trace: Trace) -> str:
     labels = [f"{'  ' * line.depth}{'└ ' if line.depth else ''}{_text(line.label)}" for line in shown]
     width = max(len(label) for label in labels)
     root = trace.root
-    texts = [f"{_text(root.name)} {_text(_target(root))}  {trace.took_ns / 1e6:.2f} ms  trace {trace.trace_id}"]
+    texts = [
+        f"{_text(root.name)} {_text(_target(root))}  {trace.took_ns / 1e6:.2f} ms  trace {trace.trace_id}"
+    ]
     for line, label in zip(shown, labels, strict=True):
         bar = f"|{_bar(line, start, whole)}| {_times(line)}{_failure(line)}"
         texts.append(f"{label:<{width}} {_place(line):<14.14} {bar}".rstrip())
@@ -146,6 +148,10 @@ def _failure(line: Line) -> str:
         return ""
     for span in (line.inner, line.outer):
         if span is not None and span.failed:
-            reason = span.attributes.get("error.type") or span.attributes.get("http.response.status_code") or "error"
+            reason = (
+                span.attributes.get("error.type")
+                or span.attributes.get("http.response.status_code")
+                or "error"
+            )
             return f"  ! {_text(reason)}" + ("" if line.inner is not None else ", no answer")
     return ""

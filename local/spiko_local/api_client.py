@@ -49,7 +49,9 @@ class ApiClient:
         if self._session is not None:
             await self._session.close()
 
-    async def call(self, method: str, path: str, body: Any = None, content: str = "application/json") -> Object:
+    async def call(
+        self, method: str, path: str, body: Any = None, content: str = "application/json"
+    ) -> Object:
         """Send one request and return the object in the reply.
 
         Args:

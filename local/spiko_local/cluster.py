@@ -60,7 +60,9 @@ def up(home: Home, options: UpOptions, say: Say) -> Object:
         LocalError: something is missing or does not start; all started processes are stopped again.
     """
     if home.read_state() is not None:
-        raise AlreadyUp(f"a local cluster is up already: export KUBECONFIG={home.kubeconfig}; `spiko down` stops it")
+        raise AlreadyUp(
+            f"a local cluster is up already: export KUBECONFIG={home.kubeconfig}; `spiko down` stops it"
+        )
     _check_binaries(options.binaries)
     nodes = read_nodes(options.nodes)
     check_addresses((node.address for node in nodes), KUBELET_PORT)
@@ -139,5 +141,6 @@ def _check_binaries(folder: Path | None) -> None:
     missing = [name for name in BINARIES if folder is not None and not os.access(folder / name, os.X_OK)]
     if missing:
         raise LocalError(
-            f"--control-plane: {folder} lacks {', '.join(missing)}; build them with `python tests/support/control_plane/build.py`"
+            f"--control-plane: {folder} lacks {', '.join(missing)};"
+            " build them with `python tests/support/control_plane/build.py`"
         )

@@ -56,7 +56,9 @@ class Component:
     lifeline: bool = False
 
 
-def build_components(home: Home, binaries: Path | None, ports: Ports, nodes: str, operator: bool) -> list[Component]:
+def build_components(
+    home: Home, binaries: Path | None, ports: Ports, nodes: str, operator: bool
+) -> list[Component]:
     """Return all components. They stop in the opposite order, one after the other.
 
     Args:
@@ -68,9 +70,13 @@ def build_components(home: Home, binaries: Path | None, ports: Ports, nodes: str
         operator: whether to run the operator.
     """
     components = (
-        _built_in_control_plane(home, ports) if binaries is None else _real_control_plane(home, binaries, ports)
+        _built_in_control_plane(home, ports)
+        if binaries is None
+        else _real_control_plane(home, binaries, ports)
     )
-    components.append(Component("kubelet", OTHER_STAGE, kubelet_command(home, nodes), KUBELET_HEALTH, lifeline=True))
+    components.append(
+        Component("kubelet", OTHER_STAGE, kubelet_command(home, nodes), KUBELET_HEALTH, lifeline=True)
+    )
     if operator:
         liveness = f"http://127.0.0.1:{ports.operator}/healthz"
         environ = {"KUBECONFIG": str(home.kubeconfig), "SPIKO_LIVENESS": liveness}
@@ -92,7 +98,9 @@ def _real_control_plane(home: Home, binaries: Path, ports: Ports) -> list[Compon
     secure = "https://127.0.0.1"
     return [
         Component("etcd", DATA_STAGE, _etcd(home, binaries, ports), f"http://127.0.0.1:{ports.etcd}/health"),
-        Component("kube-apiserver", API_STAGE, _api_server(home, binaries, ports), f"{secure}:{ports.api}/readyz"),
+        Component(
+            "kube-apiserver", API_STAGE, _api_server(home, binaries, ports), f"{secure}:{ports.api}/readyz"
+        ),
         Component(
             "kube-controller-manager",
             OTHER_STAGE,
@@ -205,7 +213,11 @@ def kubeconfig_document(server: str, authority: str, token: str) -> Object:
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "spiko",
-        "clusters": [{"name": "spiko", "cluster": {"server": server, "certificate-authority-data": authority}}],
+        "clusters": [
+            {"name": "spiko", "cluster": {"server": server, "certificate-authority-data": authority}}
+        ],
         "users": [{"name": "spiko-admin", "user": {"token": token}}],
-        "contexts": [{"name": "spiko", "context": {"cluster": "spiko", "user": "spiko-admin", "namespace": "default"}}],
+        "contexts": [
+            {"name": "spiko", "context": {"cluster": "spiko", "user": "spiko-admin", "namespace": "default"}}
+        ],
     }

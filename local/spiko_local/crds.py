@@ -46,7 +46,9 @@ async def install_crds(api: ApiClient) -> None:
         while not has_condition(await api.call("GET", path), "Established"):  # noqa: ASYNC110  # a watch takes longer
             await asyncio.sleep(POLL_S)
         spec = body["spec"]
-        await _until_served(api, f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}")
+        await _until_served(
+            api, f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
+        )
 
 
 async def _until_served(api: ApiClient, path: str) -> None:

@@ -85,7 +85,9 @@ class Home:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 folder.chmod(0o700)
         except OSError as error:
-            raise LocalError(f"SPIKO_HOME: {self.path}: {error.strerror}; choose a writable directory") from error
+            raise LocalError(
+                f"SPIKO_HOME: {self.path}: {error.strerror}; choose a writable directory"
+            ) from error
 
     def remove(self, keep: Iterable[str] = ()) -> None:
         """Remove the files that a cluster created, and no others: SPIKO_HOME may be any folder.
@@ -134,7 +136,9 @@ class Home:
     def log_tail(self, component: str, lines: int = 12) -> str:
         """Return the last lines of a component's log."""
         try:
-            return "\n".join((self.logs / f"{component}.log").read_text(errors="replace").splitlines()[-lines:])
+            return "\n".join(
+                (self.logs / f"{component}.log").read_text(errors="replace").splitlines()[-lines:]
+            )
         except OSError:
             return "(no log)"
 

@@ -70,4 +70,6 @@ async def switch_node(home: Home, nodes: tuple[Node, ...], name: str, on: bool) 
                 text = shorten(await reply.text(), LONGEST_REPLY)
                 raise LocalError(f'node "{name}": the kubelet answered {reply.status}: {text}')
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise LocalError(f'node "{name}": the kubelet does not answer: {error!r}; check `spiko status`') from error
+        raise LocalError(
+            f'node "{name}": the kubelet does not answer: {error!r}; check `spiko status`'
+        ) from error

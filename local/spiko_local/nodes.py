@@ -52,14 +52,20 @@ def parse_nodes(text: str, source: str) -> tuple[Node, ...]:
     except yaml.YAMLError as error:
         raise NodesError(f"{source}: not YAML: {error}") from error
     if not isinstance(document, Mapping) or document.get("kind") != "Cluster":
-        raise NodesError(f'{source}: kind: must be "Cluster", as in a file for `kind create cluster --config`')
+        raise NodesError(
+            f'{source}: kind: must be "Cluster", as in a file for `kind create cluster --config`'
+        )
     cluster = document.get("name") or "spiko"
     entries = document.get("nodes")
     workers = [
-        (i, e) for i, e in enumerate(entries if isinstance(entries, list) else ()) if _role(e, i, source) == "worker"
+        (i, e)
+        for i, e in enumerate(entries if isinstance(entries, list) else ())
+        if _role(e, i, source) == "worker"
     ]
     if not workers:
-        raise NodesError(f"{source}: nodes: must contain a node with role worker, because pods run on workers only")
+        raise NodesError(
+            f"{source}: nodes: must contain a node with role worker, because pods run on workers only"
+        )
     if len(workers) > MAX_NODES:
         raise NodesError(f"{source}: nodes: {len(workers)} workers: must be at most {MAX_NODES}")
     return tuple(

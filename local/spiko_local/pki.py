@@ -49,7 +49,9 @@ class Identity:
     def write(self, folder: Path, name: str) -> None:
         """Write both as PEM: NAME.key and NAME.crt."""
         write_atomically(folder / f"{name}.key", _pem(self.key))
-        write_atomically(folder / f"{name}.crt", self.certificate.public_bytes(serialization.Encoding.PEM).decode())
+        write_atomically(
+            folder / f"{name}.crt", self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+        )
 
 
 def make_pki(folder: Path) -> None:
@@ -95,7 +97,9 @@ def _issue(subject: Subject, authority: Identity | None) -> Identity:
         # RFC 5280 to the letter, as Python verifies since 3.13: identifiers of both keys, and the key's
         # usage.
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
+        )
         .add_extension(_key_usage(authority is None), critical=True)
     )
     alternatives: list[x509.GeneralName] = [x509.DNSName(each) for each in subject.names]

@@ -72,7 +72,9 @@ def find_ports(random: Random, remembered: Ports | None = None) -> Ports:
     free = (port for port in build_candidates(ephemeral, random) if is_free("127.0.0.1", port))
     found = list(itertools.islice(free, len(fields(Ports))))
     if len(found) < len(fields(Ports)):
-        raise LocalError(f"127.0.0.1: no free ports from {LOWEST} to {HIGHEST}; stop some of the servers there")
+        raise LocalError(
+            f"127.0.0.1: no free ports from {LOWEST} to {HIGHEST}; stop some of the servers there"
+        )
     return Ports(*found)
 
 

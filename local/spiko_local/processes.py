@@ -84,7 +84,8 @@ def raise_file_limit() -> int:
             soft = hard
     if 0 <= soft < MIN_FILES:
         raise LocalError(
-            f"open files: {soft} are allowed, at least {MIN_FILES} are needed; raise the hard limit (`ulimit -Hn`)"
+            f"open files: {soft} are allowed, at least {MIN_FILES} are needed;"
+            " raise the hard limit (`ulimit -Hn`)"
         )
     return soft
 

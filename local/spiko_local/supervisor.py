@@ -102,7 +102,9 @@ class Supervisor:
             async with ApiClient(self._home.kubeconfig) as api, asyncio.timeout(READY_S):
                 await install_crds(api)
         except TimeoutError as error:
-            names = (process.component.name for process in self._processes if process.component.stage == API_STAGE)
+            names = (
+                process.component.name for process in self._processes if process.component.stage == API_STAGE
+            )
             text = f"the CRDs are not Established after {READY_S:.0f} s; the end of the API server's log"
             raise ComponentFailed(f"{text}:\n{self._home.log_tail(next(names))}") from error
 
@@ -192,7 +194,9 @@ class Supervisor:
 
 def main() -> None:
     """Run until SIGTERM."""
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(
+        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
     sys.exit(asyncio.run(Supervisor(Home(Path(sys.argv[1]))).run()))
 
 

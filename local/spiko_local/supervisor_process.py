@@ -34,7 +34,9 @@ def start_supervisor(home: Home) -> subprocess.Popen[bytes]:
         )
 
 
-def wait_ready(home: Home, process: subprocess.Popen[bytes], timeout_s: float, say: Callable[[str], None]) -> Object:
+def wait_ready(
+    home: Home, process: subprocess.Popen[bytes], timeout_s: float, say: Callable[[str], None]
+) -> Object:
     """Wait until the cluster is ready and return the supervisor's state.
 
     Args:

@@ -33,7 +33,9 @@ def test_the_last_word_is_completed_in_its_context(words: list[str], expected: s
 
 def test_kubectl_gets_candidates_and_a_directive() -> None:
     """Given kubectl's request, then it gets one candidate per line with help, and a directive."""
-    lines = subprocess.run([BIN / "kubectl_complete-spiko", "gr"], capture_output=True, text=True, check=True).stdout
+    lines = subprocess.run(
+        [BIN / "kubectl_complete-spiko", "gr"], capture_output=True, text=True, check=True
+    ).stdout
     files = subprocess.run(
         [BIN / "kubectl_complete-spiko", "run", ""], capture_output=True, text=True, check=True
     ).stdout

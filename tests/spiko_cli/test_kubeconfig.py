@@ -26,12 +26,18 @@ def test_the_option_wins_over_the_variable(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "variable", "words"),
     [
-        pytest.param(None, "/nowhere/a:/nowhere/b", "KUBECONFIG: /nowhere/a, /nowhere/b: no such file", id="several"),
-        pytest.param("/nowhere/a", "", "--kubeconfig: /nowhere/a: no such file; no local cluster is up", id="option"),
+        pytest.param(
+            None, "/nowhere/a:/nowhere/b", "KUBECONFIG: /nowhere/a, /nowhere/b: no such file", id="several"
+        ),
+        pytest.param(
+            "/nowhere/a", "", "--kubeconfig: /nowhere/a: no such file; no local cluster is up", id="option"
+        ),
         pytest.param(None, "/nowhere/b", "KUBECONFIG: /nowhere/b: no such file", id="variable"),
     ],
 )
-def test_a_missing_kubeconfig_is_reported(tmp_path: Path, given: str | None, variable: str, words: str) -> None:
+def test_a_missing_kubeconfig_is_reported(
+    tmp_path: Path, given: str | None, variable: str, words: str
+) -> None:
     """Given a file that does not exist, then the error names it: no other cluster is used instead."""
     with pytest.raises(ClusterError, match="spiko up") as caught:
         find_kubeconfig({"KUBECONFIG": variable, "SPIKO_HOME": str(tmp_path)}, given)

@@ -51,8 +51,12 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("arguments", "code", "message"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG])
-def test_errors_are_reported_with_a_remedy(tmp_path: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG]
+)
+def test_errors_are_reported_with_a_remedy(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
     """Given an error of the user, then stderr has the remedy, and there is neither output nor traceback."""
     (tmp_path / "text").write_text("hello")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
@@ -69,7 +73,9 @@ def test_errors_are_reported_with_a_remedy(tmp_path: Path, arguments: tuple[str,
 def test_a_signal_is_reported_in_one_line_with_130(number: signal.Signals) -> None:
     """Given a command that waits for its input, when a signal comes, then it reports that and exits."""
     pipe = subprocess.PIPE
-    with subprocess.Popen([*COMMAND, "lint", "-"], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(
+        [*COMMAND, "lint", "-"], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    ) as process:
         waiting = Path(f"/proc/{process.pid}/syscall")
         while not waiting.read_text().startswith("0 0x0 "):  # it reads standard input
             time.sleep(0.02)

@@ -70,7 +70,9 @@ BROKEN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("body", "kind", "encoding", "status"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN])
+@pytest.mark.parametrize(
+    ("body", "kind", "encoding", "status"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN]
+)
 def test_invalid_exports_are_rejected(body: bytes, kind: str, encoding: str, status: int) -> None:
     """Given an invalid body, then the error has a status for which exporters do not retry."""
     with pytest.raises(OtlpError) as caught:

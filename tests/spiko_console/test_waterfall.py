@@ -107,7 +107,9 @@ ODD = {
 def test_every_span_is_drawn_once_whatever_its_parent(spans: list[Span]) -> None:
     """Given spans with impossible parents or times, then each is drawn once, and there is no error."""
     trace = make_trace(spans)
-    drawn = {id(span): span for line in lines_of(trace) for span in (line.outer, line.inner) if span is not None}
+    drawn = {
+        id(span): span for line in lines_of(trace) for span in (line.outer, line.inner) if span is not None
+    }
 
     assert sorted(span.span_id for span in spans) == sorted(span.span_id for span in drawn.values())
     assert render_trace(trace)

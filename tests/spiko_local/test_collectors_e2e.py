@@ -56,7 +56,8 @@ def test_a_span_to_the_collector_can_be_read_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(
-    not (binaries() / "jaeger").exists(), reason="built on request: python tests/support/control_plane/build.py jaeger"
+    not (binaries() / "jaeger").exists(),
+    reason="built on request: python tests/support/control_plane/build.py jaeger",
 )
 def test_a_span_to_jaeger_can_be_read_back(tmp_path: Path) -> None:
     """Given Jaeger, when a span is sent, then it is found by service and by id."""

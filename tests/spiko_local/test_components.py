@@ -22,7 +22,10 @@ PORTS = Ports(1, 2, 3, 4, 5, 6)
 
 def names(operator: bool) -> list[str]:
     """Components in the order of their start."""
-    return [component.name for component in build_components(Home(Path("/h")), Path("/b"), PORTS, "/n.yaml", operator)]
+    return [
+        component.name
+        for component in build_components(Home(Path("/h")), Path("/b"), PORTS, "/n.yaml", operator)
+    ]
 
 
 def test_components_start_in_the_order_of_their_dependencies() -> None:
@@ -36,7 +39,9 @@ def test_components_listen_on_loopback_and_write_to_the_home_only() -> None:
     for component in build_components(Home(Path("/h")), Path("/b"), PORTS, "/n.yaml", operator=True):
         assert component.ready.split("://")[1].startswith("127."), component.name
         assert "0.0.0.0" not in " ".join(component.command)
-        folders = {word.partition("=")[2] for word in component.command if word.partition("=")[2].startswith("/")}
+        folders = {
+            word.partition("=")[2] for word in component.command if word.partition("=")[2].startswith("/")
+        }
         assert all(folder.startswith("/h/") for folder in folders), folders
 
 

@@ -77,7 +77,9 @@ def test_a_path_too_long_for_a_unix_socket_is_rejected(tmp_path: Path) -> None:
         pytest.param(2**22 + 1, 1, False, id="no such process"),
     ],
 )
-def test_a_state_is_valid_while_its_supervisor_is_alive(tmp_path: Path, pid: int, started: int, alive: bool) -> None:
+def test_a_state_is_valid_while_its_supervisor_is_alive(
+    tmp_path: Path, pid: int, started: int, alive: bool
+) -> None:
     """Given a state, then pid and start time together decide whether its supervisor is alive."""
     home = Home(tmp_path)
     home.state.write_text(json.dumps({"pid": pid, "started": started, "parts": []}))

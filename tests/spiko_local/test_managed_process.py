@@ -19,7 +19,10 @@ from spiko_local.errors import ComponentFailed
 from spiko_local.managed_process import ManagedProcess, ProcessContext
 from spiko_local.ports import find_ports
 
-SERVE = "import http.server as h, sys\nh.test(h.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind='127.0.0.1')"
+SERVE = (
+    "import http.server as h, sys\n"
+    "h.test(h.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind='127.0.0.1')"
+)
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SERVE
 Make = Callable[..., ManagedProcess]
 
@@ -31,7 +34,9 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
 
     def start(code: str = SERVE, command: tuple[str, ...] | None = None) -> ManagedProcess:
         port = find_ports(Random(len(made))).api
-        component = Component("web", 0, command or (sys.executable, "-c", code, str(port)), f"http://127.0.0.1:{port}/")
+        component = Component(
+            "web", 0, command or (sys.executable, "-c", code, str(port)), f"http://127.0.0.1:{port}/"
+        )
         context = ProcessContext(tmp_path, -1, ssl.create_default_context(), lambda: None)
         made.append(ManagedProcess(component, context))
         made[-1].start()

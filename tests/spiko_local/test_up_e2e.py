@@ -64,7 +64,10 @@ def is_healthy(cluster: Cluster) -> bool:
 def test_status_shows_all_components_and_the_nodes_of_kubectl(own: Cluster) -> None:
     """Given a cluster, then `spiko status` has every component, and the same nodes and zones as kubectl."""
     state = status(own)
-    nodes = {n["metadata"]["name"]: n["metadata"]["labels"]["topology.kubernetes.io/zone"] for n in own.items("nodes")}
+    nodes = {
+        n["metadata"]["name"]: n["metadata"]["labels"]["topology.kubernetes.io/zone"]
+        for n in own.items("nodes")
+    }
 
     assert list(COMPONENTS) == [part["name"] for part in state["parts"]]
     assert nodes == {
@@ -110,7 +113,9 @@ def test_all_components_killed_at_once_come_back(own: Cluster) -> None:
     own.kubectl("create", "configmap", "survivor")
     for part in status(own)["parts"]:
         os.kill(part["pid"], signal.SIGKILL)
-    own.until("all back", lambda: all(restarts(own)[p] > before[p] for p in COMPONENTS) and is_healthy(own), 60)
+    own.until(
+        "all back", lambda: all(restarts(own)[p] > before[p] for p in COMPONENTS) and is_healthy(own), 60
+    )
 
     assert own.get("configmap", "survivor")
 

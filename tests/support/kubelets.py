@@ -36,7 +36,9 @@ class FakeApi:
             return {"status": body["status"]}
         if method == "DELETE":
             self.deleted.append(path)
-        return {"items": [], "metadata": {"resourceVersion": "1"}, "gitVersion": "v1"} if method == "GET" else {}
+        return (
+            {"items": [], "metadata": {"resourceVersion": "1"}, "gitVersion": "v1"} if method == "GET" else {}
+        )
 
     async def watch(self, path: str, version: str) -> AsyncIterator[Object]:
         """Report no event, until cancelled."""

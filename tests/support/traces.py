@@ -35,4 +35,6 @@ def make_call(trace: str, took_ms: float, error: str = "") -> list[Span]:
         make_span(f"{trace}/2/1", "web", SERVER, (took_ms * 0.25, took_ms * 0.75), error),
         make_span(f"{trace}/3/2", "web", CLIENT, (took_ms * 0.3, took_ms * 0.7), error, "db"),
     ]
-    return spans if error else [*spans, make_span(f"{trace}/4/3", "db", SERVER, (took_ms * 0.4, took_ms * 0.6))]
+    return (
+        spans if error else [*spans, make_span(f"{trace}/4/3", "db", SERVER, (took_ms * 0.4, took_ms * 0.6))]
+    )

@@ -29,7 +29,11 @@ def render(home: Home, components: int | None, had_state: bool, keep: bool) -> s
         had_state: whether the home had any state.
         keep: whether data and logs are kept.
     """
-    done = f"stopped {components} components and their pods" if components is not None else "no cluster was up"
+    done = (
+        f"stopped {components} components and their pods" if components is not None else "no cluster was up"
+    )
     if not had_state:
         return f"{done}; no state in {home.path}"
-    return f"{done}; kept data and logs in {home.path}" if keep else f"{done}; removed the state in {home.path}"
+    return (
+        f"{done}; kept data and logs in {home.path}" if keep else f"{done}; removed the state in {home.path}"
+    )

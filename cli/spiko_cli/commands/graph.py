@@ -80,7 +80,9 @@ def predict_files(files: tuple[str, ...], nodes: Path | None) -> list[Graph]:
         try:
             spec = ArchitectureSpec.model_validate(document["spec"], strict=False)
         except ValidationError as error:
-            raise SpikoError(f"{manifest.file}: {error.errors()[0]['msg']}; `spiko lint` shows more") from error
+            raise SpikoError(
+                f"{manifest.file}: {error.errors()[0]['msg']}; `spiko lint` shows more"
+            ) from error
         topology = choose(spec.topology, labels, wanted_regions(spec.services))
         found.append(predict(document["metadata"]["name"], spec, topology))
     if not found:
@@ -109,7 +111,9 @@ async def discover(target: Target) -> Graph:
     return merge(target.name, answers, {region["name"]: region["zones"] for region in regions}, several)
 
 
-def merge(architecture: str, answers: Sequence[Object], zones: dict[str, list[str]], several: frozenset[str]) -> Graph:
+def merge(
+    architecture: str, answers: Sequence[Object], zones: dict[str, list[str]], several: frozenset[str]
+) -> Graph:
     """Return one graph from the answers of all eurekas; a pod that registers in several regions is one node.
 
     Args:

@@ -56,14 +56,18 @@ class Arguments:
     "-d", "--duration", "seconds", type=click.FloatRange(1, 86_400), default=10.0, show_default=True,
     metavar="SECONDS", help="How long there is traffic.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable report; progress goes to standard error.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Machine-readable report; progress goes to standard error."
+)
 @click.option("--histograms", is_flag=True, help="Draw every distribution as well.")
 @click.option(
     "--traces", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
     help="Write all traces to a file, one line of OTLP JSON per batch.",
 )  # fmt: skip
 @click.option("--keep", is_flag=True, help="Leave cluster and architecture up.")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Draws the victim.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Draws the victim."
+)
 @click.option(
     "--timeout", "timeout_s", type=click.FloatRange(1, 3600), default=60.0, show_default=True,
     metavar="SECONDS", help="How long it may take until the architecture is ready.",
@@ -103,13 +107,17 @@ def run(arguments: Arguments) -> None:
         sink = _open(arguments.traces, stack)
         running = home.read_state() is not None
         if running and arguments.nodes:
-            raise SpikoError("--nodes: a local cluster is up already and has its nodes; run `spiko down` first")
+            raise SpikoError(
+                "--nodes: a local cluster is up already and has its nodes; run `spiko down` first"
+            )
         if not running:
             _up(home, arguments, progress)
             if not arguments.keep:
                 stack.callback(_down, home)
         report = asyncio.run(_run(home, spec, arguments, progress, sink, running))
-        click.echo(json.dumps(to_json(report), indent=1) if as_json else f"\n{render(report, arguments.histograms)}")
+        click.echo(
+            json.dumps(to_json(report), indent=1) if as_json else f"\n{render(report, arguments.histograms)}"
+        )
     if arguments.keep:
         commands = f"  export KUBECONFIG={home.kubeconfig}\n  spiko top {spec.name}\n  spiko down"
         click.echo(f"\nstill running; next:\n{commands}", err=as_json)
@@ -160,7 +168,9 @@ async def _run(
     stop = stop_on_interrupt()
     store = TraceStore()
     receiver = Receiver(store, (lambda export: _write(sink, export)) if sink else None)
-    options = RunOptions(arguments.seconds, arguments.namespace, arguments.seed, arguments.timeout_s, arguments.keep)
+    options = RunOptions(
+        arguments.seconds, arguments.namespace, arguments.seed, arguments.timeout_s, arguments.keep
+    )
     try:
         async with AsyncExitStack() as stack:
             if not spec.endpoint:

@@ -42,10 +42,14 @@ def render(state: Object, now: float) -> str:
         age = render_age(now - part["since"]) if part["pid"] else "-"
         memory = f"{part['memoryBytes'] / 1e6:.0f} MB" if part["memoryBytes"] else "-"
         health = "yes" if part["healthy"] else f"no: {part['error'] or 'does not answer'}"
-        lines.append(f"{part['name']:<25}{part['pid'] or '-':>8}{age:>10}{part['restarts']:>10}{memory:>9}  {health}")
+        lines.append(
+            f"{part['name']:<25}{part['pid'] or '-':>8}{age:>10}{part['restarts']:>10}{memory:>9}  {health}"
+        )
     lines += ["", f"{'NODE':<25}{'ZONE':<20}READY"]
     lines += [f"{node['name']:<25}{node['zone'] or '-':<20}{render_node(node)}" for node in state["nodes"]]
-    return "\n".join([*lines, "", f"{summarize(state)}; export KUBECONFIG={shlex.quote(state['kubeconfig'])}"])
+    return "\n".join(
+        [*lines, "", f"{summarize(state)}; export KUBECONFIG={shlex.quote(state['kubeconfig'])}"]
+    )
 
 
 def render_node(node: Object) -> str:
@@ -54,7 +58,9 @@ def render_node(node: Object) -> str:
     >>> render_node({"name": "a", "ready": True, "on": False})
     'no: off; `spiko node start a`'
     """
-    return f"no: off; `spiko node start {node['name']}`" if not node["on"] else "yes" if node["ready"] else "no"
+    return (
+        f"no: off; `spiko node start {node['name']}`" if not node["on"] else "yes" if node["ready"] else "no"
+    )
 
 
 def summarize(state: Object) -> str:
@@ -76,5 +82,7 @@ def render_age(seconds: float) -> str:
     whole = max(0, int(seconds))
     for unit, longer, shorter in ((86_400, "d", "h"), (3_600, "h", "m"), (60, "m", "s")):
         if whole >= unit:
-            return f"{whole // unit}{longer}{whole % unit // (unit // (24 if longer == 'd' else 60))}{shorter}"
+            return (
+                f"{whole // unit}{longer}{whole % unit // (unit // (24 if longer == 'd' else 60))}{shorter}"
+            )
     return f"{whole}s"

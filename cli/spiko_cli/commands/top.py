@@ -26,7 +26,9 @@ from spiko_cli.options import ClusterOptions, cluster_options
 @click.option("--json", "as_json", is_flag=True, help="With --once: machine-readable.")
 @click.option("--zones", is_flag=True, help="A row for each pair of zones.")
 @cluster_options
-def command(name: str, window_s: int, once: bool, as_json: bool, zones: bool, cluster: ClusterOptions) -> None:
+def command(
+    name: str, window_s: int, once: bool, as_json: bool, zones: bool, cluster: ClusterOptions
+) -> None:
     """Rates, misses, errors and response times of an architecture, per tier and edge, live."""
     window = SlidingWindow(window_s, zones)
     asyncio.run(_run(Target(name, cluster), window, once or not sys.stdout.isatty(), as_json))

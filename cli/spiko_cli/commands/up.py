@@ -26,7 +26,9 @@ DEFAULT_NODES = Path("kind-config.yaml")
     "--nodes", type=click.Path(path_type=Path), metavar="FILE",
     help="A kind configuration; by default ./kind-config.yaml, else three workers in three zones.",
 )  # fmt: skip
-@click.option("--without-operator", is_flag=True, help="Do not run the operator; the CRDs are installed all the same.")
+@click.option(
+    "--without-operator", is_flag=True, help="Do not run the operator; the CRDs are installed all the same."
+)
 @click.option(
     "--timeout", type=click.FloatRange(1, 3600), default=60.0, show_default=True, metavar="SECONDS",
     help="How long the whole start may take.",

@@ -110,7 +110,9 @@ class Aggregate:
 
     def _percentiles(self, latency: str) -> Percentiles | None:
         found = self.histograms.get(latency)
-        return tuple(int(found.get_value_at_percentile(p)) for p in PERCENTILES) if found is not None else None
+        return (
+            tuple(int(found.get_value_at_percentile(p)) for p in PERCENTILES) if found is not None else None
+        )
 
 
 class Aggregates:
@@ -134,7 +136,9 @@ class Aggregates:
 
     def edge_rows(self, seconds: float) -> list[Row]:
         """Return rows of edges, as their callers see them."""
-        rows = {ends: total.row(f"{ends[0]} -> {ends[1]}", seconds) for ends, total in sorted(self.edges.items())}
+        rows = {
+            ends: total.row(f"{ends[0]} -> {ends[1]}", seconds) for ends, total in sorted(self.edges.items())
+        }
         return [replace(row, ends=ends) for ends, row in rows.items()]
 
     def tier_rows(self, seconds: float) -> list[Row]:

@@ -52,7 +52,9 @@ class SlidingWindow:
         >>> window.covered_s(10.0), window.covered_s(11.5), window.covered_s(20.0)
         (0.5, 2.0, 3.0)
         """
-        return float(self.seconds) if self._first is None else min(float(self.seconds), now - self._first + 0.5)
+        return (
+            float(self.seconds) if self._first is None else min(float(self.seconds), now - self._first + 0.5)
+        )
 
     def rows(self, now: float) -> tuple[list[Row], list[Row]]:
         """Return rows of edges as their callers see them, and rows of tiers as they serve."""

@@ -41,7 +41,9 @@ def align(rows: Sequence[tuple[str, ...]]) -> list[str]:
     used = [i for i in range(last + 1) if any(row[i] for row in rows)]
     widths = {i: max(len(row[i]) for row in rows) for i in used}
     return [
-        "  ".join(row[i].ljust(widths[i]) if i in (0, last) else row[i].rjust(widths[i]) for i in used).rstrip()
+        "  ".join(
+            row[i].ljust(widths[i]) if i in (0, last) else row[i].rjust(widths[i]) for i in used
+        ).rstrip()
         for row in rows
     ]
 

@@ -40,7 +40,9 @@ class Progress(Protocol):
     def __enter__(self) -> Self:
         """Start to show."""
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         """Restore the screen."""
 
     def say(self, text: str) -> None:
@@ -62,7 +64,9 @@ def render_tick(tick: Tick) -> str:
     if not row.total:
         return f"{begin}no requests reported yet"
     times = (
-        f", p50 {row.response_us[0] / 1000:.2f} ms, p99 {row.response_us[2] / 1000:.2f} ms" if row.response_us else ""
+        f", p50 {row.response_us[0] / 1000:.2f} ms, p99 {row.response_us[2] / 1000:.2f} ms"
+        if row.response_us
+        else ""
     )
     so_far = f"{tick.so_far.total} so far, {tick.so_far.miss} misses, {tick.so_far.failed} errors"
     rate = f" {row.rate:.0f} requests/s{times}" if row.rate else ""  # a rate needs two counts
@@ -83,7 +87,9 @@ class Lines:
         """Do nothing."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         """Do nothing."""
 
     def say(self, text: str) -> None:
@@ -109,7 +115,9 @@ class Screen:
         self._live.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         """Remove the table."""
         self._live.__exit__(kind, error, at)
 

@@ -57,7 +57,9 @@ class Report:
 
     def source_row(self) -> Row:
         """Return the requests of the sources, all edges together."""
-        return self.totals.from_tiers(self.sources).row(", ".join(sorted(self.sources)) or "no source", self.seconds)
+        return self.totals.from_tiers(self.sources).row(
+            ", ".join(sorted(self.sources)) or "no source", self.seconds
+        )
 
 
 def to_json(report: Report) -> Object:
@@ -72,7 +74,9 @@ def to_json(report: Report) -> Object:
         "sources": report.source_row().to_json(),
         "edges": [row.to_json() for row in report.totals.edge_rows(report.seconds)],
         "tiers": [row.to_json() for row in report.totals.tier_rows(report.seconds)],
-        "faults": [{"name": f["metadata"]["name"], "spec": f["spec"], "status": status_of(f)} for f in report.faults],
+        "faults": [
+            {"name": f["metadata"]["name"], "spec": f["spec"], "status": status_of(f)} for f in report.faults
+        ],
         "errorsSinceFaults": None if report.errors_since is None else dict(report.errors_since),
         "traces": _store_json(report.traces) if report.traces is not None else None,
         "notes": list(report.notes),

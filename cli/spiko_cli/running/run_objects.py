@@ -90,7 +90,8 @@ class RunObjects:
         except Missing as error:
             namespace = self._namespace
             raise SpikoError(
-                f'namespace "{namespace}" does not exist; create it with `kubectl create namespace {namespace}`'
+                f'namespace "{namespace}" does not exist;'
+                f" create it with `kubectl create namespace {namespace}`"
             ) from error
 
     async def read(self) -> Object:

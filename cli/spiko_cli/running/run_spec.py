@@ -74,7 +74,11 @@ def choose_run(manifests: Sequence[Manifest], file: str) -> RunSpec:
     architectures = [d for d in documents if d.get("kind") == ARCHITECTURE]
     if len(architectures) != 1:
         names = ", ".join(d["metadata"]["name"] for d in architectures)
-        what = f"contains {len(architectures)} Architectures ({names})" if architectures else "no Architecture found"
+        what = (
+            f"contains {len(architectures)} Architectures ({names})"
+            if architectures
+            else "no Architecture found"
+        )
         raise SpikoError(f"{file}: {what}; `spiko run` takes exactly one, `kubectl apply` any number")
     name = architectures[0]["metadata"]["name"]
     faults = [d for d in documents if d.get("kind") == FAULT and d["spec"]["architecture"] == name]

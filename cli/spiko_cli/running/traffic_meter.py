@@ -87,7 +87,13 @@ class TrafficMeter:
             span_s = elapsed_s - earlier_s
             recent_row = replace(recent_row, rate=(so_far.total - earlier) / span_s if span_s else 0.0)
         return Tick(
-            elapsed_s, whole_s, pods, recent_row, so_far, recent.edge_rows(covered_s), recent.tier_rows(covered_s)
+            elapsed_s,
+            whole_s,
+            pods,
+            recent_row,
+            so_far,
+            recent.edge_rows(covered_s),
+            recent.tier_rows(covered_s),
         )
 
     async def wait_quiet(self) -> bool:

@@ -161,7 +161,9 @@ class ForkClient:
             )
         self._zygotes = [zygote, *(earlier for earlier in self._zygotes if earlier.poll() is None)]
 
-    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, waiting: Waiting) -> None:
+    async def _listen(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, waiting: Waiting
+    ) -> None:
         # A zygote that dies with unread requests resets the connection.
         with contextlib.suppress(OSError):
             while line := await reader.readline():

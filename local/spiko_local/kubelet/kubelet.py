@@ -35,7 +35,9 @@ class Kubelet:
         lifeline: descriptor that pods hold; None without.
     """
 
-    def __init__(self, api: ApiClient, nodes: tuple[Node, ...], state: Path, module: str, lifeline: int | None) -> None:
+    def __init__(
+        self, api: ApiClient, nodes: tuple[Node, ...], state: Path, module: str, lifeline: int | None
+    ) -> None:
         self._api, self._state = api, state
         self.nodes = {node.name: node for node in nodes}
         self._runtime = ProcessRuntime(state, module, lifeline)
@@ -58,7 +60,9 @@ class Kubelet:
                     asyncio.get_running_loop().call_later(FROZEN_S, self.pods.kill_unowned, name)
                 else:
                     self._start_heartbeat(name)
-            services = list_and_watch(self._api, "/api/v1/services", self._list_services, self._change_service)
+            services = list_and_watch(
+                self._api, "/api/v1/services", self._list_services, self._change_service
+            )
             pods = list_and_watch(self._api, "/api/v1/pods", self._list_pods, self._change_pod)
             group.create_task(services)
             group.create_task(pods)

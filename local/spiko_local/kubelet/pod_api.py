@@ -45,7 +45,9 @@ class PodApi:
     async def warn(self, pod: Object, reason: str, note: str) -> None:
         """Emit a Warning event about a pod; an event that cannot be written is logged."""
         metadata = pod["metadata"]
-        regarding = {"apiVersion": "v1", "kind": "Pod"} | {key: metadata[key] for key in ("name", "namespace", "uid")}
+        regarding = {"apiVersion": "v1", "kind": "Pod"} | {
+            key: metadata[key] for key in ("name", "namespace", "uid")
+        }
         body = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
@@ -63,7 +65,9 @@ class PodApi:
             "reportingInstance": pod["spec"]["nodeName"],
         }
         try:
-            await self._api.call("POST", f"/apis/events.k8s.io/v1/namespaces/{metadata['namespace']}/events", body)
+            await self._api.call(
+                "POST", f"/apis/events.k8s.io/v1/namespaces/{metadata['namespace']}/events", body
+            )
         except ApiError as error:
             log.warning("event %s of pod %s/%s: %s", reason, metadata["namespace"], metadata["name"], error)
 

@@ -50,7 +50,9 @@ class PodWorkers:
     def find(self, namespace: str, name: str) -> PodWorker | None:
         """Return the worker of a pod by its name; the oldest, while a deleted pod of that name still runs."""
         wanted = (namespace, name)
-        return next((worker for worker in self if (worker.record.namespace, worker.record.name) == wanted), None)
+        return next(
+            (worker for worker in self if (worker.record.namespace, worker.record.name) == wanted), None
+        )
 
     def start(self, pod: Object, node: str) -> None:
         """Start a worker for a pod; a process that its record names is adopted."""

@@ -99,7 +99,9 @@ class ContainerProbes:
         self._tasks.append(asyncio.create_task(work))
 
 
-async def watch_probe(probe: Probe, target: ProbeTarget, early: bool, changed: Callable[[bool], None]) -> None:
+async def watch_probe(
+    probe: Probe, target: ProbeTarget, early: bool, changed: Callable[[bool], None]
+) -> None:
     """Try a probe until cancelled.
 
     Args:
@@ -142,7 +144,9 @@ async def try_probe(probe: Probe, target: ProbeTarget) -> bool:
 async def _http(host: str, port: int, path: str) -> bool:
     """Send a GET over a socket: asyncio streams cost twice as much, and probes dominate an idle kubelet."""
     loop = asyncio.get_running_loop()
-    request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: kube-probe\r\nConnection: close\r\n\r\n"
+    request = (
+        f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: kube-probe\r\nConnection: close\r\n\r\n"
+    )
     with socket.socket() as connection:
         connection.setblocking(False)
         await loop.sock_connect(connection, (host, port))

@@ -100,7 +100,9 @@ class Servers:
 
     async def _attach(self, request: web.Request) -> web.Response:
         self._pod(request)
-        raise web.HTTPNotImplemented(text="attach: not supported for pods that run as processes; use kubectl logs -f\n")
+        raise web.HTTPNotImplemented(
+            text="attach: not supported for pods that run as processes; use kubectl logs -f\n"
+        )
 
     async def _switch_node(self, request: web.Request) -> web.Response:
         """Serve `spiko node stop` and `start`; not part of a real kubelet's API."""

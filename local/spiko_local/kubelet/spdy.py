@@ -89,7 +89,9 @@ def _word(text: str) -> bytes:
 
 DICTIONARY = (
     b"".join(map(_word, _NAMES))
-    + b"".join(map(_word, ("200 OK", "version", "HTTP/1.1", "url", "public", "set-cookie", "keep-alive", "origin")))
+    + b"".join(
+        map(_word, ("200 OK", "version", "HTTP/1.1", "url", "public", "set-cookie", "keep-alive", "origin"))
+    )
     + _TAIL.encode()
 )
 

@@ -76,7 +76,9 @@ class StatusWriter:
             self._changed.clear()
             try:
                 is_written = await self._write()
-            except Exception:  # a status that cannot be built must not end the task: the next change may be fine
+            except (
+                Exception
+            ):  # a status that cannot be built must not end the task: the next change may be fine
                 metadata = self._source.pod["metadata"]
                 log.exception("status of pod %s/%s", metadata["namespace"], metadata["name"])
                 continue

@@ -41,7 +41,9 @@ def entry(slot: int, version: str) -> dict[str, Any]:
 )  # fmt: skip
 def test_a_version_is_named_when_several_are_declared(versions: Any, alive: list[str], name: str) -> None:
     """Given declared versions, of which some have no pods, then prediction and discovery name nodes alike."""
-    web = {"name": "web", "package": "store", "count": 1, "regions": 1} | ({"versions": versions} if versions else {})
+    web = {"name": "web", "package": "store", "count": 1, "regions": 1} | (
+        {"versions": versions} if versions else {}
+    )
     spec = ArchitectureSpec.model_validate({"services": [web]}, strict=False)
     predicted = predict("a", spec, choose(None, {}, 1))
     several = frozenset({"web"}) if len(versions or ()) > 1 else frozenset[str]()

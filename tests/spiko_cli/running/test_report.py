@@ -45,7 +45,9 @@ def test_the_head_counts_the_requests_of_the_sources_only() -> None:
 
     assert "lamp: 23 pods in 3 zones, ready after 1.9 s; traffic for 10.0 s" in text
     assert "www: 100 requests, 9 misses, 1 errors (refused=1); response p50 1.00 ms" in text
-    assert "10.0     9.0   1.00    1.00" in next(line for line in text.splitlines() if line.startswith("www -> lb"))
+    assert "10.0     9.0   1.00    1.00" in next(
+        line for line in text.splitlines() if line.startswith("www -> lb")
+    )
 
 
 def test_the_json_report_has_the_same_numbers() -> None:
@@ -84,11 +86,15 @@ def test_received_traces_are_drawn() -> None:
 
 def test_a_run_without_requests_is_reported() -> None:
     """Given a run without requests and a fault without a status, then all outputs work."""
-    empty = Report("a", 1, 1, 0.1, 0.0, frozenset(), Aggregates(), faults=[{"metadata": {"name": "f"}, "spec": {}}])
+    empty = Report(
+        "a", 1, 1, 0.1, 0.0, frozenset(), Aggregates(), faults=[{"metadata": {"name": "f"}, "spec": {}}]
+    )
 
     assert "no source: no requests" in render(empty, histograms=True)
     assert 0 == to_json(empty)["sources"]["requests"]
-    assert "no requests reported yet" in render_tick(Tick(0, 1, "?", empty.source_row(), empty.source_row(), [], []))
+    assert "no requests reported yet" in render_tick(
+        Tick(0, 1, "?", empty.source_row(), empty.source_row(), [], [])
+    )
 
 
 def test_bins_hold_every_value_once() -> None:

@@ -73,7 +73,9 @@ def test_manifests_of_a_run_differ_only_in_rates_and_endpoint() -> None:
     before = repr(spec)
     quiet, traced = silenced(spec.architecture), with_endpoint(spec.architecture, "http://here")
 
-    assert {"www": 0} == {s["name"]: s["load"]["ratePerSecond"] for s in quiet["spec"]["services"] if "load" in s}
+    assert {"www": 0} == {
+        s["name"]: s["load"]["ratePerSecond"] for s in quiet["spec"]["services"] if "load" in s
+    }
     assert {"samplesPerMillion": 5, "otlpEndpoint": "http://here"} == traced["spec"]["telemetry"]
     assert before == repr(spec)
     assert frozenset({"www"}) == spec.sources

@@ -64,7 +64,9 @@ async def test_a_start_survives_the_death_of_the_zygote(folder: Path) -> None:
         await forks.connect()
         (zygote,) = zygotes(folder)
         os.kill(zygote, signal.SIGSTOP)
-        starting = [asyncio.create_task(forks.start(SLEEP, ENVIRON, folder / "logs" / f"{n}.log")) for n in range(3)]
+        starting = [
+            asyncio.create_task(forks.start(SLEEP, ENVIRON, folder / "logs" / f"{n}.log")) for n in range(3)
+        ]
         await asyncio.sleep(0.1)
         os.kill(zygote, signal.SIGKILL)
         started = await asyncio.wait_for(asyncio.gather(*starting), 20)

@@ -37,7 +37,9 @@ def path(tmp_path: Path) -> Path:
         (5.0, b""),
     ],
 )
-def test_since_includes_lines_without_a_time_by_the_line_before(path: Path, after_s: float, first: bytes) -> None:
+def test_since_includes_lines_without_a_time_by_the_line_before(
+    path: Path, after_s: float, first: bytes
+) -> None:
     """Given lines without a time, then they are as old as the line before, or as the first with a time."""
     offset = since_offset(path, START + timedelta(seconds=after_s))
 

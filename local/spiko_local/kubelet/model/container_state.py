@@ -91,7 +91,9 @@ class Container:
 
     def wait(self, waiting: Waiting) -> Container:
         """Return the state of a container that will be started later."""
-        return replace(self, waiting=waiting, last=self.ended or self.last, ended=None, ready=False, started=False)
+        return replace(
+            self, waiting=waiting, last=self.ended or self.last, ended=None, ready=False, started=False
+        )
 
 
 def restarts(policy: str, code: int) -> bool:

@@ -15,7 +15,9 @@ def phase_of(container: Container, policy: str) -> str:
     return "Pending"
 
 
-def build_status(pod: Object, container: Container, address: str, host: str, start_time: str, now: str) -> Object:
+def build_status(
+    pod: Object, container: Container, address: str, host: str, start_time: str, now: str
+) -> Object:
     """Return the whole status that a kubelet writes.
 
     Args:

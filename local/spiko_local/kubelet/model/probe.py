@@ -52,7 +52,10 @@ class ProbeCount:
         """Count one result and return whether the verdict has changed."""
         self.in_a_row = self.in_a_row + 1 if result == self.last else 1
         self.last = result
-        if self.in_a_row >= (self.probe.successes if result else self.probe.failures) and self.verdict != result:
+        if (
+            self.in_a_row >= (self.probe.successes if result else self.probe.failures)
+            and self.verdict != result
+        ):
             self.verdict = result
             return True
         return False

@@ -65,9 +65,13 @@ def test_a_pod_is_found_by_its_present_labels_only() -> None:
     pods = index(a=endpoint("1", t="x", z="1"))
     pods.put("a", endpoint("1", t="y", z="1"))
 
-    assert [[], ["1"], ["1"]] == [pods.addresses("default", service(s)) for s in ({"t": "x"}, {"t": "y"}, {"z": "1"})]
+    assert [[], ["1"], ["1"]] == [
+        pods.addresses("default", service(s)) for s in ({"t": "x"}, {"t": "y"}, {"z": "1"})
+    ]
     pods.put("a", endpoint("1", t="x"))
-    assert [["1"], [], []] == [pods.addresses("default", service(s)) for s in ({"t": "x"}, {"t": "y"}, {"z": "1"})]
+    assert [["1"], [], []] == [
+        pods.addresses("default", service(s)) for s in ({"t": "x"}, {"t": "y"}, {"z": "1"})
+    ]
 
 
 def test_a_removed_pod_is_not_found_and_may_come_back() -> None:
@@ -105,11 +109,15 @@ def test_a_question_reads_no_more_pods_than_the_smallest_set() -> None:
 
 
 LABELS = st.dictionaries(st.sampled_from("ab"), st.sampled_from("12"))
-CHANGES = st.lists(st.tuples(st.sampled_from("pqr"), st.none() | st.tuples(st.booleans(), LABELS)), max_size=12)
+CHANGES = st.lists(
+    st.tuples(st.sampled_from("pqr"), st.none() | st.tuples(st.booleans(), LABELS)), max_size=12
+)
 
 
 @given(CHANGES, LABELS, st.booleans())
-def test_the_index_equals_a_scan_of_all_pods(changes: list[Any], selector: dict[str, str], early: bool) -> None:
+def test_the_index_equals_a_scan_of_all_pods(
+    changes: list[Any], selector: dict[str, str], early: bool
+) -> None:
     """Given any sequence of changes, then the index answers what a scan of the pods that are left answers."""
     pods, left = EndpointIndex(), dict[str, Endpoint]()
     for uid, change in changes:

@@ -53,14 +53,18 @@ def test_phase_and_readiness_are_those_of_a_real_kubelet(
 
 def test_a_killed_container_reports_137_and_its_signal() -> None:
     """Given a container killed by SIGKILL, then its exit code is the one that shells report."""
-    state = build_status(pod("Never"), FAILED, "a", "h", NOW, NOW)["containerStatuses"][0]["state"]["terminated"]
+    state = build_status(pod("Never"), FAILED, "a", "h", NOW, NOW)["containerStatuses"][0]["state"][
+        "terminated"
+    ]
 
     assert (137, 9, "Error") == (state["exitCode"], state["signal"], state["reason"])
 
 
 def test_a_container_that_exits_has_no_signal() -> None:
     """Given a container that ends with 0, then the API gets no field `signal`."""
-    state = build_status(pod("Never"), DONE, "a", "h", NOW, NOW)["containerStatuses"][0]["state"]["terminated"]
+    state = build_status(pod("Never"), DONE, "a", "h", NOW, NOW)["containerStatuses"][0]["state"][
+        "terminated"
+    ]
 
     assert "signal" not in state
     assert None not in state.values()
