@@ -96,7 +96,7 @@ def test_an_unknown_node_is_named_with_those_that_are_there(cluster: Cluster) ->
     """Field, value and way out."""
     done = cluster.spiko("node", "stop", "nowhere", check=False)
 
-    assert (1, "spiko: nowhere: no such node; there are spiko-worker, spiko-worker2, spiko-worker3\n") == (
+    assert (1, 'spiko: node "nowhere" not found; the nodes are spiko-worker, spiko-worker2, spiko-worker3\n') == (
         done.returncode,
         done.stderr,
     )

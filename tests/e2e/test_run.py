@@ -91,7 +91,7 @@ def test_a_cluster_that_is_up_is_used_and_stays(cluster: Cluster, namespace: str
 
     assert "small: 5 pods in 3 zones, ready after" in text
     assert "www -> web" in text
-    assert re.search(r"\nthe slowest: (GET|PUT) ", text)
+    assert re.search(r"\nslowest: (GET|PUT) ", text)
     assert "name: web -> db service\nquantiles: [{50 " in text
     assert "fault" not in text
     assert [] == cluster.items("arch", namespace)
@@ -105,10 +105,10 @@ def test_keep_leaves_the_architecture_as_the_file_has_it(cluster: Cluster, names
     spec = cluster.get("arch", "small", namespace)["spec"]
     again = cluster.spiko("run", "-", "-d", "1", "-n", namespace, stdin=small(), check=False)
 
-    assert "it goes on running" in text
+    assert "still running; next:" in text
     assert "telemetry" not in spec
     assert 50 == next(s["load"]["ratePerSecond"] for s in spec["services"] if s["name"] == "www")
-    words = f"spiko: architecture small is there already in namespace {namespace}; `kubectl delete arch small -n {namespace}`"
+    words = f'spiko: architecture "small" already exists in namespace "{namespace}"; `kubectl delete arch small -n {namespace}`'
     assert (1, words) == (again.returncode, again.stderr.split(", or")[0])
     assert "small" == cluster.items("arch", namespace)[0]["metadata"]["name"]
 
@@ -143,7 +143,7 @@ def test_a_fault_that_is_there_already_is_in_the_way(cluster: Cluster, namespace
     done = cluster.spiko("run", "-", "-d", "1", "-n", namespace, stdin=small(victim="web") + own, check=False)
 
     assert 1 == done.returncode
-    assert f"spiko: fault {name} is there already in namespace {namespace}" in done.stderr
+    assert f'spiko: fault "{name}" already exists in namespace "{namespace}"' in done.stderr
     assert f"`kubectl delete fault {name} -n {namespace}`" in done.stderr
     assert [name] == [fault["metadata"]["name"] for fault in cluster.items("faults", namespace)]
     assert [] == cluster.items("arch", namespace)
@@ -152,8 +152,8 @@ def test_a_fault_that_is_there_already_is_in_the_way(cluster: Cluster, namespace
 @pytest.mark.parametrize(
     ("until", "signals", "words"),
     [
-        pytest.param("small applied", [signal.SIGINT], "spiko: interrupted before small was ready; it is removed\n", id="before it is ready"),
-        pytest.param("2 of 600 s", [signal.SIGINT, signal.SIGINT], "spiko: interrupted twice: no report; what was made is removed\n", id="twice"),
+        pytest.param("small applied", [signal.SIGINT], 'spiko: interrupted before architecture "small" was ready; it was removed\n', id="before it is ready"),
+        pytest.param("2 of 600 s", [signal.SIGINT, signal.SIGINT], "spiko: interrupted twice: no report; created resources were removed\n", id="twice"),
         pytest.param("2 of 600 s", [signal.SIGTERM] * 2 + [signal.SIGINT] * 3, "spiko: interrupted twice", id="by whoever is in a hurry"),
     ],
 )  # fmt: skip
@@ -211,7 +211,7 @@ def test_ctrl_c_reports_what_was_and_cleans_up(cluster: Cluster, namespace: str)
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        pytest.param(small(victim="wbe"), ["SPK021", 'did you mean "web"', "cannot be run"], id="a file with a fault"),
+        pytest.param(small(victim="wbe"), ["SPK021", 'did you mean "web"', "has errors"], id="a file with a fault"),
         pytest.param("a: 1", ["SPK002"], id="a file of something else"),
         pytest.param(small(topology={"regions": [{"name": "r", "zones": ["nowhere"]}]}), ["is not ready after 4 s"], id="zones that no node has"),
     ],
