@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-for folder in ("differential", "console", "controllers"):
+for folder in ("differential", "controllers"):
     sys.path.insert(0, str(Path(__file__).parent / folder))
 
 

@@ -103,7 +103,10 @@ def test_unknown_node_is_reported_with_existing_nodes(cluster: Cluster) -> None:
     """Given an unknown node, then the message has field, value and existing nodes."""
     done = cluster.spiko("node", "stop", "nowhere", check=False)
 
-    assert (1, "spiko: nowhere: no such node; there are spiko-worker, spiko-worker2, spiko-worker3\n") == (
+    assert (
+        1,
+        'spiko: node "nowhere" not found; the nodes are spiko-worker, spiko-worker2, spiko-worker3\n',
+    ) == (
         done.returncode,
         done.stderr,
     )

@@ -45,9 +45,9 @@ def test_loopback_address_is_refused_with_a_remedy(cluster: Cluster, namespace: 
     done = cluster.spiko("top", "lamp", "-n", namespace, "--once", "--reach", "proxy", check=False)
 
     assert (1, "") == (done.returncode, done.stdout)
-    assert "eureka lamp-eureka-z" in done.stderr
+    assert 'eureka "lamp-eureka-z' in done.stderr
     assert "does not answer (proxy): GET /api/v1/namespaces/" in done.stderr
-    assert "400: address not allowed; --reach direct" in done.stderr
+    assert "400: address not allowed; try --reach direct" in done.stderr
 
 
 async def test_websocket_is_forwarded_with_credentials(cluster: Cluster, namespace: str) -> None:

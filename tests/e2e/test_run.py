@@ -102,7 +102,7 @@ def test_run_in_an_existing_cluster(cluster: Cluster, namespace: str) -> None:
 
     assert "small: 5 pods in 3 zones, ready after" in text
     assert "www -> web" in text
-    assert re.search(r"\nthe slowest: (GET|PUT) ", text)
+    assert re.search(r"\nslowest: (GET|PUT) ", text)
     assert "name: web -> db service\nquantiles: [{50 " in text
     assert "fault" not in text
     assert [] == cluster.items("arch", namespace)
@@ -118,13 +118,11 @@ def test_keep_leaves_the_architecture_as_the_file_has_it(cluster: Cluster, names
     spec = cluster.get("arch", "small", namespace)["spec"]
     again = cluster.spiko("run", "-", "-d", "1", "-n", namespace, stdin=small(), check=False)
 
-    assert "it goes on running" in text
+    assert "still running; next:" in text
     assert "telemetry" not in spec
     assert 50 == next(s["load"]["ratePerSecond"] for s in spec["services"] if s["name"] == "www")
-    words = (
-        f"spiko: architecture small is there already in namespace {namespace}; `kubectl delete arch "
-        f"small -n {namespace}`"
-    )
+    words = f'spiko: architecture "small" already exists in namespace "{namespace}"'
+    words += f"; `kubectl delete arch small -n {namespace}`"
     assert (1, words) == (again.returncode, again.stderr.split(", or")[0])
     assert "small" == cluster.items("arch", namespace)[0]["metadata"]["name"]
 
@@ -163,7 +161,7 @@ def test_existing_fault_is_reported(cluster: Cluster, namespace: str, name: str)
     done = cluster.spiko("run", "-", "-d", "1", "-n", namespace, stdin=small(victim="web") + own, check=False)
 
     assert 1 == done.returncode
-    assert f"spiko: fault {name} is there already in namespace {namespace}" in done.stderr
+    assert f'spiko: fault "{name}" already exists in namespace "{namespace}"' in done.stderr
     assert f"`kubectl delete fault {name} -n {namespace}`" in done.stderr
     assert [name] == [fault["metadata"]["name"] for fault in cluster.items("faults", namespace)]
     assert [] == cluster.items("arch", namespace)
@@ -172,13 +170,24 @@ def test_existing_fault_is_reported(cluster: Cluster, namespace: str, name: str)
 @pytest.mark.parametrize(
     ("until", "signals", "words"),
     [
-        pytest.param("small applied", [signal.SIGINT], "spiko: interrupted before small was ready; it is "
-                                                       "removed\n", id="before it is ready"),
-        pytest.param("2 of 600 s", [signal.SIGINT, signal.SIGINT], "spiko: interrupted twice: no report; "
-                                                                   "what was made is removed\n", id="twice"),
-        pytest.param("2 of 600 s", [signal.SIGTERM] * 2 + [signal.SIGINT] * 3, "spiko: interrupted "
-                                                                               "twice", id="by whoever is "
-                                                                                           "in a hurry"),
+        pytest.param(
+            "small applied",
+            [signal.SIGINT],
+            'spiko: interrupted before architecture "small" was ready; it was removed\n',
+            id="before it is ready",
+        ),
+        pytest.param(
+            "2 of 600 s",
+            [signal.SIGINT, signal.SIGINT],
+            "spiko: interrupted twice: no report; created resources were removed\n",
+            id="twice",
+        ),
+        pytest.param(
+            "2 of 600 s",
+            [signal.SIGTERM] * 2 + [signal.SIGINT] * 3,
+            "spiko: interrupted twice",
+            id="five times",
+        ),
     ],
 )  # fmt: skip
 def test_interrupted_run_prints_one_line_and_exits_with_130(
@@ -257,7 +266,7 @@ def test_interrupted_run_reports_and_cleans_up(cluster: Cluster, namespace: str)
     ("text", "words"),
     [
         pytest.param(
-            small(victim="wbe"), ["SPK021", 'did you mean "web"', "cannot be run"], id="an invalid file"
+            small(victim="wbe"), ["SPK021", 'did you mean "web"', "has errors"], id="an invalid file"
         ),
         pytest.param("a: 1", ["SPK002"], id="a file without an Architecture"),
         pytest.param(

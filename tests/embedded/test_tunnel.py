@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from spiko_local.apiserver.tunnel import _join
-from spiko_local.kubelet.taken import Taken
+from spiko_local.kubelet.upgraded_connection import UpgradedConnection
 
 MANY = 64 << 20  # more than the buffers of two connections on loopback
 
@@ -67,12 +67,12 @@ async def test_a_client_waits_for_a_kubelet_that_does_not_read() -> None:
 async def test_a_connection_that_was_taken_over_is_read_as_its_bytes_are_wanted(is_read: bool) -> None:
     """A port-forward whose pod does not read stops its client."""
     loop = asyncio.get_running_loop()
-    taken: list[Taken] = []
+    taken: list[UpgradedConnection] = []
 
     class First(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             assert isinstance(transport, asyncio.Transport)
-            taken.append(Taken(transport))
+            taken.append(UpgradedConnection(transport))
             transport.set_protocol(taken[0])
 
     server = await loop.create_server(First, "127.0.0.1", 0)

@@ -10,7 +10,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from random import Random
 
-from spiko_nanoservice.contract import EUREKA, Configuration, Place, Revision, TierConfig, VersionConfig, Zones
+from spiko_nanoservice.contract import (
+    EUREKA,
+    Configuration,
+    Place,
+    Revision,
+    TierConfig,
+    VersionConfig,
+    Zones,
+)
 from spiko_nanoservice.eureka.pod import EurekaPod
 from spiko_nanoservice.settings import Settings, read_settings
 from spiko_nanoservice.tier.pod import TierPod

@@ -13,14 +13,17 @@ from spiko_operator.clock import now_text
 from spiko_operator.context import Context
 from spiko_operator.handlers.evidence_collector import write_until_accepted
 from spiko_operator.handlers.fault_kind import FAULT_KINDS, FaultKind
+from spiko_operator.plan import names
 from spiko_operator.plan.conditions import Observation
 from spiko_operator.plan.faults.fault_status import (
     ACCEPTED,
     FIRST_RETRY_S,
+    Progress,
     StatusUpdate,
     ended,
     is_ended,
     kind_of,
+    progress_of,
     read_spec,
     retry_s,
     seconds_left,
@@ -85,7 +88,7 @@ async def _without_architecture(
 async def _wait(context: Context, fault: Object, spec: FaultSpec, why: Observation) -> float | None:
     """Report why there is no target yet; return when to retry, None after the deadline."""
     now = now_text()
-    left_s = seconds_left(fault, _architecture(context, fault, spec), spec, now)
+    left_s = seconds_left(fault, _progress(context, fault), spec, now)
     conditions = (why,) if left_s > 0 else (why, ended(why.reason, why.message))
     await _write(context, fault, StatusUpdate(conditions, {"victims": []}, why.message))
     return min(left_s, retry_s(fault, now)) if left_s > 0 else None
@@ -109,10 +112,9 @@ async def _run(context: Context, fault: Object, spec: FaultSpec, kind: FaultKind
         while not kind.is_over():
             if not _exists(context, fault, spec):
                 return 0.0
-            current = (
-                context.cache.get("Fault", fault["metadata"]["namespace"], fault["metadata"]["name"]) or fault
-            )
-            left_s = seconds_left(current, _architecture(context, fault, spec), spec, now_text())
+            metadata = fault["metadata"]
+            current = context.cache.get("Fault", metadata["namespace"], metadata["name"]) or fault
+            left_s = seconds_left(current, _progress(context, fault), spec, now_text())
             if await kind.act(left_s):
                 await _write_until_accepted(context, fault, kind.summarize(over=False))
                 continue
@@ -127,11 +129,14 @@ def _exists(context: Context, fault: Object, spec: FaultSpec) -> bool:
     current = _current(context, (metadata["namespace"], metadata["name"]))
     if current is None or current["metadata"]["uid"] != metadata["uid"]:
         return False
-    return _architecture(context, fault, spec) is not None
+    return context.cache.get("Architecture", metadata["namespace"], spec.architecture) is not None
 
 
-def _architecture(context: Context, fault: Object, spec: FaultSpec) -> Object | None:
-    return context.cache.get("Architecture", fault["metadata"]["namespace"], spec.architecture)
+def _progress(context: Context, fault: Object) -> Progress:
+    """Return the progress of the Architecture that the Fault names."""
+    namespace, name = fault["metadata"]["namespace"], str((fault.get("spec") or {}).get("architecture", ""))
+    state = context.cache.get("ConfigMap", namespace, names.state_name(name)) or {}
+    return progress_of(context.cache.get("Architecture", namespace, name), state.get("data") or {})
 
 
 async def _write_until_accepted(context: Context, fault: Object, update: StatusUpdate) -> None:
@@ -145,8 +150,6 @@ async def _write(context: Context, fault: Object, update: StatusUpdate) -> None:
     current = context.cache.get("Fault", metadata["namespace"], metadata["name"])
     if current is None or current["metadata"]["uid"] != metadata["uid"]:
         return
-    name = str((current.get("spec") or {}).get("architecture", ""))
-    architecture = context.cache.get("Architecture", metadata["namespace"], name)
-    now = now_text()
-    since = started_at(current, architecture, now) if architecture is not None else None
+    now, progress = now_text(), _progress(context, current)
+    since = None if progress is Progress.MISSING else started_at(current, progress, now)
     await context.executor.execute(write_status(current, update, since, now), current)

@@ -92,6 +92,19 @@ def from_data(data: Mapping[str, str]) -> ArchitectureState:
         raise PlanError(f"the state cannot be read: {error!r}") from error
 
 
+def is_started(data: Mapping[str, str]) -> bool:
+    """Return whether the architecture was ever Ready, without parsing the rest of the state; False for
+    damaged data.
+
+    >>> is_started({"state.json": '{"started": true}'}), is_started({})
+    (True, False)
+    """
+    try:
+        return bool(json.loads(data["state.json"])["started"])
+    except (KeyError, ValueError, TypeError):
+        return False
+
+
 def config_map(architecture: str, namespace: str, owner: Object, state: ArchitectureState) -> Object:
     """Return the ConfigMap."""
     return {

@@ -9,7 +9,19 @@ from zlib import crc32
 import pytest
 
 from spiko_nanoservice.contract import Dependency, Instance, encode
-from spiko_nanoservice.roles import KEPT, MISS, NO_ROUTE, Again, Answer, Attempt, Copies, InOrder, Search, Self, Spread
+from spiko_nanoservice.roles import (
+    KEPT,
+    MISS,
+    NO_ROUTE,
+    Again,
+    Answer,
+    Attempt,
+    Copies,
+    InOrder,
+    Search,
+    Self,
+    Spread,
+)
 from spiko_nanoservice.roles.ring import MOVING, NO_OWNER, RingNode
 from spiko_nanoservice.roles.staash import Staash
 from spiko_nanoservice.roles.store import Store

@@ -13,7 +13,13 @@ from hypothesis import strategies as some
 
 from spiko_nanoservice.contract import HISTOGRAM_HIGHEST_US
 from spiko_nanoservice.telemetry.histograms import add_encoded, new_histogram
-from spiko_nanoservice.telemetry.latencies import BUCKETS, MAGNITUDE, count_values, decode_counts, encode_counts
+from spiko_nanoservice.telemetry.latencies import (
+    BUCKETS,
+    MAGNITUDE,
+    count_values,
+    decode_counts,
+    encode_counts,
+)
 
 
 def recorded(values: list[int]) -> HdrHistogram:

@@ -250,6 +250,7 @@ async def test_deadline_starts_when_the_architecture_is_ready() -> None:
     """
     api = prepared(kill={"tier": "db"}, deadline_s=1)
     api.put_architecture(ready=False)
+    del api.objects["ConfigMap", "shop-state"]  # which says that it was Ready before
     waits = [await inject(api.operator(), KEY) for _ in range(2)]
     assert [1.0, 1.0] == waits
     assert "startedAt" not in api.objects["Fault", "f"]["status"]

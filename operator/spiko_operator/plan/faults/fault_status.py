@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from spiko_operator.api.fault import KINDS, FaultSpec
 from spiko_operator.plan.actions import Action, Emit, SetStatus
 from spiko_operator.plan.conditions import READY, Observation, changed_fields, events_of, merge_conditions
 from spiko_operator.plan.objects import Object, condition, truncate
+from spiko_operator.plan.state import is_started
 from spiko_operator.plan.timestamps import span_s
 
 ACCEPTED, INJECTED, ENDED = "Accepted", "Injected", "Ended"
@@ -73,33 +75,51 @@ def is_ended(fault: Object) -> bool:
     return bool(condition(fault, ENDED).get("status") == "True")
 
 
-def started_at(fault: Object, architecture: Object | None, now: str) -> str | None:
-    """Return when `startingDeadlineSeconds` began: the first moment at which the Architecture was Ready.
+class Progress(Enum):
+    """The progress of the Architecture that a Fault names."""
+
+    MISSING = auto()
+    STARTING = auto()  # it was never Ready
+    STARTED = auto()  # it was Ready at least once
+
+
+def progress_of(architecture: Object | None, state: Mapping[str, str]) -> Progress:
+    """Return the progress of an Architecture.
 
     Args:
-        fault: the object.
-        architecture: that of the Fault; None if it does not exist. The time then counts from the condition
-            that reports it.
-        now: the time, in the format of Kubernetes.
+        architecture: the object, or None.
+        state: the data of its state ConfigMap.
+    """
+    if architecture is None:
+        return Progress.MISSING
+    is_ready = condition(architecture, READY).get("status") == "True"
+    return Progress.STARTED if is_ready or is_started(state) else Progress.STARTING
+
+
+def started_at(fault: Object, progress: Progress, now: str) -> str | None:
+    """Return when `startingDeadlineSeconds` began: when the Fault existed and the Architecture had been
+    Ready.
+
+    If the Architecture does not exist, the time counts from the condition that reports it.
 
     Returns:
-        None while the Architecture has not been Ready yet.
+        None while the Architecture has never been Ready.
     """
     recorded: str | None = (fault.get("status") or {}).get("startedAt")
     if recorded is not None:
         return recorded
-    if architecture is None:
+    if progress is Progress.MISSING:
         since: str = condition(fault, ACCEPTED).get("lastTransitionTime", now)
         return since
-    return now if condition(architecture, READY).get("status") == "True" else None
+    return now if progress is Progress.STARTED else None
 
 
-def seconds_left(fault: Object, architecture: Object | None, spec: FaultSpec, now: str) -> float:
+def seconds_left(fault: Object, progress: Progress, spec: FaultSpec, now: str) -> float:
     """Return the seconds until the deadline: `startingDeadlineSeconds` at first.
 
     The time counts from `started_at`, so a restart of the operator does not extend it.
     """
-    since = started_at(fault, architecture, now)
+    since = started_at(fault, progress, now)
     elapsed_s = 0.0 if since is None else max(0.0, span_s(since, now))
     return spec.starting_deadline_seconds - elapsed_s
 

@@ -20,7 +20,6 @@ from typing import Any
 from spiko_operator.api.architecture import Monkey
 from spiko_operator.api.architecture_status import ChaosStatus, MonkeyKill, SelectedVictim
 from spiko_operator.api.fault import Victim
-from spiko_operator.errors import PlanError
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Emit
 from spiko_operator.plan.conditions import ACCEPTED, READY
@@ -28,7 +27,7 @@ from spiko_operator.plan.faults.evidence import is_going
 from spiko_operator.plan.faults.monkey_schedule import interval_s, uniform
 from spiko_operator.plan.faults.victims import ready_of, victim_of
 from spiko_operator.plan.objects import Object, condition, labels_of
-from spiko_operator.plan.state import from_data
+from spiko_operator.plan.state import is_started
 from spiko_operator.plan.timestamps import later, span_s
 
 LEAST_READY = 2  # never kill the last pod of a tier
@@ -87,11 +86,8 @@ def find_blocker(architecture: Object, state: Mapping[str, Any] | None) -> str:
         found = condition(architecture, kind)
         if found.get("status") != "True" or found.get("observedGeneration") != metadata["generation"]:
             return text
-    try:
-        started = state is not None and from_data(state.get("data", {})).started
-    except PlanError:
-        started = False
-    return "" if started else "the architecture has not started"
+    started = state is not None and is_started(state.get("data", {}))
+    return "" if started else "the architecture was never Ready"
 
 
 def desired_of(deployments: Iterable[Object], tier: str) -> int:

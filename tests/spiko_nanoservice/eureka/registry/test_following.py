@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from spiko_nanoservice.contract import PROTOCOL, Configuration, Hello, Place, Revision, TierConfig, VersionConfig, Zones
+from spiko_nanoservice.contract import (
+    PROTOCOL,
+    Configuration,
+    Hello,
+    Place,
+    Revision,
+    TierConfig,
+    VersionConfig,
+    Zones,
+)
 from spiko_nanoservice.eureka.registry.effects import Effect, Inform
 from spiko_nanoservice.eureka.registry.registry import Registry
 

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from spiko_nanoservice import messages as m
-from spiko_nanoservice.contract import PROTOCOL, Configuration, Hello, Place, Revision, TierConfig, VersionConfig, Zones
+from spiko_nanoservice.contract import (
+    PROTOCOL,
+    Configuration,
+    Hello,
+    Place,
+    Revision,
+    TierConfig,
+    VersionConfig,
+    Zones,
+)
 from spiko_nanoservice.eureka.registry.effects import Effect, Send
 from spiko_nanoservice.eureka.registry.registry import Registry
 from spiko_nanoservice.routing.hash_ring import Space

@@ -6,15 +6,21 @@ from typing import Any
 
 from spiko_operator.api.fault import FaultSpec
 from spiko_operator.plan.actions import SetStatus
-from spiko_operator.plan.faults.fault_status import StatusUpdate, retry_s, seconds_left, seed_of, write_status
+from spiko_operator.plan.faults.fault_status import (
+    Progress,
+    StatusUpdate,
+    progress_of,
+    retry_s,
+    seconds_left,
+    seed_of,
+    write_status,
+)
 from tests.support.kills import NOW, spec
 
 Object = dict[str, Any]
 
 
 READY: Object = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
-
-
 NOT_READY: Object = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
 
 
@@ -25,15 +31,31 @@ def test_deadline_counts_from_the_first_ready() -> None:
     recorded = {"status": {"startedAt": "2026-01-01T00:00:03Z"}}
     web = spec(tier="web")
 
-    assert seconds_left(recorded, READY, web, NOW) == seconds_left(recorded, NOT_READY, web, NOW) == 23
-    assert seconds_left({}, NOT_READY, web, NOW) == seconds_left({}, READY, web, NOW) == 30
+    assert (
+        seconds_left(recorded, Progress.STARTED, web, NOW)
+        == seconds_left(recorded, Progress.STARTING, web, NOW)
+        == 23
+    )
+    assert seconds_left({}, Progress.STARTING, web, NOW) == seconds_left({}, Progress.STARTED, web, NOW) == 30
+
+
+def test_architecture_that_was_ready_before_counts_as_started() -> None:
+    """Given an Architecture that is not Ready, then its state says whether it ever was, so that a Fault does
+    not wait for ever.
+    """
+    assert progress_of(NOT_READY, {"state.json": '{"started": true}'}) is Progress.STARTED
+    assert progress_of(NOT_READY, {"state.json": '{"started": false}'}) is Progress.STARTING
+    assert progress_of(READY, {}) is Progress.STARTED
+    assert progress_of(None, {}) is Progress.MISSING
 
 
 def test_deadline_without_an_architecture_counts_from_the_condition() -> None:
     """Given a Fault that names no existing Architecture, then it ends after the deadline."""
     condition = {"type": "Accepted", "status": "False", "lastTransitionTime": "2026-01-01T00:00:03Z"}
 
-    assert seconds_left({"status": {"conditions": [condition]}}, None, spec(tier="web"), NOW) == 23
+    assert (
+        seconds_left({"status": {"conditions": [condition]}}, Progress.MISSING, spec(tier="web"), NOW) == 23
+    )
 
 
 def test_the_start_of_the_deadline_is_written_once() -> None:

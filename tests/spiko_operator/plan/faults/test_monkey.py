@@ -342,9 +342,9 @@ WELL = architecture(Accepted=("True", 2), Ready=("True", 2))
     ("body", "state", "why"),
     [
         (WELL, state_config_map(True), ""),
-        (WELL, state_config_map(False), "the architecture has not started"),
-        (WELL, None, "the architecture has not started"),
-        (WELL, {"data": {"nonsense": "x"}}, "the architecture has not started"),
+        (WELL, state_config_map(False), "the architecture was never Ready"),
+        (WELL, None, "the architecture was never Ready"),
+        (WELL, {"data": {"nonsense": "x"}}, "the architecture was never Ready"),
         (
             architecture(Accepted=("False", 2), Ready=("True", 2)),
             state_config_map(True),
