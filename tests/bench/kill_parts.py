@@ -1,6 +1,8 @@
 """Kill components of a local cluster at random while Architectures change.
-//     python -m tests.bench.kill_parts [--minutes 10] [--seed 1]
-// Starts a separate cluster, and compares its final state with that of the same manifests in a new namespace.
+
+    python -m tests.bench.kill_parts [--minutes 10] [--seed 1]
+
+Starts a separate cluster, and compares its final state with that of the same manifests in a new namespace.
 Prints what was killed and changed, the time to settle, and the differences; exits with 1 if there are any.
 """
 

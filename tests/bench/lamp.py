@@ -1,6 +1,8 @@
 """Measure lamp on the real control plane of this machine.
-//     python -m tests.bench.lamp [ROUNDS]
-// Starts a separate cluster, applies and deletes lamp several times, and prints a table: seconds from apply
+
+    python -m tests.bench.lamp [ROUNDS]
+
+Starts a separate cluster, applies and deletes lamp several times, and prints a table: seconds from apply
 to Ready and to the first answered request, memory of the 26 pods together (PSS), and the evidence of a kill
 without grace.
 """

@@ -1,6 +1,8 @@
 """Measure the README's first command in a fresh clone, and its second run.
-//     python -m tests.bench.newcomer
-// Packages come from the package index or pip's cache; run it twice for the time with cached wheels. The goal
+
+    python -m tests.bench.newcomer
+
+Packages come from the package index or pip's cache; run it twice for the time with cached wheels. The goal
 is 60 s.
 """
 

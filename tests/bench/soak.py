@@ -1,6 +1,8 @@
 """Run lamp undisturbed for a while, and count errors, restarts and writes.
-//     python -m tests.bench.soak [--minutes 10]
-// With SPIKO_TEST_CONTROL_PLANE=real it uses the control plane of Kubernetes. The first part sends 100
+
+    python -m tests.bench.soak [--minutes 10]
+
+With SPIKO_TEST_CONTROL_PLANE=real it uses the control plane of Kubernetes. The first part sends 100
 requests/s; the second part sends none, and counts the writes to the API server without leases and node
 heartbeats. Each takes the given minutes. Prints a table; exits with 1 if there was an error, a restart or a
 write, or if the source did not keep its rate.

@@ -1,6 +1,8 @@
 """The identity of a version (package, image, behavior) is immutable: CEL rules of the API server, and the
-size limits of a spec. // The operator rejects all Architectures in this module, because their victim is not a
-tier, so no pods are created.
+size limits of a spec.
+
+The operator rejects all Architectures in this module, because their victim is not a tier, so no pods are
+created.
 """
 
 from __future__ import annotations

@@ -31,8 +31,9 @@ def fresh(cluster: Cluster, namespace: str) -> Iterator[str]:
 
 def test_final_state_is_that_of_an_undisturbed_run(cluster: Cluster, namespace: str, fresh: str) -> None:
     """Given 40 s of kill -9 and changes, then objects, pods, state and graph are those of the last manifests
-    in a new namespace, and no process is left over. // `python -m tests.bench.kill_parts` does the same for
-    longer.
+    in a new namespace, and no process is left over.
+
+    `python -m tests.bench.kill_parts` does the same for longer.
     """
     report = run_mayhem(cluster, (namespace, fresh), ("shop", "mart"), SECONDS, SEED)
 

@@ -1,5 +1,6 @@
 """Broken connections of the operator: silent peers, interrupted watches, rotated and expired tokens.
-// The operator catches up by itself, or exits so that the next one does.
+
+The operator catches up by itself, or exits so that the next one does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Kills of components and pods, and changes of Architectures, at random times; afterwards the state must be
-that of an undisturbed run. // One thread kills, another one applies changes, with retries while the API
-server is down. Each has its own random source, so that a seed determines both sequences; their interleaving
-is not deterministic.
+that of an undisturbed run.
+
+One thread kills, another one applies changes, with retries while the API server is down. Each has its own
+random source, so that a seed determines both sequences; their interleaving is not deterministic.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ def run_mayhem(
     cluster: Cluster, namespaces: tuple[str, str], names: Sequence[str], seconds: float, seed: int
 ) -> Report:
     """Kill and change for some seconds, then compare with a fresh apply.
-    // Args:
+
+    Args:
         cluster: running.
         namespaces: one to work in and one for the fresh copy; both exist and are empty.
         names: of Architectures.

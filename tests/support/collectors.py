@@ -1,5 +1,7 @@
 """Receivers of telemetry for tests: an OpenTelemetry Collector that writes files, and Jaeger with its query
-API. // Both listen on free loopback ports, count as started when they answer, and stop with the test run.
+API.
+
+Both listen on free loopback ports, count as started when they answer, and stop with the test run.
 """
 
 from __future__ import annotations
@@ -118,7 +120,8 @@ class Jaeger:
 @contextmanager
 def collector(folder: Path) -> Iterator[Collector]:
     """Run a collector for the duration of the context.
-    // Args:
+
+    Args:
         folder: for its configuration, log and output.
     """
     http, grpc = free_ports(2)
@@ -131,7 +134,8 @@ def collector(folder: Path) -> Iterator[Collector]:
 @contextmanager
 def jaeger(folder: Path) -> Iterator[Jaeger]:
     """Run a Jaeger with a store in memory for the duration of the context.
-    // Args:
+
+    Args:
         folder: for its configuration and log.
     """
     http, grpc, query, query_grpc = free_ports(4)

@@ -1,5 +1,6 @@
 """An API server, eurekas and a ReplicaSet in memory, for handlers that kill pods.
-// The operator can be stopped before or after any write, and the API server can be unavailable for a while.
+
+The operator can be stopped before or after any write, and the API server can be unavailable for a while.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Cut(Exception):
 
 class FakeApi:
     """One architecture of one tier, with the interface of `Client`; `log` has every executed write.
-    // Args:
+
+    Args:
         pods: number of web servers.
         cut_at: number of the write at which the operator stops; None for never.
         cut_after: whether that write is executed.

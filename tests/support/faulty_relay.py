@@ -1,5 +1,6 @@
 """A TCP relay on loopback whose connections can go silent without being closed, or be closed at any time.
-// TLS passes through, so a client behind the relay talks to the real server; only its kubeconfig has the
+
+TLS passes through, so a client behind the relay talks to the real server; only its kubeconfig has the
 relay's port.
 """
 

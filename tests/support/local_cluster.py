@@ -206,8 +206,10 @@ class Cluster:
 @contextmanager
 def local_cluster(*arguments: str, control_plane: str = "") -> Iterator[Cluster]:
     """Run a cluster for the duration of the context.
-    // A machine can have one local cluster at a time: an outer one is stopped meanwhile and keeps its data.
-    // Args:
+
+    A machine can have one local cluster at a time: an outer one is stopped meanwhile and keeps its data.
+
+    Args:
         arguments: for `spiko up`.
         control_plane: `own` or `real`; by default the one that the tests use.
     """

@@ -34,7 +34,9 @@ STRIPPED = "-s -w"  # no symbols, for half the size
 @dataclass(frozen=True)
 class Build:
     """One module: packages with the binary of each, and linker flags; `{version}` is that of
-    k8s.io/kubernetes. // Args:
+    k8s.io/kubernetes.
+
+    Args:
         binaries: package and name.
         ldflags: of all of them.
         folder: of the module, if it is not beside this file.
