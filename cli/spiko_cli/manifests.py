@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from spiko_cli.errors import SpikoError
-from spiko_operator.plan.validation.findings import Finding, check, found
+from spiko_operator.plan.validation.checks import check
+from spiko_operator.plan.validation.findings import Finding, found
 from spiko_operator.plan.validation.schema_errors import render_path
 
 MOST_BYTES = 16 * 1024 * 1024

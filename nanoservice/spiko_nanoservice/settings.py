@@ -60,7 +60,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         version=environ.get(c.ENV_VERSION, "1.0.0"),
         region=environ.get(c.ENV_REGION) or c.ANYWHERE,
         zone=environ.get(c.ENV_ZONE) or c.ANYWHERE,
-        behavior=parse_behavior(environ.get(c.ENV_BEHAVIOUR, "")),
+        behavior=parse_behavior(environ.get(c.ENV_BEHAVIOR, "")),
         eurekas=tuple(f"{name}.{namespace}" for name in environ.get(c.ENV_EUREKA, "").split(",") if name),
         eureka_region=environ.get(c.ENV_EUREKA_REGION) or environ.get(c.ENV_REGION) or c.ANYWHERE,
         namespace=namespace,

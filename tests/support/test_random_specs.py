@@ -10,7 +10,8 @@ from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.plan.services import Identity, all_releases
 from spiko_operator.plan.state import digest
 from spiko_operator.plan.topology import choose
-from spiko_operator.plan.validation.findings import Severity, check_spec
+from spiko_operator.plan.validation.checks import check_spec
+from spiko_operator.plan.validation.findings import Severity
 from tests.support.random_specs import Wish, choose_change
 
 

@@ -10,7 +10,7 @@ import click
 
 from spiko_cli.errors import SpikoError
 from spiko_cli.manifests import Manifest, read_files
-from spiko_operator.plan.validation.cross_document import check_together
+from spiko_operator.plan.validation.cross_document import check_cross_document
 from spiko_operator.plan.validation.findings import Finding, Severity
 
 EXIT_USAGE = 2
@@ -38,7 +38,7 @@ def command(files: tuple[str, ...], strict: bool, output: str) -> None:
 
 def find_all(manifests: list[Manifest]) -> list[tuple[Manifest, Finding]]:
     """What is wrong with each document, alone and beside the others, in the order of files and lines."""
-    between = check_together([None if manifest.faults else manifest.document for manifest in manifests])
+    between = check_cross_document([None if manifest.faults else manifest.document for manifest in manifests])
     found: list[tuple[Manifest, Finding]] = []
     for manifest, more in zip(manifests, between, strict=True):
         findings = [(manifest.position(finding.path), finding) for finding in [*manifest.findings(), *more]]

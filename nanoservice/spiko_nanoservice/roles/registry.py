@@ -1,6 +1,8 @@
-"""Pure: which role a package has. Apart from `roles`, so that whoever needs their words only does not import all of them."""
+"""Pure: the role of each package. Apart from `roles`, so that modules that need its types alone do not import all roles."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 
 from spiko_nanoservice.contract import Package
 from spiko_nanoservice.roles import Role
@@ -9,15 +11,21 @@ from spiko_nanoservice.roles.router import Router
 from spiko_nanoservice.roles.staash import Staash
 from spiko_nanoservice.roles.store import Store
 
+ROLES: Mapping[Package, Callable[[], Role]] = {
+    Package.DENOMINATOR: Router,
+    Package.ELB: Router,
+    Package.ZUUL: Router,
+    Package.KARYON: Router,
+    Package.MONOLITH: Router,
+    Package.STAASH: Staash,
+    Package.STORE: lambda: Store(Package.STORE),
+    Package.CACHE: lambda: Store(Package.CACHE),
+    Package.VOLUME: lambda: Store(Package.VOLUME),
+    Package.PRIAM_CASSANDRA: RingNode,
+    Package.RIAK: RingNode,
+}
+
 
 def make_role(package: Package) -> Role:
-    """The role of a package."""
-    match package:
-        case Package.STORE | Package.CACHE | Package.VOLUME:
-            return Store(package)
-        case Package.STAASH:
-            return Staash()
-        case Package.PRIAM_CASSANDRA | Package.RIAK:
-            return RingNode()
-        case Package.DENOMINATOR | Package.ELB | Package.ZUUL | Package.KARYON | Package.MONOLITH:
-            return Router()
+    """Return a new role of a package."""
+    return ROLES[package]()

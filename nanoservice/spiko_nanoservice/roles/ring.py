@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from spiko_nanoservice.contract import RING_PACKAGES, Instance, Reason
+from spiko_nanoservice.contract import PACKAGES, Instance, Reason
 from spiko_nanoservice.roles import (
     KEPT,
     MISS,
@@ -59,6 +59,8 @@ NO_OWNER = Answer(503, b"no owner\n", Reason.NO_OWNER)
 MOVING = Answer(503, b"moving\n", Reason.MOVING)
 Entry = tuple[bytes, bytes, int]  # key, value, written_us
 Place = tuple[int, int | None]  # a ring's size and a slot
+
+_RING_PACKAGES = frozenset(package for package, traits in PACKAGES.items() if traits.ring)
 
 
 class RingNode:
@@ -207,7 +209,7 @@ class RingNode:
         """The table has changed."""
         before, ring = self.ring, routes.ring(who.space)
         self.ring = before if ring == before else ring
-        rings, regions = other_rings(who.space, routes.instances.values(), RING_PACKAGES)
+        rings, regions = other_rings(who.space, routes.instances.values(), _RING_PACKAGES)
         self._rings = tuple(map(Group.of, rings))
         self._to_rings = tuple(Attempt(other, REPLICATE, b"POST") for other in self._rings)
         self._to_regions = tuple(Attempt(Group.of(region), ENTER, b"POST") for region in regions)

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from spiko_nanoservice.contract import RING_PACKAGES, Package
+from spiko_nanoservice.contract import PACKAGES, StorageKind
 from spiko_nanoservice.roles import KEY, NO_ROUTE, Answer, Attempt, Copies, InOrder, Self, Step, Until
 from spiko_nanoservice.routing.table import Group, Routes
 
-VOLUME = frozenset({Package.VOLUME})
-STAASH = frozenset({Package.STAASH})
-KINDS = (frozenset({Package.CACHE}), VOLUME, RING_PACKAGES, frozenset({Package.STORE}), STAASH)
+_PACKAGES_OF = {
+    kind: frozenset(package for package, traits in PACKAGES.items() if traits.storage is kind) for kind in StorageKind
+}
 
 
 class Staash:
@@ -43,10 +43,10 @@ class Staash:
     def learn(self, routes: Routes, who: Self) -> None:
         """Prepare the attempts: one for every kind that is connected."""
         attempts = []
-        for kind in KINDS:
-            group: Group = routes.group(kind, without=who.space.tier if kind is STAASH else "")
+        for kind, packages in _PACKAGES_OF.items():
+            group: Group = routes.group(packages, without=who.space.tier if kind is StorageKind.STAASH else "")
             if group:
-                namespace = quote(f"{who.name}/", safe="").encode() if kind is VOLUME else b""
+                namespace = quote(f"{who.name}/", safe="").encode() if kind is StorageKind.VOLUME else b""
                 attempts.append(Attempt(group, KEY + namespace))
         self._get = InOrder(tuple(attempts), Until.FOUND) if attempts else NO_ROUTE
         self._put = Copies(tuple(attempts)) if attempts else NO_ROUTE

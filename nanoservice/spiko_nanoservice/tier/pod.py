@@ -11,7 +11,7 @@ from typing import Any
 
 from spiko_nanoservice import __name__ as package_name
 from spiko_nanoservice import messages as m
-from spiko_nanoservice.contract import ANYWHERE, Instance, Package, PodConfig
+from spiko_nanoservice.contract import ANYWHERE, PACKAGES, Instance, Package, PodConfig
 from spiko_nanoservice.roles.registry import make_role
 from spiko_nanoservice.routing.table import Routes
 from spiko_nanoservice.settings import Settings
@@ -44,7 +44,8 @@ class TierPod:
     """
 
     def __init__(self, settings: Settings, random: Random | None = None, resolve: Resolve | None = None) -> None:
-        role = make_role(Package(settings.package))
+        package = Package(settings.package)
+        role = make_role(package)
         self.settings = settings
         self._random = random or Random(f"{settings.pod_uid}/{time.time_ns()}")
         self._resolve = resolve or choose_resolver(settings.resolver)
@@ -56,7 +57,7 @@ class TierPod:
         )
         self.tier.take = self._mover.take if self._mover is not None else None
         self.tier.routes.on_change = self._learn
-        self.source = Source(self.tier, self._random) if settings.package == Package.DENOMINATOR else None
+        self.source = Source(self.tier, self._random) if PACKAGES[package].source else None
         self.server = Server(self.tier.handle)
         self._membership = Membership(settings, settings.port, int(time.time() * 1000))
         self._membership.on_slot = self._take_slot

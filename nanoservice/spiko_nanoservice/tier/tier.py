@@ -125,11 +125,11 @@ class Tier:
             self._take(request, context)
 
     def _behave(self, behavior: Behavior, request: Request, context: RequestContext) -> bool:
-        """Inject an error or delay the request; False if neither was drawn."""
+        """Inject an error, or work on the request for its service time; False if neither was drawn."""
         if behavior.draw_error(self._random):
             self._answer(request, context, 503, b"injected\n", Reason.INJECTED)
-        elif delay_us := behavior.draw_delay_us(self._random):
-            self._spawn(self._take_later(request, context, delay_us))
+        elif service_us := behavior.draw_service_time_us(self._random):
+            self._spawn(self._take_later(request, context, service_us))
         else:
             return False
         return True
@@ -144,9 +144,9 @@ class Tier:
         else:
             self._spawn(self._serve(request, context, step))
 
-    async def _take_later(self, request: Request, context: RequestContext, delay_us: int) -> None:
+    async def _take_later(self, request: Request, context: RequestContext, service_us: int) -> None:
         left_us = context.left_us()
-        await asyncio.sleep(min(delay_us, max(0, left_us)) / 1e6)
+        await asyncio.sleep(min(service_us, max(0, left_us)) / 1e6)
         if context.left_us() <= 0:
             self._answer(request, context, 504, b"deadline passed\n", Reason.TIMEOUT)
         else:

@@ -1,7 +1,7 @@
 """`Architecture`: the tiers of a system, how many, where, and who calls whom.
 
 The five Spigo words (`name`, `package`, `count`, `regions`, `dependencies`) keep their meaning; everything else refines them. Fields that
-are part of a version's identity (`package`, `image`, `behaviour`) have no defaults in the schema: a default changed later would change the
+are part of a version's identity (`package`, `image`, `behavior`) have no defaults in the schema: a default changed later would change the
 identity of what runs.
 """
 
@@ -37,40 +37,63 @@ ENDPOINT_PATTERN = rf"^http://{_HOST}(:{_PORT})?(/[^\s?#]*)?$"
 Replicas = Annotated[int, Field(ge=0, le=10_000)]
 
 
-class Delay(Model):
-    """How long a pod works on a request before it answers or calls on; microseconds."""
+class Constant(Model):
+    """The same service time for every request."""
 
-    distribution: Annotated[Literal["constant", "lognormal"] | None, Field(description="constant if left out")] = None
-    median_microseconds: Annotated[Microseconds, Field(description="the median; all of it for a constant delay")]
-    p99_microseconds: Annotated[Microseconds | None, Field(description="99th percentile of a lognormal delay")] = None
+    microseconds: Annotated[Microseconds, Field(description="service time of every request")]
 
 
-class Behaviour(Model):
-    """What a version does besides its role; part of its identity."""
+class Lognormal(Model):
+    """A lognormal service time, given by two percentiles."""
 
-    delay: Annotated[Delay | None, Field(description="own work before answering or calling on; none if left out")] = (
-        None
-    )
+    median_microseconds: Annotated[Microseconds, Field(description="median service time")]
+    p99_microseconds: Annotated[Microseconds, Field(description="99th percentile; must be above the median")]
+
+
+class ServiceTime(Model):
+    """How long a pod works on a request before it answers or calls a dependency: exactly one distribution."""
+
+    constant: Annotated[Constant | None, Field(description="the same for every request")] = None
+    lognormal: Annotated[Lognormal | None, Field(description="drawn per request from a lognormal distribution")] = None
+
+
+class Behavior(Model):
+    """What a version does besides its role. Identity of a version: immutable."""
+
+    service_time: Annotated[
+        ServiceTime | None,
+        Field(description="work of its own before it answers or calls a dependency; none if left out"),
+    ] = None
     errors_per_million: Annotated[
-        PerMillion | None, Field(description="share of requests answered 503 at once; 0 if left out")
+        PerMillion | None, Field(description="share of requests answered with 503 at once; 0 if left out")
+    ] = None
+
+
+class Load(Model):
+    """What a source (package denominator) sends. Live: changing it restarts no pod."""
+
+    rate_per_second: Annotated[
+        int | None, Field(ge=0, le=100_000, description="requests per second; 100 if left out")
     ] = None
 
 
 class Version(Model):
-    """One immutable version of a service: identity (package, image, behaviour), and capacity, which may change."""
+    """One immutable version of a service: identity (package, image, behavior), and capacity, which may change."""
 
     version: Annotated[VersionName, Field(description="interface.feature.bugfix, such as 1.2.3")]
     package: Annotated[Package | None, Field(description="the service's if left out; immutable")] = None
     image: Annotated[ImageName | None, Field(description="the service's if left out; immutable")] = None
-    behaviour: Annotated[Behaviour | None, Field(description="the service's if left out; immutable")] = None
+    behavior: Annotated[Behavior | None, Field(description="the service's if left out; immutable")] = None
     replicas: Annotated[Replicas | None, Field(description="per region; the service's count if left out")] = None
 
 
 class Share(Model):
-    """A version's percentage of a service's requests."""
+    """A version's share of a service's requests."""
 
     version: Annotated[VersionName, Field(description="a declared one")]
-    weight: Annotated[int, Field(ge=0, le=100, description="percent; the weights of a split add up to 100")]
+    weight: Annotated[
+        int, Field(ge=0, le=1_000_000, description="share relative to the sum of the split's weights, such as 99 and 1")
+    ]
 
 
 class Routing(Model):
@@ -79,7 +102,9 @@ class Routing(Model):
     split: Annotated[
         list[Share] | None,
         Field(
-            max_length=MAX_VERSIONS, description="percent per version; the first declared version gets all if left out"
+            min_length=1,
+            max_length=MAX_VERSIONS,
+            description="weight per version, not all 0; the first declared version gets all requests if left out",
         ),
     ] = None
 
@@ -95,11 +120,9 @@ class Service(Model):
         list[Annotated[str, Field(min_length=1, max_length=38)]],
         Field(max_length=MAX_DEPENDENCIES, description="tiers that this one calls; may name itself, or eureka"),
     ] = Field(default_factory=list)
-    rate_per_second: Annotated[
-        int | None, Field(ge=0, le=100_000, description="requests a denominator sends per second; 100 if left out")
-    ] = None
+    load: Annotated[Load | None, Field(description="requests that a denominator sends; live")] = None
     image: Annotated[ImageName | None, Field(description="the runtime's if left out; immutable per version")] = None
-    behaviour: Annotated[Behaviour | None, Field(description="immutable per version")] = None
+    behavior: Annotated[Behavior | None, Field(description="immutable per version")] = None
     versions: Annotated[
         list[Version] | None,
         Field(min_length=1, max_length=MAX_VERSIONS, description="the one version 1.0.0 if left out"),
@@ -176,12 +199,18 @@ class Runtime(Model):
 
 
 class Monkey(Model):
-    """Ends one pod of the victim tier now and then: Delete without grace. Changing it restarts nobody."""
+    """Kills one pod of the victim tier at random intervals. Live: changing it restarts no pod."""
 
     mode: Annotated[
         Literal["Off", "DryRun", "Enforce"],
-        Field(description='DryRun says in events whom it would end; YAML reads a bare Off as false: write "Off"'),
+        Field(
+            description='DryRun reports in events which pod it would kill; YAML reads a bare Off as false: write "Off"'
+        ),
     ] = "Off"
+    method: Annotated[
+        Literal["Evict", "Delete"] | None,
+        Field(description="Evict (if left out) respects disruption budgets; Delete kills without a grace period"),
+    ] = None
     mean_seconds: Annotated[
         int, Field(ge=1, le=2_592_000, description="mean time between kills; what exceeds minSeconds is exponential")
     ] = 300
@@ -190,21 +219,26 @@ class Monkey(Model):
         Field(ge=1, le=2_592_000, description="never sooner after the last; a tenth of meanSeconds if left out"),
     ] = None
     seed: Annotated[
-        int, Field(ge=0, le=2**31 - 1, description="the same seed and pods give the same victims, in the same order")
-    ] = 0
+        int | None,
+        Field(
+            ge=0,
+            le=2**31 - 1,
+            description="the same seed and pods give the same victims, in the same order; from the Architecture's UID if left out",
+        ),
+    ] = None
 
 
 class Chaos(Model):
-    """Faults that go on by themselves; single ones are the kind Fault."""
+    """Faults that recur; a single one is an object of kind Fault."""
 
     monkey: Monkey | None = None
 
 
 class ArchitectureSpec(Model):
-    """The wish."""
+    """Desired state."""
 
     description: Annotated[str | None, Field(max_length=1024, description="for people")] = None
-    victim: Annotated[str | None, Field(max_length=38, description="the tier that chaos visits")] = None
+    victim: Annotated[str | None, Field(max_length=38, description="tier targeted by the chaos monkey")] = None
     chaos: Chaos | None = None
     scale: Annotated[int, Field(ge=1, le=10_000, description="percent of every count")] = 100
     topology: SpecTopology | None = None
@@ -271,7 +305,7 @@ class ChaosStatus(Model):
 
 
 class ArchitectureStatus(Model):
-    """What is; written on transitions only."""
+    """Observed state; written on transitions only."""
 
     observed_generation: Annotated[int | None, Field(ge=0, description="of the spec that the status is about")] = None
     scale: Annotated[int | None, Field(ge=0, description="percent in force, for the scale subresource")] = None

@@ -16,6 +16,7 @@ MOST_VICTIMS = 32
 
 Seconds = Annotated[int, Field(ge=0, le=86_400)]
 Milliseconds = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
 Method = Literal["Evict", "Delete", "Crash"]
 State = Literal["Planned", "Killed", "Refused", "Gone", "Unreachable", "Expired"]
 
@@ -53,25 +54,36 @@ class Kill(Model):
 
 
 class FaultSpec(Model):
-    """The wish."""
+    """Desired state: exactly one kind of fault. Immutable."""
 
     architecture: Annotated[
         str, Field(min_length=1, max_length=MAX_ARCHITECTURE_NAME, description="whose pods; in the Fault's namespace")
     ]
     mode: Annotated[
         Literal["Enforce", "DryRun"],
-        Field(description="DryRun writes down whom it would take and touches nobody"),
+        Field(description="DryRun records the victims and kills none of them"),
     ] = "Enforce"
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="the same seed and pods give the same victims")] = 0
-    active_deadline_seconds: Annotated[
+    seed: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=2**31 - 1,
+            description="the same seed and pods give the same victims; from the Fault's UID if left out",
+        ),
+    ] = None
+    starting_deadline_seconds: Annotated[
         int,
         Field(
             ge=1,
             le=3600,
-            description="nobody is touched later than this after the victims were written down; until then, refused evictions are tried again. A Fault that finds nobody ends after it",
+            description="counts from the first moment at which the Architecture is Ready; until it ends, missing victims are "
+            "looked for and refused evictions are retried; no pod is killed after it",
         ),
     ] = 30
-    kill: Kill
+    kill: Annotated[Kill | None, Field(description="kill pods; exactly one kind of fault is given")] = None
+
+
+KINDS = ("kill",)  # fields of FaultSpec of which exactly one is given
 
 
 class Victim(Model):
@@ -99,7 +111,7 @@ class Victim(Model):
         str | None, Field(max_length=253, description="the budget that refused its eviction, or in a DryRun would")
     ] = None
     killed_at: Annotated[str | None, Field(max_length=32, description="when the act was carried out")] = None
-    callers: Annotated[Milliseconds | None, Field(description="callers that knew it")] = None
+    callers: Annotated[Count | None, Field(description="callers that knew it")] = None
     noticed_milliseconds: Annotated[
         Milliseconds | None, Field(description="until the last caller acknowledged a table without it")
     ] = None
@@ -108,13 +120,19 @@ class Victim(Model):
         Field(description="until the next pod of its ReplicaSet was Ready; after a Crash, the same pod again"),
     ] = None
     replaced_by: Annotated[str | None, Field(max_length=253, description="the pod that is Ready in its stead")] = None
-    requests_hurt: Annotated[Milliseconds | None, Field(description="calls to it that failed")] = None
+    requests_hurt: Annotated[Count | None, Field(description="calls to it that failed")] = None
 
 
 class FaultStatus(Model):
-    """What is."""
+    """Observed state."""
 
     observed_generation: Annotated[int | None, Field(ge=0, description="of the spec that the status is about")] = None
+    started_at: Annotated[
+        str | None,
+        Field(
+            max_length=32, description="when the Architecture was first Ready; startingDeadlineSeconds counts from it"
+        ),
+    ] = None
     summary: Annotated[str | None, Field(max_length=256, description="one line: what came of it")] = None
     victims: Annotated[
         list[Victim] | None, Field(max_length=MOST_VICTIMS, description="all are here before the first is touched")

@@ -4,7 +4,7 @@ pydantic's JSON schema has references, `anyOf` with null and titles; a structura
 cannot: that a version's identity never changes. They were tried on a real API server, where their cost is bounded by the limits of `common.py`:
 1,000 services of 8 versions pass, 12 versions would not.
 
-Traps met: `package` is a reserved word in CEL and is written `__package__`; `behaviour` of a service and of a version have different types
+Traps met: `package` is a reserved word in CEL and is written `__package__`; `behavior` of a service and of a version have different types
 and need `dyn()`; without the rule on 1.0.0 "add a version" would silently remove the version that a service without `versions` has.
 """
 
@@ -65,11 +65,19 @@ def _node(raw: Mapping[str, Any], definitions: Mapping[str, Any], field: str) ->
         if required := raw.get("required"):
             node["required"] = list(required)
     if node.get("type") == "array":
-        node["items"] = _node(raw["items"], definitions, "")
+        node["items"] = _without_defaults(_node(raw["items"], definitions, ""))
         node |= _list_type(field, node["items"])
     if node.get("type") == "integer":
         node["format"] = "int64" if node.get("maximum", 0) > 2**31 - 1 or "maximum" not in node else "int32"
     return node
+
+
+def _without_defaults(node: Schema) -> Schema:
+    """A default inside a list item would make an applied object differ from what the user's file has: models fill it in."""
+    kept = {key: value for key, value in node.items() if key != "default"}
+    if "properties" in kept:
+        kept["properties"] = {name: _without_defaults(child) for name, child in kept["properties"].items()}
+    return kept
 
 
 def _list_type(field: str, items: Schema) -> Schema:
@@ -85,11 +93,17 @@ def rule(cel: str, message: str) -> Schema:
     return {"rule": cel, "message": message}
 
 
+def one_of(fields: tuple[str, ...], text: str) -> Schema:
+    """Exactly one of these fields is given."""
+    given = " + ".join(f"(has(self.{field}) ? 1 : 0)" for field in fields)
+    return rule(f"{given} == 1", f"{text}: one of {', '.join(fields)}")
+
+
 def identity_rule(name: str, dynamic: bool) -> Schema:
     """The part `name` of a version's identity never changes, wherever it is written: at the entry, or at the service for all entries without.
 
     Args:
-        name: package, image or behaviour.
+        name: package, image or behavior.
         dynamic: for objects, whose types differ between service and entry.
     """
     field = f"__{name}__" if name == "package" else name
@@ -126,7 +140,7 @@ def service_rules() -> list[Schema]:
     return [
         identity_rule("package", dynamic=False),
         identity_rule("image", dynamic=False),
-        identity_rule("behaviour", dynamic=True),
+        identity_rule("behavior", dynamic=True),
         rule(
             f"!has(self.routing) || !has(self.routing.split) || self.routing.split.all(s, {declared})",
             "the split names a version that is not declared: declare it under versions, or name another",
@@ -139,7 +153,7 @@ def service_rules() -> list[Schema]:
 
 
 SPLIT_RULES = [
-    rule("self.map(s, s.weight).sum() == 100", "the weights of a split must add up to 100"),
+    rule("self.exists(s, s.weight > 0)", "at least one weight of a split must be above 0"),
     rule(
         "self.all(s, s.version.split('.')[0] == self[0].version.split('.')[0])",
         "one major (interface) per split: versions of different majors cannot share traffic",
@@ -152,6 +166,12 @@ def architecture_crd() -> Schema:
     spec = structural(architecture.ArchitectureSpec)
     service = spec["properties"]["services"]["items"]
     service["x-kubernetes-validations"] = service_rules()
+    version = service["properties"]["versions"]["items"]
+    for behavior in (service["properties"]["behavior"], version["properties"]["behavior"]):
+        service_time = behavior["properties"]["serviceTime"]
+        service_time["x-kubernetes-validations"] = [
+            one_of(tuple(service_time["properties"]), "serviceTime gives exactly one distribution")
+        ]
     service["properties"]["routing"]["properties"]["split"]["x-kubernetes-validations"] = copy.deepcopy(SPLIT_RULES)
     spec["properties"]["chaos"]["properties"]["monkey"]["x-kubernetes-validations"] = [
         rule(
@@ -193,6 +213,7 @@ def fault_crd() -> Schema:
     spec["x-kubernetes-validations"] = [
         rule("self == oldSelf", "a Fault is injected once and its spec cannot change: delete it and make another")
     ]
+    spec["x-kubernetes-validations"].append(one_of(fault.KINDS, "a Fault gives exactly one kind of fault"))
     spec["properties"]["kill"]["x-kubernetes-validations"] = [
         rule("has(self.tier) != has(self.pod)", "kill names exactly one of tier and pod"),
         rule(

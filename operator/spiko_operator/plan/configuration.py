@@ -6,6 +6,7 @@ from spiko_nanoservice.contract import (
     DEFAULT_DEADLINE_MS,
     DEFAULT_RATE_PER_SECOND,
     DEFAULT_SAMPLES_PER_MILLION,
+    PACKAGES,
     Configuration,
     Package,
     Place,
@@ -48,14 +49,15 @@ def build_configuration(
 
 def _tier(service: Service, spec: ArchitectureSpec, topology: Topology) -> TierConfig:
     made = releases(service, topology, spec.scale)
-    rate = DEFAULT_RATE_PER_SECOND if service.rate_per_second is None else service.rate_per_second
+    given = service.load.rate_per_second if service.load else None
+    rate = DEFAULT_RATE_PER_SECOND if given is None else given
     return TierConfig(
         name=service.name,
         package=service.package.value,
         dependencies=tuple(service.dependencies),
         places=_places(spaces(topology, service.regions, scaled(service.count, spec.scale))),
         versions=tuple(VersionConfig(release.version, release.weight, _places(release.spaces)) for release in made),
-        rate_per_second=rate if any(r.identity.package == Package.DENOMINATOR for r in made) else 0,
+        rate_per_second=rate if any(PACKAGES[Package(release.identity.package)].source for release in made) else 0,
     )
 
 

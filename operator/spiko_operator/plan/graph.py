@@ -3,7 +3,7 @@
 The rules are Spigo's, written down once more from their description and not shared with the registry, which is compared with this:
 
 1. A caller connects to every instance of each of its dependencies, itself excepted, that it may see.
-2. A karyon or zuul sees what has the same zone as itself.
+2. A caller whose package sees its own zone only (karyon, zuul) sees what has the same zone as itself.
 3. A caller outside any region sees every region; any other stays in its own, but for instances of its own tier if that lists `eureka`, and
    for what is outside any region.
 """
@@ -13,13 +13,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from spiko_nanoservice.contract import Package
+from spiko_nanoservice.contract import Sees, traits_of
 from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.plan.names import EUREKA
 from spiko_operator.plan.services import releases
 from spiko_operator.plan.topology import ANYWHERE, Topology
-
-ONE_ZONE = (Package.KARYON, Package.ZUUL)
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,8 @@ def predict(architecture: str, spec: ArchitectureSpec, topology: Topology) -> Gr
 
 
 def _connects(caller: Node, callee: Node, lists_eureka: bool) -> bool:
-    if caller.package in ONE_ZONE and caller.zone != callee.zone:
+    traits = traits_of(caller.package)
+    if traits is not None and traits.sees is Sees.ZONE and caller.zone != callee.zone:
         return False
     if caller.region in (ANYWHERE, callee.region) or callee.region == ANYWHERE:
         return True

@@ -26,7 +26,8 @@ from spiko_operator.plan.services import Release, all_releases
 from spiko_operator.plan.state import Memory, config_map, digest, from_data
 from spiko_operator.plan.timestamps import epoch_s
 from spiko_operator.plan.topology import Topology, choose, grow, wanted_regions
-from spiko_operator.plan.validation.findings import Finding, Severity, check_spec
+from spiko_operator.plan.validation.checks import check_spec
+from spiko_operator.plan.validation.findings import Finding, Severity
 from spiko_operator.plan.workloads import Rendering, build_all, owner_reference
 
 Object = dict[str, Any]
@@ -143,7 +144,7 @@ def _settle(seen: Seen, memory: Memory | None, lost: bool, draft: _Draft) -> Mem
     draft.faults += [
         (
             "VersionConflict",
-            f"{version}: ran before with another package, image or behaviour; a version is immutable: give the new content a new number",
+            f"{version}: ran before with another package, image or behavior; a version is immutable: give the new content a new number",
         )
         for version, identity in identities.items()
         if known.get(version, identity) != identity

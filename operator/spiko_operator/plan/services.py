@@ -12,15 +12,15 @@ from spiko_operator.plan.topology import Space, Topology, scaled, spaces
 
 @dataclass(frozen=True)
 class Identity:
-    """What never changes of a version. `behaviour` is plain values; `image` is empty for the runtime's."""
+    """What never changes of a version. `behavior` is plain values; `image` is empty for the runtime's."""
 
     package: str
     image: str
-    behaviour: tuple[tuple[str, Any], ...]
+    behavior: tuple[tuple[str, Any], ...]
 
     def hash(self) -> str:
         """Equal for equal identities."""
-        return digest([self.package, self.image, [list(pair) for pair in self.behaviour]])
+        return digest([self.package, self.image, [list(pair) for pair in self.behavior]])
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Release:
     tier: str
     version: str
     identity: Identity
-    behaviour_json: dict[str, Any]
+    behavior_json: dict[str, Any]
     weight: int
     spaces: tuple[Space, ...]
 
@@ -41,12 +41,12 @@ def releases(service: Service, topology: Topology, scale_percent: int) -> tuple[
     found = []
     for position, version in enumerate(service.versions or [None]):
         name = version.version if version else DEFAULT_VERSION
-        behaviour = (version.behaviour if version else None) or service.behaviour
-        plain = behaviour.model_dump(mode="json", by_alias=True, exclude_none=True) if behaviour else {}
+        behavior = (version.behavior if version else None) or service.behavior
+        plain = behavior.model_dump(mode="json", by_alias=True, exclude_none=True) if behavior else {}
         image = (version.image if version else None) or service.image or ""
         package = (version.package if version else None) or service.package
         count = version.replicas if version and version.replicas is not None else service.count
-        weight = split.get(name, 0) if split else (100 if position == 0 else 0)
+        weight = split.get(name, 0) if split else int(position == 0)
         placed = (
             () if version and version.replicas == 0 else spaces(topology, service.regions, scaled(count, scale_percent))
         )

@@ -72,8 +72,8 @@ def build_deployment(r: Rendering, release: Release, space: Space) -> Object:
         c.ENV_EUREKA: f"{names.eureka_name(r.architecture, home.index)},{names.eureka_name(r.architecture)}",
         c.ENV_EUREKA_REGION: region.name,
     }
-    if release.behaviour_json:
-        env[c.ENV_BEHAVIOUR] = json.dumps(release.behaviour_json, sort_keys=True, separators=(",", ":"))
+    if release.behavior_json:
+        env[c.ENV_BEHAVIOR] = json.dumps(release.behavior_json, sort_keys=True, separators=(",", ":"))
     image = release.identity.image or r.runtime["image"]
     pod = _pod(r, env, image, names.HTTP_PORT, readiness_s=READINESS_S)
     pod |= _placement(space.region != ANYWHERE, region, zone, selector)

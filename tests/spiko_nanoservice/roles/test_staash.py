@@ -11,7 +11,7 @@ from spiko_nanoservice.tier.pod import TierPod
 from tests.support.loopback_cluster import Town, ask, configuration, tier, town, until
 
 FAILS = '{"errorsPerMillion": 1000000}'
-SLOW = '{"delay": {"medianMicroseconds": 400000}}'
+SLOW = '{"serviceTime": {"constant": {"microseconds": 400000}}}'
 PACKAGES = {"memory": "cache", "disk": "volume", "ring": "priamCassandra", "db": "store", "below": "staash"}
 
 
@@ -25,7 +25,7 @@ async def start(t: Town, *tiers: str, **behaviours: str) -> TierPod:
     """The staash and what it is connected to."""
     await t.add_eureka("a", web(*tiers))
     for name in {*tiers, *(("db",) if "below" in tiers else ())}:
-        await t.add(f"{name}-0", name, PACKAGES[name], SPIKO_BEHAVIOUR=behaviours.get(name, ""))
+        await t.add(f"{name}-0", name, PACKAGES[name], SPIKO_BEHAVIOR=behaviours.get(name, ""))
     front = await t.add("web-0", "web", "staash")
     await until(lambda: front.tier.ready and len(front.tier.routes.instances) == len(tiers))
     if "below" in tiers:

@@ -9,7 +9,7 @@ from spiko_nanoservice.wire.http_client import Pool
 from spiko_nanoservice.wire.http_server import Request
 from tests.support.loopback_cluster import ask, configuration, tier, town, until
 
-DELAYED_ERRORS = '{"errorsPerMillion": 1000000, "delay": {"medianMicroseconds": 1000000}}'
+DELAYED_ERRORS = '{"errorsPerMillion": 1000000, "serviceTime": {"constant": {"microseconds": 1000000}}}'
 CHAIN = configuration(tier("front", "monolith", "db"), tier("db", "store"))
 
 
@@ -60,7 +60,7 @@ async def test_a_passed_deadline_is_a_504_and_reaches_nobody() -> None:
     async with town() as t:
         await t.add_eureka("a", CHAIN)
         store = await t.add("db-0", "db", "store")
-        front = await t.add("front-0", "front", "monolith", SPIKO_BEHAVIOUR='{"delay": {"medianMicroseconds": 50000}}')
+        front = await t.add("front-0", "front", "monolith", SPIKO_BEHAVIOR='{"serviceTime": {"constant": {"microseconds": 50000}}}')
         await until(lambda: front.tier.routes.has_route)
 
         reply = await ask(front, "GET", "/k/x", headers="spiko-deadline-ms: 20\r\n")
@@ -97,7 +97,7 @@ async def test_an_error_share_of_all_fails_every_request() -> None:
     """ErrorsPerMillion of a million answers 503, reason injected, at once: the version's delay is that of its work."""
     async with town() as t:
         await t.add_eureka("a", CHAIN)
-        store = await t.add("db-0", "db", "store", SPIKO_BEHAVIOUR=DELAYED_ERRORS)
+        store = await t.add("db-0", "db", "store", SPIKO_BEHAVIOR=DELAYED_ERRORS)
         await until(lambda: store.tier.ready)
         began = time.monotonic()
         reply = await ask(store, "GET", "/k/x")
@@ -129,11 +129,11 @@ async def test_stores_that_depend_on_themselves_replicate() -> None:
 
 async def test_a_copy_that_is_on_its_way_is_waited_for_by_who_leaves() -> None:
     """A write is answered before it is copied: a store that leaves meanwhile ends when the copy is kept, and has reported it."""
-    slow = '{"delay": {"medianMicroseconds": 600000}}'
+    slow = '{"serviceTime": {"constant": {"microseconds": 600000}}}'
     async with town() as t:
         eureka = await t.add_eureka("a", configuration(tier("db", "store", "db", count=2)))
         first = await t.add("db-0", "db", "store")
-        second = await t.add("db-1", "db", "store", SPIKO_BEHAVIOUR=slow)
+        second = await t.add("db-1", "db", "store", SPIKO_BEHAVIOR=slow)
         await until(lambda: len(first.tier.routes.instances) == len(second.tier.routes.instances) == 1)
 
         await ask(first, "PUT", "/k/x", b"1")

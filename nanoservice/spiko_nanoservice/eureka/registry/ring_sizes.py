@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from spiko_nanoservice.contract import RING_PACKAGES, Configuration, Hello, Instance, TierConfig
+from spiko_nanoservice.contract import Configuration, Hello, Instance, TierConfig, traits_of
 from spiko_nanoservice.eureka.registry.pod_config import space_size
 from spiko_nanoservice.routing.hash_ring import Space
 
 
 def is_ring(package: str) -> bool:
     """Whether instances of a package are nodes of rings."""
-    return package in RING_PACKAGES
+    traits = traits_of(package)
+    return traits is not None and traits.ring
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spiko_nanoservice.contract import ANYWHERE, EUREKA, ZONE_BOUND, Configuration, Dependency, TierConfig
+from spiko_nanoservice.contract import ANYWHERE, EUREKA, Configuration, Dependency, Sees, TierConfig, traits_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ def sees(viewer: Viewpoint, across: bool, tier: str, region: str, zone: str) -> 
     """
     if viewer.region != ANYWHERE and region not in (viewer.region, ANYWHERE) and not (across and tier == viewer.tier):
         return False
-    return viewer.package not in ZONE_BOUND or zone == viewer.zone
+    traits = traits_of(viewer.package)
+    return traits is None or traits.sees is Sees.REGION or zone == viewer.zone
 
 
 def regions_of(tier: TierConfig, region: str, configured: tuple[str, ...]) -> tuple[str, ...]:

@@ -14,13 +14,13 @@ from spiko_operator.api.common import API_VERSION
 from spiko_operator.api.fault import KIND as FAULT
 from spiko_operator.plan import names
 from spiko_operator.plan.validation.findings import Finding, Nearest, found
-from spiko_operator.plan.validation.partial_spec import Sketch, declared, sketch_of
+from spiko_operator.plan.validation.partial_spec import PartialSpec, declared, read_partial_spec
 
 _PLACE = re.compile(r"-([zr]\d+)$")
 _HASHED = re.compile(r"^.{35,43}-[0-9a-f]{8}$")  # how names.derived shortens: such a name cannot be read back
 
 
-def check_together(documents: Sequence[Any]) -> list[list[Finding]]:
+def check_cross_document(documents: Sequence[Any]) -> list[list[Finding]]:
     """Check what documents say of each other; never raises.
 
     Args:
@@ -30,10 +30,10 @@ def check_together(documents: Sequence[Any]) -> list[list[Finding]]:
         For each document its findings, in the order of the documents.
 
     """
-    known: dict[str, list[tuple[str | None, Sketch]]] = {}
+    known: dict[str, list[tuple[str | None, PartialSpec]]] = {}
     for document in documents:
-        if _is(document, ARCHITECTURE) and (sketch := sketch_of(document)).name:
-            known.setdefault(str(sketch.name), []).append((_namespace(document), sketch))
+        if _is(document, ARCHITECTURE) and (draft := read_partial_spec(document)).name:
+            known.setdefault(str(draft.name), []).append((_namespace(document), draft))
     suggest = Nearest()
     return [list(_fault(document, known, suggest)) if _is(document, FAULT) else [] for document in documents]
 
@@ -50,7 +50,7 @@ def _namespace(document: Mapping[str, Any]) -> str | None:
 
 
 def _fault(
-    document: Mapping[str, Any], known: Mapping[str, list[tuple[str | None, Sketch]]], suggest: Nearest
+    document: Mapping[str, Any], known: Mapping[str, list[tuple[str | None, PartialSpec]]], suggest: Nearest
 ) -> Iterator[Finding]:
     spec = document.get("spec")
     name = spec.get("architecture") if isinstance(spec, Mapping) else None
@@ -58,37 +58,37 @@ def _fault(
     if not isinstance(name, str) or not isinstance(kill, Mapping):
         return
     own = _namespace(document)
-    sketches = [sketch for there, sketch in known.get(name, ()) if None in (own, there) or own == there]
-    if not sketches:
+    specs = [draft for there, draft in known.get(name, ()) if None in (own, there) or own == there]
+    if not specs:
         return
     tier, pod = kill.get("tier"), kill.get("pod")
     if isinstance(tier, str):
-        yield from _tier(name, sketches, tier, suggest)
-        yield from _within(sketches, tier, kill, suggest)
+        yield from _tier(name, specs, tier, suggest)
+        yield from _within(specs, tier, kill, suggest)
     if isinstance(pod, str):
-        yield from _pod(name, sketches, pod, suggest)
+        yield from _pod(name, specs, pod, suggest)
 
 
-def _tier(architecture: str, sketches: list[Sketch], tier: str, suggest: Nearest) -> Iterator[Finding]:
-    tiers = [service.name for sketch in sketches for service in sketch.services if service.name]
+def _tier(architecture: str, specs: list[PartialSpec], tier: str, suggest: Nearest) -> Iterator[Finding]:
+    tiers = [service.name for draft in specs for service in draft.services if service.name]
     if tier not in (*tiers, names.EUREKA):
         text = f'"{tier[:64]}" is no tier of Architecture {architecture[:64]}'
         yield found("UnknownTarget", "spec.kill.tier", tier, text, suggest(tier, [*tiers, names.EUREKA]))
 
 
-def _within(sketches: list[Sketch], tier: str, kill: Mapping[str, Any], suggest: Nearest) -> Iterator[Finding]:
+def _within(specs: list[PartialSpec], tier: str, kill: Mapping[str, Any], suggest: Nearest) -> Iterator[Finding]:
     """Version, region and zone of the tier; what is left to the nodes' labels is not known here, and a second draft may have it."""
-    services = [(sketch, service) for sketch in sketches for service in sketch.services if service.name == tier]
+    services = [(draft, service) for draft in specs for service in draft.services if service.name == tier]
     if len(services) != 1:
         return
-    ((sketch, service),) = services
+    ((draft, service),) = services
     known: dict[str, list[str] | None] = {"version": list(declared(service)), "region": None, "zone": None}
     if service.regions == 0:
         known |= {"region": [], "zone": []}
     elif service.count == 0:
         known |= {"zone": []}
-    if sketch.places is not None and service.regions:
-        places = sketch.places[: service.regions]
+    if draft.places is not None and service.regions:
+        places = draft.places[: service.regions]
         complete = len(places) == service.regions  # more regions than the spec names get names of their own
         if known["region"] is None and complete:
             known["region"] = [region for region, _ in places]
@@ -105,7 +105,7 @@ def _within(sketches: list[Sketch], tier: str, kill: Mapping[str, Any], suggest:
             yield found("UnknownScope", f"spec.kill.{field}", value, text, suggest(value, values))
 
 
-def _pod(architecture: str, sketches: list[Sketch], pod: str, suggest: Nearest) -> Iterator[Finding]:
+def _pod(architecture: str, specs: list[PartialSpec], pod: str, suggest: Nearest) -> Iterator[Finding]:
     """A pod is named <deployment>-<hash of the template>-<five letters>."""
     deployment = pod.rsplit("-", 2)[0]
     if _HASHED.match(deployment) or deployment.startswith(names.eureka_name(architecture)):
@@ -113,8 +113,8 @@ def _pod(architecture: str, sketches: list[Sketch], pod: str, suggest: Nearest) 
     place = _PLACE.search(deployment)
     made = [
         names.deployment_name(architecture, service.name, version, place[1] if place else "")
-        for sketch in sketches
-        for service in sketch.services
+        for draft in specs
+        for service in draft.services
         if service.name
         for version in declared(service)
     ]

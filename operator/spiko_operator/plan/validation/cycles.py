@@ -1,4 +1,4 @@
-"""Pure: circles in a graph, one for each set of nodes that reach each other."""
+"""Pure: cycles in a graph, one for each set of nodes that reach each other."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 Graph = Mapping[str, Sequence[str]]
 
 
-def find_circles(graph: Graph) -> Iterator[list[str]]:
-    """One circle of each strongly connected component: the shortest through its first node, which is both its first and its last entry.
+def find_cycles(graph: Graph) -> Iterator[list[str]]:
+    """One cycle of each strongly connected component: the shortest through its first node, which is both its first and its last entry.
 
     Takes time in proportion to nodes and edges.
 
     Args:
         graph: node -> where its edges lead; every one of these is a node as well.
 
-    >>> list(find_circles({"a": ["b"], "b": ["c", "b2"], "b2": ["a"], "c": [], "d": ["d"]}))
+    >>> list(find_cycles({"a": ["b"], "b": ["c", "b2"], "b2": ["a"], "c": [], "d": ["d"]}))
     [['a', 'b', 'b2', 'a'], ['d', 'd']]
     """
     of = _components(graph)
@@ -24,9 +24,9 @@ def find_circles(graph: Graph) -> Iterator[list[str]]:
     for node in graph:
         if of[node] not in done:
             done.add(of[node])
-            circle = _circle(graph, of, node)
-            if circle:
-                yield circle
+            cycle = _cycle(graph, of, node)
+            if cycle:
+                yield cycle
 
 
 def _components(graph: Graph) -> dict[str, int]:
@@ -67,7 +67,7 @@ def _finished(graph: Graph) -> list[str]:
     return order
 
 
-def _circle(graph: Graph, of: Mapping[str, int], start: str) -> list[str]:
+def _cycle(graph: Graph, of: Mapping[str, int], start: str) -> list[str]:
     """The shortest way from a node back to itself; empty if there is none."""
     came_from: dict[str, str] = {}
     waiting = deque([start])

@@ -1,22 +1,15 @@
-"""Pure: everything that can be wrong with a manifest, found at once, each with a stable code, a path, the value and the way out.
-
-`check` reads a raw document, however broken: what the models refuse is translated error by error, and the rules between the parts run on
-whatever could be read; `together.py` has the rules between documents. `check_spec` runs the rules on a spec that the models took; the operator sets `Accepted` from it.
-"""
+"""Pure: the findings of `spiko lint`: what can be wrong with a manifest, each with a stable code, and what to do about it."""
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from spiko_operator.api.architecture import KIND as ARCHITECTURE
-from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.api.common import API_VERSION
-from spiko_operator.api.fault import KIND as FAULT
 
 CLOSE_RATIO = 0.6  # of difflib, 0 to 1
 
@@ -65,15 +58,15 @@ RULES = {
         Rule("SPK032", "NoSource", W, "No denominator: nothing sends requests.", "Add a tier of package denominator."),
         Rule("SPK033", "UnreachedTier", W, "No source reaches the tier.", "Let a tier depend on it, or remove it."),
         Rule("SPK034", "IdleSource", W, "A denominator without dependencies has nobody to send to.", "Give it a dependency."),
-        Rule("SPK035", "RateWithoutSource", E, "Only a denominator sends requests of its own.", "Remove ratePerSecond, or make the tier a denominator."),
+        Rule("SPK035", "LoadWithoutSource", E, "Only a source (package denominator) sends requests of its own.", "Remove load, or make the tier a denominator."),
         Rule("SPK036", "DependencyCycle", W, "Tiers that pass requests on depend on each other in a circle: a request may go round until its deadline.", "Break the circle, or give its tiers other dependencies, to which most requests turn off."),
         Rule("SPK037", "IdleRouter", W, "An elb, zuul, karyon or monolith that is called passes requests on, and has nobody to pass them to: they all fail with no_route.", "Give it a dependency, or make it a store."),
         Rule("SPK038", "CalledSource", W, "A denominator that is called passes on what it gets, besides the requests of its own.", "Depend on what the source depends on, or make it an elb."),
-        Rule("SPK040", "WeightsNot100", E, "The weights of a split must add up to 100.", "Change them."),
+        Rule("SPK040", "AllWeightsZero", E, "Every weight of the split is 0, so no version would get requests.", "Give at least one version a weight above 0."),
         Rule("SPK041", "UndeclaredVersion", E, "The split names a version that the service does not declare.", "Declare it under versions, or name another."),
         Rule("SPK042", "MixedMajors", E, "Versions of different majors in one split: their interfaces differ.", "Split within one major."),
         Rule("SPK043", "DuplicateVersion", E, "A version is declared, or split, twice.", "Remove one."),
-        Rule("SPK050", "BadDelay", E, "The delay contradicts itself.", "lognormal needs p99Microseconds above medianMicroseconds; constant has none."),
+        Rule("SPK050", "BadServiceTime", E, "The service time is not exactly one distribution, or its percentiles contradict each other.", "Give either constant or lognormal; p99Microseconds must be above medianMicroseconds."),
         Rule("SPK070", "BadKill", E, "A kill names exactly one of tier and pod, a grace period only with Delete, and Crash no eureka.", "Remove one of the two."),
         Rule("SPK071", "BadCount", E, "A kill's count and percent exclude each other, and like version, region and zone they choose among a tier's pods.", "Remove one, or name a tier."),
         Rule("SPK072", "UnknownTarget", E, "The Fault's tier is none of the Architecture of that name in the same set of files.", "Name a tier of that Architecture."),
@@ -156,54 +149,3 @@ class Nearest:
         """A suggestion, or nothing."""
         self._left -= 1
         return nearest(word, known) if self._left >= 0 else ""
-
-
-def check(document: Any) -> list[Finding]:
-    """Check one manifest, as YAML or JSON parsed it; never raises.
-
-    Returns:
-        All findings, in the order of the document's parts; empty for a manifest without fault.
-    """
-    from spiko_operator.plan.validation.partial_spec import sketch_of
-    from spiko_operator.plan.validation.rules import fault_rules, spec_rules
-    from spiko_operator.plan.validation.schema_errors import name_findings, shape_findings
-
-    if not isinstance(document, Mapping):
-        return [found("WrongKind", "", document, f"a manifest is an object, not {type(document).__name__}")]
-    version, kind = document.get("apiVersion"), document.get("kind")
-    if version != API_VERSION or kind not in (ARCHITECTURE, FAULT):
-        if (
-            isinstance(version, str)
-            and isinstance(kind, str)
-            and not version.startswith("spiko")
-            and kind not in (ARCHITECTURE, FAULT)
-        ):
-            return [found("ForeignKind", "kind", kind, f"{kind} of {version} was passed over")]
-        field, value = ("apiVersion", version) if version != API_VERSION else ("kind", kind)
-        return [
-            found(
-                "WrongKind",
-                field,
-                value,
-                f"{shorten(value)} is not {API_VERSION if field == 'apiVersion' else 'Architecture or Fault'}",
-            )
-        ]
-    findings = name_findings(document, str(kind)) + shape_findings(document, str(kind))
-    spec = document.get("spec")
-    if isinstance(spec, Mapping):
-        findings += spec_rules(sketch_of(document)) if kind == ARCHITECTURE else fault_rules(spec)
-    return findings
-
-
-def check_spec(name: str, spec: ArchitectureSpec) -> list[Finding]:
-    """Check a spec that the models took, as the operator does.
-
-    Args:
-        name: the Architecture's.
-        spec: its spec.
-    """
-    from spiko_operator.plan.validation.partial_spec import sketch_of
-    from spiko_operator.plan.validation.rules import spec_rules
-
-    raw = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return spec_rules(sketch_of({"metadata": {"name": name}, "spec": raw}))

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from spiko_nanoservice.contract import Traits, traits_of
 from spiko_operator.api.architecture import DEFAULT_VERSION
 
 
 @dataclass(frozen=True)
-class SketchVersion:
+class PartialVersion:
     """One declared version."""
 
     name: str
@@ -20,7 +21,7 @@ class SketchVersion:
 
 
 @dataclass(frozen=True)
-class SketchService:
+class PartialService:
     """One service; None where a value is missing or of the wrong type."""
 
     path: str
@@ -29,14 +30,14 @@ class SketchService:
     count: int | None
     regions: int | None
     dependencies: tuple[tuple[str, str], ...]  # path, name
-    versions: tuple[SketchVersion, ...] | None
+    versions: tuple[PartialVersion, ...] | None
     split: tuple[tuple[str, str, int | None], ...] | None  # path, version, weight
-    delays: tuple[tuple[str, Mapping[str, Any]], ...]  # path, delay
-    has_rate: bool
+    service_times: tuple[tuple[str, Mapping[str, Any]], ...]  # path, serviceTime
+    has_load: bool
 
 
 @dataclass(frozen=True)
-class Sketch:
+class PartialSpec:
     """An Architecture as far as it could be read.
 
     `zones` are the names of a region's zones, in order; `places` are the regions and zones that the spec itself names, None where it leaves
@@ -45,18 +46,18 @@ class Sketch:
 
     name: str | None
     victim: str | None
-    services: tuple[SketchService, ...]
+    services: tuple[PartialService, ...]
     zones: tuple[str, ...]
     places: tuple[tuple[str, tuple[str, ...]], ...] | None = None
     monkey: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def tiers(self) -> Mapping[str, SketchService]:
+    def tiers(self) -> Mapping[str, PartialService]:
         """Services by name; of two with one name the last."""
         return {service.name: service for service in self.services if service.name}
 
 
-def sketch_of(document: Mapping[str, Any]) -> Sketch:
+def read_partial_spec(document: Mapping[str, Any]) -> PartialSpec:
     """Read what can be read; never raises."""
     metadata, spec = _mapping(document.get("metadata")), _mapping(document.get("spec"))
     services = spec.get("services")
@@ -65,7 +66,7 @@ def sketch_of(document: Mapping[str, Any]) -> Sketch:
         for i, item in enumerate(services if isinstance(services, list) else ())
         if isinstance(item, Mapping)
     ]
-    return Sketch(
+    return PartialSpec(
         _text(metadata.get("name")),
         _text(spec.get("victim")),
         tuple(read),
@@ -94,17 +95,17 @@ def _places(spec: Mapping[str, Any]) -> tuple[tuple[str, tuple[str, ...]], ...] 
     return tuple((str(name), tuple(str(zone) for zone in zones or ())) for name, zones in read)
 
 
-def _service(path: str, item: Mapping[str, Any]) -> SketchService:
+def _service(path: str, item: Mapping[str, Any]) -> PartialService:
     dependencies = item.get("dependencies")
     versions = item.get("versions")
     split = _mapping(item.get("routing")).get("split")
     entries = [
         (f"{path}.versions[{i}]", _mapping(v)) for i, v in enumerate(versions if isinstance(versions, list) else ())
     ]
-    delays = [(f"{path}.behaviour.delay", _mapping(item.get("behaviour")).get("delay"))]
-    delays += [(f"{where}.behaviour.delay", _mapping(v.get("behaviour")).get("delay")) for where, v in entries]
+    behaviors = [(where, _mapping(entry.get("behavior"))) for where, entry in ((path, item), *entries)]
+    times = [(f"{where}.behavior.serviceTime", behavior.get("serviceTime")) for where, behavior in behaviors]
     regions = item.get("regions", 0)
-    return SketchService(
+    return PartialService(
         path=path,
         name=_text(item.get("name")),
         package=_text(item.get("package")),
@@ -116,7 +117,7 @@ def _service(path: str, item: Mapping[str, Any]) -> SketchService:
             if isinstance(name, str)
         ),
         versions=tuple(
-            SketchVersion(str(v["version"]), where, _text(v.get("package")))
+            PartialVersion(str(v["version"]), where, _text(v.get("package")))
             for where, v in entries
             if isinstance(v.get("version"), str)
         )
@@ -129,17 +130,27 @@ def _service(path: str, item: Mapping[str, Any]) -> SketchService:
         )
         if isinstance(split, list)
         else None,
-        delays=tuple((where, delay) for where, delay in delays if isinstance(delay, Mapping)),
-        has_rate=item.get("ratePerSecond") is not None,
+        service_times=tuple((where, time) for where, time in times if isinstance(time, Mapping)),
+        has_load=item.get("load") is not None,
     )
 
 
-def declared(service: SketchService) -> tuple[str, ...]:
+def declared(service: PartialService) -> tuple[str, ...]:
     """Names of a service's versions."""
     return (DEFAULT_VERSION,) if service.versions is None else tuple(v.name for v in service.versions)
 
 
-def packages(service: SketchService) -> tuple[str, ...]:
+def has_source(service: PartialService) -> bool:
+    """Whether a version of a service sends requests of its own."""
+    return any(traits.source for traits in traits_in(service))
+
+
+def traits_in(service: PartialService) -> list[Traits]:
+    """Traits of the packages of a service's versions, as far as they are known."""
+    return [traits for package in packages(service) if (traits := traits_of(package)) is not None]
+
+
+def packages(service: PartialService) -> tuple[str, ...]:
     """What a service's pods are: a version may have a package of its own."""
     own = [version.package or service.package for version in service.versions or ()] or [service.package]
     return tuple(sorted({package for package in own if package is not None}))

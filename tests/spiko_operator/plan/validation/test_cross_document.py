@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spiko_operator.plan.validation.cross_document import check_together
+from spiko_operator.plan.validation.cross_document import check_cross_document
 
 Object = dict[str, Any]
 
@@ -53,7 +53,7 @@ ROWS = [
 @pytest.mark.parametrize(("kill", "expected"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
 def test_a_fault_names_what_its_architecture_has(kill: Object, expected: tuple[str, str] | None) -> None:
     """One finding at the field, with a code and the way out, or none."""
-    of_fault, of_architecture = check_together([fault(**kill), architecture()])
+    of_fault, of_architecture = check_cross_document([fault(**kill), architecture()])
 
     assert [] == of_architecture
     assert ([expected] if expected else []) == [(finding.code, finding.hint) for finding in of_fault]
@@ -65,7 +65,7 @@ def test_a_fault_names_what_its_architecture_has(kill: Object, expected: tuple[s
 )
 def test_namespaces_are_heeded_where_both_say_one(there: str | None, own: str | None, checked: bool) -> None:
     """An Architecture of another namespace is another Architecture."""
-    findings = check_together([architecture(there), fault(own, tier="x")])[1]
+    findings = check_cross_document([architecture(there), fault(own, tier="x")])[1]
 
     assert checked is bool(findings)
 
@@ -74,13 +74,13 @@ def test_of_two_architectures_with_one_name_either_may_have_the_tier() -> None:
     """Which of two drafts is applied is not known here."""
     other = document("Architecture", "lamp", {"services": [{"name": "x"}]}, None)
 
-    assert [[], [], []] == check_together([architecture(), other, fault(tier="x")])
+    assert [[], [], []] == check_cross_document([architecture(), other, fault(tier="x")])
 
 
 @pytest.mark.parametrize("broken", [None, 7, [], {"kind": "Fault"}, document("Fault", "f", {"kill": 3}, None)])
 def test_what_is_broken_is_passed_over(broken: Any) -> None:
     """Its own findings say what is wrong with it."""
-    assert [[], []] == check_together([architecture(), broken])
+    assert [[], []] == check_cross_document([architecture(), broken])
 
 
 def placed(topology: bool) -> Object:
@@ -115,8 +115,8 @@ SCOPES = [
 @pytest.mark.parametrize(("kill", "expected"), [row[1:] for row in SCOPES], ids=[row[0] for row in SCOPES])
 def test_version_region_and_zone_are_those_of_the_tier(kill: Object, expected: list[str]) -> None:
     """Where the spec says them: what is left to the nodes' labels is not known offline, but for a tier that has none."""
-    findings = check_together([placed(topology=True), fault(**kill)])[1]
-    unknown = check_together([placed(topology=False), fault(**kill)])[1]
+    findings = check_cross_document([placed(topology=True), fault(**kill)])[1]
+    unknown = check_cross_document([placed(topology=False), fault(**kill)])[1]
 
     assert [("SPK074", f"spec.kill.{field}") for field in expected] == [(f.code, f.path) for f in findings]
     assert all(f.hint for f in findings)

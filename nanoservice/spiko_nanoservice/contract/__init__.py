@@ -6,39 +6,24 @@ concerns it. The environment names below are what a pod template may set; everyt
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import types
-import typing
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+
+from spiko_nanoservice.contract.encoding import ContractError as ContractError
+from spiko_nanoservice.contract.encoding import decode as decode
+from spiko_nanoservice.contract.encoding import encode as encode
+from spiko_nanoservice.contract.packages import PACKAGES as PACKAGES
+from spiko_nanoservice.contract.packages import Package as Package
+from spiko_nanoservice.contract.packages import Sees as Sees
+from spiko_nanoservice.contract.packages import StorageKind as StorageKind
+from spiko_nanoservice.contract.packages import Traits as Traits
+from spiko_nanoservice.contract.packages import traits_of as traits_of
 
 PROTOCOL = 1  # a eureka speaks this version and the one before
 
 ANYWHERE = "*"  # outside any region, or without a zone
 EUREKA = "eureka"  # the reserved tier name, and the pseudo-dependency
 
-
-class Package(StrEnum):
-    """A tier's role, spelled as Spigo spells it."""
-
-    DENOMINATOR = "denominator"
-    ELB = "elb"
-    ZUUL = "zuul"
-    KARYON = "karyon"
-    MONOLITH = "monolith"
-    STAASH = "staash"
-    STORE = "store"
-    CACHE = "cache"
-    VOLUME = "volume"
-    PRIAM_CASSANDRA = "priamCassandra"
-    RIAK = "riak"
-
-
-RING_PACKAGES = frozenset({Package.PRIAM_CASSANDRA, Package.RIAK})
-ZONE_BOUND = frozenset({Package.KARYON, Package.ZUUL})  # these see instances of their own zone only
 
 HTTP_PORT = 8080
 EUREKA_PORT = 7070
@@ -63,7 +48,7 @@ ENV_PACKAGE = "SPIKO_PACKAGE"
 ENV_VERSION = "SPIKO_VERSION"
 ENV_REGION = "SPIKO_REGION"
 ENV_ZONE = "SPIKO_ZONE"
-ENV_BEHAVIOUR = "SPIKO_BEHAVIOUR"
+ENV_BEHAVIOR = "SPIKO_BEHAVIOR"
 ENV_EUREKA = "SPIKO_EUREKA"
 ENV_EUREKA_REGION = "SPIKO_EUREKA_REGION"
 ENV_NAMESPACE = "SPIKO_NAMESPACE"
@@ -77,7 +62,7 @@ ENV_RESOLVER = "SPIKO_RESOLVER"
 ENV_LIFELINE = "SPIKO_LIFELINE"
 
 
-class Reason:
+class Reason(StrEnum):
     """Why a call failed, in `spiko-reason`, counters and `error.type`."""
 
     NO_ROUTE = "no_route"
@@ -114,7 +99,7 @@ class Place:
 
 @dataclass(frozen=True)
 class VersionConfig:
-    """One version's share of its tier's requests, in percent, and where its instances belong."""
+    """One version: its weight, relative to the sum of its tier's, and where its instances belong."""
 
     version: str
     weight: int
@@ -205,7 +190,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class Dependency:
-    """A tier that may be called: weight by declared instances in sight, then versions by percent."""
+    """A tier that may be called: weighted by its visible declared instances; then versions by weight."""
 
     tier: str
     weight: int
@@ -219,89 +204,3 @@ def authority(address: str, port: int) -> str:
     ('10.0.0.1:8080', '[fd00::1]:8080')
     """
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
-T = TypeVar("T")
-
-
-class ContractError(ValueError):
-    """A message that does not follow the contract; names the field and the value."""
-
-
-def encode(value: Any) -> Any:
-    """Plain JSON values of a contract dataclass: as `dataclasses.asdict`, without its deep copies.
-
-    >>> encode(Revision(0, 7))
-    {'term': 0, 'counter': 7}
-    """
-    if (fields := getattr(type(value), "__dataclass_fields__", None)) is not None:
-        return {name: encode(getattr(value, name)) for name in fields}
-    if isinstance(value, tuple):
-        return tuple([encode(item) for item in value])
-    if isinstance(value, dict):
-        return {key: encode(item) for key, item in value.items()}
-    return value
-
-
-def decode(kind: type[T], document: Any) -> T:
-    """Read a contract dataclass from plain JSON values; unknown fields are passed over, so that a newer side may say more.
-
-    Args:
-        kind: a dataclass of this module.
-        document: what `json.loads` returned.
-
-    Raises:
-        ContractError: a field is missing or has the wrong type.
-
-    >>> decode(Revision, {"term": 0, "counter": 7, "news": 1})
-    Revision(term=0, counter=7)
-
-    """
-    value: T = _decode(kind, document, kind.__name__)
-    return value
-
-
-@functools.cache
-def _fields(kind: type) -> tuple[tuple[str, Any, bool], ...]:
-    hints = typing.get_type_hints(kind)
-    return tuple(
-        (f.name, hints[f.name], f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING)
-        for f in dataclasses.fields(kind)
-    )
-
-
-def _decode(kind: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(kind):
-        if not isinstance(value, Mapping):
-            raise ContractError(f"{where}: {value!r} is no object")
-        found = {}
-        for name, hint, required in _fields(typing.cast(type, kind)):
-            if name in value:
-                found[name] = _decode(hint, value[name], f"{where}.{name}")
-            elif required:
-                raise ContractError(f"{where}.{name}: is missing")
-        return typing.cast(Any, kind)(**found)
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (types.UnionType, typing.Union):
-        return None if value is None else _decode(next(a for a in arguments if a is not type(None)), value, where)
-    if origin is tuple:
-        return _decode_tuple(arguments, value, where)
-    if origin is dict:
-        if not isinstance(value, Mapping):
-            raise ContractError(f"{where}: {value!r} is no object")
-        return {str(key): _decode(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
-    if type(value) is not kind:  # bool is no int here
-        raise ContractError(f"{where}: {value!r} is no {kind.__name__}")
-    return value
-
-
-def _decode_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
-    if not isinstance(value, list | tuple):
-        raise ContractError(f"{where}: {value!r} is no list")
-    if len(arguments) == 2 and arguments[1] is Ellipsis:
-        return tuple(_decode(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
-    if len(arguments) != len(value):
-        raise ContractError(f"{where}: {value!r} has not {len(arguments)} items")
-    return tuple(
-        _decode(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(arguments, value, strict=True))
-    )
