@@ -1,7 +1,6 @@
-"""What a forking parent runs once: a eureka, a store and a monolith on loopback, some requests, a report. See `process.warm`.
+"""The work that a prefork template does before its first fork: a eureka, a monolith and a store on loopback serve some requests.
 
-Worth more than any trimming of imports: the bytecode is specialised and the caches are filled before the fork, so a child's pages stay
-shared (3 MB a pod rather than 5).
+The exercise runs the code that every pod runs, so that its bytecode is specialized and its caches are filled before the fork.
 """
 
 from __future__ import annotations
@@ -26,7 +25,11 @@ ZONE = "warm"
 
 
 async def exercise() -> None:
-    """Run the parts together, then take everything down again."""
+    """Start the three pods, send requests through them, and stop them again.
+
+    Raises:
+        TimeoutError: the pods did not register with the eureka within 10 s.
+    """
     address = f"127.254.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"
     base = _settings(address)
 
@@ -40,7 +43,7 @@ async def exercise() -> None:
     running = [asyncio.create_task(pod.live(stop)) for pod in (eureka, store, front)]
     try:
         async with asyncio.timeout(10.0):
-            while not (front.tier.routes.has_route and store.tier.ready):  # noqa: ASYNC110  # nobody else waits for this
+            while not (front.tier.routes.has_route and store.tier.ready):  # noqa: ASYNC110  # nothing signals this condition
                 await asyncio.sleep(0.005)
             await _request(address, front, store)
     finally:
@@ -50,7 +53,7 @@ async def exercise() -> None:
 
 
 async def _request(address: str, *pods: TierPod) -> None:
-    """Requests to the first pod; every other one is followed by the end of a second in all of them."""
+    """Send requests to the first pod; after every other one all pods do the work that they do once a second."""
     pool = Pool(address, pods[0].port)
     headers = b"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nspiko-deadline-ms: 2000\r\n"
     for number in range(REQUESTS):
