@@ -14,7 +14,8 @@ from spiko_nanoservice.contract import EUREKA, Configuration, Place, Revision, T
 from spiko_nanoservice.eureka.pod import EurekaPod
 from spiko_nanoservice.settings import Settings, read_settings
 from spiko_nanoservice.tier.pod import TierPod
-from spiko_nanoservice.wire.http_client import Pool, Reply
+from spiko_nanoservice.wire.connection_pool import Pool
+from spiko_nanoservice.wire.http_client import Reply
 
 _networks = itertools.count(os.getpid() % 200)
 
@@ -59,16 +60,16 @@ class Town:
         self.eurekas[zone] = pod
         self.names[f"arch-eureka-{zone}.default"] = [settings.address]
         self.names["arch-eureka.default"].append(settings.address)
-        self._start(f"eureka-{zone}", pod.live)
+        self._start(f"eureka-{zone}", pod.run)
         if configuration is not None:
-            pod.eureka.carry_out(pod.eureka.registry.configure(configuration, time.monotonic()))
+            pod.eureka.perform(pod.eureka.registry.configure(configuration, time.monotonic()))
         return pod
 
     async def add(self, name: str, tier: str, package: str, seed: int = 1, **more: str) -> TierPod:
         """Start a tier's pod."""
         pod = TierPod(self.settings(name, tier, package, **more), Random(f"{seed}/{name}"), self.resolve)
         self.pods[name] = pod
-        self._start(name, pod.live)
+        self._start(name, pod.run)
         return pod
 
     def _start(self, name: str, live: Callable[[asyncio.Event], object]) -> None:

@@ -155,7 +155,7 @@ class World:
         connection = self._links.pop((here, there), None)
         theirs, mine = self.eurekas.get(there), self.eurekas.get(here)
         if connection is not None and theirs is not None:
-            for name, peer in list(theirs._peers.items()):
+            for name, peer in list(theirs.entries.peers.items()):
                 if peer.connection == connection:
                     self.carry(there, theirs.peer_lost(connection, name, self.now))
         if mine is not None:
@@ -266,7 +266,7 @@ class World:
             self._links.pop((zone, other), None)
         for other, there in self.eurekas.items():
             if there is not None:
-                for name, peer in list(there._peers.items()):
+                for name, peer in list(there.entries.peers.items()):
                     if name.startswith(f"e-{zone}-") and peer.connection is not None:
                         self.at(3.0, lambda o=other, r=there, c=peer.connection, n=name: self._miss(o, r, c, n))  # type: ignore[misc]
 

@@ -11,7 +11,7 @@ from spiko_nanoservice.contract import Configuration, Place, Revision, TierConfi
 from spiko_nanoservice.roles.ring import RingNode
 from spiko_nanoservice.routing.hash_ring import slot_of
 from spiko_nanoservice.tier.pod import TierPod
-from spiko_nanoservice.wire.http_server import Request
+from spiko_nanoservice.wire.request import Request
 from tests.support.loopback_cluster import Town, town, until
 
 REGIONS = {"r": "ab", "s": "xy"}
@@ -60,7 +60,7 @@ class Rings:
     def configure(self, configuration: Configuration) -> None:
         """What the operator tells every eureka."""
         for eureka in self.town.eurekas.values():
-            eureka.eureka.carry_out(eureka.eureka.registry.configure(configuration, time.monotonic()))
+            eureka.eureka.perform(eureka.eureka.registry.configure(configuration, time.monotonic()))
 
     def nodes(self, zone: str) -> dict[int, TierPod]:
         """A zone's ring, by slot."""
@@ -99,7 +99,7 @@ async def ring_town() -> AsyncIterator[Rings]:
 
 def is_clean(pod: TierPod) -> bool:
     """Whether it has told all others that it has nothing of theirs."""
-    return pod._mover is not None and pod._mover.clean.is_set()
+    return pod.handover is not None and pod.handover.clean.is_set()
 
 
 def node(pod: TierPod) -> RingNode:

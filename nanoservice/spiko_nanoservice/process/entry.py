@@ -80,8 +80,8 @@ async def _serve(settings: Settings) -> None:
     if settings.package == EUREKA:
         from spiko_nanoservice.eureka.pod import EurekaPod
 
-        await EurekaPod(settings).live(stop)
+        await EurekaPod(settings).run(stop)
     else:
         from spiko_nanoservice.tier.pod import TierPod
 
-        await TierPod(settings).live(stop)
+        await TierPod(settings).run(stop)

@@ -16,7 +16,7 @@ from spiko_nanoservice.contract import EUREKA, Configuration, Place, Revision, T
 from spiko_nanoservice.eureka.pod import EurekaPod
 from spiko_nanoservice.settings import Settings, read_settings
 from spiko_nanoservice.tier.pod import TierPod
-from spiko_nanoservice.wire.http_client import Pool
+from spiko_nanoservice.wire.connection_pool import Pool
 from spiko_nanoservice.wire.http_server import Server
 from spiko_nanoservice.wire.resolve import choose_resolver
 
@@ -38,9 +38,9 @@ async def exercise() -> None:
     eureka = EurekaPod(replace(base, package=EUREKA, tier=EUREKA, port=7070), resolve)
     store = TierPod(replace(base, package="store", tier="store", pod_uid="store", port=0), Random(1), resolve)
     front = TierPod(replace(base, package="monolith", tier="front", pod_uid="front", port=0), Random(1), resolve)
-    eureka.eureka.carry_out(eureka.eureka.registry.configure(_configuration(), time.monotonic()))
+    eureka.eureka.perform(eureka.eureka.registry.configure(_configuration(), time.monotonic()))
     stop = asyncio.Event()
-    running = [asyncio.create_task(pod.live(stop)) for pod in (eureka, store, front)]
+    running = [asyncio.create_task(pod.run(stop)) for pod in (eureka, store, front)]
     try:
         async with asyncio.timeout(10.0):
             while not (front.tier.routes.has_route and store.tier.ready):  # noqa: ASYNC110  # nothing signals this condition
@@ -61,7 +61,7 @@ async def _request(address: str, *pods: TierPod) -> None:
         await pool.call(method, b"/k/Why%d" % (number % 7), lambda: headers, b"me" if number % 3 == 0 else b"", 2.0)
         if number % 2:
             for pod in pods:
-                pod.end_second()
+                pod.tick()
     pool.close()
 
 

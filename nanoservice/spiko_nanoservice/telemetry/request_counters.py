@@ -1,4 +1,4 @@
-"""What one pod counted since its last report: per edge it called, and what it served itself; sums since it began for `/metrics`."""
+"""Pure: one pod's counts since its last report, per edge that it called and of its own replies; and sums for `/metrics`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from spiko_nanoservice.telemetry.latencies import count_values, encode_counts
 from spiko_nanoservice.telemetry.totals import Cumulative
 
 Callee = tuple[str, str, str, str]
-MOST_VALUES = 1_000_000  # latencies kept while no eureka takes reports; counts go on beyond it
+MOST_VALUES = 1_000_000  # latencies that are kept while no eureka takes reports; outcomes are counted beyond it
 
 
 class Edge:
-    """Counts and latencies (microseconds) of one edge, or of what was served."""
+    """Counts and latencies (microseconds) of one edge, or of a pod's own replies."""
 
     __slots__ = ("errors", "folded", "miss", "network", "ok", "response", "service")
 
@@ -28,17 +28,17 @@ class Edge:
         self.folded = 0
 
     def count(self, status: int, reason: str) -> None:
-        """One outcome: 2xx, 404 (a miss, which is a success), or an error by cause."""
+        """Count one outcome: 200, 404 (a miss, which is a success), or an error by reason."""
         if status == 200:
             self.ok += 1
         elif status == 404:
             self.miss += 1
         else:
-            cause = reason or str(status)
-            self.errors[cause] = self.errors.get(cause, 0) + 1
+            key = reason or str(status)
+            self.errors[key] = self.errors.get(key, 0) + 1
 
     def time(self, response_us: int, service_us: int | None) -> None:
-        """Latencies of one call; `service_us` is None if the other side did not say."""
+        """Record the latencies of one call; `service_us` is None if the callee did not report it."""
         if len(self.response) < MOST_VALUES:
             self.response.append(response_us)
             if service_us is not None:
@@ -46,7 +46,7 @@ class Edge:
                 self.network.append(max(0, response_us - service_us))
 
     def rendered(self) -> dict[str, Any]:
-        """Plain values for the report."""
+        """Return the values of the report."""
         found: dict[str, Any] = {"ok": self.ok, "miss": self.miss, "errors": self.errors}
         for name, values in (("response", self.response), ("service", self.service), ("network", self.network)):
             if values:
@@ -54,48 +54,52 @@ class Edge:
         return found
 
 
-class Tally:
-    """One pod's counters; `take` empties them."""
+class RequestCounters:
+    """One pod's counters.
+
+    Attributes:
+        dropped_spans: spans that were reported as dropped since the start of the pod.
+    """
 
     def __init__(self) -> None:
         self._edges: dict[Callee, Edge] = {}
         self._served = Edge()
-        self._hurt: dict[str, dict[str, int]] = {}
+        self._failed_calls: dict[str, dict[str, int]] = {}
         self._edge_sums: dict[Callee, Cumulative] = {}
         self._served_sum = Cumulative()
-        self.dropped_spans = 0  # as reported
+        self.dropped_spans = 0
 
     def called(self, to: Instance, status: int, reason: str, response_us: int, service_us: int | None) -> None:
-        """A call was answered."""
+        """Count a call that was answered."""
         edge = self._edge((to.tier, to.version, to.region, to.zone))
         edge.count(status, reason)
         edge.time(response_us, service_us)
 
     def failed(self, to: Instance, reason: str, response_us: int) -> None:
-        """A call got no answer: counted against the instance as well."""
+        """Count a call that got no reply, also for the instance itself."""
         edge = self._edge((to.tier, to.version, to.region, to.zone))
         edge.count(0, reason)
         edge.time(response_us, None)
-        causes = self._hurt.setdefault(to.id, {})
-        causes[reason] = causes.get(reason, 0) + 1
+        reasons = self._failed_calls.setdefault(to.id, {})
+        reasons[reason] = reasons.get(reason, 0) + 1
 
     def unrouted(self, tier: str, version: str) -> None:
-        """A request of our own had nobody to go to: nowhere, and no time passed."""
+        """Count a request of a source without an instance to send it to: it has no place and no latency."""
         self._edge((tier, version, ANYWHERE, ANYWHERE)).count(503, Reason.NO_ROUTE)
 
     def served(self, status: int, reason: str, took_us: int) -> None:
-        """A request was answered."""
+        """Count a request that this pod answered."""
         self._served.count(status, reason)
         self._served.time(took_us, None)
 
     def take(self, dropped_spans: int) -> dict[str, Any] | None:
-        """Everything since the last call, as the body of a report; None if there is nothing to say."""
+        """Return everything since the last call as the body of a report, and reset the counts; None if they are all zero."""
         served = self._served
-        idle = not served.ok and not served.miss and not served.errors  # a source serves nobody
+        idle = not served.ok and not served.miss and not served.errors
         if idle and not self._edges and not dropped_spans:
             return None
         edges, self._edges = self._edges, {}
-        hurt, self._hurt = self._hurt, {}
+        failed_calls, self._failed_calls = self._failed_calls, {}
         self._served = Edge()
         self.dropped_spans += dropped_spans
         for total, interval in [(self._served_sum, served), *((self._sum(c), edge) for c, edge in edges.items())]:
@@ -104,12 +108,12 @@ class Tally:
         return {
             "edges": [{"to": list(callee), **edge.rendered()} for callee, edge in edges.items()],
             "served": None if idle else served.rendered(),
-            "hurt": hurt,
+            "hurt": failed_calls,
             "dropped_spans": dropped_spans,
         }
 
     def read(self) -> tuple[Cumulative, dict[Callee, Cumulative]]:
-        """Everything since the pod began, reported or not: what was served, and each edge."""
+        """Return everything since the start of the pod, reported or not: its own replies, and the calls of each edge."""
         edges = dict(self._edge_sums)
         for callee, edge in self._edges.items():
             edges[callee] = self._sum(callee).with_pending(edge)

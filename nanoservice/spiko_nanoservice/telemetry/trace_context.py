@@ -1,8 +1,8 @@
-"""Pure: what travels with a request: W3C trace context, baggage, and the time left.
+"""Pure: the headers that travel with a request: W3C trace context, baggage, deadline, and the time of a write to a ring.
 
-The header rules are those of W3C Trace Context level 1: a malformed `traceparent` is passed over and a new trace begins; a higher version
-is read as far as it is known. Durations travel; clock times do not, but for the time of a write that is passed on between the nodes of a
-ring: of two writes of a key the later one wins, wherever they arrive first.
+The rules are those of W3C Trace Context level 1: a malformed `traceparent` is ignored and a new trace begins; a higher version is read
+as far as it is known. Durations travel, clock times do not. The one exception is the time of a write that nodes of a ring pass on: of
+two writes of a key the later one wins, in whatever order they arrive.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class SpanContext:
 
 
 def parse_traceparent(value: bytes | None) -> TraceParent | None:
-    """Read a `traceparent` header; None if it is absent or malformed.
+    """Return the content of a `traceparent` header; None if it is absent or malformed.
 
     >>> parse_traceparent(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").sampled
     True
@@ -86,9 +86,11 @@ def parse_traceparent(value: bytes | None) -> TraceParent | None:
 
 
 def parse_deadline_us(value: bytes | None, default_ms: int) -> int:
-    """Time left for a request, in microseconds; the header is in whole or decimal milliseconds.
+    """Return the time left for a request in microseconds.
 
-    Anything that is no number from 0 to one hour counts as absent.
+    Args:
+        value: the header, in whole or decimal milliseconds; a value that is not a number from 0 to one hour counts as absent.
+        default_ms: the time left without the header, milliseconds.
 
     >>> parse_deadline_us(b"1500", 2000), parse_deadline_us(b"0.25", 2000), parse_deadline_us(b"soon", 2000)
     (1500000, 250, 2000000)
@@ -101,7 +103,7 @@ def parse_deadline_us(value: bytes | None, default_ms: int) -> int:
 
 
 def render_deadline(left_us: int) -> bytes:
-    """Time left as the header says it: milliseconds, with microseconds as decimals.
+    """Return the deadline header's value: milliseconds, with microseconds as decimals.
 
     >>> render_deadline(1_499_250), render_deadline(2_000_000)
     (b'1499.250', b'2000')
@@ -111,7 +113,7 @@ def render_deadline(left_us: int) -> bytes:
 
 
 def parse_written_us(value: bytes | None) -> int:
-    """When a write began, microseconds since 1970; 0 if it does not say so in at most 17 digits.
+    """Return the time of a write, microseconds since 1970; 0 if the header is absent or is not a number of at most 17 digits.
 
     >>> parse_written_us(b"1763992800000000"), parse_written_us(b"-1"), parse_written_us(None)
     (1763992800000000, 0, 0)

@@ -13,8 +13,10 @@ from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 from spiko_nanoservice.contract import EUREKA_PORT
 from spiko_nanoservice.errors import LinkError
 from spiko_nanoservice.eureka.server import Eureka
-from spiko_nanoservice.wire.http_server import Request, Server
-from spiko_nanoservice.wire.websocket import CLOSE, PING, PONG, TEXT, WebSocket, render_acceptance, render_frame
+from spiko_nanoservice.wire.http_server import Server
+from spiko_nanoservice.wire.request import Request
+from spiko_nanoservice.wire.websocket import WebSocket, render_acceptance
+from spiko_nanoservice.wire.websocket_frames import CLOSE, PING, PONG, TEXT, render_frame
 from tests.support.loopback_cluster import configuration, tier, town, until
 
 MASK = b"\x01\x02\x03\x04"

@@ -30,7 +30,14 @@ def test_traits_and_role_of_a_package(row: tuple[object, ...]) -> None:
     package = Package(str(row[0]))
     traits = PACKAGES[package]
 
-    found = (traits.sees, traits.source, traits.forwards, traits.ring, traits.storage, type(make_role(package)).__name__)
+    found = (
+        traits.sees,
+        traits.source,
+        traits.forwards,
+        traits.ring,
+        traits.storage,
+        type(make_role(package)).__name__,
+    )
     assert found == row[1:]
 
 

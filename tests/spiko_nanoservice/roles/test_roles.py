@@ -9,7 +9,19 @@ from zlib import crc32
 import pytest
 
 from spiko_nanoservice.contract import Dependency, Instance, encode
-from spiko_nanoservice.roles import KEPT, MISS, NO_ROUTE, Again, Answer, Attempt, Copies, InOrder, Search, Self, Spread
+from spiko_nanoservice.roles import (
+    KEPT,
+    MISS,
+    NO_ROUTE,
+    Again,
+    Answer,
+    Attempt,
+    Copies,
+    Identity,
+    InOrder,
+    Search,
+    Spread,
+)
 from spiko_nanoservice.roles.ring import MOVING, NO_OWNER, RingNode
 from spiko_nanoservice.roles.staash import Staash
 from spiko_nanoservice.roles.store import Store
@@ -18,7 +30,7 @@ from spiko_nanoservice.routing.table import Routes
 from spiko_nanoservice.tier.pod import instance_name
 
 GOLDEN = {"why?": 3656593955, "Why00": 272395946, "Why11": 2116054909, "Why24": 627558449, "Why39": 1120765389, "Why10100": 518626130}  # fmt: skip
-WHO = Self("me", Space("cass", "1.0.0", "r", "a"), "cass00")
+WHO = Identity("me", Space("cass", "1.0.0", "r", "a"), "cass00")
 
 
 def pod(id: str, tier: str = "cass", package: str = "priamCassandra", zone: str = "a", region: str = "r", slot: int | None = None, version: str = "1.0.0") -> Instance:  # fmt: skip
@@ -50,9 +62,9 @@ def routes(*instances: Instance, rings: dict[str, int] | None = None, weights: d
 def node(*others: Instance, slot: int | None = 0, size: int = 2, seen: bool = True) -> RingNode:
     """A node of a ring, whose other members have seen it and are done."""
     made = RingNode()
-    made.learn(routes(pod("me", slot=slot), *others, rings={"1.0.0": size}), WHO)
+    made.update_routes(routes(pod("me", slot=slot), *others, rings={"1.0.0": size}), WHO)
     for other in others if seen else ():
-        made.hear(other.id, (size, slot), True)
+        made.peers.confirm(other.id, (size, slot), True)
     return made
 
 
@@ -122,7 +134,7 @@ MINE, THEIRS = b"Why00", b"why?"  # of two slots: the first's and the second's
 def test_a_node_without_a_ring_owns_everything() -> None:
     """A tier that does not depend on itself has nobody to forward to."""
     alone = RingNode()
-    alone.learn(routes(pod("x", "other", "store")), WHO)
+    alone.update_routes(routes(pod("x", "other", "store")), WHO)
 
     assert KEPT == alone.put(THEIRS, b"1", 7)
     assert Answer(200, b"1") == alone.get(THEIRS)
@@ -202,7 +214,7 @@ def test_a_new_owner_begins_when_all_others_have_seen_it() -> None:
     """Before, nobody is told what may be wrong; who asks as coordinator waits, who asks the owner is told to come again."""
     here = node(pod("x", slot=1), seen=False)
     early = (here.get(MINE), here.put(MINE, b"1", 7), here.get_owned(MINE), here.put_owned(MINE, b"1", 7, False))
-    here.hear("x", (2, 0), False)
+    here.peers.confirm("x", (2, 0), False)
 
     assert (Again(), Again(), MOVING, MOVING) == early
     assert KEPT == here.put_owned(MINE, b"1", 7, True)
@@ -211,13 +223,13 @@ def test_a_new_owner_begins_when_all_others_have_seen_it() -> None:
 def test_an_owner_asks_those_that_are_not_done_before_it_says_miss() -> None:
     """Also who has left, until it is done or does not answer."""
     here = node(pod("x", slot=1), seen=False)
-    here.hear("x", (2, 0), False)
+    here.peers.confirm("x", (2, 0), False)
     not_done = here.get(MINE)
-    here.hear("x", (2, 0), True)
+    here.peers.confirm("x", (2, 0), True)
     done = here.get(MINE)
-    here.succeed(pod("gone"))
+    here.peers.add_predecessor(pod("gone"))
     succeeded = here.get(MINE)
-    here.absent("gone")
+    here.peers.remove_departed("gone")
 
     assert isinstance(not_done, Search)
     assert [("x", "GET /held/")] == targets(not_done)
@@ -231,7 +243,7 @@ def test_what_was_owned_before_and_still_is_is_served_all_through() -> None:
     here = node(pod("x", slot=1), slot=0, size=2)
     stays = next(key for n in range(99) if slot_of(key := b"%d" % n, 2) == slot_of(key, 3) == 0)
     here.put(stays, b"1", 7)
-    here.learn(routes(pod("me", slot=0), pod("x", slot=1), pod("y", slot=2), rings={"1.0.0": 3}), WHO)
+    here.update_routes(routes(pod("me", slot=0), pod("x", slot=1), pod("y", slot=2), rings={"1.0.0": 3}), WHO)
 
     assert Answer(200, b"1") == here.get(stays)
 
@@ -239,35 +251,35 @@ def test_what_was_owned_before_and_still_is_is_served_all_through() -> None:
 def test_who_leaves_acts_as_the_owner_until_somebody_has_its_slot() -> None:
     """The others ask it though no table has it; it stops when it sees its successor, or another size of the ring."""
     here, leaver = node(pod("x", slot=1)), node(pod("x", slot=1))
-    here.warn("x")
-    here.learn(routes(pod("me", slot=0), rings={"1.0.0": 2}), WHO)
-    leaver.leave()
+    here.peers.expect_leave("x")
+    here.update_routes(routes(pod("me", slot=0), rings={"1.0.0": 2}), WHO)
+    leaver.peers.leave()
     before = leaver.put(MINE, b"1", 7)
-    leaver.learn(routes(pod("x", slot=1), rings={"1.0.0": 2}), WHO)
+    leaver.update_routes(routes(pod("x", slot=1), rings={"1.0.0": 2}), WHO)
     vacant = leaver.get_owned(MINE), leaver.put_owned(MINE, b"2", 8, True)
     unfinished = leaver.misplaced([MINE])
-    leaver.learn(routes(pod("x", slot=1), pod("new", slot=0), rings={"1.0.0": 2}), WHO)
+    leaver.update_routes(routes(pod("x", slot=1), pod("new", slot=0), rings={"1.0.0": 2}), WHO)
 
     assert [("x", "/owned/")] == targets(here.get(THEIRS))
     assert (KEPT, Answer(200, b"1"), KEPT) == (before, *vacant)
     assert {0: [(MINE, b"2", 8)]} == unfinished
     assert MOVING == leaver.put_owned(MINE, b"3", 9, True)
-    here.absent("x")
+    here.peers.remove_departed("x")
     assert NO_OWNER == here.get(THEIRS)
 
 
 def test_keys_are_forgotten_when_the_new_owner_has_them_and_not_if_they_have_changed() -> None:
     """A key that is written again while it is handed over stays, and goes with the next round."""
     here = RingNode()
-    here.learn(routes(pod("me", slot=0), rings={"1.0.0": 1}), WHO)
+    here.update_routes(routes(pod("me", slot=0), rings={"1.0.0": 1}), WHO)
     here.put(THEIRS, b"1", 7)
     here.put(MINE, b"1", 7)
-    here.learn(routes(pod("me", slot=0), pod("x", slot=1), rings={"1.0.0": 2}), WHO)
+    here.update_routes(routes(pod("me", slot=0), pod("x", slot=1), rings={"1.0.0": 2}), WHO)
     moved = here.misplaced(list(here.values))
     here.values[THEIRS] = b"2", 8
-    here.handed(moved[1])
+    here.drop_handed_over(moved[1])
     kept = dict(here.values)
-    here.handed(here.misplaced(list(here.values))[1])
+    here.drop_handed_over(here.misplaced(list(here.values))[1])
 
     assert {1: [(THEIRS, b"1", 7)]} == moved
     assert {THEIRS: (b"2", 8), MINE: (b"1", 7)} == kept
@@ -304,7 +316,7 @@ ALL = [
 def staash(*instances: Instance, name: str = "web00") -> Staash:
     """One that knows these."""
     made = Staash()
-    made.learn(routes(*instances), Self("me", Space("web", "1.0.0", "r", "a"), name))
+    made.update_routes(routes(*instances), Identity("me", Space("web", "1.0.0", "r", "a"), name))
     return made
 
 
@@ -344,7 +356,7 @@ def test_an_instances_name_is_its_tier_and_index(slot: int, zone: str, expected:
 def test_a_store_passes_writes_on_to_its_own_package_only() -> None:
     """To every connected instance; a cache beside it gets nothing."""
     store = Store("store")
-    store.learn(routes(pod("a", "db", "store"), pod("b", "other", "store"), pod("c", "memory", "cache")), WHO)
+    store.update_routes(routes(pod("a", "db", "store"), pod("b", "other", "store"), pod("c", "memory", "cache")), WHO)
 
     assert [("a", "POST /replicate/"), ("b", "POST /replicate/")] == targets(store.put(b"x", b"1", 0))
     assert KEPT == store.replicate(b"x", b"1", 0)

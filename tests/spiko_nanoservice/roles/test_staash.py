@@ -36,15 +36,13 @@ async def start(t: Town, *tiers: str, **behaviours: str) -> TierPod:
 def data(pod: TierPod) -> dict[bytes, bytes]:
     """What a storage pod has."""
     role = pod.tier._role
-    if isinstance(role, RingNode):
-        return {key: value for key, (value, _) in role.values.items()}
-    assert isinstance(role, Store)
-    return dict(role.values)
+    assert isinstance(role, RingNode | Store)
+    return {key: value for key, (value, _) in role.values.items()}
 
 
 def served(pod: TierPod) -> int:
     """How many requests a pod has answered."""
-    total, _ = pod.tier.tally.read()
+    total, _ = pod.tier.counters.read()
     return total.ok + total.miss + sum(total.errors.values())
 
 
@@ -77,7 +75,7 @@ async def test_a_volume_is_a_namespace_of_each_instance() -> None:
         await t.add_eureka("a", configuration(*tiers))
         disk = await t.add("disk-0", "disk", "volume")
         fronts = [await t.add(f"web-{n}", "web", "staash") for n in range(2)]
-        await until(lambda: all(f.tier.routes.has_route and f._membership.slot is not None for f in fronts))
+        await until(lambda: all(f.tier.routes.has_route and f.registration.slot is not None for f in fronts))
 
         await ask(fronts[0], "PUT", "/k/x/y%25", b"1")
         statuses = [(await ask(front, "GET", "/k/x/y%25")).status for front in fronts]
@@ -140,7 +138,7 @@ async def test_every_answer_of_the_last_kind_is_passed_up() -> None:
     async with town() as t:
         front = await start(t, "memory", "below")
         statuses = [(await ask(front, "GET", f"/k/{key}")).status for key in ("why%3F", "Why00", "Why11") * 5]
-        total, edges = front.tier.tally.read()
+        total, edges = front.tier.counters.read()
 
     last = next(edge for callee, edge in edges.items() if callee[0] == "below")
     assert [200, 404, 404] * 5 == statuses

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from spiko_nanoservice.contract import EUREKA_PORT, Instance
 from spiko_nanoservice.telemetry.metrics import RELEASE
 from spiko_nanoservice.telemetry.prometheus import Page
-from spiko_nanoservice.telemetry.request_counters import Edge, Tally
+from spiko_nanoservice.telemetry.request_counters import Edge, RequestCounters
 from spiko_nanoservice.telemetry.totals import BOUNDS_US, MOST_REASONS, OTHER, Cumulative
 from tests.support.loopback_cluster import Town, ask, configuration, tier, town, until
 from tests.support.paths import ROOT
@@ -44,7 +44,7 @@ async def test_a_pod_says_what_it_served_and_called() -> None:
         front = await t.add("front-0", "front", "monolith")
         await until(lambda: front.tier.routes.has_route)
         await ask(front, "GET", "/k/why%3F")
-        front.tier.tally.take(0)
+        front.tier.counters.take(0)
         await ask(front, "GET", "/k/nobody")
         page = (await ask(front, "GET", "/metrics")).body
 
@@ -105,22 +105,22 @@ async def scrape(address: str, port: int) -> tuple[str, bytes]:
 
 
 def test_counts_only_grow_whenever_they_are_read_or_reported() -> None:
-    """Reading twice counts nothing twice; a report empties the tally and not the sums; errors keep their reason."""
-    tally = Tally()
+    """Reading twice counts nothing twice; a report empties the counters and not the sums; errors keep their reason."""
+    counters = RequestCounters()
     totals = []
     for took_us in (100, 101, 3_000_000, 60_000_000):
-        tally.called(DB, 200, "", took_us, None)
-        tally.failed(DB, "refused", 50)
-        tally.read()
+        counters.called(DB, 200, "", took_us, None)
+        counters.failed(DB, "refused", 50)
+        counters.read()
         if took_us == 101:
-            tally.take(3)
-        (counts,) = tally.read()[1].values()
+            counters.take(3)
+        (counts,) = counters.read()[1].values()
         totals.append((counts.ok, counts.errors["refused"], counts.timed))
 
     assert [(1, 1, 2), (2, 2, 4), (3, 3, 6), (4, 4, 8)] == totals
     assert (5, 6, 7) == (counts.buckets[0], counts.buckets[1], counts.buckets[-1])  # bounds belong to their bucket
     assert 63_000_401 == counts.sum_us
-    assert 3 == tally.dropped_spans
+    assert 3 == counters.dropped_spans
     assert list(BOUNDS_US) == sorted(BOUNDS_US)
 
 

@@ -82,7 +82,7 @@ async def test_only_the_process_that_is_meant_ends() -> None:
             wrong = await answer(socket, "crashed")
             await socket.send_json({"t": "crash", "id": "nobody", "process": 1})
             nobody = await answer(socket, "crashed")
-            assert "db-0" in {hello.id for hello in eureka.eureka.registry.own_entries()}
+            assert "db-0" in {hello.id for hello in eureka.eureka.registry.entries.own_hellos()}
             await socket.send_json({"t": "crash", "id": "db-0", "process": followed["process"]})
             right = await answer(socket, "crashed")
             output, _ = await asyncio.wait_for(process.communicate(), 10)
@@ -91,4 +91,4 @@ async def test_only_the_process_that_is_meant_ends() -> None:
     assert [False, False, True] == [message["sent"] for message in (wrong, nobody, right)]
     assert (1, 0) == (followed["holders"], left["holders"])
     assert process.returncode == 137
-    assert b"a Fault wants it" in output
+    assert b"a Fault crashes this pod" in output

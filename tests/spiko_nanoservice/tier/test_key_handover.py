@@ -11,9 +11,9 @@ from random import Random
 
 import pytest
 
-from spiko_nanoservice.tier.key_handover import Word, pack, portions, unpack
+from spiko_nanoservice.tier.handover_message import PlaceMessage, pack, portions, unpack
 from spiko_nanoservice.tier.pod import TierPod
-from spiko_nanoservice.wire.http_client import Pool
+from spiko_nanoservice.wire.connection_pool import Pool
 from tests.support.loopback_cluster import Town, ask, until
 from tests.support.ring_cluster import Rings, cluster, node, ring_town
 
@@ -85,7 +85,7 @@ async def begin_to_stop(rings: Rings, victim: TierPod) -> asyncio.Task[None]:
     """SIGTERM; new requests go elsewhere from then on."""
     name = victim.settings.pod_name
     stopping = asyncio.create_task(rings.town.stop(name))
-    await until(lambda: victim._membership.leaving)
+    await until(lambda: victim.registration.leaving)
     del rings.town.pods[name]
     return stopping
 
@@ -160,7 +160,7 @@ async def test_rings_go_on_without_eurekas_and_change_when_one_is_back() -> None
             await load.acknowledges(60)
             alone = {p.settings.pod_name: node(p).ring.place for p in t.pods.values()}
             again = await t.add_eureka("a", replace(cluster(2, dependencies=("cass",), zones="a"), started=True))
-            await until(lambda: len(again.eureka.registry.known) == 2)
+            await until(lambda: len(again.eureka.registry.entries.known) == 2)
             await load.acknowledges(100)
             back = {p.settings.pod_name: node(p).ring.place for p in t.pods.values()}
             rings.configure(replace(cluster(3, dependencies=("cass",), zones="a"), started=True))
@@ -182,8 +182,8 @@ HOSTILE = [
         "a slot of another type",
         b'{"from": "x", "size": 2, "slot": null, "done": true, "leaves": false, "gone": false}\n',
     ),
-    ("cut off in an entry", pack(Word("x", (1, 0), False), [(b"key", b"value", 7)])[:-1]),
-    ("cut off in a head", pack(Word("x", (1, 0), False)) + b"abc"),
+    ("cut off in an entry", pack(PlaceMessage("x", (1, 0), False), [(b"key", b"value", 7)])[:-1]),
+    ("cut off in a head", pack(PlaceMessage("x", (1, 0), False)) + b"abc"),
 ]
 
 
@@ -202,7 +202,7 @@ async def test_a_handover_that_is_none_is_refused(body: bytes) -> None:
 def test_what_is_packed_is_unpacked() -> None:
     """Any bytes, in keys and values alike; large ones go in portions of their own."""
     entries = [(b"", b"", 0), (b"\n\xff", b"\x00" * 300_000, 2**53), (b"k", b"v" * 300_000, 1), (b"l", b"w", 2)]
-    word = Word("pod", (7, 3), True, leaves=True)
+    word = PlaceMessage("pod", (7, 3), True, leaves=True)
 
     assert (word, entries) == unpack(pack(word, entries))
     assert [2, 1, 1] == [len(portion) for portion in portions([entries[0], entries[3], *entries[1:3]])]

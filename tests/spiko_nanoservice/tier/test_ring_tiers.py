@@ -14,7 +14,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from spiko_nanoservice.contract import PROTOCOL, Hello, Place, TierConfig, VersionConfig
 from spiko_nanoservice.eureka.server import Eureka
 from spiko_nanoservice.tier.pod import TierPod
-from spiko_nanoservice.wire.http_server import Request, Server
+from spiko_nanoservice.wire.http_server import Server
+from spiko_nanoservice.wire.request import Request
 from tests.support.loopback_cluster import Town, ask, until
 from tests.support.ring_cluster import REGIONS, cluster, is_clean, key_of, node, ring_town
 
@@ -232,15 +233,15 @@ async def test_who_is_in_several_regions_leaves_all_of_them() -> None:
         slow = Hello(
             PROTOCOL, "slow", "slow", "cass", "priamCassandra", "1.0.0", "s", away.registry.zone, "127.0.0.1", 1, (1, 1)
         )
-        away.carry_out(away.registry.hello(999, slow, time.monotonic()))
+        away.perform(away.registry.hello(999, slow, time.monotonic()))
         view = away.registry.sessions[999].viewpoint
-        await until(lambda: leaver_id in away.registry._views[view].members)
-        away.carry_out(away.registry.ack(999, away.registry._views[view].revision, None, time.monotonic()))
+        await until(lambda: leaver_id in away.registry.views.by_viewpoint[view].members)
+        away.perform(away.registry.ack(999, away.registry.views.by_viewpoint[view].revision, None, time.monotonic()))
 
         leaving = asyncio.create_task(rings.town.stop(leaver_id))
         await asyncio.sleep(1.0)
         served = await ask(leaver, "GET", "/k/why%3F")
-        away.carry_out(away.registry.lost(999, time.monotonic()))
+        away.perform(away.registry.lost(999, time.monotonic()))
         await leaving
 
     assert served.status == 200

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from spiko_nanoservice.wire.http_client import Pool
-from spiko_nanoservice.wire.http_server import Request
+from spiko_nanoservice.wire.connection_pool import Pool
+from spiko_nanoservice.wire.request import Request
 from tests.support.loopback_cluster import ask, configuration, tier, town, until
 
 DELAYED_ERRORS = '{"errorsPerMillion": 1000000, "serviceTime": {"constant": {"microseconds": 1000000}}}'
@@ -60,11 +60,13 @@ async def test_a_passed_deadline_is_a_504_and_reaches_nobody() -> None:
     async with town() as t:
         await t.add_eureka("a", CHAIN)
         store = await t.add("db-0", "db", "store")
-        front = await t.add("front-0", "front", "monolith", SPIKO_BEHAVIOR='{"serviceTime": {"constant": {"microseconds": 50000}}}')
+        front = await t.add(
+            "front-0", "front", "monolith", SPIKO_BEHAVIOR='{"serviceTime": {"constant": {"microseconds": 50000}}}'
+        )
         await until(lambda: front.tier.routes.has_route)
 
         reply = await ask(front, "GET", "/k/x", headers="spiko-deadline-ms: 20\r\n")
-        served = store.tier.tally.take(0)
+        served = store.tier.counters.take(0)
 
     assert (reply.status, reply.reason) == (504, "timeout")
     assert served is None
@@ -138,7 +140,7 @@ async def test_a_copy_that_is_on_its_way_is_waited_for_by_who_leaves() -> None:
 
         await ask(first, "PUT", "/k/x", b"1")
         await t.stop("db-0")
-        kept = second.tier.tally.take(0)
+        kept = second.tier.counters.take(0)
         await until(
             lambda: eureka.eureka.totals.second("e") is not None or bool(eureka.eureka.totals.totals()["edges"])
         )
@@ -183,7 +185,7 @@ async def test_when_all_eurekas_are_gone_the_last_table_holds() -> None:
         t.names["arch-eureka.default"].clear()
         alone = await ask(front, "GET", "/k/why%3F")
         again = await t.add_eureka("a", configuration(*CHAIN.tiers, started=True))
-        await until(lambda: len(again.eureka.registry.known) == 2)
+        await until(lambda: len(again.eureka.registry.entries.known) == 2)
         back = await ask(front, "GET", "/k/why%3F")
 
     assert (alone.status, back.status) == (200, 200)
@@ -199,9 +201,9 @@ async def test_the_source_keeps_its_rate_and_everything_is_answered() -> None:
         await until(lambda: front.tier.routes.has_route)
         await t.add("www-0", "www", "denominator")
         await asyncio.sleep(0.3)
-        assert not front.tier.tally.take(0), "a source holds back until the architecture was ready once"
+        assert not front.tier.counters.take(0), "a source holds back until the architecture was ready once"
         ready = configuration(*tiers, counter=2, started=True)
-        eureka.eureka.carry_out(eureka.eureka.registry.configure(ready, time.monotonic()))
+        eureka.eureka.perform(eureka.eureka.registry.configure(ready, time.monotonic()))
         await asyncio.sleep(2.2)
         for name in ("www-0", "front-0", "db-0"):
             await t.stop(name)
@@ -222,12 +224,12 @@ async def test_an_outage_before_the_first_tier_is_seen() -> None:
         await t.add_eureka("a", configuration(*tiers, started=True))
         front = await t.add("front-0", "front", "monolith")
         www = await t.add("www-0", "www", "denominator")
-        await until(lambda: front.tier.tally.take(0) is not None)
+        await until(lambda: front.tier.counters.take(0) is not None)
         await t.stop("front-0")
         await until(lambda: not www.tier.routes.has_route)
-        www.tier.tally.take(0)
+        www.tier.counters.take(0)
         await asyncio.sleep(0.5)
-        report = www.tier.tally.take(0)
+        report = www.tier.counters.take(0)
 
     assert report is not None
     (edge,) = report["edges"]
@@ -246,8 +248,8 @@ async def test_a_source_that_begins_in_an_outage_shows_it() -> None:
         assert www.source is not None
         www.source.hold_back_s = 0.3
         await until(lambda: www.tier.ready)
-        assert www.tier.tally.take(0) is None
-        await until(lambda: www.tier.tally.take(0) is not None)
+        assert www.tier.counters.take(0) is None
+        await until(lambda: www.tier.counters.take(0) is not None)
 
 
 async def test_a_quiet_eureka_is_asked_and_not_left() -> None:

@@ -13,8 +13,9 @@ from spiko_nanoservice.contract import Reason
 from spiko_nanoservice.errors import CallError
 from spiko_nanoservice.telemetry.export import MOST_QUEUED, Exporter
 from spiko_nanoservice.telemetry.spans import Envelope
-from spiko_nanoservice.wire.http_client import Pool
-from spiko_nanoservice.wire.http_server import Request, Server
+from spiko_nanoservice.wire.connection_pool import Pool
+from spiko_nanoservice.wire.http_server import Server
+from spiko_nanoservice.wire.request import Request
 
 
 @asynccontextmanager

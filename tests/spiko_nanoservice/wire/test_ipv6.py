@@ -10,7 +10,7 @@ import pytest
 
 from spiko_nanoservice.errors import LinkError
 from spiko_nanoservice.settings import read_settings
-from spiko_nanoservice.wire.http_client import Pool
+from spiko_nanoservice.wire.connection_pool import Pool
 from spiko_nanoservice.wire.websocket import connect
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from spiko_nanoservice.wire.http_server import Request, Server
+from spiko_nanoservice.wire.http_server import Server
+from spiko_nanoservice.wire.request import Request
 from spiko_nanoservice.wire.resolve import choose_resolver
 
 

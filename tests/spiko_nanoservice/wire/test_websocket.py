@@ -14,17 +14,8 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from spiko_nanoservice.errors import LinkError
-from spiko_nanoservice.wire.websocket import (
-    CLOSE,
-    CONTINUATION,
-    PING,
-    PONG,
-    TEXT,
-    WebSocket,
-    connect,
-    find_frame,
-    render_frame,
-)
+from spiko_nanoservice.wire.websocket import WebSocket, connect
+from spiko_nanoservice.wire.websocket_frames import CLOSE, CONTINUATION, PING, PONG, TEXT, find_frame, render_frame
 
 ADDRESS = "127.0.0.1"
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -157,15 +148,15 @@ async def test_a_message_in_pieces() -> None:
     [
         (frame(CLOSE, b"\x03\xe8"), "closed"),
         (b"", "closed"),
-        (b"\x81\x82aaaaaa", "not the protocol"),
-        (frame(TEXT, b"{}", True)[:1] + b"\xff" + b"\xff" * 8, "not the protocol"),
+        (b"\x81\x82aaaaaa", "invalid WebSocket frame"),
+        (frame(TEXT, b"{}", True)[:1] + b"\xff" + b"\xff" * 8, "invalid WebSocket frame"),
         (b"\x81\x7f" + b"\x7f" * 8, "at most"),
-        (b"\xc1\x00", "not the protocol"),
+        (b"\xc1\x00", "invalid WebSocket frame"),
         (b"\x82\x01x", "opcode 2"),
         (b"\x80\x01x", "opcode 0"),
         (b"\x09\x00", "control frame"),
-        (frame(TEXT, b"no JSON"), "not the protocol"),
-        (frame(TEXT, b"\xff\xff"), "not the protocol"),
+        (frame(TEXT, b"no JSON"), "invalid message"),
+        (frame(TEXT, b"\xff\xff"), "invalid message"),
     ],
 )
 async def test_nonsense_ends_the_link(data: bytes, says: str) -> None:
@@ -191,7 +182,7 @@ async def test_a_silent_server_is_pinged_and_given_up() -> None:
 
     async with raw(talk) as port:
         socket = await connect(ADDRESS, port, "/", ping_s=0.02, silence_s=0.03)
-        with pytest.raises(LinkError, match="does not answer a ping"):
+        with pytest.raises(LinkError, match="did not answer a ping"):
             await messages(socket, 1)
         socket.close()
         async with asyncio.timeout(5):
@@ -212,7 +203,7 @@ async def test_a_silent_server_is_pinged_and_given_up() -> None:
 async def test_the_handshake_is_checked(other: bytes) -> None:
     """An answer to another key, a refusal such as that of another region's eureka, and no HTTP: no WebSocket."""
     async with raw(hold, other) as port:
-        with pytest.raises(LinkError, match="no WebSocket"):
+        with pytest.raises(LinkError, match="WebSocket handshake failed"):
             await connect(ADDRESS, port, "/")
 
 

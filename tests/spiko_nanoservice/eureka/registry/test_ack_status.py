@@ -29,7 +29,7 @@ def a_registry(region: str, behind: int | None = None) -> Registry:
         registry.hello(number, Hello(PROTOCOL, f"{tier}{at}", tier, tier, package, "1.0.0", at, zone, "10.0.0.1", 1, (1, 1)), 0.0)  # fmt: skip
     for number in range(1, 4):
         if number != behind:
-            revision = registry._views[registry.sessions[number].viewpoint].revision
+            revision = registry.views.by_viewpoint[registry.sessions[number].viewpoint].revision
             registry.ack(number, revision, CONFIGURATION.revision, 0.0)
     registry.tick(EVERY_S)
     return registry

@@ -50,4 +50,4 @@ def test_a_follower_whose_connection_ends_follows_nobody() -> None:
     registry.unfollow_all(10)
 
     assert [] == holders(registry.lost(1, 0.0))
-    assert not registry._holders.follows
+    assert not registry.holders.follows

@@ -145,7 +145,7 @@ def test_an_entry_without_a_slot_is_read() -> None:
     """A eureka of the release before does not tell slots, nor sizes of rings: then there are none."""
     pods = Pods(2)
     pods.start(0)
-    table = pods.registry._views[pods.registry.sessions[0].viewpoint].table(False)
+    table = pods.registry.views.by_viewpoint[pods.registry.sessions[0].viewpoint].table(False)
     old = table | {"instances": [{k: v for k, v in i.items() if k != "slot"} for i in table["instances"]]}
     del old["rings"]
     routes = Routes("other")

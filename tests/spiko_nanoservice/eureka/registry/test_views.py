@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spiko_nanoservice.contract import Dependency, Instance
-from spiko_nanoservice.eureka.registry.views import View
+from spiko_nanoservice.eureka.registry.view import View
 from spiko_nanoservice.eureka.registry.visibility import Viewpoint
 
 
@@ -17,6 +17,6 @@ def test_a_version_without_a_share_is_in_nobodys_table() -> None:
     shares = (("1.0.0", 100), ("1.1.0", 0))
     view = View(Viewpoint("lb", "elb", "r", "*"), False, (Dependency("web", 3, shares),))
 
-    assert view.wants(instance("1.0.0"))
-    assert not view.wants(instance("1.1.0"))
-    assert not view.wants(instance("1.2.0"))
+    assert view.includes(instance("1.0.0"))
+    assert not view.includes(instance("1.1.0"))
+    assert not view.includes(instance("1.2.0"))
