@@ -27,8 +27,24 @@ class Edge:
         self.network = array("q")
         self.folded = 0
 
+    def add(self, status: int, reason: str, response_us: int, service_us: int | None) -> None:
+        """Count one outcome with its latencies.
+
+        Args:
+            status: 200, 404 (a miss, which is a success), or that of an error; 0 if no reply came.
+            reason: of an error; its status counts as the reason if it has none.
+            response_us: until the reply.
+            service_us: as the callee reported it; None if it did not.
+        """
+        self.count(status, reason)
+        if len(self.response) < MOST_VALUES:
+            self.response.append(response_us)
+            if service_us is not None:
+                self.service.append(service_us)
+                self.network.append(max(0, response_us - service_us))
+
     def count(self, status: int, reason: str) -> None:
-        """Count one outcome: 200, 404 (a miss, which is a success), or an error by reason."""
+        """Count one outcome without latencies."""
         if status == 200:
             self.ok += 1
         elif status == 404:
@@ -36,14 +52,6 @@ class Edge:
         else:
             key = reason or str(status)
             self.errors[key] = self.errors.get(key, 0) + 1
-
-    def time(self, response_us: int, service_us: int | None) -> None:
-        """Record the latencies of one call; `service_us` is None if the callee did not report it."""
-        if len(self.response) < MOST_VALUES:
-            self.response.append(response_us)
-            if service_us is not None:
-                self.service.append(service_us)
-                self.network.append(max(0, response_us - service_us))
 
     def rendered(self) -> dict[str, Any]:
         """Return the values of the report."""
@@ -71,15 +79,11 @@ class RequestCounters:
 
     def called(self, to: Instance, status: int, reason: str, response_us: int, service_us: int | None) -> None:
         """Count a call that was answered."""
-        edge = self._edge((to.tier, to.version, to.region, to.zone))
-        edge.count(status, reason)
-        edge.time(response_us, service_us)
+        self._edge((to.tier, to.version, to.region, to.zone)).add(status, reason, response_us, service_us)
 
     def failed(self, to: Instance, reason: str, response_us: int) -> None:
         """Count a call that got no reply, also for the instance itself."""
-        edge = self._edge((to.tier, to.version, to.region, to.zone))
-        edge.count(0, reason)
-        edge.time(response_us, None)
+        self._edge((to.tier, to.version, to.region, to.zone)).add(0, reason, response_us, None)
         reasons = self._failed_calls.setdefault(to.id, {})
         reasons[reason] = reasons.get(reason, 0) + 1
 
@@ -89,8 +93,7 @@ class RequestCounters:
 
     def served(self, status: int, reason: str, took_us: int) -> None:
         """Count a request that this pod answered."""
-        self._served.count(status, reason)
-        self._served.time(took_us, None)
+        self._served.add(status, reason, took_us, None)
 
     def take(self, dropped_spans: int) -> dict[str, Any] | None:
         """Return everything since the last call as the body of a report, and reset the counts; None if they are all zero."""

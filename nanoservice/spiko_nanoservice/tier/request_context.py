@@ -23,11 +23,13 @@ class RequestContext:
 
     Attributes:
         raw_key: the path after its prefix; set by the tier.
+        key: the key that it names, decoded; set by the tier.
         verb: the role's function for method and prefix; set by the tier.
         written_us: the time of a write to a ring, microseconds since 1970; 0 for other requests.
     """
 
     raw_key = b""
+    key = b""
     verb: Callable[..., Any] | None = None
     written_us = 0
 

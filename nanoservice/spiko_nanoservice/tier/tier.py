@@ -98,7 +98,8 @@ class Tier:
         left_us = parse_deadline_us(request.deadline, self.config.deadline_ms)
         span = self.tracer.accept(parse_traceparent(request.traceparent), request.tracestate, request.baggage)
         context = RequestContext(request.method, path, request.body, request.arrived_ns, left_us, span)
-        context.raw_key, context.verb = path[start:], verb
+        context.verb, context.raw_key = verb, path[start:]
+        context.key = decode_key(context.raw_key)
         if self.ring is not None and request.method != b"GET":
             passed_on = parse_written_us(request.written) if path[:start] != KEY else 0
             context.written_us = passed_on or time.time_ns() // 1000
@@ -150,7 +151,7 @@ class Tier:
 
     def _decide(self, context: RequestContext) -> Step:
         assert context.verb is not None
-        step: Step = context.verb(self._role, decode_key(context.raw_key), context)
+        step: Step = context.verb(self._role, context.key, context)
         return step
 
     async def _serve(self, request: Request, context: RequestContext, step: Step) -> None:
@@ -223,7 +224,7 @@ class Tier:
 
     def look_again(self, context: RequestContext) -> Answer:
         """Answer after a search that found nothing."""
-        return self.ring.look_again(decode_key(context.raw_key)) if self.ring is not None else MISS
+        return self.ring.look_again(context.key) if self.ring is not None else MISS
 
     def report_unreachable(self, id: str) -> None:
         """Note that a pod did not answer a search."""
@@ -259,7 +260,7 @@ class Tier:
 
 def decode_key(raw: bytes) -> bytes:
     """Return the key that a path names after its prefix: without query, percent-decoded."""
-    if b"%" not in raw and b"?" not in raw:
+    if raw.isalnum():
         return raw
     return _decode_known_key(raw) if len(raw) <= LONGEST_KNOWN_KEY else _decode_key(raw)
 

@@ -219,6 +219,9 @@ def parse_server_timing(value: bytes | None) -> int | None:
     """
     if value is None:
         return None
+    if value.startswith(b"app;dur=") and value[8:].replace(b".", b"", 1).isdigit():
+        # The form that the nanoservice itself sends.
+        return round(float(value[8:]) * 1000)
     for metric in value.split(b","):
         name, *parameters = metric.strip().split(b";")
         if name == b"app":
