@@ -18,9 +18,10 @@ class Settings:
 
     Attributes:
         eurekas: Service names, `name.namespace`: that of the home zone first, that of all eurekas last.
-        eureka_region: the region of the registry that the pod always registers with: its own, or the first one for a pod
-            outside any region.
-        lifeline: file descriptor of a pipe that closes when the local cluster ends; None outside a local cluster.
+        eureka_region: the region of the registry that the pod always registers with: its own, or the first
+            one for a pod outside any region.
+        lifeline: file descriptor of a pipe that closes when the local cluster ends; None outside a local
+            cluster.
     """
 
     architecture: str
@@ -52,7 +53,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     package = _required(environ, c.ENV_PACKAGE)
     if package not in ROLES:
         raise SettingsError(
-            f"{c.ENV_PACKAGE}: {package!r}: must be one of {', '.join(ROLES)}; use an image of the operator's release"
+            f"{c.ENV_PACKAGE}: {package!r}: must be one of {', '.join(ROLES)};"
+            " use a nanoservice image of the operator's release"
         )
     namespace = environ.get(c.ENV_NAMESPACE, "default")
     address = environ.get(c.ENV_POD_IP) or environ.get(c.ENV_BIND_ADDRESS) or "127.0.0.1"

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""CPU time per request inside a pod, without sockets: `python -m tests.bench.hot_path [--base REVISION] [--rounds N]`.
+"""CPU time per request inside a pod, without sockets: `python -m tests.bench.hot_path [--base REVISION]
+[--rounds N]`.
 
-Two paths are measured, each with and without a sampled trace: a store that answers (leaf), and an elb that forwards to an instance
-which replies at once (forward). With --base the same is measured for another revision, checked out into a temporary worktree, in
-turns with the working tree, and the ratio is printed: the speed of the machine then matters little. The other revision must have the
-packages `spiko_nanoservice.tier` and `spiko_nanoservice.wire`. Figures, not assertions.
+Two paths are measured, each with and without a sampled trace: a store that answers (leaf), and an elb that
+forwards to an instance which replies at once (forward). With --base the same is measured for another
+revision, checked out into a temporary worktree, in turns with the working tree, and the ratio is printed: the
+speed of the machine then matters little. The other revision must have the packages `spiko_nanoservice.tier`
+and `spiko_nanoservice.wire`. Figures, not assertions.
 """
 
 from __future__ import annotations
@@ -57,7 +59,9 @@ class Transport(asyncio.Transport):
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """An event loop whose connections end in `Transport`, and that keeps the factory of its server's connections."""
+    """An event loop whose connections end in `Transport`, and that keeps the factory of its server's
+    connections.
+    """
 
     factory: Any = None
 
@@ -134,7 +138,9 @@ def compare(base: Path | None, rounds: int) -> None:
         ours.append(measure_tree(ROOT))
         if base is not None:
             theirs.append(measure_tree(base))
-    print(f"{'us of CPU per request':<24} {'this tree':>10}" + (f" {'base':>10} {'ratio':>7}" if base else ""))
+    print(
+        f"{'us of CPU per request':<24} {'this tree':>10}" + (f" {'base':>10} {'ratio':>7}" if base else "")
+    )
     for case in ours[0]:
         line = f"{case:<24} {min(r[case] for r in ours):>10.2f}"
         if base is not None:

@@ -1,4 +1,4 @@
-"""A small architecture on loopback, in one process: eurekas and tiers' pods with addresses of their own, no cluster."""
+"""A small architecture in one process: eurekas and pods of tiers, each with a loopback address of its own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,20 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from random import Random
+from typing import Any
 
-from spiko_nanoservice.contract import EUREKA, Configuration, Place, Revision, TierConfig, VersionConfig, Zones
+from spiko_nanoservice.contract import (
+    EUREKA,
+    Configuration,
+    Place,
+    Revision,
+    TierConfig,
+    VersionConfig,
+    Zones,
+)
 from spiko_nanoservice.eureka.pod import EurekaPod
 from spiko_nanoservice.settings import Settings, read_settings
 from spiko_nanoservice.tier.pod import TierPod
@@ -20,8 +29,8 @@ from spiko_nanoservice.wire.http_client import Reply
 _networks = itertools.count(os.getpid() % 200)
 
 
-class Town:
-    """Pods and eurekas of one architecture; `names` is what the resolver answers."""
+class LoopbackCluster:
+    """Pods and eurekas of one architecture; `names` has the answers of the resolver."""
 
     def __init__(self) -> None:
         self._network = f"127.{next(_networks) % 100 + 100}"
@@ -32,11 +41,11 @@ class Town:
         self._running: dict[str, tuple[asyncio.Task[None], asyncio.Event]] = {}
 
     async def resolve(self, name: str) -> list[str]:
-        """What a cluster's DNS would answer."""
+        """Return what a cluster's DNS would answer."""
         return list(self.names.get(name, ()))
 
     def settings(self, name: str, tier: str, package: str, **more: str) -> Settings:
-        """Settings of one pod with an address of its own."""
+        """Return settings of a pod with an address of its own."""
         host = next(self._hosts)
         address = f"{self._network}.{host >> 8}.{host & 255}"
         environ = {
@@ -55,7 +64,9 @@ class Town:
 
     async def add_eureka(self, zone: str, configuration: Configuration | None, **more: str) -> EurekaPod:
         """Start the eureka of a zone."""
-        settings = self.settings(f"eureka-{zone}-{next(self._hosts)}", EUREKA, EUREKA, SPIKO_ZONE=zone, **more)
+        settings = self.settings(
+            f"eureka-{zone}-{next(self._hosts)}", EUREKA, EUREKA, SPIKO_ZONE=zone, **more
+        )
         pod = EurekaPod(settings, self.resolve)
         self.eurekas[zone] = pod
         self.names[f"arch-eureka-{zone}.default"] = [settings.address]
@@ -72,12 +83,13 @@ class Town:
         self._start(name, pod.run)
         return pod
 
-    def _start(self, name: str, live: Callable[[asyncio.Event], object]) -> None:
+    def _start(self, name: str, run: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
         stop = asyncio.Event()
-        self._running[name] = (asyncio.get_running_loop().create_task(live(stop)), stop)  # type: ignore[arg-type]
+        task = asyncio.get_running_loop().create_task(run(stop))
+        self._running[name] = task, stop
 
     async def stop(self, name: str) -> None:
-        """SIGTERM: leave in order."""
+        """Stop a pod as SIGTERM does."""
         task, stop = self._running.pop(name)
         stop.set()
         await task
@@ -91,28 +103,31 @@ class Town:
 
 
 @asynccontextmanager
-async def town() -> AsyncIterator[Town]:
-    """An empty town, taken down at the end."""
-    made = Town()
+async def loopback_cluster() -> AsyncIterator[LoopbackCluster]:
+    """Yield an empty cluster and stop everything at the end."""
+    made = LoopbackCluster()
     try:
         yield made
     finally:
         await made.close()
 
 
-def tier(name: str, package: str, *dependencies: str, zones: str = "a", count: int = 1, rate: int = 0) -> TierConfig:
-    """A tier with `count` instances in each of the zones (one letter each)."""
+def tier(
+    name: str, package: str, *dependencies: str, zones: str = "a", count: int = 1, rate: int = 0
+) -> TierConfig:
+    """Return a tier with `count` instances in each of the zones, whose names have one letter."""
     places = tuple(Place("r", zone, count) for zone in zones)
     return TierConfig(name, package, dependencies, places, (VersionConfig("1.0.0", 100, places),), rate)
 
 
 def configuration(*tiers: TierConfig, zones: str = "a", counter: int = 1, **more: object) -> Configuration:
-    """A configuration of one region."""
-    return Configuration("arch", Revision(0, counter), (Zones("r", tuple(zones)),), tiers, **more)  # type: ignore[arg-type]
+    """Return a configuration of one region."""
+    regions = (Zones("r", tuple(zones)),)
+    return Configuration("arch", Revision(0, counter), regions, tiers, **more)  # type: ignore[arg-type]
 
 
 async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    """Wait for a condition; fails after `seconds`."""
+    """Wait for a condition; fail after `seconds`."""
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)
@@ -121,7 +136,7 @@ async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
 async def ask(
     pod: TierPod, method: str, path: str, body: bytes = b"", headers: str = "", timeout_s: float = 5.0
 ) -> Reply:
-    """One request from outside."""
+    """Send one request to a pod and return the reply."""
     pool = Pool(pod.settings.address, pod.port)
     try:
         return await pool.call(method.encode(), path.encode(), lambda: headers.encode(), body, timeout_s)

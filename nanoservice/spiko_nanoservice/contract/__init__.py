@@ -1,8 +1,10 @@
-"""What operator, eurekas and pods exchange. It uses the standard library only, so that both sides can import it.
+"""What operator, eurekas and pods exchange.
 
-The operator writes a `Configuration` and pushes it to the eurekas, each time with a higher `Revision`; a eureka sends each pod the part
-that the pod acts on. A pod template may set the environment variables below; everything that may change without a restart is part of
-the configuration.
+It uses the standard library only, so that both sides can import it.
+
+The operator writes a `Configuration` and pushes it to the eurekas, each time with a higher `Revision`; a
+eureka sends each pod the part that the pod acts on. A pod template may set the environment variables below;
+everything that may change without a restart is part of the configuration.
 """
 
 from __future__ import annotations
@@ -67,7 +69,9 @@ class Reason(StrEnum):
 
     NO_ROUTE = "no_route"
     NO_OWNER = "no_owner"  # no node of any reachable ring has the key's slot
-    MOVING = "moving"  # the node does not own the key in its view, or not yet: the caller asks again in a moment
+    MOVING = (
+        "moving"  # the node does not own the key in its view, or not yet: the caller asks again in a moment
+    )
     REFUSED = "refused"
     RESET = "reset"
     TIMEOUT = "timeout"
@@ -110,7 +114,8 @@ class VersionConfig:
 class TierConfig:
     """One tier.
 
-    `places` has the tier's declared count: it is the weight of a dependency on the tier, whatever replicas the versions have.
+    `places` has the tier's declared count: it is the weight of a dependency on the tier, whatever replicas
+    the versions have.
     """
 
     name: str
@@ -133,7 +138,8 @@ class Zones:
 class Configuration:
     """Everything that reaches pods without a restart.
 
-    `started` says whether the architecture was ever ready: a eureka that starts later must not grant slots at once.
+    `started` says whether the architecture was ever ready: a eureka that starts later must not grant slots at
+    once.
     """
 
     architecture: str
@@ -178,7 +184,8 @@ class Hello:
     Attributes:
         protocol: the version that the pod supports.
         id: the pod's UID.
-        registration: start of the process in milliseconds, then a counter: of two registrations the higher one is newer.
+        registration: start of the process in milliseconds, then a counter: of two registrations the higher
+            one is newer.
         slot: the pod's slot; None before the first grant, and for a spare.
         grant: the number of the slot's grant: of two claims to a slot the lower number wins.
     """
@@ -200,7 +207,10 @@ class Hello:
 
 @dataclass(frozen=True)
 class Instance:
-    """One entry of a routing table. It has a slot only for callers of the same tier, and only if the tier is a ring."""
+    """One entry of a routing table.
+
+    It has a slot only for callers of the same tier, and only if the tier is a ring.
+    """
 
     id: str
     tier: str

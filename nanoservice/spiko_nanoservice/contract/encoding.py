@@ -33,7 +33,9 @@ def encode(value: Any) -> Any:
 
 
 def decode(kind: type[T], document: Any) -> T:
-    """Return a contract dataclass from JSON values. Unknown fields are ignored, so that a newer side may send more.
+    """Return a contract dataclass from JSON values.
+
+    Unknown fields are ignored, so that a newer side may send more.
 
     Args:
         kind: a dataclass of the contract.
@@ -72,7 +74,11 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
         return typing.cast(Any, kind)(**found)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
-        return None if value is None else _decode(next(a for a in arguments if a is not type(None)), value, where)
+        return (
+            None
+            if value is None
+            else _decode(next(a for a in arguments if a is not type(None)), value, where)
+        )
     if origin is tuple:
         return _decode_tuple(arguments, value, where)
     if origin is dict:
@@ -93,5 +99,6 @@ def _decode_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[A
     if len(arguments) != len(value):
         raise ContractError(f"{where}: {value!r}: must have {len(arguments)} items")
     return tuple(
-        _decode(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(arguments, value, strict=True))
+        _decode(kind, item, f"{where}[{i}]")
+        for i, (kind, item) in enumerate(zip(arguments, value, strict=True))
     )

@@ -1,7 +1,7 @@
 """Pure: the packages and their traits: one row for each in one table.
 
-Visibility, lint, the predicted graph, staash, the slots of rings and the table in the docs use it. What a package does with a
-request is its role, in `spiko_nanoservice.roles`.
+Visibility, lint, the predicted graph, staash, the slots of rings and the table in the docs use it. What a
+package does with a request is its role, in `spiko_nanoservice.roles`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ _KEEP = "keeps keys in memory; copies writes to connected instances of its packa
 _RING = "keeps keys on a ring of its tier's instances, with copies in other zones and regions"
 
 PACKAGES: Mapping[Package, Traits] = {
-    Package.DENOMINATOR: Traits("sends requests of its own, at the rate of its load", source=True, forwards=True),
+    Package.DENOMINATOR: Traits(
+        "sends requests of its own, at the rate of its load", source=True, forwards=True
+    ),
     Package.ELB: Traits(_FORWARD, forwards=True),
     Package.ZUUL: Traits(_FORWARD, sees=Sees.ZONE, forwards=True),
     Package.KARYON: Traits(_FORWARD, sees=Sees.ZONE, forwards=True),

@@ -1,4 +1,6 @@
-"""Probes pods directly with GET /healthz: every answer counts as alive, silence and a refused connection do not."""
+"""Probes pods directly with GET /healthz: every answer counts as alive, silence and a refused connection do
+not.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,10 @@ async def find_silent(hellos: Iterable[Hello]) -> list[Hello]:
 
 
 async def answers(address: str, port: int) -> bool:
-    """Return whether a server at this address sends a byte. The kernel accepts connections for a stopped process too."""
+    """Return whether a server at this address sends a byte.
+
+    The kernel accepts connections for a stopped process too.
+    """
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(ANSWER_S):
             reader, writer = await asyncio.open_connection(address, port)

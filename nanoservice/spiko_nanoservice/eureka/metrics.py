@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from spiko_nanoservice.eureka.registry.registry import Registry
@@ -11,7 +12,11 @@ from spiko_nanoservice.telemetry.prometheus import Labels
 
 
 def eureka_page(
-    settings: Settings, started_s: float, registry: Registry, connections: Mapping[str, int], dropped_spans: int
+    settings: Settings,
+    started_s: float,
+    registry: Registry,
+    connections: Mapping[str, int],
+    dropped_spans: int,
 ) -> bytes:
     """Return the metrics page of a eureka.
 
@@ -23,27 +28,31 @@ def eureka_page(
         dropped_spans: spans that pods reported as dropped.
     """
     page = page_of(settings, started_s)
-    pods: dict[tuple[str, str, str], int] = {}
-    for hello in registry.entries.known.values():
-        key = (hello.tier, hello.version, hello.zone)
-        pods[key] = pods.get(key, 0) + 1
-    known: list[tuple[Labels, float]] = [
-        ({"pod_tier": tier, "pod_version": version, "pod_zone": zone}, count)
-        for (tier, version, zone), count in sorted(pods.items())
-    ]
     page.gauge(
         "spiko_registry_pods",
         "Pods that this eureka knows, including pods registered at other eurekas of its region.",
-        known,
+        _known_pods(registry),
     )
-    page.gauge("spiko_registry_sessions", "Pods that are registered at this eureka.", [({}, len(registry.sessions))])
+    page.gauge(
+        "spiko_registry_sessions", "Pods that are registered at this eureka.", [({}, len(registry.sessions))]
+    )
     if registry.configuration is not None:
         add_revision(page, registry.configuration.revision)
     kinds: list[tuple[Labels, float]] = [({"kind": kind}, count) for kind, count in connections.items()]
-    page.gauge("spiko_registry_connections", "Open connections by kind: pods, other eurekas, followers.", kinds)
+    page.gauge(
+        "spiko_registry_connections", "Open connections by kind: pods, other eurekas, followers.", kinds
+    )
     page.counter(
         "spiko_reported_dropped_spans_total",
         "Spans that pods dropped because they could not export them.",
         [({}, dropped_spans)],
     )
     return page.render()
+
+
+def _known_pods(registry: Registry) -> list[tuple[Labels, float]]:
+    pods = Counter((hello.tier, hello.version, hello.zone) for hello in registry.entries.known.values())
+    return [
+        ({"pod_tier": tier, "pod_version": version, "pod_zone": zone}, count)
+        for (tier, version, zone), count in sorted(pods.items())
+    ]

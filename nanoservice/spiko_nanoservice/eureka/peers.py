@@ -1,4 +1,6 @@
-"""Finds the other eurekas of the architecture by name and keeps one connection to each, which carries this eureka's entries."""
+"""Finds the other eurekas of the architecture by name and keeps one connection to each, which carries this
+eureka's entries.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from spiko_nanoservice.wire.websocket import WebSocket, connect
 
 SEARCH_S = 0.1  # between two look-ups while a connection to a eureka is missing
 LOOK_S = 10.0  # between two look-ups once every eureka is connected
-# After a connection has ended: the other eureka is starting or gone, or would end the next connection as well.
+# After a connection has ended: the other eureka is starting or gone, or would end the next connection as
+# well.
 PAUSE_S = 0.2
 log = logging.getLogger("spiko.eureka")
 
@@ -31,8 +34,16 @@ class Peers:
         port: of every eureka.
     """
 
-    def __init__(self, eureka: Eureka, name: str, own_address: str, resolve: Resolve, port: int = EUREKA_PORT) -> None:
-        self._eureka, self._name, self._own, self._resolve, self._port = eureka, name, own_address, resolve, port
+    def __init__(
+        self, eureka: Eureka, name: str, own_address: str, resolve: Resolve, port: int = EUREKA_PORT
+    ) -> None:
+        self._eureka, self._name, self._own, self._resolve, self._port = (
+            eureka,
+            name,
+            own_address,
+            resolve,
+            port,
+        )
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
 
@@ -102,7 +113,7 @@ class Peers:
     def _open(self, link: PeerLink) -> None:
         """Queue the first messages, before any change can be queued for this connection."""
         registry = self._eureka.registry
-        link.outbox.put_nowait(dumps(self._eureka.introduction()))
+        link.outbox.put_nowait(dumps(registry.introduction_message()))
         if configuration := registry.configuration_message():
             link.outbox.put_nowait(dumps(configuration))
         if link.same_region:

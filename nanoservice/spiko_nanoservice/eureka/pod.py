@@ -43,7 +43,10 @@ class EurekaPod:
         server = Server(self.eureka.handle)
         await server.listen(settings.bind_address, settings.port)
         peers = Peers(self.eureka, settings.eurekas[-1], settings.address, self._resolve, settings.port)
-        tasks = [asyncio.create_task(work) for work in (peers.run(), self.eureka.tick(), self.eureka.count_seconds())]
+        tasks = [
+            asyncio.create_task(work)
+            for work in (peers.run(), self.eureka.tick(), self.eureka.count_seconds())
+        ]
         log.info(
             "eureka of region %s, zone %s listens on %s:%d",
             settings.region,
@@ -63,6 +66,10 @@ class EurekaPod:
     def _metrics(self, request: Request) -> None:
         eureka = self.eureka
         page = eureka_page(
-            self._settings, self._started_s, eureka.registry, eureka.connections(), eureka.totals.dropped_spans
+            self._settings,
+            self._started_s,
+            eureka.registry,
+            eureka.connections(),
+            eureka.totals.dropped_spans,
         )
         request.reply(200, page, heads=_METRICS_HEADS)

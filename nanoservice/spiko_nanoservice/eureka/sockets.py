@@ -22,7 +22,9 @@ log = logging.getLogger("spiko.eureka")
 
 
 async def serve_socket(socket: WebSocket, handler: SessionHandler) -> None:
-    """Run the session of one WebSocket with an outbox of its own, so that a slow reader delays no other connection."""
+    """Run the session of one WebSocket with an outbox of its own, so that a slow reader delays no other
+    connection.
+    """
     outbox: Outbox = asyncio.Queue()
     sender = asyncio.create_task(send_queued(socket, outbox))
     try:
@@ -51,7 +53,8 @@ async def read_messages(socket: WebSocket, peer: str, read: Callable[[Message], 
     Args:
         socket: the connection.
         peer: names the other side in the log.
-        read: decodes a message and returns the action; an error of the action is a defect of the eureka, not of the message.
+        read: decodes a message and returns the action; an error of the action is a defect of the eureka, not
+            of the message.
     """
     while True:
         try:

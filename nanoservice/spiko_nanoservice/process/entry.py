@@ -1,12 +1,13 @@
 """Runs one pod in this process, or warms this process up so that pods can be forked from it.
 
-The prefork template: on a local cluster one parent process imports the nanoservice, runs a small architecture on loopback once
-(`warming.py`), and freezes its garbage collector. Every pod is a fork of that parent. Modules, interned strings, specialized bytecode
-and caches then lie on pages that the children share with the parent until one of them writes to a page; without the exercise each
-child would make its own copy of most of them during its first requests.
+The prefork template: on a local cluster one parent process imports the nanoservice, runs a small architecture
+on loopback once (`warming.py`), and freezes its garbage collector. Every pod is a fork of that parent.
+Modules, interned strings, specialized bytecode and caches then lie on pages that the children share with the
+parent until one of them writes to a page; without the exercise each child would make its own copy of most of
+them during its first requests.
 
-On SIGTERM or SIGINT a pod deregisters first, serves until no caller routes to it, finishes the requests in progress, sends its last
-report, and exits.
+On SIGTERM or SIGINT a pod deregisters first, serves until no caller routes to it, finishes the requests in
+progress, sends its last report, and exits.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ def run(environ: Mapping[str, str]) -> int:
 
 
 def warm() -> None:
-    """Turn this process into a prefork template; see the module's docstring. Leaves no event loop, socket or task behind."""
+    """Turn this process into a prefork template; see the module's docstring.
+
+    Leaves no event loop, socket or task behind.
+    """
     import uvloop
 
     from spiko_nanoservice.process.warming import exercise
@@ -59,7 +63,9 @@ def warm() -> None:
 
 
 def _log_to_stdout() -> None:
-    """Set up logging, once: a forked pod inherits the handler of its parent, whose stream is the pod's own stdout after the fork."""
+    """Set up logging, once: a forked pod inherits the handler of its parent, whose stream is the pod's own
+    stdout after the fork.
+    """
     if not logging.getLogger().handlers:
         logging.basicConfig(
             stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"

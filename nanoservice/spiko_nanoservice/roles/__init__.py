@@ -1,7 +1,8 @@
 """Pure: what a tier does with a request. One small interface, one module per family of packages.
 
-A role looks at a request and at its own data and returns a step; `tier/step_executor.py` executes it. A role never waits, logs, reads
-a clock or opens a socket. What depends on the routing table alone is computed when the table changes: `update_routes`.
+A role looks at a request and at its own data and returns a step; `tier/step_executor.py` executes it. A role
+never waits, logs, reads a clock or opens a socket. What depends on the routing table alone is computed when
+the table changes: `update_routes`.
 """
 
 from __future__ import annotations
@@ -102,7 +103,9 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Make all attempts at once, each with a short limit; the result is the first 200 in their order, else `look_again`."""
+    """Make all attempts at once, each with a short limit; the result is the first 200 in their order, else
+    `look_again`.
+    """
 
     attempts: tuple[Attempt, ...]
 
@@ -131,7 +134,10 @@ class Identity:
 
 
 class Role(Protocol):
-    """What one package does with requests. Keys and values are bytes as received; `written_us` is the time of the write."""
+    """What one package does with requests.
+
+    Keys and values are bytes as received; `written_us` is the time of the write.
+    """
 
     def get(self, key: bytes) -> Step:
         """Decide GET /k/<key>."""

@@ -1,31 +1,34 @@
 """Pure: priamCassandra and riak: a node of a ring.
 
-A key belongs to one node of each ring (`routing/hash_ring.py`); there is a ring for every zone, and for every version in it. Any node
-takes any request and is its *coordinator*: it answers from its own data, or makes one call to the owner in its ring. The coordinator
-passes a write on once: to one node of each other ring of the region, and to one node of each other region, which passes it on inside
-that region. There is no quorum, no hinted handoff and no read repair: a read may miss a write that is still on its way to this ring.
+A key belongs to one node of each ring (`routing/hash_ring.py`); there is a ring for every zone, and for every
+version in it. Any node takes any request and is its *coordinator*: it answers from its own data, or makes one
+call to the owner in its ring. The coordinator passes a write on once: to one node of each other ring of the
+region, and to one node of each other region, which passes it on inside that region. There is no quorum, no
+hinted handoff and no read repair: a read may miss a write that is still on its way to this ring.
 
 | request | sender | what the node does |
 |---|---|---|
 | GET, PUT /k/ | any client | coordinates; if the owner is unreachable, it asks another ring of the region |
 | GET /ring/, POST /replicate/ | a node of another ring | the same, within its own ring only |
 | POST /enter/ | a node of another region | as /replicate/, then once to every other ring of the region |
-| GET, PUT, POST /owned/ | a node of the ring | answers as the owner or says `moving`, and never forwards; POST keeps newer values only |
+| GET, PUT, POST /owned/ | a node of the ring | answers as the owner, or `moving`; POST keeps newer values |
 | GET /held/ | a node of the ring | answers from the values it has, whichever node owns the key |
 
-Theory of moving. Ownership follows from a node's *place*: the size of the ring and the node's own slot. When places change, keys move
-(`tier/key_handover.py`). No read in the ring may meanwhile miss a write that was acknowledged in it:
+Theory of moving. Ownership follows from a node's *place*: the size of the ring and the node's own slot. When
+places change, keys move (`tier/key_handover.py`). No read in the ring may meanwhile miss a write that was
+acknowledged in it:
 
-1. A node keeps a key only as its owner. It hands over every key that it does not own any more, and keeps the key until the new owner
-   has acknowledged it.
-2. Nodes learn of a change at different times. So every node tells each node whose place changed at which place it sees that node: it
-   *confirms* the place. A new owner acts as such once all nodes have confirmed its place, because then no other node acts as the owner
-   of its keys any more. Until then it answers `moving` for keys that are new to it.
-3. A node that holds no more keys for another node tells it that it is *done*. An owner that does not find a key first asks the nodes
-   that are not done.
-4. A node that leaves is in no routing table any more but may still hold keys. The nodes that knew it, and the node that gets its slot,
-   count it as not done. It announces its leave before it deregisters, and acts as the owner until it sees that another node has its
-   slot, or that the ring has another size.
+1. A node keeps a key only as its owner. It hands over every key that it does not own any more, and keeps the
+   key until the new owner has acknowledged it.
+2. Nodes learn of a change at different times. So every node tells each node whose place changed at which
+   place it sees that node: it *confirms* the place. A new owner acts as such once all nodes have confirmed
+   its place, because then no other node acts as the owner of its keys any more. Until then it answers
+   `moving` for keys that are new to it.
+3. A node that holds no more keys for another node tells it that it is *done*. An owner that does not find a
+   key first asks the nodes that are not done.
+4. A node that leaves is in no routing table any more but may still hold keys. The nodes that knew it, and the
+   node that gets its slot, count it as not done. It announces its leave before it deregisters, and acts as
+   the owner until it sees that another node has its slot, or that the ring has another size.
 
 Source: spigo, actors/priamCassandra.
 """
@@ -112,7 +115,11 @@ class RingNode:
         slot = self.peers.slot(key)
         if slot != self.peers.owned_slot:
             attempts = (*self.peers.attempt_owner(slot, OWNED), *self._to_rings)
-            return InOrder(attempts, Until.ANSWERED, NO_OWNER, self._to_regions, rest=True) if attempts else NO_OWNER
+            return (
+                InOrder(attempts, Until.ANSWERED, NO_OWNER, self._to_regions, rest=True)
+                if attempts
+                else NO_OWNER
+            )
         if not self.peers.acts_for(key):
             return Again()
         self._keys.keep(key, value, max(written_us, self._written_us(key) + 1))
@@ -130,11 +137,16 @@ class RingNode:
         return self._take_copy(key, value, written_us, ())
 
     def enter(self, key: bytes, value: bytes, written_us: int) -> Step:
-        """Take a write from another region as `replicate` does, and pass it to every other ring of this region."""
+        """Take a write from another region as `replicate` does, and pass it to every other ring of this
+        region.
+        """
         return self._take_copy(key, value, written_us, self._to_rings)
 
     def get_owned(self, key: bytes) -> Step:
-        """Answer a node that takes this one for the owner. A value that is here is an answer even if it does not own the key."""
+        """Answer a node that takes this one for the owner.
+
+        A value that is here is an answer even if it does not own the key.
+        """
         if self.peers.owns(key) and self.peers.acts_for(key):
             return self._answer(key)
         found = self.values.get(key)
@@ -147,7 +159,8 @@ class RingNode:
             key: of the write.
             value: of the write.
             written_us: time of the write.
-            direct: True for a client's write, which replaces every value; False for a copy, which replaces an older value only.
+            direct: True for a client's write, which replaces every value; False for a copy, which replaces an
+                older value only.
         """
         if not self.peers.owns(key) or not self.peers.acts_for(key):
             return MOVING
@@ -162,7 +175,9 @@ class RingNode:
         return MISS if found is None else Answer(200, found[0])
 
     def look_again(self, key: bytes) -> Answer:
-        """Answer after a search that found nothing: meanwhile the key may have come, or another node may own it."""
+        """Answer after a search that found nothing: meanwhile the key may have come, or another node may own
+        it.
+        """
         acts = self.peers.owns(key) and self.peers.acts_for(key)
         return self._own_answer(key) if acts or key in self.values else MOVING
 
@@ -197,7 +212,9 @@ class RingNode:
         return True
 
     def drop_handed_over(self, entries: Iterable[Entry]) -> None:
-        """Drop the entries that the new owner has, except those that have changed or that this node owns again."""
+        """Drop the entries that the new owner has, except those that have changed or that this node owns
+        again.
+        """
         for key, value, written_us in entries:
             mine = not self.peers.leaving and self.peers.owns(key)
             if not mine and self.values.get(key) == (value, written_us):

@@ -1,7 +1,9 @@
-"""Pure: what a node of a ring knows of the other nodes: who owns which slot now, and who may still hold keys of its own slot.
+"""Pure: what a node of a ring knows of the other nodes: who owns which slot now, and who may still hold keys
+of its own slot.
 
-Ownership follows from a node's *place*: the size of the ring and the node's slot. Nodes learn of a change at different times, so a node
-does not act as the owner of a key as soon as its own table says so. The rules are in `ring.py`, "Theory of moving".
+Ownership follows from a node's *place*: the size of the ring and the node's slot. Nodes learn of a change at
+different times, so a node does not act as the owner of a key as soon as its own table says so. The rules are
+in `ring.py`, "Theory of moving".
 """
 
 from __future__ import annotations
@@ -35,13 +37,15 @@ class RingPeers:
         self.not_done: tuple[Attempt, ...] = ()
         # Own places since all other nodes last confirmed the current one.
         self._earlier: list[Place] = [(-1, None)]
-        # The place at which another node sees this one, and whether it has handed over every key that it held for that place.
+        # The place at which another node sees this one, and whether it has handed over every key that it held
+        # for that place.
         self._confirmed: dict[str, tuple[Place, bool]] = {}
         # Nodes that have to confirm the current place before this node acts for its new keys.
         self._unconfirmed: set[str] = set()
         # Nodes that left the ring and may still hold keys.
         self._departed: dict[str, Instance] = {}
-        # Nodes that announced that they leave: each acts as the owner of its slot until another node has that slot.
+        # Nodes that announced that they leave: each acts as the owner of its slot until another node has that
+        # slot.
         self._leavers: set[str] = set()
         # The leavers that no table has any more, by the slot that each had.
         self._acting: dict[int, Instance] = {}
@@ -80,21 +84,26 @@ class RingPeers:
             self._unconfirmed = set(ring.members) | self._leavers
         left = {slot: h for slot, h in enumerate(before.holders) if h is not None and h.id in self._leavers}
         acting = self._acting | left if before.size == ring.size else {}
-        self._acting = {slot: h for slot, h in acting.items() if ring.holders[slot] is None and slot != ring.own}
+        self._acting = {
+            slot: h for slot, h in acting.items() if ring.holders[slot] is None and slot != ring.own
+        }
         for id in before.members.keys() - ring.members.keys():
             self._departed[id] = before.members[id]
             self._ages[id] = 0
         self._recompute()
 
     def add_predecessor(self, instance: Instance) -> None:
-        """Count the node that had the own slot before: it leaves, holds the keys, and acts as their owner until it sees this node."""
+        """Count the node that had the own slot before: it leaves, holds the keys, and acts as their owner
+        until it sees this node.
+        """
         self._leavers.add(instance.id)
         self._departed.setdefault(instance.id, instance)
         self._ages.setdefault(instance.id, 0)
         self._recompute()
 
     def confirm(self, id: str, place: Place, done: bool) -> None:
-        """Note that another node sees this node at a place, and with `done` has handed over every key that it held for that place.
+        """Note that another node sees this node at a place, and with `done` has handed over every key that it
+        held for that place.
 
         The other node may know this one before this one knows it.
         """
@@ -103,7 +112,9 @@ class RingPeers:
         self._recompute()
 
     def expect_leave(self, id: str) -> None:
-        """Note that another node announced its leave: it acts as the owner of its slot until another node has that slot."""
+        """Note that another node announced its leave: it acts as the owner of its slot until another node has
+        that slot.
+        """
         self._leavers.add(id)
         self._ages[id] = 0
 
@@ -159,7 +170,9 @@ class RingPeers:
         self.not_done = tuple(Attempt(Group.of((instance,)), HELD, b"GET") for instance in not_done)
 
     def _vacant_last_slot(self) -> int | None:
-        """Return the slot of a node that leaves, while the ring keeps its size and no other node has the slot."""
+        """Return the slot of a node that leaves, while the ring keeps its size and no other node has the
+        slot.
+        """
         size, slot = self._last_place or (0, None)
         vacant = slot is not None and size == self.ring.size and self.ring.holders[slot] is None
         return slot if vacant else None

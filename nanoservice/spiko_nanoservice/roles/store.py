@@ -1,8 +1,9 @@
-"""Pure: store, cache and volume: keep values, answer from them, and copy writes to connected instances of the same package.
+"""Pure: store, cache and volume: keep values, answer from them, and copy writes to connected instances of the
+same package.
 
-A store begins with the key `why?`, whose value is `because...`. A GET never asks a dependency; an unknown key is a miss (404), which is
-a success. Writes are copied to connected instances of the same *package*, so a store replicates if its tier depends on itself or on
-another tier of its package. Source: spigo actors/store.
+A store begins with the key `why?`, whose value is `because...`. A GET never asks a dependency; an unknown key
+is a miss (404), which is a success. Writes are copied to connected instances of the same *package*, so a
+store replicates if its tier depends on itself or on another tier of its package. Source: spigo actors/store.
 """
 
 from __future__ import annotations

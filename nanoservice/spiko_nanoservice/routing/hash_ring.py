@@ -1,10 +1,11 @@
 """Pure: which node of a ring owns a key.
 
-A ring consists of the nodes of one version of a tier in one zone. Its slots, 0 to n-1, are granted by the zone's eureka. Slot k has the
-token k * floor(4294967295 / n); a key belongs to the slot with the largest token that is not above the CRC-32 of the key's bytes. The
-ring keeps its size when a node dies: the node's keys have no owner until another pod has the slot. Everything here follows from one
-pod's routing table alone, so nodes with the same table agree.
-Source: spigo, actors/priamCassandra, which gave the tokens to nodes in arbitrary order.
+A ring consists of the nodes of one version of a tier in one zone. Its slots, 0 to n-1, are granted by the
+zone's eureka. Slot k has the token k * floor(4294967295 / n); a key belongs to the slot with the largest
+token that is not above the CRC-32 of the key's bytes. The ring keeps its size when a node dies: the node's
+keys have no owner until another pod has the slot. Everything here follows from one pod's routing table alone,
+so nodes with the same table agree. Source: spigo, actors/priamCassandra, which gave the tokens to nodes in
+arbitrary order.
 """
 
 from __future__ import annotations
@@ -94,7 +95,9 @@ def build_ring(own_id: str, space: Space, instances: Iterable[Instance], size: i
 def other_rings(
     space: Space, instances: Iterable[Instance], packages: frozenset[str]
 ) -> tuple[tuple[tuple[Instance, ...], ...], tuple[tuple[Instance, ...], ...]]:
-    """Return the nodes of the tier's other rings in the region, ring by ring, and of other regions, region by region."""
+    """Return the nodes of the tier's other rings in the region, ring by ring, and of other regions, region by
+    region.
+    """
     rings: dict[Space, list[Instance]] = {}
     regions: dict[str, list[Instance]] = {}
     for instance in instances:

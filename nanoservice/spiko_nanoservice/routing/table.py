@@ -1,11 +1,12 @@
 """Pure: the routing table of one pod, and the choice of the instance for a call.
 
-Tables come from the registries, one for each region that the pod registers in; the pod routes by their union. A call draws a dependency
-in proportion to its declared weight, then a version by percent, then an instance. Only dependencies and versions with an instance are
-drawn: the share of one whose instances are all gone goes to the others.
+Tables come from the registries, one for each region that the pod registers in; the pod routes by their union.
+A call draws a dependency in proportion to its declared weight, then a version by percent, then an instance.
+Only dependencies and versions with an instance are drawn: the share of one whose instances are all gone goes
+to the others.
 
-A *partial* table comes from a registry that has just started and may not know every pod yet: instances that were known before stay.
-A pod whose registries are all gone routes by the last table that it had.
+A *partial* table comes from a registry that has just started and may not know every pod yet: instances that
+were known before stay. A pod whose registries are all gone routes by the last table that it had.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ _NOTHING = _Choice((), ())
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Instances of which one is drawn: a dependency by weight, then a version by percent, then an instance."""
+    """Instances to draw one of: a dependency by weight, then a version by percent, then an instance."""
 
     choice: _Choice
 
@@ -130,7 +131,9 @@ class Routes:
         self._rebuild()
 
     def change(self, region: str, message: dict[str, Any]) -> bool:
-        """Take a delta: `base`, `revision`, `add`, `remove`, `rings`; return False if its base is not the current revision."""
+        """Take a delta: `base`, `revision`, `add`, `remove`, `rings`; return False if its base is not the
+        current revision.
+        """
         table = self._tables.get(region)
         if table is None or table.revision != message["base"]:
             return False
@@ -150,7 +153,7 @@ class Routes:
             self._rebuild()
 
     def pick(self, random: Random) -> Instance | None:
-        """Draw the instance for one call; None if there is none."""
+        """Draw the instance for one call; None if the table has no instance."""
         return self._all.draw(random)
 
     def pick_missing(self, random: Random) -> tuple[str, str] | None:
@@ -206,7 +209,9 @@ class Routes:
         choices = []
         for tier, weight in self._weights.items():
             present = by_tier.get(tier, {})
-            versions = _Choice.of((tuple(present[v]), share) for v, share in self._shares[tier] if v in present)
+            versions = _Choice.of(
+                (tuple(present[v]), share) for v, share in self._shares[tier] if v in present
+            )
             if versions.options:
                 choices.append((versions, max(1, weight)))
         return Group(_Choice.of(choices))
@@ -218,6 +223,8 @@ def decode_sizes(document: Any) -> dict[str, int]:
     Raises:
         ContractError: the message violates the contract.
     """
-    if not isinstance(document, Mapping) or not all(type(size) is int and size >= 0 for size in document.values()):
+    if not isinstance(document, Mapping) or not all(
+        type(size) is int and size >= 0 for size in document.values()
+    ):
         raise ContractError(f"rings: {document!r}: must be an object of sizes, integers from 0, by version")
     return {str(version): size for version, size in document.items()}

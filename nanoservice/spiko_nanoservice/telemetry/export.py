@@ -1,7 +1,8 @@
 """Sends encoded spans to an OTLP/HTTP collector, from the pod's own event loop.
 
-A collector that is down does no harm: the queue is bounded, spans that do not fit are dropped and counted, and attempts back off.
-Retryable outcomes are those of the OTLP specification: 429, 502, 503, 504, and no answer at all.
+A collector that is down does no harm: the queue is bounded, spans that do not fit are dropped and counted,
+and attempts back off. Retryable outcomes are those of the OTLP specification: 429, 502, 503, 504, and no
+answer at all.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ class Exporter:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(EVERY_S):
                     await self._full.wait()
-            # The next span of an empty queue sets the event again; the loop below runs until the queue is empty.
+            # The next span of an empty queue sets the event again; the loop below runs until the queue is
+            # empty.
             self._nonempty.clear()
             self._full.clear()
             while self._queue and self._endpoint:
@@ -103,7 +105,9 @@ class Exporter:
         try:
             pool = await self._get_pool()
             headers = b"Content-Type: application/x-protobuf\r\n"
-            reply = await pool.call(b"POST", self._path, lambda: headers, self._envelope.wrap(batch), TIMEOUT_S)
+            reply = await pool.call(
+                b"POST", self._path, lambda: headers, self._envelope.wrap(batch), TIMEOUT_S
+            )
         except (CallError, OSError) as error:
             log.debug("collector %s: %s", self._endpoint, error)
             self._close_pool()

@@ -1,8 +1,9 @@
-"""Pure: latencies as counts per bucket of an HDR histogram, and the encoding that the `hdrhistogram` package reads.
+"""Pure: latencies as counts per bucket of an HDR histogram, and the encoding that the `hdrhistogram` package
+reads.
 
-The range is 1 us to 60 s with two digits. A second's report has a few hundred values in a few dozen of 2,560 buckets, so only buckets
-with values are kept and encoded. The format is V2 of HdrHistogram: a header, zig-zag LEB128 counts with a run of zeros as one number,
-compressed with zlib, in base64.
+The range is 1 us to 60 s with two digits. A second's report has a few hundred values in a few dozen of 2,560
+buckets, so only buckets with values are kept and encoded. The format is V2 of HdrHistogram: a header, zig-zag
+LEB128 counts with a run of zeros as one number, compressed with zlib, in base64.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def encode_counts(counts: Mapping[int, int]) -> str:
             _append(body, 2 * zeros - 1)
         _append(body, 2 * counts[bucket])
         following = bucket + 1
-    head = _INNER.pack(_INNER_COOKIE, len(body), 0, HISTOGRAM_DIGITS, HISTOGRAM_LOWEST_US, HISTOGRAM_HIGHEST_US, 1.0)
+    head = _INNER.pack(
+        _INNER_COOKIE, len(body), 0, HISTOGRAM_DIGITS, HISTOGRAM_LOWEST_US, HISTOGRAM_HIGHEST_US, 1.0
+    )
     compressor = zlib.compressobj(6, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL)
     packed = compressor.compress(head + body) + compressor.flush()
     return binascii.b2a_base64(_OUTER.pack(_OUTER_COOKIE, len(packed)) + packed, newline=False).decode()
@@ -82,7 +85,9 @@ def decode_counts(encoded: str) -> Counts:
         raise ValueError(f"not a histogram from 1 us to 60 s with two digits: {encoded[:40]!r}")
     body = unpacked[_INNER.size :]
     if length != len(body):
-        raise ValueError(f"not an encoded histogram: {encoded[:40]!r}: {length} bytes announced, {len(body)} found")
+        raise ValueError(
+            f"not an encoded histogram: {encoded[:40]!r}: {length} bytes announced, {len(body)} found"
+        )
     return _read(body)
 
 

@@ -1,6 +1,7 @@
 """Pure: the metrics of a pod at `/metrics`, rendered from the counters that it reports to its eureka.
 
-Every sample has the labels spiko_architecture, tier, version, region and zone; an edge has callee_tier, callee_version and so on.
+Every sample has the labels spiko_architecture, tier, version, region and zone; an edge has callee_tier,
+callee_version and so on.
 """
 
 from __future__ import annotations
@@ -14,7 +15,12 @@ RELEASE = "0.1.0"  # of pyproject.toml; a test compares them
 
 
 def page_of(settings: Settings, started_s: float) -> Page:
-    """Return a page with the metrics of every pod; `started_s` is the start of the pod, seconds since 1970."""
+    """Return a page with the metrics of every pod.
+
+    Args:
+        settings: identity of the pod.
+        started_s: start of the pod, seconds since 1970.
+    """
     page = Page(
         {
             "spiko_architecture": settings.architecture,
@@ -26,12 +32,19 @@ def page_of(settings: Settings, started_s: float) -> Page:
     )
     build = {"release": RELEASE, "package": settings.package}
     page.gauge("spiko_build_info", "Release and role of this pod; always 1.", [(build, 1)])
-    page.gauge("process_start_time_seconds", "Start time of the pod in seconds since 1970.", [({}, started_s)])
+    page.gauge(
+        "process_start_time_seconds", "Start time of the pod in seconds since 1970.", [({}, started_s)]
+    )
     return page
 
 
 def tier_page(
-    settings: Settings, started_s: float, config: PodConfig, counters: RequestCounters, in_progress: int, ready: bool
+    settings: Settings,
+    started_s: float,
+    config: PodConfig,
+    counters: RequestCounters,
+    in_progress: int,
+    ready: bool,
 ) -> bytes:
     """Return the metrics page of a tier's pod.
 
@@ -50,13 +63,19 @@ def tier_page(
     add_revision(page, config.revision)
     page.gauge("spiko_requests_in_progress", "Requests in progress.", [({}, in_progress)])
     page.outcomes("spiko_served_requests_total", "Requests answered, by outcome.", [({}, served)])
-    page.durations("spiko_served_duration_seconds", "Time from the arrival of a request to its reply.", [({}, served)])
+    page.durations(
+        "spiko_served_duration_seconds", "Time from the arrival of a request to its reply.", [({}, served)]
+    )
     page.outcomes("spiko_edge_requests_total", "Calls to other pods, by outcome and callee.", calls)
     page.durations(
-        "spiko_edge_duration_seconds", "Time from the start of a call to its reply, as the caller measures it.", calls
+        "spiko_edge_duration_seconds",
+        "Time from the start of a call to its reply, as the caller measures it.",
+        calls,
     )
     page.counter(
-        "spiko_dropped_spans_total", "Spans dropped because they could not be exported.", [({}, counters.dropped_spans)]
+        "spiko_dropped_spans_total",
+        "Spans dropped because they could not be exported.",
+        [({}, counters.dropped_spans)],
     )
     return page.render()
 
@@ -68,8 +87,12 @@ def _callee(callee: tuple[str, str, str, str]) -> Labels:
 def add_revision(page: Page, revision: Revision) -> None:
     """Add the revision of the configuration that the pod acts on."""
     page.gauge(
-        "spiko_configuration_term", "Term of the active configuration, -1 before the first.", [({}, revision.term)]
+        "spiko_configuration_term",
+        "Term of the active configuration, -1 before the first.",
+        [({}, revision.term)],
     )
     page.gauge(
-        "spiko_configuration_counter", "Counter of the active configuration within its term.", [({}, revision.counter)]
+        "spiko_configuration_counter",
+        "Counter of the active configuration within its term.",
+        [({}, revision.counter)],
     )

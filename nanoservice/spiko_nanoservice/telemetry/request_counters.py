@@ -1,4 +1,6 @@
-"""Pure: one pod's counts since its last report, per edge that it called and of its own replies; and sums for `/metrics`."""
+"""Pure: one pod's counts since its last report, per edge that it called and of its own replies; and sums for
+`/metrics`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from spiko_nanoservice.telemetry.latencies import count_values, encode_counts
 from spiko_nanoservice.telemetry.totals import Cumulative
 
 Callee = tuple[str, str, str, str]
-MOST_VALUES = 1_000_000  # latencies that are kept while no eureka takes reports; outcomes are counted beyond it
+MOST_VALUES = (
+    1_000_000  # latencies that are kept while no eureka takes reports; outcomes are counted beyond it
+)
 
 
 class Edge:
@@ -56,7 +60,11 @@ class Edge:
     def rendered(self) -> dict[str, Any]:
         """Return the values of the report."""
         found: dict[str, Any] = {"ok": self.ok, "miss": self.miss, "errors": self.errors}
-        for name, values in (("response", self.response), ("service", self.service), ("network", self.network)):
+        for name, values in (
+            ("response", self.response),
+            ("service", self.service),
+            ("network", self.network),
+        ):
             if values:
                 found[name] = encode_counts(count_values(values))
         return found
@@ -77,7 +85,9 @@ class RequestCounters:
         self._served_sum = Cumulative()
         self.dropped_spans = 0
 
-    def called(self, to: Instance, status: int, reason: str, response_us: int, service_us: int | None) -> None:
+    def called(
+        self, to: Instance, status: int, reason: str, response_us: int, service_us: int | None
+    ) -> None:
         """Count a call that was answered."""
         self._edge((to.tier, to.version, to.region, to.zone)).add(status, reason, response_us, service_us)
 
@@ -96,7 +106,9 @@ class RequestCounters:
         self._served.add(status, reason, took_us, None)
 
     def take(self, dropped_spans: int) -> dict[str, Any] | None:
-        """Return everything since the last call as the body of a report, and reset the counts; None if they are all zero."""
+        """Return everything since the last call as the body of a report, and reset the counts; None if they
+        are all zero.
+        """
         served = self._served
         idle = not served.ok and not served.miss and not served.errors
         if idle and not self._edges and not dropped_spans:
@@ -105,7 +117,10 @@ class RequestCounters:
         failed_calls, self._failed_calls = self._failed_calls, {}
         self._served = Edge()
         self.dropped_spans += dropped_spans
-        for total, interval in [(self._served_sum, served), *((self._sum(c), edge) for c, edge in edges.items())]:
+        for total, interval in [
+            (self._served_sum, served),
+            *((self._sum(c), edge) for c, edge in edges.items()),
+        ]:
             total.time(interval)
             total.count(interval)
         return {
@@ -116,7 +131,9 @@ class RequestCounters:
         }
 
     def read(self) -> tuple[Cumulative, dict[Callee, Cumulative]]:
-        """Return everything since the start of the pod, reported or not: its own replies, and the calls of each edge."""
+        """Return everything since the start of the pod, reported or not: its own replies, and the calls of
+        each edge.
+        """
         edges = dict(self._edge_sums)
         for callee, edge in self._edges.items():
             edges[callee] = self._sum(callee).with_pending(edge)

@@ -1,8 +1,9 @@
 """Pure: spans as OTLP protobuf, encoded from templates.
 
-A template encodes everything that is fixed per name, kind, status and callee once. A span fills in ids, times and the one attribute
-that varies; for each length of that attribute the template keeps a frame with all length fields. A test compares the result with the
-SDK's own message, field for field. Source: opentelemetry-proto trace.proto; field numbers are cited where they are used.
+A template encodes everything that is fixed per name, kind, status and callee once. A span fills in ids, times
+and the one attribute that varies; for each length of that attribute the template keeps a frame with all
+length fields. A test compares the result with the SDK's own message, field for field. Source:
+opentelemetry-proto trace.proto; field numbers are cited where they are used.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ class SpanTemplate:
         self._varying_key = _field(1, varying.encode())
         state = b"\x18" + _varint(status) if status else b""
         self._flags_part = (
-            _field(15, state) + b"\x85\x01" + (_REMOTE_FLAGS if remote else _PLAIN_FLAGS).to_bytes(4, "little")
+            _field(15, state)
+            + b"\x85\x01"
+            + (_REMOTE_FLAGS if remote else _PLAIN_FLAGS).to_bytes(4, "little")
         )
 
     def _frame(self, length: int, root: bool) -> Frame:
@@ -110,14 +113,15 @@ class SpanTemplate:
             varying: UTF-8 value of the varying attribute.
         """
         length = len(varying)
+        start, end, flags = _fixed64(start_ns), _fixed64(end_ns), self._flags_part
         if parent_id:
             head, middle, tail = self._child.get(length) or self._remember(self._child, length)
             return b"%b%b\x12\x08%b\x22\x08%b%b%b\x41%b%b%b%b" % (
-                head, trace_id, span_id, parent_id, middle, _fixed64(start_ns), _fixed64(end_ns), tail, varying, self._flags_part,
+                head, trace_id, span_id, parent_id, middle, start, end, tail, varying, flags,
             )  # fmt: skip
         head, middle, tail = self._root.get(length) or self._remember(self._root, length)
         return b"%b%b\x12\x08%b%b%b\x41%b%b%b%b" % (
-            head, trace_id, span_id, middle, _fixed64(start_ns), _fixed64(end_ns), tail, varying, self._flags_part,
+            head, trace_id, span_id, middle, start, end, tail, varying, flags,
         )  # fmt: skip
 
 

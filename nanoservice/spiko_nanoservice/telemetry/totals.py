@@ -7,7 +7,8 @@ from bisect import bisect_right
 from typing import Protocol
 
 BOUNDS_US = (
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 10_000_000,
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000,
+    100_000, 250_000, 500_000, 1_000_000, 2_500_000, 10_000_000,
 )  # fmt: skip
 MOST_REASONS = 32  # other pods choose the reasons, so the number of label values needs a limit
 OTHER = "other"
@@ -49,12 +50,16 @@ class Cumulative:
         values = sorted(interval.response[interval.folded :])
         interval.folded += len(values)
         if values:
-            self.buckets = [n + bisect_right(values, bound) for n, bound in zip(self.buckets, BOUNDS_US, strict=True)]
+            self.buckets = [
+                n + bisect_right(values, bound) for n, bound in zip(self.buckets, BOUNDS_US, strict=True)
+            ]
             self.sum_us += sum(values)
             self.timed += len(values)
 
     def with_pending(self, interval: Interval) -> Cumulative:
-        """Return a copy that includes the outcomes of an interval that is not over; its latencies are added to this object."""
+        """Return a copy that includes the outcomes of an interval that is not over; its latencies are added
+        to this object.
+        """
         self.time(interval)
         made = Cumulative()
         made.ok, made.miss, made.errors = self.ok, self.miss, dict(self.errors)

@@ -1,8 +1,10 @@
-"""Pure: the headers that travel with a request: W3C trace context, baggage, deadline, and the time of a write to a ring.
+"""Pure: the headers that travel with a request: W3C trace context, baggage, deadline, and the time of a write
+to a ring.
 
-The rules are those of W3C Trace Context level 1: a malformed `traceparent` is ignored and a new trace begins; a higher version is read
-as far as it is known. Durations travel, clock times do not. The one exception is the time of a write that nodes of a ring pass on: of
-two writes of a key the later one wins, in whatever order they arrive.
+The rules are those of W3C Trace Context level 1: a malformed `traceparent` is ignored and a new trace begins;
+a higher version is read as far as it is known. Durations travel, clock times do not. The one exception is the
+time of a write that nodes of a ring pass on: of two writes of a key the later one wins, in whatever order
+they arrive.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ _ZERO_TRACE, _ZERO_SPAN = b"0" * 32, b"0" * 16
 _SAMPLED_FLAGS = frozenset(b"%02x" % flags for flags in range(256) if flags & 1)
 
 TraceParent = tuple[bytes, bytes, bool]
-"""The caller's position in its trace: trace id and span id as 32 and 16 hexadecimal digits, and whether it is sampled."""
+"""The caller's position in its trace: trace id and span id as 32 and 16 hexadecimal digits, and whether it is
+sampled.
+"""
 
 
 class SpanContext:
@@ -93,7 +97,8 @@ def parse_deadline_us(value: bytes | None, default_ms: int) -> int:
     """Return the time left for a request in microseconds.
 
     Args:
-        value: the header, in whole or decimal milliseconds; a value that is not a number from 0 to one hour counts as absent.
+        value: the header, in whole or decimal milliseconds; a value that is not a number from 0 to one hour
+            counts as absent.
         default_ms: the time left without the header, milliseconds.
 
     >>> parse_deadline_us(b"1500", 2000), parse_deadline_us(b"0.25", 2000), parse_deadline_us(b"soon", 2000)
@@ -121,7 +126,8 @@ def render_deadline(left_us: int) -> bytes:
 
 
 def parse_written_us(value: bytes | None) -> int:
-    """Return the time of a write, microseconds since 1970; 0 if the header is absent or is not a number of at most 17 digits.
+    """Return the time of a write, microseconds since 1970; 0 if the header is absent or is not a number of at
+    most 17 digits.
 
     >>> parse_written_us(b"1763992800000000"), parse_written_us(b"-1"), parse_written_us(None)
     (1763992800000000, 0, 0)

@@ -1,7 +1,8 @@
 """Trace ids, the sampling decision, and the two kinds of span that a tier makes.
 
-The decision is made at the head, where the request begins, and travels in the flag of `traceparent`. Names and attributes follow the
-stable HTTP semantic conventions; a 404 is a miss, which is a success, so its span status stays unset on both sides.
+The decision is made at the head, where the request begins, and travels in the flag of `traceparent`. Names
+and attributes follow the stable HTTP semantic conventions; a 404 is a miss, which is a success, so its span
+status stays unset on both sides.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class Tracer:
     """Makes ids and encoded spans.
 
     Args:
-        exporter: takes the spans; while it is disabled no trace that begins here is sampled, but a caller's decision is kept.
+        exporter: takes the spans; while it is disabled no trace that begins here is sampled, but a caller's
+            decision is kept.
         random: the source of ids and decisions.
         address: this pod's address, for its SERVER spans.
         port: this pod's port.
@@ -59,10 +61,14 @@ class Tracer:
         self.set_clock()
 
     def set_clock(self) -> None:
-        """Relate the monotonic clock to the calendar; call it once a second, since the calendar may be corrected."""
+        """Relate the monotonic clock to the calendar; call it once a second, since the calendar may be
+        corrected.
+        """
         self._epoch_ns = time.time_ns() - time.perf_counter_ns()
 
-    def accept(self, parent: TraceParent | None, tracestate: bytes | None, baggage: bytes | None) -> SpanContext:
+    def accept(
+        self, parent: TraceParent | None, tracestate: bytes | None, baggage: bytes | None
+    ) -> SpanContext:
         """Return the context of the SERVER span of a request that came with this parent."""
         if parent is None:
             span = self.originate(baggage)

@@ -36,7 +36,10 @@ class Caller:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def call(self, call: Call) -> Reply:
-        """Make a call and return its reply; a failure becomes a reply with its reason. No call is sent after the deadline."""
+        """Make a call and return its reply; a failure becomes a reply with its reason.
+
+        No call is sent after the deadline.
+        """
         left_us = call.left_us()
         if left_us <= 0:
             return LATE
@@ -131,7 +134,9 @@ class _ReplyCallback:
 
     __slots__ = ("_call", "_caller", "_connection", "_then")
 
-    def __init__(self, caller: Caller, call: Call, connection: ClientConnection, then: Callable[[Reply], None]) -> None:
+    def __init__(
+        self, caller: Caller, call: Call, connection: ClientConnection, then: Callable[[Reply], None]
+    ) -> None:
         self._caller, self._call, self._connection, self._then = caller, call, connection, then
 
     def done(self) -> bool:

@@ -1,7 +1,7 @@
 """Pure: the message with which one node of a ring confirms another node's place and hands over keys.
 
-A message is a line of JSON (`from`, `size`, `slot`, `done`, `leaves`, `gone`), followed by any number of entries: lengths of key and
-value, time of the write, key, value.
+A message is a line of JSON (`from`, `size`, `slot`, `done`, `leaves`, `gone`), followed by any number of
+entries: lengths of key and value, time of the write, key, value.
 """
 
 from __future__ import annotations

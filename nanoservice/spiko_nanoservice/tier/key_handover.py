@@ -1,8 +1,11 @@
-"""Moves keys between the nodes of a ring in the background. The rules are in `roles/ring.py`, "Theory of moving".
+"""Moves keys between the nodes of a ring in the background.
 
-After every change of the ring a pass begins: confirm the places of the nodes whose place changed, hand over the keys that other nodes
-own, and tell those nodes that this one is done. A pass in which a message failed, or during which the ring changed, is repeated.
-Keys are examined in small portions, so that requests are not delayed.
+The rules are in `roles/ring.py`, "Theory of moving".
+
+After every change of the ring a pass begins: confirm the places of the nodes whose place changed, hand over
+the keys that other nodes own, and tell those nodes that this one is done. A pass in which a message failed,
+or during which the ring changed, is repeated. Keys are examined in small portions, so that requests are not
+delayed.
 """
 
 from __future__ import annotations
@@ -20,7 +23,8 @@ from spiko_nanoservice.wire.request import Request
 
 KEYS_AT_ONCE = 500  # keys that are examined before requests are served again
 MESSAGES_AT_ONCE = 16
-# How long a new owner waits for confirmations: a node that has not confirmed by then may hang. It is less than the time for which a
+# How long a new owner waits for confirmations: a node that has not confirmed by then may hang. It is less
+# than the time for which a
 # request to a moving key is repeated.
 CONFIRMED_S = 0.5
 LEAVE_TIMEOUT_S, CONFIRM_TIMEOUT_S, ENTRIES_TIMEOUT_S = 0.2, 1.0, 5.0
@@ -45,7 +49,9 @@ class KeyHandover:
     def __init__(self, node: RingNode, own_id: str, send: SendHandover) -> None:
         self._node, self._id, self._send = node, own_id, send
         self._known = node.ring
-        self._told: dict[str, tuple[Place, bool]] = {}  # by node: the place that was confirmed, and whether with done
+        self._told: dict[
+            str, tuple[Place, bool]
+        ] = {}  # by node: the place that was confirmed, and whether with done
         self._woken = asyncio.Event()
         self.clean = asyncio.Event()
 
@@ -88,7 +94,9 @@ class KeyHandover:
             self._woken.set()
 
     async def announce_leave(self) -> None:
-        """Tell all nodes that this one is about to leave; a node that does not answer at once is not waited for."""
+        """Tell all nodes that this one is about to leave; a node that does not answer at once is not waited
+        for.
+        """
         ring = self._node.ring
         slots = {holder.id: slot for slot, holder in enumerate(ring.holders) if holder is not None}
         messages = []
@@ -105,7 +113,8 @@ class KeyHandover:
 
         Args:
             limit_s: the longest wait.
-            connected: whether the registry is connected, which reports the node that gets this node's slot; ends the wait if not.
+            connected: whether the registry is connected, which reports the node that gets this node's slot;
+                ends the wait if not.
         """
         node, loop = self._node, asyncio.get_running_loop()
         end = loop.time() + limit_s
@@ -125,7 +134,8 @@ class KeyHandover:
         """Confirm places and hand over keys.
 
         Returns:
-            False if a message failed. Keys of a vacant slot wait for the next change of the ring; they are no failure.
+            False if a message failed. Keys of a vacant slot wait for the next change of the ring; they are no
+            failure.
         """
         node = self._node
         asyncio.get_running_loop().call_later(CONFIRMED_S, node.peers.stop_waiting, ring)
@@ -146,7 +156,8 @@ class KeyHandover:
         return all_told and all(ring.holders[slot] is None for slot in unfinished)
 
     async def _confirm_places(self, ring: Ring, done: bool, unfinished: set[int], gone: bool = False) -> bool:
-        """Tell every node at which place this one sees it, unless it was told so; return whether all nodes answered.
+        """Tell every node at which place this one sees it, unless it was told so; return whether all nodes
+        answered.
 
         Args:
             ring: the ring that the places are of.

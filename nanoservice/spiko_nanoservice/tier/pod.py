@@ -11,7 +11,7 @@ from typing import Any
 
 from spiko_nanoservice import __name__ as package_name
 from spiko_nanoservice import messages as m
-from spiko_nanoservice.contract import ANYWHERE, PACKAGES, Instance, Package, PodConfig
+from spiko_nanoservice.contract import PACKAGES, Instance, Package, PodConfig
 from spiko_nanoservice.roles.registry import make_role
 from spiko_nanoservice.routing.table import Routes
 from spiko_nanoservice.settings import Settings
@@ -20,8 +20,10 @@ from spiko_nanoservice.telemetry.metrics import RELEASE, tier_page
 from spiko_nanoservice.telemetry.request_counters import RequestCounters
 from spiko_nanoservice.telemetry.spans import Envelope
 from spiko_nanoservice.telemetry.tracing import Tracer
+from spiko_nanoservice.tier.identity import instance_name, resource_of
 from spiko_nanoservice.tier.key_handover import KeyHandover
-from spiko_nanoservice.tier.registration import Eurekas, PodRegistration, RegionRegistration
+from spiko_nanoservice.tier.pod_registration import PodRegistration
+from spiko_nanoservice.tier.registration import Eurekas, RegionRegistration
 from spiko_nanoservice.tier.source import Source
 from spiko_nanoservice.tier.tier import Tier
 from spiko_nanoservice.wire.http_server import Server
@@ -31,7 +33,8 @@ from spiko_nanoservice.wire.resolve import Resolve, choose_resolver
 LEAVE_S = 2.0  # until no caller routes to it
 HANDOVER_S = 3.0  # until a node's keys have reached their new owners
 DRAIN_S = 5.0  # until the requests in progress are finished, copies of writes included
-# A pod that no caller routes to according to its eureka still serves for so long: callers at other eurekas learn a moment later.
+# A pod that no caller routes to according to its eureka still serves for so long: callers at other eurekas
+# learn a moment later.
 QUIET_S = 0.2
 log = logging.getLogger("spiko.pod")
 
@@ -53,7 +56,9 @@ class TierPod:
         handover: moves keys; None unless the pod is a node of a ring.
     """
 
-    def __init__(self, settings: Settings, random: Random | None = None, resolve: Resolve | None = None) -> None:
+    def __init__(
+        self, settings: Settings, random: Random | None = None, resolve: Resolve | None = None
+    ) -> None:
         package = Package(settings.package)
         self.settings = settings
         self._random = random or Random(f"{settings.pod_uid}/{time.time_ns()}")
@@ -212,36 +217,3 @@ class TierPod:
     def _stop(self, name: str) -> None:
         if task := self._tasks.pop(name, None):
             task.cancel()
-
-
-def instance_name(tier: str, slot: int, zone: str, zones: tuple[str, ...]) -> str:
-    """Return Spigo's name of an instance: its tier and its index, which is counted over the zones of the region.
-
-    >>> instance_name("mysql", 1, "b", ("a", "b", "c")), instance_name("disk", 0, "*", ("a", "b", "c"))
-    ('mysql04', 'disk00')
-    """
-    index = slot * len(zones) + zones.index(zone) if zone in zones else slot
-    return f"{tier}{index:02d}"
-
-
-def resource_of(settings: Settings) -> dict[str, str | int]:
-    """Return the OpenTelemetry resource attributes of a pod; without a region, zone or node name those are left out."""
-    found: dict[str, str | int] = {
-        "service.name": settings.tier,
-        "service.namespace": settings.architecture,
-        "service.version": settings.version,
-        "service.instance.id": settings.pod_uid,
-        "k8s.namespace.name": settings.namespace,
-        "k8s.pod.name": settings.pod_name,
-        "k8s.pod.uid": settings.pod_uid,
-        "spiko.architecture": settings.architecture,
-        "spiko.tier": settings.tier,
-        "spiko.package": settings.package,
-    }
-    if settings.node_name:
-        found["k8s.node.name"] = settings.node_name
-    if settings.region != ANYWHERE:
-        found["cloud.region"] = settings.region
-    if settings.zone != ANYWHERE:
-        found["cloud.availability_zone"] = settings.zone
-    return found

@@ -1,7 +1,9 @@
-"""A pod's registrations: one connection to a eureka of each region that it registers in, its own zone's eureka first.
+"""A pod's registrations: one connection to a eureka of each region that it registers in, its own zone's
+eureka first.
 
-While the home eureka is away, the pod is registered at another one, keeps trying the home eureka, and moves back by registering there
-before it leaves here. What a pod keeps over reconnections (slot, number of registrations) is in `PodRegistration`.
+While the home eureka is away, the pod is registered at another one, keeps trying the home eureka, and moves
+back by registering there before it leaves here. What a pod keeps over reconnections (slot, number of
+registrations) is in `pod_registration.py`.
 """
 
 from __future__ import annotations
@@ -18,8 +20,6 @@ from typing import Any
 from spiko_nanoservice import messages as m
 from spiko_nanoservice.contract import (
     EUREKA_PORT,
-    PROTOCOL,
-    Hello,
     Instance,
     PodConfig,
     Revision,
@@ -28,7 +28,7 @@ from spiko_nanoservice.contract import (
 )
 from spiko_nanoservice.errors import LinkError
 from spiko_nanoservice.routing.table import Routes
-from spiko_nanoservice.settings import Settings
+from spiko_nanoservice.tier.pod_registration import PodRegistration
 from spiko_nanoservice.wire.resolve import Resolve
 from spiko_nanoservice.wire.websocket import WebSocket, connect
 
@@ -38,40 +38,6 @@ STABLE_S = 1.0
 HOME_EVERY_S = 1.0
 KILLED = 137  # exit code of a container that SIGKILL ended: 128 + 9
 log = logging.getLogger("spiko.link")
-
-
-@dataclass(slots=True)
-class PodRegistration:
-    """What a pod brings along whenever it registers.
-
-    Attributes:
-        settings: identity of the pod.
-        port: that it listens on.
-        started_ms: start of the process, milliseconds since 1970.
-        registrations: how often it has registered.
-        slot: its slot; None for a spare.
-        grant: the number of the grant of its slot.
-        leaving: it is about to leave and does not register any more.
-        on_slot: called with a new slot and the instance that had it before, if the eureka knows one.
-    """
-
-    settings: Settings
-    port: int
-    started_ms: int
-    registrations: int = 0
-    slot: int | None = None
-    grant: int | None = None
-    leaving: bool = False
-    on_slot: Callable[[Instance | None], None] = lambda before: None
-
-    def hello(self) -> Hello:
-        """Return the next registration."""
-        self.registrations += 1
-        s = self.settings
-        return Hello(
-            PROTOCOL, s.pod_uid, s.pod_name, s.tier, s.package, s.version, s.region, s.zone, s.address, self.port,
-            (self.started_ms, self.registrations), self.slot, self.grant,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +130,8 @@ class RegionRegistration:
         """Serve one connection.
 
         Returns:
-            The connection to the home eureka and True if the pod moves there; (None, False) if the connection broke.
+            The connection to the home eureka and True if the pod moves there; (None, False) if the connection
+            broke.
         """
         self._socket = socket
         moving = None if home else asyncio.create_task(self._find_home())
@@ -192,7 +159,7 @@ class RegionRegistration:
                 return opened[0]
 
     async def _open(self, names: tuple[str, ...]) -> tuple[WebSocket, bool] | None:
-        """Connect to the first eureka that answers; the second value is False if it is not the home eureka."""
+        """Connect to the first eureka that answers; the second value says whether it is the home eureka."""
         for name in names:
             addresses = await self._resolve(name)
             self._random.shuffle(addresses)
@@ -241,7 +208,9 @@ class RegionRegistration:
                 before = message.get("before")
                 pod.on_slot(decode(Instance, before) if before else None)
             case m.REFUSED:
-                log.warning("the eureka of region %s refused the registration: %s", self.region, message["message"])
+                log.warning(
+                    "the eureka of region %s refused the registration: %s", self.region, message["message"]
+                )
             case m.LEFT:
                 self.left.set()
             case m.CRASH:

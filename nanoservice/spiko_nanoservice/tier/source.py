@@ -1,11 +1,11 @@
 """Sends the requests of a denominator: an open loop that does not wait for replies. Its rate changes live.
 
-Once it has begun, only a rate of 0 stops it: while no instance can be called, every request that is due counts as an error `no_route`
-of the edge that it would have taken.
+Once it has begun, only a rate of 0 stops it: while no instance can be called, every request that is due
+counts as an error `no_route` of the edge that it would have taken.
 
-The mix is Spigo's, a third each: GET `why?`, which every store has from the start; GET `Why<q><q*q>` with q from 0 to w-1; PUT of the w-th
-such key, after which w grows. `Why00` is never written, so the share of misses falls as w grows.
-Source: spigo actors/denominator.
+The mix is Spigo's, a third each: GET `why?`, which every store has from the start; GET `Why<q><q*q>` with q
+from 0 to w-1; PUT of the w-th such key, after which w grows. `Why00` is never written, so the share of misses
+falls as w grows. Source: spigo actors/denominator.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ class Source:
     def set_rate(self, per_second: int, started: bool) -> None:
         """Set the rate; 0 stops the source.
 
-        In an architecture that was never ready, tiers may not see the tiers below them yet, so requests would count as errors. The first
-        request therefore waits until the architecture was ready and there is a route, at most `hold_back_s` from the first of the two.
+        In an architecture that was never ready, tiers may not see the tiers below them yet, so requests would
+        count as errors. The first request therefore waits until the architecture was ready and there is a
+        route, at most `hold_back_s` from the first of the two.
 
         Args:
             per_second: requests per second.

@@ -8,7 +8,18 @@ from random import Random
 from typing import Protocol
 
 from spiko_nanoservice.contract import Instance, Reason
-from spiko_nanoservice.roles import NO_ROUTE, Again, Answer, Attempt, Copies, InOrder, Search, Spread, Step, Until
+from spiko_nanoservice.roles import (
+    NO_ROUTE,
+    Again,
+    Answer,
+    Attempt,
+    Copies,
+    InOrder,
+    Search,
+    Spread,
+    Step,
+    Until,
+)
 from spiko_nanoservice.tier.caller import LATE
 from spiko_nanoservice.tier.request_context import Call, RequestContext
 from spiko_nanoservice.wire.http_client import Reply
@@ -59,7 +70,11 @@ async def execute(tier: StepTier, context: RequestContext, step: Step, random: R
 
 
 async def make_all(
-    tier: StepTier, context: RequestContext, attempts: Iterable[Attempt], random: Random, limit_us: int | None = None
+    tier: StepTier,
+    context: RequestContext,
+    attempts: Iterable[Attempt],
+    random: Random,
+    limit_us: int | None = None,
 ) -> list[tuple[Instance, Reply]]:
     """Make all attempts at once and return the instance and the reply of each."""
     drawn = [(to, attempt) for attempt in attempts if (to := attempt.among.draw(random)) is not None]
@@ -67,7 +82,9 @@ async def make_all(
     return [(to, reply) for (to, _), reply in zip(drawn, replies, strict=True)]
 
 
-async def _make(tier: StepTier, context: RequestContext, attempt: Attempt, to: Instance, limit_us: int | None) -> Reply:
+async def _make(
+    tier: StepTier, context: RequestContext, attempt: Attempt, to: Instance, limit_us: int | None
+) -> Reply:
     path = attempt.prefix + context.raw_key
     return await tier.call(Call(context, to, attempt.method or context.method, path, limit_us))
 
@@ -95,7 +112,9 @@ async def _in_order(tier: StepTier, context: RequestContext, step: InOrder, rand
     return reply, step.then if step.regardless else ()
 
 
-async def _copy(tier: StepTier, context: RequestContext, attempts: tuple[Attempt, ...], random: Random) -> Reply:
+async def _copy(
+    tier: StepTier, context: RequestContext, attempts: tuple[Attempt, ...], random: Random
+) -> Reply:
     replies = [reply for _, reply in await make_all(tier, context, attempts, random)]
     return next((r for r in replies if r.status == 200), replies[-1] if replies else _reply(NO_ROUTE))
 

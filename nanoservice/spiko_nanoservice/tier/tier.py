@@ -1,7 +1,9 @@
-"""Handles the requests of one tier's pod: asks the pure role and behavior for a decision, executes it, and records the outcome.
+"""Handles the requests of one tier's pod: asks the pure role and behavior for a decision, executes it, and
+records the outcome.
 
-A request that needs no waiting is answered without a task. Every request gets a reply: that of the tier below, a miss, or 503 or 504
-with the reason in `spiko-reason`. docs/performance.md follows one request through the functions of this module.
+A request that needs no waiting is answered without a task. Every request gets a reply: that of the tier
+below, a miss, or 503 or 504 with the reason in `spiko-reason`. docs/performance.md follows one request
+through the functions of this module.
 """
 
 from __future__ import annotations
@@ -9,10 +11,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from functools import lru_cache
 from random import Random
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from spiko_nanoservice.behavior import Behavior
 from spiko_nanoservice.contract import REASON_HEADER, PodConfig, Reason, Revision
@@ -28,12 +28,10 @@ from spiko_nanoservice.telemetry.tracing import Tracer
 from spiko_nanoservice.tier.caller import HANDOVER, Caller
 from spiko_nanoservice.tier.request_context import Call, RequestContext
 from spiko_nanoservice.tier.step_executor import PAUSES_S, execute, make_all
-from spiko_nanoservice.tier.verbs import PLAIN, RING
+from spiko_nanoservice.tier.verbs import PLAIN, RING, decode_key
 from spiko_nanoservice.wire.http_client import Reply
 from spiko_nanoservice.wire.request import Request, render_heads
 
-# Decoded keys that are cached, and the longest key that is, in bytes.
-KNOWN_KEYS, LONGEST_KNOWN_KEY = 1_024, 256
 _METRICS_HEADS = render_heads(CONTENT_TYPE.encode())
 
 
@@ -71,7 +69,13 @@ class Tier:
         self._verbs = PLAIN if self.ring is None else RING
         space = Space(settings.tier, settings.version, settings.region, settings.zone)
         self._identity = Identity(settings.pod_uid, space, "")
-        self._role, self.routes, self.counters, self.tracer, self._random = role, routes, counters, tracer, random
+        self._role, self.routes, self.counters, self.tracer, self._random = (
+            role,
+            routes,
+            counters,
+            tracer,
+            random,
+        )
         self.config = PodConfig(Revision(-1, 0))
         self.caller = Caller(counters, tracer)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -163,7 +167,7 @@ class Tier:
             await make_all(self, context, then, self._random)
 
     async def _decide_again(self, context: RequestContext, reply: Reply) -> tuple[Reply, tuple[Attempt, ...]]:
-        """Repeat the decision while the key moves from node to node: routing tables differ for milliseconds."""
+        """Repeat the decision while the key moves between nodes: routing tables differ for milliseconds."""
         then: tuple[Attempt, ...] = ()
         for pause_s in PAUSES_S:
             if context.left_us() <= pause_s * 1e6:
@@ -175,7 +179,9 @@ class Tier:
                 break
         return reply, then
 
-    def _answer(self, request: Request, context: RequestContext, status: int, body: bytes, reason: str) -> None:
+    def _answer(
+        self, request: Request, context: RequestContext, status: int, body: bytes, reason: str
+    ) -> None:
         ended_ns = time.perf_counter_ns()
         took_us = (ended_ns - context.started_ns) // 1000
         extra = b"Server-Timing: app;dur=%d.%03d\r\n" % divmod(took_us, 1000)
@@ -189,7 +195,9 @@ class Tier:
     # ---------------------------------------------------------------- calls
 
     def _forward(self, request: Request, context: RequestContext) -> None:
-        """Forward the request to one routed instance: with a callback if a connection is free, else with a task."""
+        """Forward the request to one routed instance: with a callback if a connection is free, else with a
+        task.
+        """
         to = self.routes.pick(self._random)
         if to is None:
             self._answer(request, context, 503, b"no route\n", Reason.NO_ROUTE)
@@ -256,18 +264,3 @@ class Tier:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def decode_key(raw: bytes) -> bytes:
-    """Return the key that a path names after its prefix: without query, percent-decoded."""
-    if raw.isalnum():
-        return raw
-    return _decode_known_key(raw) if len(raw) <= LONGEST_KNOWN_KEY else _decode_key(raw)
-
-
-def _decode_key(raw: bytes) -> bytes:
-    key, _, _ = raw.partition(b"?")
-    return unquote_to_bytes(key)
-
-
-_decode_known_key = lru_cache(maxsize=KNOWN_KEYS)(_decode_key)

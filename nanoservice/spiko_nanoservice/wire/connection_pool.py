@@ -1,7 +1,8 @@
 """Kept-alive connections to one instance, the one used last first.
 
-A kept-alive connection may be closed by the server while a request is on its way. If it ends before the first byte of the reply, the
-request is sent once more over another connection, since GET and PUT of a key may be repeated. No other failure is retried here.
+A kept-alive connection may be closed by the server while a request is on its way. If it ends before the first
+byte of the reply, the request is sent once more over another connection, since GET and PUT of a key may be
+repeated. No other failure is retried here.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class Pool:
         Args:
             method: of the request.
             path: of the request.
-            headers: returns whole header lines; called when the request is sent, since the deadline is one of them.
+            headers: returns whole header lines; called when the request is sent, since the deadline is one of
+                them.
             body: of the request.
             timeout_s: for connection and reply together.
 
@@ -105,7 +107,9 @@ class Pool:
         try:
             async with asyncio.timeout(max(0.0, timeout_s)):
                 loop = asyncio.get_running_loop()
-                _, connection = await loop.create_connection(lambda: ClientConnection(self), self._address, self._port)
+                _, connection = await loop.create_connection(
+                    lambda: ClientConnection(self), self._address, self._port
+                )
         except TimeoutError as error:
             raise CallError(Reason.TIMEOUT) from error
         except OSError as error:

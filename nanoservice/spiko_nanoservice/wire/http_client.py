@@ -1,6 +1,7 @@
 """One connection of the HTTP/1.1 client for calls between tiers: it has one call at a time, with a deadline.
 
-Replies may have a Content-Length or a chunked body. `connection_pool.py` keeps the connections to one instance.
+Replies may have a Content-Length or a chunked body. `connection_pool.py` keeps the connections to one
+instance.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ class Reply:
     Attributes:
         status: of the reply.
         body: of the reply.
-        service_us: the time that the server worked on the request, as its Server-Timing header says; None without one.
+        service_us: the time that the server worked on the request, as its Server-Timing header says; None
+            without one.
         reason: the `spiko-reason` header; empty without one.
     """
 
@@ -72,8 +74,8 @@ class ClientConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_expires_at", "_headers", "_loop", "_parser", "_parts", "_pool", "_replied", "_timer", "_timer_at", "_waiter", "idle_since",
-        "transport",
+        "_expires_at", "_headers", "_loop", "_parser", "_parts", "_pool", "_replied", "_timer", "_timer_at",
+        "_waiter", "idle_since", "transport",
     )  # fmt: skip
 
     def __init__(self, pool: ConnectionKeeper) -> None:
@@ -91,11 +93,13 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Inform the pool."""
-        self.transport = transport  # type: ignore[assignment]  # uvloop's is no subclass
+        self.transport = transport  # type: ignore[assignment]  # uvloop's transport is not a subclass
         self._pool.made()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail the call in progress with `Reason.RESET`; the pool may repeat it if no byte of the reply has come."""
+        """Fail the call in progress with `Reason.RESET`; the pool may repeat it if no byte of the reply has
+        come.
+        """
         self.transport = None
         self._pool.lost(self)
         self._fail(Reason.RESET)

@@ -1,6 +1,7 @@
 """A small HTTP/1.1 server: listens, accepts connections, and drains them.
 
-Malformed or oversized input gets 400, 413 or 431, and the connection ends. See `server_connection.py` for the handling of requests.
+Malformed or oversized input gets 400, 413 or 431, and the connection ends. See `server_connection.py` for the
+handling of requests.
 """
 
 from __future__ import annotations
@@ -65,11 +66,15 @@ class Server:
             raise
         bound = listener.getsockname()
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(lambda: ServerConnection(self), sock=listener, backlog=BACKLOG)
+        self._listener = await loop.create_server(
+            lambda: ServerConnection(self), sock=listener, backlog=BACKLOG
+        )
         return bound[0], bound[1]
 
     async def drain(self, grace_s: float) -> None:
-        """Stop accepting connections, end idle ones, and end the others once they are answered, or after `grace_s`."""
+        """Stop accepting connections, end idle ones, and end the others once they are answered, or after
+        `grace_s`.
+        """
         self.draining = True
         if self._listener is not None:
             self._listener.close()

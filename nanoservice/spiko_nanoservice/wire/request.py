@@ -40,8 +40,8 @@ TEXT_HEADS = render_heads(b"text/plain; charset=utf-8")
 class Request:
     """One request. Header values are None if the header is absent.
 
-    The defaults are attributes of the class, so that making a request stores only what differs: one is made for every
-    request of a tier.
+    The defaults are attributes of the class, so that making a request stores only what differs: one is made
+    for every request of a tier.
 
     Args:
         connection: the connection that it came over.

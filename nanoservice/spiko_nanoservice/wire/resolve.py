@@ -26,7 +26,8 @@ async def resolve_by_dns(name: str) -> list[str]:
 
 
 def resolve_by_http(server: str) -> Resolve:
-    """Return a resolver that asks the name service of a local cluster: GET /resolve?name=N -> {"addresses": [...]}.
+    """Return a resolver that asks the name service of a local cluster: GET /resolve?name=N -> {"addresses":
+    [...]}.
 
     Args:
         server: the name service, `host:port`.
@@ -37,7 +38,11 @@ def resolve_by_http(server: str) -> Resolve:
         pool = Pool(host, int(port))
         try:
             reply = await pool.call(b"GET", b"/resolve?name=%b" % name.encode(), bytes, b"", ANSWER_S)
-            return [str(address) for address in json.loads(reply.body)["addresses"]] if reply.status == 200 else []
+            return (
+                [str(address) for address in json.loads(reply.body)["addresses"]]
+                if reply.status == 200
+                else []
+            )
         except (CallError, ValueError, KeyError, TypeError):
             return []
         finally:

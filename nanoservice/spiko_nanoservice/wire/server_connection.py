@@ -1,8 +1,8 @@
 """One connection of the HTTP server: parses requests, hands them to the handler in order, and writes replies.
 
-The parser is llhttp. Requests are answered in order, pipelined or not. While `MOST_PIPELINED` requests wait, or while the client does
-not read its replies, no more input is parsed. A request in progress needs no queue and no task: it is handed over and answered within
-`data_received` if its handler replies at once.
+The parser is llhttp. Requests are answered in order, pipelined or not. While `MOST_PIPELINED` requests wait,
+or while the client does not read its replies, no more input is parsed. A request in progress needs no queue
+and no task: it is handed over and answered within `data_received` if its handler replies at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ MOST_HEADER_BYTES = 65_536
 MOST_BODY_BYTES = 1_048_576
 IDLE_S = 75.0
 MOST_PIPELINED = 128
-# Input is parsed in slices of this size, so that no more than one slice's requests wait beyond MOST_PIPELINED.
+# Input is parsed in slices of this size, so that no more than one slice's requests wait beyond
+# MOST_PIPELINED.
 SLICE_BYTES = 4_096
 
 _KEPT_HEADERS = {
@@ -151,13 +152,18 @@ class ServerConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            # A request to change protocols may be ignored: then it was answered as HTTP, and its connection ends.
+            # A request to change protocols may be ignored: then it was answered as HTTP, and its connection
+            # ends.
             if self.heir is not None:
                 self._hand_over(*self.heir, data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._refuse(400, b"not a valid HTTP/1.1 request\n")
         else:
-            if self._request is not None and self._request.method == b"" and self._header_bytes > MOST_HEADER_BYTES:
+            if (
+                self._request is not None
+                and self._request.method == b""
+                and self._header_bytes > MOST_HEADER_BYTES
+            ):
                 self._refuse(431, b"headers: must have at most 65536 bytes\n")
 
     # ---------------------------------------------------------------- called by the parser
@@ -174,7 +180,7 @@ class ServerConnection(asyncio.Protocol):
             self._request.path += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep the headers that the nanoservice uses; one that is too long to be passed on counts as absent."""
+        """Keep the headers that the nanoservice uses; one that is too long to be passed on is ignored."""
         attribute = _KEPT_HEADERS.get(name) or _KEPT_HEADERS.get(name.lower())
         if attribute is not None and self._request is not None and len(value) <= LONGEST_PROPAGATED:
             setattr(self._request, attribute, value)
@@ -184,7 +190,11 @@ class ServerConnection(asyncio.Protocol):
         request = self._request
         if request is not None:
             request.method = self._parser.get_method()
-            if request.expect is not None and request.expect.lower() == b"100-continue" and self._transport is not None:
+            if (
+                request.expect is not None
+                and request.expect.lower() == b"100-continue"
+                and self._transport is not None
+            ):
                 self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
@@ -228,8 +238,8 @@ class ServerConnection(asyncio.Protocol):
     def _dispatch(self) -> None:
         """Handle what waits until a request is not answered at once.
 
-        A handler that replies at once calls `finish`, which calls this method again; `_dispatching` turns that recursion into this
-        loop, however many requests wait.
+        A handler that replies at once calls `finish`, which calls this method again; `_dispatching` turns
+        that recursion into this loop, however many requests wait.
         """
         transport = self._transport
         if self._dispatching or transport is None:

@@ -1,7 +1,8 @@
 """WebSockets for JSON text messages (RFC 6455), client and server, on `asyncio.Protocol`.
 
-Pings are answered, and silence is noticed. Without extensions, subprotocols and binary messages this needs no library, which would
-bring an HTTP parser and streams of its own into every pod. Handshake and frames are checked as the standard demands of either side.
+Pings are answered, and silence is noticed. Without extensions, subprotocols and binary messages this needs no
+library, which would bring an HTTP parser and streams of its own into every pod. Handshake and frames are
+checked as the standard demands of either side.
 """
 
 from __future__ import annotations
@@ -123,7 +124,8 @@ class WebSocket(asyncio.Protocol):
         """Ask a server for the upgrade and wait for its answer. Raises LinkError."""
         self._transport.write(
             b"GET %b HTTP/1.1\r\nHost: %b\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: %b\r\nSec-WebSocket-Version: 13\r\n\r\n" % (path.encode(), host.encode(), self._key)
+            b"Sec-WebSocket-Key: %b\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            % (path.encode(), host.encode(), self._key)
         )
         while not self._open and self._error is None:
             await self._wait_for_input(CONNECT_S)
@@ -158,7 +160,9 @@ class WebSocket(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Make the receiver and the sender raise."""
         self._end(
-            LinkError(f"{self._other}: connection lost: {exc!r}" if exc else f"{self._other} closed the connection")
+            LinkError(
+                f"{self._other}: connection lost: {exc!r}" if exc else f"{self._other} closed the connection"
+            )
         )
         self._wake()
         self.resume_writing()
@@ -179,10 +183,14 @@ class WebSocket(asyncio.Protocol):
         head, end, rest = self._data.partition(b"\r\n\r\n")
         if not end:
             if len(head) > MOST_HEAD_BYTES:
-                raise LinkError(f"WebSocket handshake failed: the answer has more than {MOST_HEAD_BYTES} bytes")
+                raise LinkError(
+                    f"WebSocket handshake failed: the answer has more than {MOST_HEAD_BYTES} bytes"
+                )
             return
         first, *lines = bytes(head).split(b"\r\n")
-        fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
+        fields = {
+            name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)
+        }
         if first[:13] != b"HTTP/1.1 101 " or fields.get(b"sec-websocket-accept") != _accept(self._key):
             raise LinkError(f"WebSocket handshake failed: {first[:60]!r}")
         self._data, self._open = rest, True

@@ -34,11 +34,13 @@ def mask_payload(payload: bytes, mask: bytes) -> bytes:
 def find_frame(
     data: bytearray, masked: bool = False, most_bytes: int = MOST_MESSAGE_BYTES
 ) -> tuple[int, bool, int, int] | None:
-    r"""Return opcode, final flag, begin and end of the payload of the first frame; None if the frame is not whole yet.
+    r"""Return opcode, final flag, begin and end of the payload of the first frame; None if the frame is not
+    whole yet.
 
     Args:
         data: the received bytes that were not taken yet.
-        masked: True for frames of a client, whose mask is the 4 bytes before the payload; a server's must have none.
+        masked: True for frames of a client, whose mask is the 4 bytes before the payload; a server's must
+            have none.
         most_bytes: the limit for a payload.
 
     Raises:

@@ -1,4 +1,6 @@
-"""The prefork template: forks of a warmed parent run, and nothing of the exercise is left in the parent."""
+"""The prefork template: forks of a warmed process serve requests, and the exercise leaves no thread or
+socket.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ def python(code: str) -> str:
 
 
 def test_forks_of_a_warmed_template_serve_requests() -> None:
-    """Given a warmed template, when it forks twice, then each child starts a eureka and two pods and serves requests."""
+    """Given a warmed template, when it forks twice, then each child starts a eureka and two pods and serves
+    requests.
+    """
     python(
         """
         import asyncio, os
@@ -34,13 +38,16 @@ def test_forks_of_a_warmed_template_serve_requests() -> None:
 
 
 def test_warming_leaves_no_thread_and_no_socket_behind() -> None:
-    """Given a process, when it warms up, then it has one thread and no socket: a fork is safe and shares no connection."""
+    """Given a process, when it warms up, then it has one thread and no socket: a fork is safe and shares no
+    connection.
+    """
     python(
         """
         import os, threading
         from spiko_nanoservice.process import entry
         entry.warm()
-        opened = [os.readlink(entry.path) for entry in os.scandir("/proc/self/fd") if os.path.islink(entry.path)]
+        descriptors = [each.path for each in os.scandir("/proc/self/fd")]
+        opened = [os.readlink(path) for path in descriptors if os.path.islink(path)]
         assert 1 == len(os.listdir("/proc/self/task")), threading.enumerate()
         assert [] == [target for target in opened if target.startswith(("socket:", "anon_inode:"))]
         """
@@ -48,7 +55,9 @@ def test_warming_leaves_no_thread_and_no_socket_behind() -> None:
 
 
 def test_an_invalid_environment_is_reported_by_exit_code_78() -> None:
-    """Given an environment without SPIKO_PACKAGE, when a pod runs, then it logs the variable and returns EX_CONFIG."""
+    """Given an environment without SPIKO_PACKAGE, when a pod runs, then it logs the variable and returns
+    EX_CONFIG.
+    """
     said = python(
         """
         from spiko_nanoservice.process import entry

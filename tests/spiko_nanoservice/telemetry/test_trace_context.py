@@ -36,12 +36,14 @@ VALID_00 = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-
         (None, None),
     ],
 )
-def test_traceparent_is_read_as_w3c_trace_context_demands(value: bytes | None, expected: object) -> None:
-    """Given a header, when it is parsed, then a valid one gives its ids and flag, and any other counts as absent."""
+def test_traceparent_follows_w3c_trace_context(value: bytes | None, expected: object) -> None:
+    """Given a header, then a valid one gives its ids and flag, and any other counts as absent."""
     assert expected == parse_traceparent(value)
 
 
-@given(st.lists(st.sampled_from([b"00", b"-", b"0", b"a", b"F", TRACE, SPAN, b"01", b"\n", b"\xff"]), max_size=9))
+@given(
+    st.lists(st.sampled_from([b"00", b"-", b"0", b"a", b"F", TRACE, SPAN, b"01", b"\n", b"\xff"]), max_size=9)
+)
 def test_version_00_is_read_as_its_grammar_says(parts: list[bytes]) -> None:
     """Given any text that begins as version 00, when it is parsed, then the result is that of the grammar."""
     value = b"00-" + b"".join(parts)
@@ -71,5 +73,5 @@ def test_version_00_is_read_as_its_grammar_says(parts: list[bytes]) -> None:
     ],
 )
 def test_a_deadline_is_read_or_the_default_holds(value: bytes | None, expected: int | None) -> None:
-    """Given a deadline header, when it is not a number from 0 to one hour, then the default deadline holds."""
+    """Given a deadline header that is not a number from 0 to one hour, then the default holds."""
     assert (2_000_000 if expected is None else expected) == parse_deadline_us(value, 2000)

@@ -33,7 +33,9 @@ class AckCounts:
     complete: bool
 
 
-def count_acks(configuration: Configuration, region: str, sessions: Iterable[Session], views: Views) -> tuple[int, int]:
+def count_acks(
+    configuration: Configuration, region: str, sessions: Iterable[Session], views: Views
+) -> tuple[int, int]:
     """Return how many pods are counted at this eureka, and how many of them act on the configuration.
 
     Args:
@@ -52,7 +54,9 @@ def count_acks(configuration: Configuration, region: str, sessions: Iterable[Ses
 
 
 def is_counted_in(configuration: Configuration, hello: Hello, region: str) -> bool:
-    """Return whether a region counts a pod that may have registered in several: its own, or the first one if it has none."""
+    """Return whether a region counts a pod that may have registered in several: its own, or the first one if
+    it has none.
+    """
     return hello.region == region or (hello.region == ANYWHERE and configuration.regions[0].region == region)
 
 
@@ -69,7 +73,9 @@ class AckStatus:
         return None if self._stale_since is None else self._stale_since + EVERY_S
 
     def update(self, now: float, count: Callable[[], AckCounts]) -> list[Effect]:
-        """Note that an event may have changed the counts; count at most every `EVERY_S` and report counts that differ."""
+        """Note that an event may have changed the counts; count at most every `EVERY_S` and report counts
+        that differ.
+        """
         if self._stale_since is None:
             self._stale_since = now
         if now < self._stale_since + EVERY_S:

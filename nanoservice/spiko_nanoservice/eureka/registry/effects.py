@@ -34,7 +34,9 @@ class Inform:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Probe the pods of a eureka whose connection ended; report those that do not answer to `Registry.unanswered`."""
+    """Probe the pods of a eureka whose connection ended; report those that do not answer to
+    `Registry.unanswered`.
+    """
 
     peer: str
     hellos: tuple[Hello, ...]

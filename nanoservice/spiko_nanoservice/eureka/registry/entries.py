@@ -1,7 +1,9 @@
-"""Pure: the entries of all pods of a region, merged from this eureka's sessions and the reports of the region's other eurekas.
+"""Pure: the entries of all pods of a region, merged from this eureka's sessions and the reports of the
+region's other eurekas.
 
-Of two entries of one pod the one with the higher registration wins: a pod that registers at another eureka counts as that eureka's
-from then on. An entry of a eureka whose connection ended stays for `PEER_GRACE_S`, so that its pods have time to register elsewhere.
+Of two entries of one pod the one with the higher registration wins: a pod that registers at another eureka
+counts as that eureka's from then on. An entry of a eureka whose connection ended stays for `PEER_GRACE_S`, so
+that its pods have time to register elsewhere.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ class Changes:
     Attributes:
         present: entries that are new or differ from before.
         gone: entries that were removed, as they were.
-        superseded: ids of pods that this eureka owned until their newer registration at another eureka became known.
+        superseded: ids of pods that this eureka owned until their newer registration at another eureka became
+            known.
     """
 
     present: list[Hello] = field(default_factory=list)
@@ -101,7 +104,9 @@ class Entries:
         return self.merge(touched)
 
     def change_peer(self, connection: int, peer: str, up: Sequence[Hello], down: Sequence[str]) -> Changes:
-        """Take what a eureka reports as changed since its last message; ignore a connection that was replaced."""
+        """Take what a eureka reports as changed since its last message; ignore a connection that was
+        replaced.
+        """
         known = self.peers.get(peer)
         if known is None or known.connection != connection:
             return Changes()
@@ -112,7 +117,9 @@ class Entries:
         return self.merge({*(entry.id for entry in up), *down})
 
     def disconnect_peer(self, connection: int, peer: str, now: float) -> tuple[Hello, ...] | None:
-        """Begin the grace period of a eureka's entries and return them; None for a connection that was replaced."""
+        """Begin the grace period of a eureka's entries and return them; None for a connection that was
+        replaced.
+        """
         known = self.peers.get(peer)
         if known is None or known.connection != connection:
             return None
@@ -121,7 +128,7 @@ class Entries:
         return tuple(known.entries.values())
 
     def remove_silent(self, peer: str, hellos: Sequence[Hello]) -> Changes:
-        """Remove entries of a disconnected eureka whose pods do not answer, unless they have changed since."""
+        """Remove entries of a disconnected eureka whose pods do not answer, unless they changed meanwhile."""
         known = self.peers.get(peer)
         if known is None or known.connection is not None:
             return Changes()
@@ -133,7 +140,9 @@ class Entries:
     def expire(self, now: float) -> Changes:
         """Remove the entries of disconnected eurekas whose grace period is over."""
         touched: list[str] = []
-        for name in [n for n, peer in self.peers.items() if peer.connection is None and peer.expires_at <= now]:
+        for name in [
+            n for n, peer in self.peers.items() if peer.connection is None and peer.expires_at <= now
+        ]:
             touched += self.peers.pop(name).entries
         return self.merge(touched)
 

@@ -1,18 +1,23 @@
-"""Pure: the registry of one eureka. Events and the time go in, effects come out; it uses no socket and no clock.
+"""Pure: the registry of one eureka.
 
-Theory of operation. A pod has a session with one eureka of its region; that eureka *owns* the pod's entry. Every eureka sends the
-entries that it owns, and no others, to every other eureka of the region, over a connection of its own and in order: first all of them,
-then changes. A eureka knows the union over the owners (`entries.py`). Of two entries of one pod the one with the higher registration
-counts, so a pod may move from eureka to eureka by registering there before it leaves here. No tombstones are needed, because each
-message of an owner replaces its earlier ones.
+Events and the time go in, effects come out; it uses no socket and no clock.
 
-A pod counts as dead when its session ends. The end of a *eureka's* connection is not the death of its pods: their entries stay for 5 s,
-time enough to register elsewhere. But this eureka probes them at once and drops the pods that do not answer, such as those on a node
-without power, until they register again. A eureka that starts late in an architecture that was ready before does not know every pod
-yet. It therefore hands out partial tables for 5 s (`views.py`), so that pods keep what they knew, and grants no slots for 3 s
+Theory of operation. A pod has a session with one eureka of its region; that eureka *owns* the pod's entry.
+Every eureka sends the entries that it owns, and no others, to every other eureka of the region, over a
+connection of its own and in order: first all of them, then changes. A eureka knows the union over the owners
+(`entries.py`). Of two entries of one pod the one with the higher registration counts, so a pod may move from
+eureka to eureka by registering there before it leaves here. No tombstones are needed, because each message of
+an owner replaces its earlier ones.
+
+A pod counts as dead when its session ends. The end of a *eureka's* connection is not the death of its pods:
+their entries stay for 5 s, time enough to register elsewhere. But this eureka probes them at once and drops
+the pods that do not answer, such as those on a node without power, until they register again. A eureka that
+starts late in an architecture that was ready before does not know every pod yet. It therefore hands out
+partial tables for 5 s (`views.py`), so that pods keep what they knew, and grants no slots for 3 s
 (`slots.py`).
 
-Change together: the messages (`messages.py`), the pods' handling of tables (`routing/table.py`), and this package.
+Change together: the messages (`messages.py`), the pods' handling of tables (`routing/table.py`), and this
+package.
 """
 
 from __future__ import annotations
@@ -109,7 +114,8 @@ class Registry:
 
         Args:
             id: the pod.
-            process: the start of the pod's process, as it registered; a message that comes twice then cannot kill the successor.
+            process: the start of the pod's process, as it registered; a message that comes twice then cannot
+                kill the successor.
         """
         number = self._owner(id)
         if number is None or self.sessions[number].hello.registration[0] != process:
@@ -137,7 +143,7 @@ class Registry:
         return self.holders.acknowledged(number) + self._settle_event(now)
 
     def bye(self, number: int, now: float) -> list[Effect]:
-        """Deregister a pod that keeps serving until it gets LEFT: then no caller at this eureka routes to it."""
+        """Deregister a pod. It serves until it gets LEFT: then no caller at this eureka routes to it."""
         session = self.sessions.get(number)
         if session is None:
             return []
@@ -175,7 +181,9 @@ class Registry:
         return effects + self._settle_event(now)
 
     def unanswered(self, peer: str, hellos: Sequence[Hello], now: float) -> list[Effect]:
-        """Drop pods of a disconnected eureka that do not answer, unless they have registered elsewhere meanwhile."""
+        """Drop pods of a disconnected eureka that do not answer, unless they have registered elsewhere
+        meanwhile.
+        """
         return self._apply(self.entries.remove_silent(peer, hellos)) + self._settle_event(now)
 
     # ---------------------------------------------------------------- events: time
@@ -194,7 +202,7 @@ class Registry:
     # ---------------------------------------------------------------- queries
 
     def edges(self) -> list[tuple[str, str]]:
-        """Return the discovered edges, (caller id, callee id), of the callers whose entry this eureka owns."""
+        """Return the discovered edges of the callers whose entry this eureka owns: (caller id, callee id)."""
         return [
             (session.hello.id, callee)
             for number, session in self.sessions.items()
@@ -202,6 +210,10 @@ class Registry:
             for callee in self.views.of(session).history.get(session.acked, ())
             if callee != session.hello.id
         ]
+
+    def introduction_message(self) -> Message:
+        """Return the message that names this eureka, its region and its zone."""
+        return {"t": m.PEER, "name": self.name, "region": self.region, "zone": self.zone}
 
     def entries_message(self) -> Message:
         """Return the message with all own entries: the first one to a eureka of this region."""

@@ -1,7 +1,8 @@
 """Pure: how many slots the rings of a region have, and which pod had a slot before.
 
-A ring follows its configured size down at once, and up as soon as every new slot has a node: while new nodes start, the old ones own
-every key, so that growing takes no key out of reach. A registry that has no size of a ring yet takes the configured size.
+A ring follows its configured size down at once, and up as soon as every new slot has a node: while new nodes
+start, the old ones own every key, so that growing takes no key out of reach. A registry that has no size of a
+ring yet takes the configured size.
 """
 
 from __future__ import annotations
@@ -58,21 +59,29 @@ class RingSizes:
         return True
 
     def sizes_for(self, configuration: Configuration, viewer: Viewpoint) -> dict[str, int]:
-        """Return the sizes of the callers' own rings by version; empty if their tier has no ring in this region."""
+        """Return the sizes of the callers' own rings by version; empty if their tier has no ring in this
+        region.
+        """
         tier = find_tier(configuration, viewer.tier)
         if tier is None or viewer.region != self._region:
             return {}
         return self._sizes_of(tier, viewer.region, viewer.zone)
 
     def _sizes_of(self, tier: TierConfig, region: str, zone: str) -> dict[str, int]:
-        """Return sizes by version; empty if the tier does not depend on itself, and without versions of weight 0."""
+        """Return sizes by version; empty if the tier does not depend on itself, and without versions of
+        weight 0.
+        """
         if tier.name not in tier.dependencies:
             return {}
-        spaces = ((v.version, Space(tier.name, v.version, region, zone)) for v in tier.versions if v.weight > 0)
+        spaces = (
+            (v.version, Space(tier.name, v.version, region, zone)) for v in tier.versions if v.weight > 0
+        )
         return {version: self._sizes[space] for version, space in spaces if self._sizes.get(space)}
 
     def take_slot(self, slot: int, instance: Instance) -> Instance | None:
-        """Record that an instance holds a slot; return the instance that held it before, if that was another one."""
+        """Record that an instance holds a slot; return the instance that held it before, if that was another
+        one.
+        """
         place = space_of(instance), slot
         before = self._holders.get(place)
         self._holders[place] = instance
@@ -85,7 +94,9 @@ class RingSizes:
 
 
 def slots_held(hellos: Iterable[Hello], region: str) -> dict[Space, set[int]]:
-    """Return the slots that pods hold in the rings of a region, by space; an empty set for a space that has spares only."""
+    """Return the slots that pods hold in the rings of a region, by space; an empty set for a space that has
+    spares only.
+    """
     held: dict[Space, set[int]] = {}
     for hello in hellos:
         if hello.region == region and is_ring(hello.package):

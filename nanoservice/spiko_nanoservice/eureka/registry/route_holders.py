@@ -1,7 +1,8 @@
 """Pure: how many callers still route to pods that leave, and to pods that a control connection follows.
 
-A session *holds* a pod while the table that the session acknowledged last has the pod in it. The registry reports every
-acknowledgement and every end of a session to this module; the effects that it returns inform the followers.
+A session *holds* a pod while the table that the session acknowledged last has the pod in it. The registry
+reports every acknowledgement and every end of a session to this module; the effects that it returns inform
+the followers.
 """
 
 from __future__ import annotations

@@ -32,5 +32,13 @@ def instance_of(hello: Hello) -> Instance:
     """Return the routing table's entry for a registration. Only nodes of rings show their slot."""
     slot = hello.slot if is_ring(hello.package) else None
     return Instance(
-        hello.id, hello.tier, hello.package, hello.version, hello.region, hello.zone, hello.address, hello.port, slot
+        hello.id,
+        hello.tier,
+        hello.package,
+        hello.version,
+        hello.region,
+        hello.zone,
+        hello.address,
+        hello.port,
+        slot,
     )

@@ -1,9 +1,10 @@
 """Pure: which pod has which slot.
 
-A space is one version of a tier in one zone, of size n; its slots are 0 to n-1. Only the eureka of that zone grants slots, the lowest
-free slot first; a pod brings its slot and grant number along when it registers again. Of two claims to one slot the older grant wins.
-The other pod gets another slot, or none: then it is a spare, which is routed to but has no number. After a scale-down pods with slots
-from n on move to free slots below n.
+A space is one version of a tier in one zone, of size n; its slots are 0 to n-1. Only the eureka of that zone
+grants slots, the lowest free slot first; a pod brings its slot and grant number along when it registers
+again. Of two claims to one slot the older grant wins. The other pod gets another slot, or none: then it is a
+spare, which is routed to but has no number. After a scale-down pods with slots from n on move to free slots
+below n.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ UNGRANTED = 1 << 62  # sorts behind every grant number
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A live pod of a space. `here` is True if this eureka owns the pod's entry, so that it can send the pod a slot."""
+    """A live pod of a space.
+
+    `here` is True if this eureka owns the pod's entry, so that it can send the pod a slot.
+    """
 
     id: str
     slot: int | None
@@ -71,8 +75,9 @@ def assign(claims: Sequence[Claim], size: int, next_grant: int, may_grant: bool)
 class SlotGranter:
     """Grants the slots of one zone.
 
-    A eureka that starts late in an architecture that was ready before may not know every pod yet, so it grants no new slot for
-    `GRANT_WAIT_S`. Slots are computed again only when the entries or the configuration have changed.
+    A eureka that starts late in an architecture that was ready before may not know every pod yet, so it
+    grants no new slot for `GRANT_WAIT_S`. Slots are computed again only when the entries or the configuration
+    have changed.
 
     Args:
         region: the eureka's region.

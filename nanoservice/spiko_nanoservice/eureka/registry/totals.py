@@ -1,7 +1,9 @@
-"""Pure: adds up the reports of pods per edge: the last second for followers, and everything since the start of this eureka.
+"""Pure: adds up the reports of pods per edge: the last second for followers, and everything since the start
+of this eureka.
 
-An edge is (caller tier, version, region, zone) -> (callee tier, version, region, zone). Each has three latencies in
-microseconds: response as the caller measured it, service as the callee reported it, and network, the difference.
+An edge is (caller tier, version, region, zone) -> (callee tier, version, region, zone). Each has three
+latencies in microseconds: response as the caller measured it, service as the callee reported it, and network,
+the difference.
 """
 
 from __future__ import annotations
@@ -109,7 +111,11 @@ class Totals:
             "t": SECOND,
             "eureka": eureka,
             "edges": [
-                {"from": list(a), "to": list(b), **self._close(self._edge_totals.setdefault((a, b), Total()), second)}
+                {
+                    "from": list(a),
+                    "to": list(b),
+                    **self._close(self._edge_totals.setdefault((a, b), Total()), second),
+                }
                 for (a, b), second in edges.items()
             ],
             "served": [
@@ -121,7 +127,9 @@ class Totals:
     def totals(self) -> dict[str, Any]:
         """Return everything since the start of this eureka, without the second in progress."""
         return {
-            "edges": [{"from": list(a), "to": list(b), **t.rendered()} for (a, b), t in self._edge_totals.items()],
+            "edges": [
+                {"from": list(a), "to": list(b), **t.rendered()} for (a, b), t in self._edge_totals.items()
+            ],
             "served": [{"at": list(tier), **t.rendered()} for tier, t in self._served_totals.items()],
             "dropped_spans": self.dropped_spans,
         }

@@ -1,4 +1,7 @@
-"""Pure: one routing table and its revisions. The pods of one viewpoint share it: each gets it whole once, then deltas only."""
+"""Pure: one routing table and its revisions.
+
+The pods of one viewpoint share it: each gets it whole once, then deltas only.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,9 @@ class View:
         dependencies: the tiers that the callers may call.
         revision: of the last table or delta that was sent.
         members: the instances that the callers may call, by id.
-        history: the ids of the members at every revision that some pod may still have. An edge is discovered when the caller
-            acknowledged a table with the callee in it; a death is noticed when the last caller acknowledged one without the callee.
+        history: the ids of the members at every revision that some pod may still have. An edge is discovered
+            when the caller acknowledged a table with the callee in it; a death is noticed when the last
+            caller acknowledged one without the callee.
         sessions: numbers of the sessions of the callers.
         rings: the size of the callers' own ring by version.
         rings_changed: whether `rings` differs from the last revision.
@@ -43,11 +47,15 @@ class View:
     def place(self, instance: Instance) -> Instance:
         """Return an instance as this table shows it: with its slot only to callers of the same tier."""
         return (
-            instance if instance.tier == self.viewpoint.tier or instance.slot is None else replace(instance, slot=None)
+            instance
+            if instance.tier == self.viewpoint.tier or instance.slot is None
+            else replace(instance, slot=None)
         )
 
     def includes(self, instance: Instance) -> bool:
-        """Return whether an instance belongs in this table: its version has a share and the callers may connect to it."""
+        """Return whether an instance belongs in this table: its version has a share and the callers may
+        connect to it.
+        """
         called = any(
             version == instance.version and weight > 0
             for dependency in self.dependencies

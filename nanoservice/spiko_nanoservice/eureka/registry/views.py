@@ -19,8 +19,8 @@ SETTLE_S = 5.0
 class Views:
     """The routing tables, their callers, and whether they are partial.
 
-    A eureka that starts late in an architecture that was ready before may not know every pod yet, so it marks its tables as partial
-    for `SETTLE_S`: pods then keep the instances that they knew.
+    A eureka that starts late in an architecture that was ready before may not know every pod yet, so it marks
+    its tables as partial for `SETTLE_S`: pods then keep the instances that they knew.
 
     Args:
         region: the registry's region.
@@ -34,7 +34,12 @@ class Views:
     """
 
     def __init__(
-        self, region: str, sessions: Mapping[int, Session], known: Mapping[str, Hello], rings: RingSizes, now: float
+        self,
+        region: str,
+        sessions: Mapping[int, Session],
+        known: Mapping[str, Hello],
+        rings: RingSizes,
+        now: float,
     ) -> None:
         self._region, self._sessions, self._known, self._rings = region, sessions, known, rings
         self.by_viewpoint: dict[Viewpoint, View] = {}
@@ -117,7 +122,9 @@ class Views:
             return []
         self._settled = True
         return [
-            Send(number, view.table(partial=False)) for view in self.by_viewpoint.values() for number in view.sessions
+            Send(number, view.table(partial=False))
+            for view in self.by_viewpoint.values()
+            for number in view.sessions
         ]
 
     def _reconfigure(self, view: View) -> list[Effect]:

@@ -1,4 +1,6 @@
-"""Pure: which instances a caller may connect to, and with what weight. Spigo's rules, except that callers stay in their region.
+"""Pure: which instances a caller may connect to, and with what weight.
+
+Spigo's rules, except that callers stay in their region.
 
 | package of the caller | sees instances in |
 |---|---|
@@ -6,15 +8,24 @@
 | karyon, zuul | its own zone |
 | everything else | every zone of its region |
 
-A tier that lists `eureka` sees its *own* instances in every region, and no other tier across regions. A karyon or zuul never sees
-instances without a zone. Source: spigo, handlers.go, without its leak of callers from other regions into such tiers.
+A tier that lists `eureka` sees its *own* instances in every region, and no other tier across regions. A
+karyon or zuul never sees instances without a zone. Source: spigo, handlers.go, without its leak of callers
+from other regions into such tiers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spiko_nanoservice.contract import ANYWHERE, EUREKA, Configuration, Dependency, Sees, TierConfig, traits_of
+from spiko_nanoservice.contract import (
+    ANYWHERE,
+    EUREKA,
+    Configuration,
+    Dependency,
+    Sees,
+    TierConfig,
+    traits_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +54,11 @@ def sees(viewer: Viewpoint, across: bool, tier: str, region: str, zone: str) -> 
     >>> sees(Viewpoint("web", "karyon", "r", "a"), False, "db", "r", "b")
     False
     """
-    if viewer.region != ANYWHERE and region not in (viewer.region, ANYWHERE) and not (across and tier == viewer.tier):
+    if (
+        viewer.region != ANYWHERE
+        and region not in (viewer.region, ANYWHERE)
+        and not (across and tier == viewer.tier)
+    ):
         return False
     traits = traits_of(viewer.package)
     return traits is None or traits.sees is Sees.REGION or zone == viewer.zone
@@ -59,7 +74,8 @@ def regions_of(tier: TierConfig, region: str, configured: tuple[str, ...]) -> tu
 
 
 def dependencies_of(configuration: Configuration, viewer: Viewpoint, here: str) -> tuple[Dependency, ...]:
-    """Return the dependencies of a caller that one region's registry answers for, weighted by visible declared instances.
+    """Return the dependencies of a caller that one region's registry answers for, weighted by visible
+    declared instances.
 
     Args:
         configuration: the active configuration.
