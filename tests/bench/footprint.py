@@ -116,7 +116,8 @@ def main(traffic_s: float, silence_s: float) -> None:
         time.sleep(traffic_s)
         print_memory(f"{traffic_s:.0f} s of traffic, 100 requests/s", read_all(cluster))
         services = cluster.get("arch", "lamp")["spec"]["services"]
-        quiet = [s | ({"ratePerSecond": 0} if s["package"] == "denominator" else {}) for s in services]
+        silent = {"load": {"ratePerSecond": 0}}
+        quiet = [s | silent if s["package"] == "denominator" else s for s in services]
         cluster.kubectl(
             "patch", "arch", "lamp", "--type=merge", "-p", json.dumps({"spec": {"services": quiet}})
         )

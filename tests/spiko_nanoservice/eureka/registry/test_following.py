@@ -12,7 +12,7 @@ from spiko_nanoservice.contract import (
     VersionConfig,
     Zones,
 )
-from spiko_nanoservice.eureka.registry.effects import Effect, Inform
+from spiko_nanoservice.eureka.registry.effects import Effect, Inform, Send
 from spiko_nanoservice.eureka.registry.registry import Registry
 
 PLACES = (Place("r", "a", 1),)
@@ -60,3 +60,16 @@ def test_a_follower_whose_connection_ends_is_forgotten() -> None:
 
     assert [] == holders(registry.lost(1, 0.0))
     assert not registry.holders.follows
+
+
+def test_a_pod_that_deregisters_before_the_first_configuration_gets_left() -> None:
+    """Given a registry without a configuration, when a pod deregisters, then it gets LEFT: no caller routes
+    to it.
+    """
+    registry = Registry("e", "r", "a", 0.0)
+    hello = Hello(PROTOCOL, "db", "db", "db", "store", "1.0.0", "r", "a", "10.0.0.1", 1, (1, 1))
+    assert [] == registry.hello(1, hello, 0.0)
+
+    sent = [effect.message["t"] for effect in registry.bye(1, 0.0) if isinstance(effect, Send)]
+
+    assert ["left"] == sent
