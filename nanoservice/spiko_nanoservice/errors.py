@@ -14,8 +14,9 @@ class NanoserviceError(Exception):
 
 
 class SettingsError(NanoserviceError):
-    """A variable of the environment is missing or invalid; the message names it, its value and what is
-    allowed.
+    """A variable of the environment is missing or invalid.
+
+    The message names the variable, its value and what is allowed.
     """
 
 

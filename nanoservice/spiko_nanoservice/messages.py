@@ -1,9 +1,13 @@
 """The messages that a eureka sends and receives: JSON objects with their kind under `t`.
 
-pod -> eureka       hello, ack, report, bye eureka -> pod       welcome, config, slot, table, delta, left,
-crash eureka -> eureka    peer, entries, changes, config      (each eureka reports over the connection that it
-opened) operator -> eureka  config, follow, unfollow, crash eureka -> operator  eureka (its introduction),
-programmed, second, holders, hurt, crashed eureka -> any       refused: why the eureka closes the connection
+| from | to | kinds |
+|---|---|---|
+| pod | eureka | hello, ack, report, bye |
+| eureka | pod | welcome, config, slot, table, delta, left, crash |
+| eureka | eureka | peer, entries, changes, config; each eureka reports over the connection that it opened |
+| operator | eureka | config, follow, unfollow, crash |
+| eureka | operator | eureka, which introduces it; programmed, second, holders, hurt, crashed |
+| eureka | any of them | refused: why the eureka closes the connection |
 """
 
 from __future__ import annotations

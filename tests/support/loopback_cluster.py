@@ -26,14 +26,17 @@ from spiko_nanoservice.tier.pod import TierPod
 from spiko_nanoservice.wire.connection_pool import Pool
 from spiko_nanoservice.wire.http_client import Reply
 
-_networks = itertools.count(os.getpid() % 200)
+# Every process of tests has a network of its own, and every cluster of it a part of that network, so that runs of
+# the tests do not disturb each other.
+_NETWORK = f"127.{100 + os.getpid() % 150}"
+_clusters = itertools.count()
 
 
 class LoopbackCluster:
     """Pods and eurekas of one architecture; `names` has the answers of the resolver."""
 
     def __init__(self) -> None:
-        self._network = f"127.{next(_networks) % 100 + 100}"
+        self._network = f"{_NETWORK}.{next(_clusters) % 256}"
         self._hosts = itertools.count(1)
         self.names: dict[str, list[str]] = {"arch-eureka.default": []}
         self.eurekas: dict[str, EurekaPod] = {}
@@ -47,7 +50,8 @@ class LoopbackCluster:
     def settings(self, name: str, tier: str, package: str, **more: str) -> Settings:
         """Return settings of a pod with an address of its own."""
         host = next(self._hosts)
-        address = f"{self._network}.{host >> 8}.{host & 255}"
+        assert host < 255, "a cluster has at most 254 pods and eurekas"
+        address = f"{self._network}.{host}"
         environ = {
             "SPIKO_ARCHITECTURE": "arch",
             "SPIKO_TIER": tier,

@@ -68,10 +68,10 @@ class Reason(StrEnum):
     """Why a call failed, in `spiko-reason`, counters and `error.type`."""
 
     NO_ROUTE = "no_route"
-    NO_OWNER = "no_owner"  # no node of any reachable ring has the key's slot
-    MOVING = (
-        "moving"  # the node does not own the key in its view, or not yet: the caller asks again in a moment
-    )
+    # No node of any reachable ring has the key's slot.
+    NO_OWNER = "no_owner"
+    # The node does not own the key in its view, or not yet: the caller asks again after a pause.
+    MOVING = "moving"
     REFUSED = "refused"
     RESET = "reset"
     TIMEOUT = "timeout"

@@ -1,5 +1,6 @@
-"""Probes pods directly with GET /healthz: every answer counts as alive, silence and a refused connection do
-not.
+"""Probes pods directly with GET /healthz.
+
+Every answer counts as alive; silence and a refused connection do not.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Finds the other eurekas of the architecture by name and keeps one connection to each, which carries this
-eureka's entries.
+"""Finds the other eurekas of the architecture and keeps one connection to each.
+
+A connection carries the entries of this eureka.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Connects the pure registry of a eureka to WebSockets, on the HTTP server that tiers use as well
-(`wire/http_server.py`).
+"""Connects the pure registry of a eureka to WebSockets, on the HTTP server that tiers use.
 
 | path | client | content |
 |---|---|---|

@@ -1,5 +1,6 @@
-"""The sessions of a eureka: reads the messages of pods, other eurekas and the operator, and turns them into
-events of the registry.
+"""The sessions of a eureka.
+
+They read the messages of pods, other eurekas and the operator, and turn them into events of the registry.
 """
 
 from __future__ import annotations

@@ -22,8 +22,9 @@ log = logging.getLogger("spiko.eureka")
 
 
 async def serve_socket(socket: WebSocket, handler: SessionHandler) -> None:
-    """Run the session of one WebSocket with an outbox of its own, so that a slow reader delays no other
-    connection.
+    """Run the session of one WebSocket.
+
+    It has an outbox of its own, so that a slow reader delays no other connection.
     """
     outbox: Outbox = asyncio.Queue()
     sender = asyncio.create_task(send_queued(socket, outbox))

@@ -63,8 +63,9 @@ def warm() -> None:
 
 
 def _log_to_stdout() -> None:
-    """Set up logging, once: a forked pod inherits the handler of its parent, whose stream is the pod's own
-    stdout after the fork.
+    """Set up logging once.
+
+    A forked pod inherits the handler of its parent, whose stream is the pod's own stdout after the fork.
     """
     if not logging.getLogger().handlers:
         logging.basicConfig(

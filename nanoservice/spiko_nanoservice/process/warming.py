@@ -1,5 +1,6 @@
-"""The work that a prefork template does before its first fork: a eureka, a monolith and a store on loopback
-serve some requests.
+"""The exercise of a prefork template before its first fork.
+
+A eureka, a monolith and a store on loopback serve some requests.
 
 The exercise runs the code that every pod runs, so that its bytecode is specialized and its caches are filled
 before the fork.

@@ -103,8 +103,9 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Make all attempts at once, each with a short limit; the result is the first 200 in their order, else
-    `look_again`.
+    """Make all attempts at once, each with a short limit.
+
+    The result is the first 200 in their order, else that of `look_again`.
     """
 
     attempts: tuple[Attempt, ...]

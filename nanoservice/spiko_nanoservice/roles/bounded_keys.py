@@ -8,8 +8,9 @@ from spiko_nanoservice.roles import MOST_BYTES, MOST_KEYS
 
 
 class BoundedKeys:
-    """Values by key, each with the time of its write; the key written first is dropped first when a limit is
-    exceeded.
+    """Values by key, each with the time of its write.
+
+    The key written first is dropped first when a limit is exceeded.
 
     Args:
         most_keys: the limit for the number of keys.

@@ -137,9 +137,7 @@ class RingNode:
         return self._take_copy(key, value, written_us, ())
 
     def enter(self, key: bytes, value: bytes, written_us: int) -> Step:
-        """Take a write from another region as `replicate` does, and pass it to every other ring of this
-        region.
-        """
+        """Take a write from another region as `replicate` does, and pass it to every other ring here."""
         return self._take_copy(key, value, written_us, self._to_rings)
 
     def get_owned(self, key: bytes) -> Step:
@@ -175,8 +173,9 @@ class RingNode:
         return MISS if found is None else Answer(200, found[0])
 
     def look_again(self, key: bytes) -> Answer:
-        """Answer after a search that found nothing: meanwhile the key may have come, or another node may own
-        it.
+        """Answer after a search that found nothing.
+
+        Meanwhile the key may have come, or another node may own it.
         """
         acts = self.peers.owns(key) and self.peers.acts_for(key)
         return self._own_answer(key) if acts or key in self.values else MOVING
@@ -212,8 +211,9 @@ class RingNode:
         return True
 
     def drop_handed_over(self, entries: Iterable[Entry]) -> None:
-        """Drop the entries that the new owner has, except those that have changed or that this node owns
-        again.
+        """Drop the entries that the new owner has.
+
+        An entry that has changed, or that this node owns again, stays.
         """
         for key, value, written_us in entries:
             mine = not self.peers.leaving and self.peers.owns(key)

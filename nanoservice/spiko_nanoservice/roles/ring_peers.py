@@ -1,5 +1,6 @@
-"""Pure: what a node of a ring knows of the other nodes: who owns which slot now, and who may still hold keys
-of its own slot.
+"""Pure: what a node of a ring knows of the other nodes.
+
+It knows which node owns which slot now, and which nodes may still hold keys of its own slot.
 
 Ownership follows from a node's *place*: the size of the ring and the node's slot. Nodes learn of a change at
 different times, so a node does not act as the owner of a key as soon as its own table says so. The rules are
@@ -93,8 +94,9 @@ class RingPeers:
         self._recompute()
 
     def add_predecessor(self, instance: Instance) -> None:
-        """Count the node that had the own slot before: it leaves, holds the keys, and acts as their owner
-        until it sees this node.
+        """Count the node that had the own slot before.
+
+        It leaves, holds the keys, and acts as their owner until it sees this node.
         """
         self._leavers.add(instance.id)
         self._departed.setdefault(instance.id, instance)
@@ -102,18 +104,23 @@ class RingPeers:
         self._recompute()
 
     def confirm(self, id: str, place: Place, done: bool) -> None:
-        """Note that another node sees this node at a place, and with `done` has handed over every key that it
-        held for that place.
+        """Note at which place another node sees this node.
 
         The other node may know this one before this one knows it.
+
+        Args:
+            id: the other node.
+            place: the place at which it sees this node.
+            done: it has handed over every key that it held for that place.
         """
         self._confirmed[id] = place, done
         self._ages[id] = 0
         self._recompute()
 
     def expect_leave(self, id: str) -> None:
-        """Note that another node announced its leave: it acts as the owner of its slot until another node has
-        that slot.
+        """Note that another node announced its leave.
+
+        It acts as the owner of its slot until another node has that slot.
         """
         self._leavers.add(id)
         self._ages[id] = 0
@@ -170,8 +177,9 @@ class RingPeers:
         self.not_done = tuple(Attempt(Group.of((instance,)), HELD, b"GET") for instance in not_done)
 
     def _vacant_last_slot(self) -> int | None:
-        """Return the slot of a node that leaves, while the ring keeps its size and no other node has the
-        slot.
+        """Return the last slot of this node after it began to leave.
+
+        The result is None once the ring has another size or another node has the slot.
         """
         size, slot = self._last_place or (0, None)
         vacant = slot is not None and size == self.ring.size and self.ring.holders[slot] is None

@@ -1,5 +1,6 @@
-"""Pure: denominator, elb, zuul, karyon, monolith: forward the request to one routed instance and return its
-reply.
+"""Pure: denominator, elb, zuul, karyon and monolith.
+
+They forward the request to one routed instance and return its reply.
 
 The five packages differ in the instances that they see, which the registry decides, and in whether requests
 begin at them. In Spigo a PUT was never answered; here every request is. Source: spigo actors/elb, zuul,

@@ -1,5 +1,6 @@
-"""Pure: store, cache and volume: keep values, answer from them, and copy writes to connected instances of the
-same package.
+"""Pure: store, cache and volume.
+
+They keep values, answer from them, and copy writes to connected instances of the same package.
 
 A store begins with the key `why?`, whose value is `because...`. A GET never asks a dependency; an unknown key
 is a miss (404), which is a success. Writes are copied to connected instances of the same *package*, so a

@@ -95,8 +95,9 @@ def build_ring(own_id: str, space: Space, instances: Iterable[Instance], size: i
 def other_rings(
     space: Space, instances: Iterable[Instance], packages: frozenset[str]
 ) -> tuple[tuple[tuple[Instance, ...], ...], tuple[tuple[Instance, ...], ...]]:
-    """Return the nodes of the tier's other rings in the region, ring by ring, and of other regions, region by
-    region.
+    """Return the nodes of the tier's other rings in the region, and those in other regions.
+
+    The first are grouped by ring, the second by region.
     """
     rings: dict[Space, list[Instance]] = {}
     regions: dict[str, list[Instance]] = {}

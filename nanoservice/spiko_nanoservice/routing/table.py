@@ -131,8 +131,9 @@ class Routes:
         self._rebuild()
 
     def change(self, region: str, message: dict[str, Any]) -> bool:
-        """Take a delta: `base`, `revision`, `add`, `remove`, `rings`; return False if its base is not the
-        current revision.
+        """Take a delta and return whether it follows the current table.
+
+        It has `base`, `revision`, `add`, `remove` and maybe `rings`; its base must be the current revision.
         """
         table = self._tables.get(region)
         if table is None or table.revision != message["base"]:

@@ -1,5 +1,6 @@
-"""Histograms of the `hdrhistogram` package, 1 us to 60 s, two digits: for readers of reports, who need
-percentiles.
+"""Histograms of the `hdrhistogram` package, 1 us to 60 s, two digits.
+
+Readers of reports need them for percentiles.
 
 A histogram takes 20 KB. Pods and eurekas use `latencies.py` instead, and their image does not have the
 package.

@@ -1,5 +1,6 @@
-"""Pure: latencies as counts per bucket of an HDR histogram, and the encoding that the `hdrhistogram` package
-reads.
+"""Pure: latencies as counts per bucket of an HDR histogram.
+
+They are encoded as the `hdrhistogram` package reads them.
 
 The range is 1 us to 60 s with two digits. A second's report has a few hundred values in a few dozen of 2,560
 buckets, so only buckets with values are kept and encoded. The format is V2 of HdrHistogram: a header, zig-zag

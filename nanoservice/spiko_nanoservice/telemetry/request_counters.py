@@ -1,5 +1,6 @@
-"""Pure: one pod's counts since its last report, per edge that it called and of its own replies; and sums for
-`/metrics`.
+"""Pure: one pod's counts per edge that it called and of its own replies.
+
+They are counted since the last report, and summed up since the start of the pod for `/metrics`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ from spiko_nanoservice.telemetry.latencies import count_values, encode_counts
 from spiko_nanoservice.telemetry.totals import Cumulative
 
 Callee = tuple[str, str, str, str]
-MOST_VALUES = (
-    1_000_000  # latencies that are kept while no eureka takes reports; outcomes are counted beyond it
-)
+# Latencies that are kept while no eureka takes reports; outcomes are counted beyond it.
+MOST_VALUES = 1_000_000
 
 
 class Edge:
@@ -106,8 +106,9 @@ class RequestCounters:
         self._served.add(status, reason, took_us, None)
 
     def take(self, dropped_spans: int) -> dict[str, Any] | None:
-        """Return everything since the last call as the body of a report, and reset the counts; None if they
-        are all zero.
+        """Return the body of a report with everything since the last call; None if all counts are zero.
+
+        The counts begin again at zero.
         """
         served = self._served
         idle = not served.ok and not served.miss and not served.errors
@@ -131,8 +132,9 @@ class RequestCounters:
         }
 
     def read(self) -> tuple[Cumulative, dict[Callee, Cumulative]]:
-        """Return everything since the start of the pod, reported or not: its own replies, and the calls of
-        each edge.
+        """Return everything since the start of the pod, reported or not.
+
+        The first value has its own replies, the second the calls of each edge.
         """
         edges = dict(self._edge_sums)
         for callee, edge in self._edges.items():

@@ -57,8 +57,9 @@ class Cumulative:
             self.timed += len(values)
 
     def with_pending(self, interval: Interval) -> Cumulative:
-        """Return a copy that includes the outcomes of an interval that is not over; its latencies are added
-        to this object.
+        """Return a copy that includes an interval that is not over.
+
+        The latencies of the interval are added to this object, its outcomes to the copy only.
         """
         self.time(interval)
         made = Cumulative()

@@ -1,5 +1,6 @@
-"""Pure: the headers that travel with a request: W3C trace context, baggage, deadline, and the time of a write
-to a ring.
+"""Pure: the headers that travel with a request.
+
+These are W3C trace context, baggage, the deadline, and the time of a write to a ring.
 
 The rules are those of W3C Trace Context level 1: a malformed `traceparent` is ignored and a new trace begins;
 a higher version is read as far as it is known. Durations travel, clock times do not. The one exception is the
@@ -126,8 +127,9 @@ def render_deadline(left_us: int) -> bytes:
 
 
 def parse_written_us(value: bytes | None) -> int:
-    """Return the time of a write, microseconds since 1970; 0 if the header is absent or is not a number of at
-    most 17 digits.
+    """Return the time of a write, microseconds since 1970.
+
+    It is 0 if the header is absent or is not a number of at most 17 digits.
 
     >>> parse_written_us(b"1763992800000000"), parse_written_us(b"-1"), parse_written_us(None)
     (1763992800000000, 0, 0)

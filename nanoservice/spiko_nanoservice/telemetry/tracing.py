@@ -61,8 +61,9 @@ class Tracer:
         self.set_clock()
 
     def set_clock(self) -> None:
-        """Relate the monotonic clock to the calendar; call it once a second, since the calendar may be
-        corrected.
+        """Relate the monotonic clock to the calendar.
+
+        Call it once a second, since the calendar may be corrected.
         """
         self._epoch_ns = time.time_ns() - time.perf_counter_ns()
 

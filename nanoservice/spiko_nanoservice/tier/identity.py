@@ -7,8 +7,7 @@ from spiko_nanoservice.settings import Settings
 
 
 def instance_name(tier: str, slot: int, zone: str, zones: tuple[str, ...]) -> str:
-    """Return Spigo's name of an instance: its tier and its index, which is counted over the zones of the
-    region.
+    """Return Spigo's name of an instance: its tier and its index, which counts over the region's zones.
 
     >>> instance_name("mysql", 1, "b", ("a", "b", "c")), instance_name("disk", 0, "*", ("a", "b", "c"))
     ('mysql04', 'disk00')
@@ -18,8 +17,9 @@ def instance_name(tier: str, slot: int, zone: str, zones: tuple[str, ...]) -> st
 
 
 def resource_of(settings: Settings) -> dict[str, str | int]:
-    """Return the OpenTelemetry resource attributes of a pod; without a region, zone or node name those are
-    left out.
+    """Return the OpenTelemetry resource attributes of a pod.
+
+    A pod without a region, zone or node name lacks that attribute.
     """
     found: dict[str, str | int] = {
         "service.name": settings.tier,

@@ -94,8 +94,9 @@ class KeyHandover:
             self._woken.set()
 
     async def announce_leave(self) -> None:
-        """Tell all nodes that this one is about to leave; a node that does not answer at once is not waited
-        for.
+        """Tell all nodes that this one is about to leave.
+
+        A node that does not answer at once is not waited for.
         """
         ring = self._node.ring
         slots = {holder.id: slot for slot, holder in enumerate(ring.holders) if holder is not None}
@@ -156,8 +157,9 @@ class KeyHandover:
         return all_told and all(ring.holders[slot] is None for slot in unfinished)
 
     async def _confirm_places(self, ring: Ring, done: bool, unfinished: set[int], gone: bool = False) -> bool:
-        """Tell every node at which place this one sees it, unless it was told so; return whether all nodes
-        answered.
+        """Tell every node at which place this one sees it, and return whether all nodes answered.
+
+        A node that was told before is skipped.
 
         Args:
             ring: the ring that the places are of.

@@ -1,5 +1,6 @@
-"""A pod's registrations: one connection to a eureka of each region that it registers in, its own zone's
-eureka first.
+"""A pod's registrations: one connection to a eureka of each region that it registers in.
+
+The eureka of the pod's own zone comes first.
 
 While the home eureka is away, the pod is registered at another one, keeps trying the home eureka, and moves
 back by registering there before it leaves here. What a pod keeps over reconnections (slot, number of

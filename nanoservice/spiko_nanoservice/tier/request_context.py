@@ -71,8 +71,9 @@ class Call:
         self.started_ns = 0
 
     def left_us(self) -> int:
-        """Return the time that the call may take from now on, microseconds; 0 or less once the deadline has
-        passed.
+        """Return the time that the call may take from now on, microseconds.
+
+        It is 0 or less once the deadline has passed.
         """
         left_us = self.context.left_us()
         return left_us if self.limit_us is None else min(left_us, self.limit_us)

@@ -1,5 +1,6 @@
-"""Handles the requests of one tier's pod: asks the pure role and behavior for a decision, executes it, and
-records the outcome.
+"""Handles the requests of one tier's pod.
+
+It asks the pure role and behavior for a decision, executes it, and records the outcome.
 
 A request that needs no waiting is answered without a task. Every request gets a reply: that of the tier
 below, a miss, or 503 or 504 with the reason in `spiko-reason`. docs/performance.md follows one request
@@ -195,8 +196,9 @@ class Tier:
     # ---------------------------------------------------------------- calls
 
     def _forward(self, request: Request, context: RequestContext) -> None:
-        """Forward the request to one routed instance: with a callback if a connection is free, else with a
-        task.
+        """Forward the request to one routed instance.
+
+        A callback takes the reply if a connection is free, else a task does.
         """
         to = self.routes.pick(self._random)
         if to is None:

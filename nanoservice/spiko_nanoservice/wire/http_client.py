@@ -97,8 +97,9 @@ class ClientConnection(asyncio.Protocol):
         self._pool.made()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail the call in progress with `Reason.RESET`; the pool may repeat it if no byte of the reply has
-        come.
+        """Fail the call in progress with `Reason.RESET`.
+
+        The pool may repeat it if no byte of the reply has come.
         """
         self.transport = None
         self._pool.lost(self)

@@ -72,8 +72,9 @@ class Server:
         return bound[0], bound[1]
 
     async def drain(self, grace_s: float) -> None:
-        """Stop accepting connections, end idle ones, and end the others once they are answered, or after
-        `grace_s`.
+        """Stop accepting connections and end all within `grace_s`.
+
+        Idle connections end at once, the others when they are answered.
         """
         self.draining = True
         if self._listener is not None:

@@ -26,8 +26,9 @@ async def resolve_by_dns(name: str) -> list[str]:
 
 
 def resolve_by_http(server: str) -> Resolve:
-    """Return a resolver that asks the name service of a local cluster: GET /resolve?name=N -> {"addresses":
-    [...]}.
+    """Return a resolver that asks the name service of a local cluster.
+
+    The request is GET /resolve?name=N, the answer {"addresses": [...]}.
 
     Args:
         server: the name service, `host:port`.

@@ -34,8 +34,9 @@ def mask_payload(payload: bytes, mask: bytes) -> bytes:
 def find_frame(
     data: bytearray, masked: bool = False, most_bytes: int = MOST_MESSAGE_BYTES
 ) -> tuple[int, bool, int, int] | None:
-    r"""Return opcode, final flag, begin and end of the payload of the first frame; None if the frame is not
-    whole yet.
+    r"""Return opcode, final flag, begin and end of the payload of the first frame.
+
+    The result is None if the frame is not whole yet.
 
     Args:
         data: the received bytes that were not taken yet.

@@ -129,11 +129,12 @@ def test_counts_never_decrease_when_they_are_read_or_reported() -> None:
         totals.append((counts.ok, counts.errors["refused"], counts.timed))
 
     assert [(1, 1, 2), (2, 2, 4), (3, 3, 6), (4, 4, 8)] == totals
+    # A bound belongs to its bucket.
     assert (5, 6, 7) == (
         counts.buckets[0],
         counts.buckets[1],
         counts.buckets[-1],
-    )  # a bound belongs to its bucket
+    )
     assert 63_000_401 == counts.sum_us
     assert 3 == counters.dropped_spans
     assert list(BOUNDS_US) == sorted(BOUNDS_US)

@@ -75,9 +75,8 @@ async def resize(rings: Rings, size: int, random: Random) -> None:
     stopping = [
         await begin_to_stop(rings, victim) for victim in random.sample(present, max(0, len(present) - size))
     ]
-    await asyncio.sleep(
-        random.choice((0.0, 0.9))
-    )  # a slow operator: leaving nodes keep their slots meanwhile
+    # A slow operator: leaving nodes keep their slots meanwhile.
+    await asyncio.sleep(random.choice((0.0, 0.9)))
     rings.configure(cluster(size, dependencies=("cass",), zones="a"))
     await asyncio.gather(*stopping)
     await rings.settle(size, others=False)

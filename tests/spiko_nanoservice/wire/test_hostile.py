@@ -168,9 +168,8 @@ async def test_a_kept_alive_connection_that_the_server_closed_is_replaced() -> N
         nonlocal answers
         await reader.readuntil(b"\r\n\r\n")
         answers += 1
-        writer.write(
-            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-        )  # the reply keeps the connection alive, but then the server closes it
+        # The reply keeps the connection alive, but then the server closes it.
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         await writer.drain()
         writer.close()
 

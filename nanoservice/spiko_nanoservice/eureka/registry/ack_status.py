@@ -54,8 +54,9 @@ def count_acks(
 
 
 def is_counted_in(configuration: Configuration, hello: Hello, region: str) -> bool:
-    """Return whether a region counts a pod that may have registered in several: its own, or the first one if
-    it has none.
+    """Return whether a region counts a pod.
+
+    A pod that has registered in several regions counts in its own, or in the first one if it has none.
     """
     return hello.region == region or (hello.region == ANYWHERE and configuration.regions[0].region == region)
 
@@ -73,8 +74,9 @@ class AckStatus:
         return None if self._stale_since is None else self._stale_since + EVERY_S
 
     def update(self, now: float, count: Callable[[], AckCounts]) -> list[Effect]:
-        """Note that an event may have changed the counts; count at most every `EVERY_S` and report counts
-        that differ.
+        """Note that an event may have changed the counts, and return the effects of counts that differ.
+
+        The pods are counted at most every `EVERY_S`.
         """
         if self._stale_since is None:
             self._stale_since = now

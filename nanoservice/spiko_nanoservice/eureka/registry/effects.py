@@ -34,8 +34,9 @@ class Inform:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Probe the pods of a eureka whose connection ended; report those that do not answer to
-    `Registry.unanswered`.
+    """Probe the pods of a eureka whose connection ended.
+
+    Those that do not answer are reported to `Registry.unanswered`.
     """
 
     peer: str

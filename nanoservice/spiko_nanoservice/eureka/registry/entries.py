@@ -1,5 +1,6 @@
-"""Pure: the entries of all pods of a region, merged from this eureka's sessions and the reports of the
-region's other eurekas.
+"""Pure: the entries of all pods of a region.
+
+They are merged from this eureka's sessions and the reports of the region's other eurekas.
 
 Of two entries of one pod the one with the higher registration wins: a pod that registers at another eureka
 counts as that eureka's from then on. An entry of a eureka whose connection ended stays for `PEER_GRACE_S`, so
@@ -104,8 +105,9 @@ class Entries:
         return self.merge(touched)
 
     def change_peer(self, connection: int, peer: str, up: Sequence[Hello], down: Sequence[str]) -> Changes:
-        """Take what a eureka reports as changed since its last message; ignore a connection that was
-        replaced.
+        """Take what a eureka reports as changed since its last message.
+
+        A message over a connection that was replaced is ignored.
         """
         known = self.peers.get(peer)
         if known is None or known.connection != connection:
@@ -117,8 +119,9 @@ class Entries:
         return self.merge({*(entry.id for entry in up), *down})
 
     def disconnect_peer(self, connection: int, peer: str, now: float) -> tuple[Hello, ...] | None:
-        """Begin the grace period of a eureka's entries and return them; None for a connection that was
-        replaced.
+        """Begin the grace period of a eureka's entries and return them.
+
+        The result is None for a connection that was replaced.
         """
         known = self.peers.get(peer)
         if known is None or known.connection != connection:

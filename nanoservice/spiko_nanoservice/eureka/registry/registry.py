@@ -181,9 +181,7 @@ class Registry:
         return effects + self._settle_event(now)
 
     def unanswered(self, peer: str, hellos: Sequence[Hello], now: float) -> list[Effect]:
-        """Drop pods of a disconnected eureka that do not answer, unless they have registered elsewhere
-        meanwhile.
-        """
+        """Drop pods of a disconnected eureka that do not answer, unless they registered elsewhere meanwhile."""
         return self._apply(self.entries.remove_silent(peer, hellos)) + self._settle_event(now)
 
     # ---------------------------------------------------------------- events: time

@@ -59,17 +59,16 @@ class RingSizes:
         return True
 
     def sizes_for(self, configuration: Configuration, viewer: Viewpoint) -> dict[str, int]:
-        """Return the sizes of the callers' own rings by version; empty if their tier has no ring in this
-        region.
-        """
+        """Return the sizes of the callers' own rings by version; empty if their tier has none in this region."""
         tier = find_tier(configuration, viewer.tier)
         if tier is None or viewer.region != self._region:
             return {}
         return self._sizes_of(tier, viewer.region, viewer.zone)
 
     def _sizes_of(self, tier: TierConfig, region: str, zone: str) -> dict[str, int]:
-        """Return sizes by version; empty if the tier does not depend on itself, and without versions of
-        weight 0.
+        """Return sizes by version, without versions of weight 0.
+
+        A tier that does not depend on itself has no rings.
         """
         if tier.name not in tier.dependencies:
             return {}
@@ -79,9 +78,7 @@ class RingSizes:
         return {version: self._sizes[space] for version, space in spaces if self._sizes.get(space)}
 
     def take_slot(self, slot: int, instance: Instance) -> Instance | None:
-        """Record that an instance holds a slot; return the instance that held it before, if that was another
-        one.
-        """
+        """Record that an instance holds a slot; return the other instance that held it before, if any."""
         place = space_of(instance), slot
         before = self._holders.get(place)
         self._holders[place] = instance
@@ -94,8 +91,9 @@ class RingSizes:
 
 
 def slots_held(hellos: Iterable[Hello], region: str) -> dict[Space, set[int]]:
-    """Return the slots that pods hold in the rings of a region, by space; an empty set for a space that has
-    spares only.
+    """Return the slots that pods hold in the rings of a region, by space.
+
+    A space that has spares only has an empty set.
     """
     held: dict[Space, set[int]] = {}
     for hello in hellos:

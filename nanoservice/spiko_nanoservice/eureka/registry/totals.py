@@ -1,5 +1,6 @@
-"""Pure: adds up the reports of pods per edge: the last second for followers, and everything since the start
-of this eureka.
+"""Pure: adds up the reports of pods per edge.
+
+Followers get the sum of every second; the totals have everything since the start of this eureka.
 
 An edge is (caller tier, version, region, zone) -> (callee tier, version, region, zone). Each has three
 latencies in microseconds: response as the caller measured it, service as the callee reported it, and network,

@@ -53,8 +53,9 @@ class View:
         )
 
     def includes(self, instance: Instance) -> bool:
-        """Return whether an instance belongs in this table: its version has a share and the callers may
-        connect to it.
+        """Return whether an instance belongs in this table.
+
+        Its version must have a share, and the callers must be allowed to connect to it.
         """
         called = any(
             version == instance.version and weight > 0

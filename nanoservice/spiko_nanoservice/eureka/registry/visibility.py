@@ -74,8 +74,9 @@ def regions_of(tier: TierConfig, region: str, configured: tuple[str, ...]) -> tu
 
 
 def dependencies_of(configuration: Configuration, viewer: Viewpoint, here: str) -> tuple[Dependency, ...]:
-    """Return the dependencies of a caller that one region's registry answers for, weighted by visible
-    declared instances.
+    """Return the dependencies of a caller that one region's registry answers for.
+
+    Each is weighted by its visible declared instances.
 
     Args:
         configuration: the active configuration.
