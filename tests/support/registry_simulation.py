@@ -96,7 +96,9 @@ class World:
         """Deliver a message over an ordered connection after a random delay."""
         arrival = max(self._clock.get(channel, 0.0), self.now + self.random.uniform(0.0005, 0.02))
         self._clock[channel] = arrival
-        self.at(arrival - self.now, do)
+        # The absolute time: `now` plus a difference may be rounded to an earlier one than that of the message
+        # before.
+        heapq.heappush(self._heap, (arrival, next(self._ids), do))
 
     # ------------------------------------------------------------ eurekas
 

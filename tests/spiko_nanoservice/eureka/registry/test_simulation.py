@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.registry_simulation import SIZE, ZONES, Pod, World
 
-SEEDS = range(40)
+# Seed 141 has two messages of one connection that arrive at the same time.
+SEEDS = (*range(40), 141)
 QUIET_S = 15.0
 
 
