@@ -26,7 +26,8 @@ from spiko_nanoservice.tier.pod import TierPod
 from spiko_nanoservice.wire.connection_pool import Pool
 from spiko_nanoservice.wire.http_client import Reply
 
-# Every process of tests has a network of its own, and every cluster of it a part of that network, so that runs of
+# Every process of tests has a network of its own, and every cluster of it a part of that network, so that
+# runs of
 # the tests do not disturb each other.
 _NETWORK = f"127.{100 + os.getpid() % 150}"
 _clusters = itertools.count()

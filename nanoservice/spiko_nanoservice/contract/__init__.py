@@ -22,22 +22,27 @@ from spiko_nanoservice.contract.packages import StorageKind as StorageKind
 from spiko_nanoservice.contract.packages import Traits as Traits
 from spiko_nanoservice.contract.packages import traits_of as traits_of
 
-PROTOCOL = 1  # a eureka supports this version and the one before
+# A eureka supports this version and the one before.
+PROTOCOL = 1
 
-ANYWHERE = "*"  # the region of a pod outside any region, and the zone of a pod without one
-EUREKA = "eureka"  # the reserved tier name, and the pseudo-dependency
+# The region of a pod outside any region, and the zone of a pod without one.
+ANYWHERE = "*"
+# The reserved tier name, and the pseudo-dependency.
+EUREKA = "eureka"
 
 HTTP_PORT = 8080
 EUREKA_PORT = 7070
 
 HISTOGRAM_LOWEST_US = 1
 HISTOGRAM_HIGHEST_US = 60_000_000
-HISTOGRAM_DIGITS = 2  # fixed in the protocol, so that all histograms merge
+# Fixed in the protocol, so that all histograms merge.
+HISTOGRAM_DIGITS = 2
 
 DEADLINE_HEADER = b"spiko-deadline-ms"
 WRITTEN_HEADER = b"spiko-written-us"
 REASON_HEADER = b"spiko-reason"
-LONGEST_REASON = 64  # characters of a reason that a client keeps
+# Characters of a reason that a client keeps.
+LONGEST_REASON = 64
 # Bytes of a tracestate or baggage header; a longer one is dropped. W3C asks for at least 512 and 8,192.
 LONGEST_PROPAGATED = 8_192
 DEFAULT_DEADLINE_MS = 2_000

@@ -16,8 +16,10 @@ from spiko_nanoservice.eureka.server import PING_S, SILENCE_S, Eureka, PeerLink
 from spiko_nanoservice.wire.resolve import Resolve
 from spiko_nanoservice.wire.websocket import WebSocket, connect
 
-SEARCH_S = 0.1  # between two look-ups while a connection to a eureka is missing
-LOOK_S = 10.0  # between two look-ups once every eureka is connected
+# Between two look-ups while a connection to a eureka is missing.
+SEARCH_S = 0.1
+# Between two look-ups once every eureka is connected.
+LOOK_S = 10.0
 # After a connection has ended: the other eureka is starting or gone, or would end the next connection as
 # well.
 PAUSE_S = 0.2

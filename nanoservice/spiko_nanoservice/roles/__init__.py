@@ -54,8 +54,10 @@ class Attempt:
 class Until(Enum):
     """Which reply ends attempts that are made in order."""
 
-    FOUND = auto()  # the first 200; after a miss or a failure the next attempt is made
-    ANSWERED = auto()  # the first reply of any kind; only an unreachable instance is skipped
+    # The first 200; after a miss or a failure the next attempt is made.
+    FOUND = auto()
+    # The first reply of any kind; only an unreachable instance is skipped.
+    ANSWERED = auto()
 
 
 @dataclass(frozen=True, slots=True)

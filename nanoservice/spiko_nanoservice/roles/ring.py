@@ -60,8 +60,10 @@ from spiko_nanoservice.routing.hash_ring import Ring, other_rings, slot_of
 from spiko_nanoservice.routing.table import Group, Routes
 
 RING, ENTER, OWNED = b"/ring/", b"/enter/", b"/owned/"
-MOST_ENTRY_BYTES = 1_047_552  # so that an entry fits into a handover: the body of a request has at most 1 MiB
-BORN = b"why?"  # every node knows this key from the start; it is not part of the data and does not move
+# So that an entry fits into a handover: the body of a request has at most 1 MiB.
+MOST_ENTRY_BYTES = 1_047_552
+# Every node knows this key from the start; it is not part of the data and does not move.
+BORN = b"why?"
 NO_OWNER = Answer(503, b"no owner\n", Reason.NO_OWNER)
 MOVING = Answer(503, b"moving\n", Reason.MOVING)
 Entry = tuple[bytes, bytes, int]  # key, value, written_us

@@ -15,7 +15,8 @@ from spiko_nanoservice.routing.hash_ring import ALONE, Ring, slot_of
 from spiko_nanoservice.routing.table import Group
 
 HELD = b"/held/"
-DEPARTED_S = 15  # a pod's grace period: a node that left the ring so long ago has exited
+# A pod's grace period: a node that left the ring so long ago has exited.
+DEPARTED_S = 15
 Place = tuple[int, int | None]  # size of the ring and slot
 
 

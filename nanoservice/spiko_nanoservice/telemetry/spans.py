@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from struct import Struct
 
 _fixed64 = Struct("<Q").pack
-_PLAIN_FLAGS, _REMOTE_FLAGS = 0x100, 0x300  # bits 8 and 9: has is-remote, is-remote (trace.proto, SpanFlags)
+# Bits 8 and 9: has is-remote, is-remote (trace.proto, SpanFlags).
+_PLAIN_FLAGS, _REMOTE_FLAGS = 0x100, 0x300
 
 # Fields 1 and 2; field 4; fields 7 and 8 without the tag of 7.
 _IDS_BYTES, _PARENT_BYTES, _TIMES_BYTES = 28, 10, 17
-MOST_FRAMES = 64  # lengths of the varying value that a template keeps frames for; paths have few lengths
+# Lengths of the varying value that a template keeps frames for; paths have few lengths.
+MOST_FRAMES = 64
 Frame = tuple[bytes, bytes, bytes]
 
 SERVER, CLIENT = 2, 3  # trace.proto, SpanKind

@@ -10,7 +10,8 @@ BOUNDS_US = (
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000,
     100_000, 250_000, 500_000, 1_000_000, 2_500_000, 10_000_000,
 )  # fmt: skip
-MOST_REASONS = 32  # other pods choose the reasons, so the number of label values needs a limit
+# Other pods choose the reasons, so the number of label values needs a limit.
+MOST_REASONS = 32
 OTHER = "other"
 
 

@@ -18,8 +18,10 @@ from spiko_nanoservice.telemetry.spans import CLIENT, ERROR, SERVER, UNSET, Span
 from spiko_nanoservice.telemetry.trace_context import SpanContext, TraceParent
 
 LONGEST_VARYING = 2_048  # bytes of a path or URL in a span
-MOST_TEMPLATES = 2_048  # callees come and go; when full, the cache is cleared
-UNUSED_SPAN = b"0" * 16  # the span id of a request that is not sampled, whose span is not exported
+# Callees come and go; when full, the cache is cleared.
+MOST_TEMPLATES = 2_048
+# The span id of a request that is not sampled, whose span is not exported.
+UNUSED_SPAN = b"0" * 16
 
 
 class Traced(Protocol):

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from spiko_nanoservice.roles.ring import Entry
 from spiko_nanoservice.roles.ring_peers import Place
 
-MOST_BYTES = 262_144  # of entries in one message, except for a single entry that is larger
+# Of entries in one message, except for a single entry that is larger.
+MOST_BYTES = 262_144
 NO_SLOT = -1  # stands for the slot of a spare
 _HEAD = struct.Struct("!IIQ")
 

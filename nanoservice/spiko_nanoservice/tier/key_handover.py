@@ -21,7 +21,8 @@ from spiko_nanoservice.routing.hash_ring import Ring
 from spiko_nanoservice.tier.handover_message import NO_SLOT, PlaceMessage, pack, portions, unpack
 from spiko_nanoservice.wire.request import Request
 
-KEYS_AT_ONCE = 500  # keys that are examined before requests are served again
+# Keys that are examined before requests are served again.
+KEYS_AT_ONCE = 500
 MESSAGES_AT_ONCE = 16
 # How long a new owner waits for confirmations: a node that has not confirmed by then may hang. It is less
 # than the time for which a
@@ -29,7 +30,8 @@ MESSAGES_AT_ONCE = 16
 CONFIRMED_S = 0.5
 LEAVE_TIMEOUT_S, CONFIRM_TIMEOUT_S, ENTRIES_TIMEOUT_S = 0.2, 1.0, 5.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 1.0
-CONNECTED_EVERY_S = 0.1  # how often `finish` checks the connection to the registry
+# How often `finish` checks the connection to the registry.
+CONNECTED_EVERY_S = 0.1
 SendHandover = Callable[[Instance, bytes, float], Awaitable[bool]]
 """Instance, body, timeout in seconds -> whether the instance took the message."""
 
@@ -49,9 +51,8 @@ class KeyHandover:
     def __init__(self, node: RingNode, own_id: str, send: SendHandover) -> None:
         self._node, self._id, self._send = node, own_id, send
         self._known = node.ring
-        self._told: dict[
-            str, tuple[Place, bool]
-        ] = {}  # by node: the place that was confirmed, and whether with done
+        # By node: the place that was confirmed, and whether with `done`.
+        self._told: dict[str, tuple[Place, bool]] = {}
         self._woken = asyncio.Event()
         self.clean = asyncio.Event()
 

@@ -29,12 +29,11 @@ from spiko_nanoservice.tier.tier import Tier
 from spiko_nanoservice.wire.http_server import Server
 from spiko_nanoservice.wire.resolve import Resolve, choose_resolver
 
-# The longest waits of a pod that stops, seconds.
-LEAVE_S = 2.0  # until no caller routes to it
-HANDOVER_S = 3.0  # until a node's keys have reached their new owners
-DRAIN_S = 5.0  # until the requests in progress are finished, copies of writes included
-# A pod that no caller routes to according to its eureka still serves for so long: callers at other eurekas
-# learn a moment later.
+# The longest waits of a pod that stops, seconds: until no caller routes to it, until a node's keys have
+# reached
+# their new owners, and until the requests in progress are finished, copies of writes included.
+LEAVE_S, HANDOVER_S, DRAIN_S = 2.0, 3.0, 5.0
+# A pod that no caller of its eureka routes to serves for so long still: callers at other eurekas learn later.
 QUIET_S = 0.2
 log = logging.getLogger("spiko.pod")
 

@@ -37,7 +37,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.03, 1.0
 # A connection that breaks sooner does not reset the back-off: the next one may break for the same reason.
 STABLE_S = 1.0
 HOME_EVERY_S = 1.0
-KILLED = 137  # exit code of a container that SIGKILL ended: 128 + 9
+# Exit code of a container that SIGKILL ended: 128 + 9.
+KILLED = 137
 log = logging.getLogger("spiko.link")
 
 

@@ -17,10 +17,13 @@ from random import Random
 from spiko_nanoservice.tier.request_context import RequestContext
 from spiko_nanoservice.tier.tier import Tier
 
-LONGEST_LAG_S = 1.0  # after a stall at most so much of the missed time is made up for
+# After a stall at most so much of the missed time is made up for.
+LONGEST_LAG_S = 1.0
 SHORTEST_SLEEP_S = 0.001
-LOOK_S = 0.01  # how often a source that holds back looks for a route
-HOLD_BACK_S = 10.0  # an architecture that does not become ready has traffic after this
+# How often a source that holds back looks for a route.
+LOOK_S = 0.01
+# An architecture that does not become ready has traffic after this.
+HOLD_BACK_S = 10.0
 
 
 class Source:

@@ -14,8 +14,10 @@ from spiko_nanoservice.contract import Reason, authority
 from spiko_nanoservice.errors import CallError
 from spiko_nanoservice.wire.http_client import ClientConnection, Reply, render_request
 
-MOST_CONNECTIONS = 512  # per instance; a call that needs one more fails with `Reason.OVERLOADED`
-IDLE_S = 60.0  # less than the server's 75, so that the client closes an idle connection first
+# Per instance; a call that needs one more fails with `Reason.OVERLOADED`.
+MOST_CONNECTIONS = 512
+# Less than the server's 75, so that the client closes an idle connection first.
+IDLE_S = 60.0
 
 
 class Pool:

@@ -15,7 +15,8 @@ import httptools
 from spiko_nanoservice.contract import LONGEST_REASON, REASON_HEADER, Reason
 from spiko_nanoservice.errors import CallError
 
-TIMER_TOLERANCE_S = 0.0005  # a timer that fires earlier than its time by less than this counts as due
+# A timer that fires earlier than its time by less than this counts as due.
+TIMER_TOLERANCE_S = 0.0005
 
 
 @dataclass(slots=True)

@@ -87,12 +87,14 @@ class ServerConnection(asyncio.Protocol):
         self._body_bytes = 0
         self._header_bytes = 0
         self._busy = False  # a request is in progress
-        self._dispatching = False  # _dispatch, or the handler's call, is on the stack
+        # _dispatch, or the handler's call, is on the stack.
+        self._dispatching = False
         self._write_paused = False
         self._unparsed = b""
         self.queue: deque[Request] = deque()
         self.heir: tuple[asyncio.Protocol, bytes] | None = None
-        self._refusal = b""  # the reply to invalid input; sent after the replies to the requests before it
+        # The reply to invalid input; sent after the replies to the requests before it.
+        self._refusal = b""
         self._idle_since = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
 

@@ -34,7 +34,8 @@ SILENCE_S = 3.0  # how long the answer to a ping may take
 CONNECT_S = 2.0
 MOST_HEAD_BYTES = 16_384
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps makes a new encoder for every call
+# json.dumps makes a new encoder for every call.
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def render_acceptance(key: bytes) -> bytes:

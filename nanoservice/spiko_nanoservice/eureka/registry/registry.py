@@ -70,7 +70,8 @@ class Registry:
         self.holders = RouteHolders(self.sessions, self.views.by_viewpoint)
         self._slots = SlotGranter(region, zone, self.entries, now, grant_base)
         self._acks = AckStatus()
-        self._unconfigured: list[int] = []  # sessions that wait for the first configuration
+        # Sessions that wait for the first configuration.
+        self._unconfigured: list[int] = []
 
     # ---------------------------------------------------------------- events: operator
 
@@ -181,7 +182,7 @@ class Registry:
         return effects + self._settle_event(now)
 
     def unanswered(self, peer: str, hellos: Sequence[Hello], now: float) -> list[Effect]:
-        """Drop pods of a disconnected eureka that do not answer, unless they registered elsewhere meanwhile."""
+        """Drop silent pods of a disconnected eureka, unless they registered elsewhere meanwhile."""
         return self._apply(self.entries.remove_silent(peer, hellos)) + self._settle_event(now)
 
     # ---------------------------------------------------------------- events: time

@@ -59,7 +59,7 @@ class RingSizes:
         return True
 
     def sizes_for(self, configuration: Configuration, viewer: Viewpoint) -> dict[str, int]:
-        """Return the sizes of the callers' own rings by version; empty if their tier has none in this region."""
+        """Return the sizes of the callers' own rings by version; empty if their tier has none here."""
         tier = find_tier(configuration, viewer.tier)
         if tier is None or viewer.region != self._region:
             return {}
