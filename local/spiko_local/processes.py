@@ -14,9 +14,6 @@ from pathlib import Path
 from spiko_local.errors import LocalError
 
 MIN_FILES = 1024
-# One arena for all threads, and freed memory returns to the system: 5 MB of a kubelet's 37. The user's values
-# win.
-ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "131072"}
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up once: not safe between fork and exec
 
@@ -64,7 +61,7 @@ async def start_process(
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**ALLOCATOR, **os.environ, **environ},
+            env={**os.environ, **environ},
             pass_fds=tuple(keep_open),
             start_new_session=True,
             preexec_fn=die_with_parent(os.getpid()),
