@@ -1,4 +1,4 @@
-"""START HERE: `python -m spiko_nanoservice` reads the environment and runs one pod, of a tier or of the registry."""
+"""Start here: `python -m spiko_nanoservice` runs one pod, of a tier or of the registry."""
 
 import os
 import sys

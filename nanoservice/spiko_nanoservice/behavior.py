@@ -1,6 +1,6 @@
-"""Pure: how a version behaves besides its role: the service time of its own work, and a share of requests answered with an error.
+"""Pure: a version's service time and its share of requests that are answered with an error.
 
-Called by the tier's shell once per request; draws come from the random source that is passed in, so that a seed repeats a run.
+The tier draws once per request, from the random source that it passes in, so that a seed repeats a run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Behavior:
     errors_per_million: int = 0
 
     def draw_service_time_us(self, random: Random) -> int:
-        """Return how long this request is worked on, 0 to 60,000,000 us.
+        """Return the service time of one request, 0 to 60,000,000 us.
 
         >>> Behavior(median_us=250).draw_service_time_us(Random(1))
         250
@@ -38,12 +38,12 @@ class Behavior:
         return min(LONGEST_US, int(self.median_us * math.exp(self.sigma * random.gauss(0.0, 1.0))))
 
     def draw_error(self, random: Random) -> bool:
-        """Whether this request is answered with an error."""
+        """Return whether one request is answered with an error."""
         return self.errors_per_million > 0 and random.randrange(1_000_000) < self.errors_per_million
 
 
 def sigma_of(median_us: int, p99_us: int) -> float:
-    """Spread of a lognormal with this median and 99th percentile; 0 if they are equal or nonsense.
+    """Return the sigma of a lognormal with this median and 99th percentile; 0 unless 0 < median < p99.
 
     p99 = median * exp(sigma * 2.326).
 
@@ -56,14 +56,13 @@ def sigma_of(median_us: int, p99_us: int) -> float:
 
 
 def parse_behavior(text: str) -> Behavior:
-    """Read the behavior that the pod template carries: the resource's `behavior` as JSON, or nothing.
+    """Return the behavior that a pod template carries: the resource's `behavior` as JSON, or an empty string.
 
     Raises:
         SettingsError: not JSON, or a field of the wrong type.
 
     >>> parse_behavior('{"serviceTime": {"constant": {"microseconds": 250}}, "errorsPerMillion": 5}')
     Behavior(median_us=250, sigma=0.0, errors_per_million=5)
-
     """
     if not text:
         return Behavior()

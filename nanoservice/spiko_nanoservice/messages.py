@@ -1,11 +1,13 @@
-"""The words of the three conversations of a eureka, each a JSON object with its kind under `t`.
+"""The messages that a eureka sends and receives: JSON objects with their kind under `t`.
 
-pod -> eureka       hello, ack, report, bye
-eureka -> pod       welcome, config, slot, table, delta, left, crash
-eureka -> eureka    peer, entries, changes, config      (one direction a connection: each side tells its own over the one it opened)
-operator -> eureka  config, follow, unfollow, crash
-eureka -> operator  peer-less hello: eureka; programmed, second, holders, hurt, crashed
-eureka -> anybody   refused: why the connection ends
+| from | to | kinds |
+|---|---|---|
+| pod | eureka | hello, ack, report, bye |
+| eureka | pod | welcome, config, slot, table, delta, left, crash |
+| eureka | eureka | peer, entries, changes, config; each eureka reports over the connection that it opened |
+| operator | eureka | config, follow, unfollow, crash |
+| eureka | operator | eureka, which introduces it; programmed, second, holders, hurt, crashed |
+| eureka | any of them | refused: why the eureka closes the connection |
 """
 
 from __future__ import annotations

@@ -56,7 +56,9 @@ class Control:
     def __init__(self, selector: _Waitless, store: Store) -> None:
         self._selector, self.store = selector, store
         self.jump = timedelta()  # of the wall clock, which need not go as the loop's
-        self.verbs = Verbs(store, Catalog(), lambda: self.now().strftime("%Y-%m-%dT%H:%M:%SZ"), random.Random(1))
+        self.verbs = Verbs(
+            store, Catalog(), lambda: self.now().strftime("%Y-%m-%dT%H:%M:%SZ"), random.Random(1)
+        )
         self.controllers = Controllers(self.verbs, "authority", self.now)
 
     def now(self) -> datetime:
@@ -82,7 +84,9 @@ class Control:
         """Create an object."""
         resource = self.verbs.catalog.stored(kind)
         assert resource is not None
-        return self.verbs.create(resource, namespace if resource.namespaced else "", body, Options(manager="test"))
+        return self.verbs.create(
+            resource, namespace if resource.namespaced else "", body, Options(manager="test")
+        )
 
     def get(self, kind: Kind, name: str, namespace: str = NAMESPACE) -> Body | None:
         """An object, or None."""
@@ -211,7 +215,11 @@ def template(app: str, **spec: Any) -> Body:
 
 def deployment(name: str = "a", replicas: int = 3, **spec: Any) -> Body:
     """A Deployment."""
-    whole = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template(name)} | spec
+    whole = {
+        "replicas": replicas,
+        "selector": {"matchLabels": {"app": name}},
+        "template": template(name),
+    } | spec
     return {"metadata": {"name": name}, "spec": whole}
 
 
@@ -233,8 +241,18 @@ def budget(name: str = "a", **spec: Any) -> Body:
 
 def definition(plural: str, kind: str, group: str = "example.dev") -> Body:
     """A CustomResourceDefinition."""
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
-    spec = {"group": group, "scope": "Namespaced", "names": {"plural": plural, "kind": kind}, "versions": [version]}
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": {"type": "object"}},
+    }
+    spec = {
+        "group": group,
+        "scope": "Namespaced",
+        "names": {"plural": plural, "kind": kind},
+        "versions": [version],
+    }
     return {"metadata": {"name": f"{plural}.{group}"}, "spec": spec}
 
 

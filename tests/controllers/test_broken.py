@@ -164,7 +164,11 @@ REFUSED: list[tuple[Kind, Body, str]] = [
     (BUDGETS, budget(selector=TYPO), "not a valid selector operator"),
     (BUDGETS, budget(minAvailable="abc"), "a valid percent string"),
     (DEPLOYMENTS, deployment(strategy={"type": "Sideways"}), 'supported values: "Recreate", "RollingUpdate"'),
-    (DEFINITIONS, definition("deployments", "Deployment", "apps"), "should be a domain with at least one dot"),
+    (
+        DEFINITIONS,
+        definition("deployments", "Deployment", "apps"),
+        "should be a domain with at least one dot",
+    ),
     (DEFINITIONS, nameless(), r"spec.versions\[0\].name"),
 ]
 

@@ -7,10 +7,18 @@ from control import CONFIG_MAPS, Control, control, definition, deployment, owned
 from spiko_local.apiserver.store import Body
 from spiko_local.controllers.work import DEFINITIONS, DEPLOYMENTS, PODS, REPLICA_SETS
 
-UNKNOWN = {"apiVersion": "example.dev/v1", "kind": "Gadget", "name": "g", "uid": "u-g", "blockOwnerDeletion": True}
+UNKNOWN = {
+    "apiVersion": "example.dev/v1",
+    "kind": "Gadget",
+    "name": "g",
+    "uid": "u-g",
+    "blockOwnerDeletion": True,
+}
 
 
-def thing(made: Control, name: str, references: list[Body] | None = None, finalizers: list[str] | None = None) -> Body:
+def thing(
+    made: Control, name: str, references: list[Body] | None = None, finalizers: list[str] | None = None
+) -> Body:
     """An object that nobody but the garbage collector looks at."""
     metadata: Body = {"name": name, "ownerReferences": references or [], "finalizers": finalizers or []}
     return made.create(CONFIG_MAPS, {"metadata": metadata})

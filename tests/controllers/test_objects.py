@@ -65,7 +65,9 @@ def test_a_write_that_fails_leaves_nothing_and_the_next_one_succeeds(tmp_path: P
     store = Store(path)
     store.put(KIND, "a", "before", body("before"))
     other = sqlite3.connect(path)
-    other.execute(f"CREATE TRIGGER no BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")
+    other.execute(
+        f"CREATE TRIGGER no BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+    )
     other.commit()
     heard: list[Event] = []
     store.listeners.append(heard.append)

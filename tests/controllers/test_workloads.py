@@ -16,14 +16,21 @@ from spiko_local.controllers.work import BUDGETS, DEPLOYMENTS, PODS, REPLICA_SET
 # ------------------------------------------------------------------ rolling updates, pure
 
 LIMITS: list[tuple[str, int, dict[str, Any], Limits]] = [
-    ("25% of 10: surge up, unavailable down", 10, {"maxSurge": "25%", "maxUnavailable": "25%"}, Limits(10, 3, 2)),
+    (
+        "25% of 10: surge up, unavailable down",
+        10,
+        {"maxSurge": "25%", "maxUnavailable": "25%"},
+        Limits(10, 3, 2),
+    ),
     ("of one pod nothing may be away", 1, {"maxSurge": "25%", "maxUnavailable": "25%"}, Limits(1, 1, 0)),
     ("both zero would never move", 3, {"maxSurge": 0, "maxUnavailable": 0}, Limits(3, 0, 1)),
     ("no more away than there are", 2, {"maxSurge": 1, "maxUnavailable": 5}, Limits(2, 1, 2)),
 ]
 
 
-@pytest.mark.parametrize(("replicas", "rolling", "wanted"), [row[1:] for row in LIMITS], ids=[row[0] for row in LIMITS])
+@pytest.mark.parametrize(
+    ("replicas", "rolling", "wanted"), [row[1:] for row in LIMITS], ids=[row[0] for row in LIMITS]
+)
 def test_limits(replicas: int, rolling: dict[str, Any], wanted: Limits) -> None:
     """Percentages of the replicas, rounded so that a roll can move."""
     assert read_limits(replicas, rolling) == wanted
@@ -37,7 +44,13 @@ def one(name: str, replicas: int, available: int, created: str = "1", most: int 
 STEPS: list[tuple[str, Set | None, list[Set], Limits, dict[str, int]]] = [
     ("the first set is made whole", None, [], Limits(3, 1, 0), {"": 3}),
     ("a new one is made as large as the surge", None, [one("old", 10, 10)], Limits(10, 3, 2), {"": 3}),
-    ("old pods go as far as availability allows", one("new", 3, 0), [one("old", 10, 10)], Limits(10, 3, 2), {"old": 8}),
+    (
+        "old pods go as far as availability allows",
+        one("new", 3, 0),
+        [one("old", 10, 10)],
+        Limits(10, 3, 2),
+        {"old": 8},
+    ),
     ("the new set takes the room", one("new", 3, 0), [one("old", 8, 8)], Limits(10, 3, 2), {"new": 5}),
     (
         "sick pods of an old set go first",
@@ -46,14 +59,22 @@ STEPS: list[tuple[str, Set | None, list[Set], Limits, dict[str, int]]] = [
         Limits(4, 1, 1),
         {"sick": 0},
     ),
-    ("nothing may be away: one in, one out", one("new", 1, 1), [one("old", 3, 3)], Limits(3, 1, 0), {"old": 2}),
+    (
+        "nothing may be away: one in, one out",
+        one("new", 1, 1),
+        [one("old", 3, 3)],
+        Limits(3, 1, 0),
+        {"old": 2},
+    ),
     ("new pods are awaited", one("new", 1, 0), [one("old", 3, 3)], Limits(3, 1, 0), {}),
     ("a set that is too large shrinks", one("new", 5, 5), [], Limits(3, 1, 0), {"new": 3}),
     ("done", one("new", 3, 3), [one("old", 0, 0)], Limits(3, 1, 0), {}),
 ]
 
 
-@pytest.mark.parametrize(("new", "old", "limits", "wanted"), [row[1:] for row in STEPS], ids=[row[0] for row in STEPS])
+@pytest.mark.parametrize(
+    ("new", "old", "limits", "wanted"), [row[1:] for row in STEPS], ids=[row[0] for row in STEPS]
+)
 def test_a_step_of_a_roll(new: Set | None, old: list[Set], limits: Limits, wanted: dict[str, int]) -> None:
     """The next step, and no more than the limits allow."""
     assert step(new, old, limits) == wanted
@@ -66,7 +87,9 @@ def test_a_roll_never_leaves_its_limits() -> None:
         for _ in range(100):
             changes = step(new, [old], limits)
             new = one("new", changes.get("new", new.replicas), new.available, "2")
-            old = one("old", changes.get("old", old.replicas), min(old.available, changes.get("old", old.replicas)))
+            old = one(
+                "old", changes.get("old", old.replicas), min(old.available, changes.get("old", old.replicas))
+            )
             assert old.replicas + new.replicas <= 10 + surge
             assert old.available + new.available >= 10 - unavailable
             new = one("new", new.replicas, min(new.replicas, new.available + 1), "2")
@@ -226,7 +249,10 @@ def test_a_budget_counts_what_its_pods_owner_wants(spec: dict[str, Any], desired
         await run(made, 3)
         found = made.get(BUDGETS, "a")
         assert found is not None
-        assert (found["status"]["desiredHealthy"], found["status"]["disruptionsAllowed"]) == (desired, allowed)
+        assert (found["status"]["desiredHealthy"], found["status"]["disruptionsAllowed"]) == (
+            desired,
+            allowed,
+        )
         made.set_ready(made.names(PODS)[0], ready=False)
         await made.settle()
         found = made.get(BUDGETS, "a")
@@ -275,7 +301,9 @@ PLACES: list[tuple[str, Body, list[Room], str | None]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("body", "rooms", "wanted"), [row[1:] for row in PLACES], ids=[row[0] for row in PLACES])
+@pytest.mark.parametrize(
+    ("body", "rooms", "wanted"), [row[1:] for row in PLACES], ids=[row[0] for row in PLACES]
+)
 def test_where_a_pod_goes(body: Body, rooms: list[Room], wanted: str | None) -> None:
     """Filters first, then what is liked best."""
     name, why = choose(body, rooms)

@@ -55,7 +55,11 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
         r'"Schema\\*":\{\\*"OpenAPIV3Schema',
         "Kubernetes shows an internal Go struct with all its fields",
     ),
-    (r"/things$", r"Checked value must be of type integer|accessor error", "a second cause for the same fault"),
+    (
+        r"/things$",
+        r"Checked value must be of type integer|accessor error",
+        "a second cause for the same fault",
+    ),
 )
 
 

@@ -136,7 +136,9 @@ class Own:
         make_pki(home / "pki")
         (home / "pki" / "tokens.csv").write_text(f'{TOKEN},spiko-admin,spiko-admin,"system:masters"\n')
         self._port = next(p for p in build_candidates("", random.Random()) if is_free("127.0.0.1", p))
-        self.server = Server("own", f"https://127.0.0.1:{self._port}", TOKEN, (home / "pki" / "ca.crt").read_text())
+        self.server = Server(
+            "own", f"https://127.0.0.1:{self._port}", TOKEN, (home / "pki" / "ca.crt").read_text()
+        )
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, files: int = 0) -> None:
@@ -211,7 +213,9 @@ class Plain:
             value = [each for each in value if each.get("manager") != "kube-controller-manager"]
             # their order is that of their times, and a second may end between two writes on one server only
             value.sort(
-                key=lambda each: [str(each.get(name)) for name in ("operation", "manager", "subresource", "apiVersion")]
+                key=lambda each: [
+                    str(each.get(name)) for name in ("operation", "manager", "subresource", "apiVersion")
+                ]
             )
         if isinstance(value, list):
             return [self(each, key) for each in value]

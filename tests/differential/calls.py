@@ -139,7 +139,12 @@ def containers(*each: dict[str, Any]) -> dict[str, Any]:
 
 def scale(replicas: int) -> dict[str, Any]:
     """A Scale to apply."""
-    return {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "a"}, "spec": {"replicas": replicas}}
+    return {
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": {"name": "a"},
+        "spec": {"replicas": replicas},
+    }
 
 
 def one(name: str, **more: Any) -> dict[str, Any]:
@@ -239,9 +244,7 @@ def old_event(name: str = "b", **more: Any) -> dict[str, Any]:
 LEASE, RBAC_PATH = "/apis/coordination.k8s.io/v1/namespaces/{ns}/leases", "/apis/rbac.authorization.k8s.io/v1"
 OLD_PAIR, PAIR = (f"/apis/more.example.dev/{name}/namespaces/{{ns}}/pairs" for name in ("v1beta1", "v1"))
 TIGHT = "/apis/more.example.dev/v1/namespaces/{ns}/tights"
-INITIAL = (
-    "watch=true&timeoutSeconds=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
-)
+INITIAL = "watch=true&timeoutSeconds=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
 
 
 def definition(name: str, *versions: tuple[str, dict[str, Any]]) -> dict[str, Any]:
@@ -294,4 +297,9 @@ LOOSE, TIGHTENED = (definition("tight", ("v1", tight_spec(is_tight))) for is_tig
 
 def custom(kind: str, version: str = "v1", name: str = "a", **spec: Any) -> dict[str, Any]:
     """An object of one of these."""
-    return {"apiVersion": f"more.example.dev/{version}", "kind": kind, "metadata": {"name": name}, "spec": spec}
+    return {
+        "apiVersion": f"more.example.dev/{version}",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": spec,
+    }

@@ -291,7 +291,10 @@ DEFINITIONS: dict[str, dict[str, Any]] = {
                 "x-kubernetes-embedded-resource": True,
                 "x-kubernetes-preserve-unknown-fields": True,
                 RULES: rules(
-                    "self.metadata.name == 'a'", "self.kind == 'b'", "self.spec == 1", "self.metadata.labels == 1"
+                    "self.metadata.name == 'a'",
+                    "self.kind == 'b'",
+                    "self.spec == 1",
+                    "self.metadata.labels == 1",
                 ),
             }
         },

@@ -14,7 +14,11 @@ RS = "/apis/apps/v1/namespaces/{ns}/replicasets"
 
 def expression(operator: Any = "In", key: Any = "app", *values: str) -> dict[str, Any]:
     """A LabelSelector of one expression."""
-    return {"matchExpressions": [{"key": key, "operator": operator, **({"values": list(values)} if values else {})}]}
+    return {
+        "matchExpressions": [
+            {"key": key, "operator": operator, **({"values": list(values)} if values else {})}
+        ]
+    }
 
 
 SELECTORS: list[dict[str, Any]] = [
@@ -38,7 +42,10 @@ def replica_set(name: str = "a", **spec: Any) -> dict[str, Any]:
 def rolling(surge: Any, unavailable: Any) -> dict[str, Any]:
     """A Deployment with these limits."""
     return deployment(
-        strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}
+        strategy={
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable},
+        }
     )
 
 

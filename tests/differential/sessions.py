@@ -69,7 +69,10 @@ def play(cluster: Cluster, name: str, kubectl: Path) -> list[Said]:
     folder.mkdir(exist_ok=True)
     for path in [*FOLDER.glob("*.yaml"), *(ROOT / "examples" / each for each in EXAMPLES)]:
         (folder / path.name).write_bytes(path.read_bytes())
-    environ = cluster.environ | {"PATH": f"{kubectl.parent}{os.pathsep}{os.environ['PATH']}", "KUBECTL_KYAML": "false"}
+    environ = cluster.environ | {
+        "PATH": f"{kubectl.parent}{os.pathsep}{os.environ['PATH']}",
+        "KUBECTL_KYAML": "false",
+    }
     try:
         return [_say(line.replace("NODE", node), folder, environ) for line in read(name)]
     finally:

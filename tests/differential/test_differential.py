@@ -117,7 +117,11 @@ def watched(both: Both, namespace: str, marks: list[dict[str, str]], real: Plain
         ]  # fmt: skip
         for (path, selector), (theirs, ours) in zip(wanted, pairs, strict=True):
             differences = walk("", real(theirs.result()), own(ours.result()))
-            found += [f"watch {path}{selector}\n     {each}" for each in differences if not may_differ(get(path), each)]
+            found += [
+                f"watch {path}{selector}\n     {each}"
+                for each in differences
+                if not may_differ(get(path), each)
+            ]
     return found
 
 
@@ -143,7 +147,9 @@ def unordered(body: Any) -> Any:
     causes = details.get("causes", []) if isinstance(details, dict) else []
     if len(causes) < 2:
         return body
-    ordered = (details or {}) | {"causes": sorted(causes, key=lambda cause: json.dumps(cause, sort_keys=True))}
+    ordered = (details or {}) | {
+        "causes": sorted(causes, key=lambda cause: json.dumps(cause, sort_keys=True))
+    }
     return {key: value for key, value in body.items() if key != "message"} | {"details": ordered}
 
 
@@ -214,7 +220,9 @@ def test_a_list_is_read_in_pieces_as_it_was(both: Both, namespace: str) -> None:
         token = quote(first.body["metadata"]["continue"])
         server.ask("POST", path, {"metadata": {"name": "dd", "labels": {"l": "1"}}})
         second = server.ask("GET", f"{path}?limit=2&labelSelector=l&continue={token}")
-        last = server.ask("GET", f"{path}?labelSelector=l&continue={quote(second.body['metadata']['continue'])}")
+        last = server.ask(
+            "GET", f"{path}?labelSelector=l&continue={quote(second.body['metadata']['continue'])}"
+        )
         refused = server.ask("GET", f"{path}?limit=2&labelSelector=l&resourceVersion=1&continue={token}")
         names = [[item["metadata"]["name"] for item in each.body["items"]] for each in (first, second, last)]
         versions = {each.body["metadata"]["resourceVersion"] for each in (first, second, last)}
@@ -240,7 +248,11 @@ def test_expressions_are_refused_and_evaluated_alike(both: Both, batch: list[str
 
     assert by_expression(theirs, batch) == by_expression(ours, batch)
 
-    bad = {match[1] + match[2] for each in theirs if (match := re.search(r"\[(e\d+)\].*validations\[(\d)\]", each))}
+    bad = {
+        match[1] + match[2]
+        for each in theirs
+        if (match := re.search(r"\[(e\d+)\].*validations\[(\d)\]", each))
+    }
     spec = {}
     for i, each in enumerate(batch):
         if f"e{i}0" not in bad:

@@ -17,7 +17,9 @@ def ask(server: Server, method: str, path: str, body: Any = None, **headers: str
     """One request with headers of the test's own."""
     connection = http.client.HTTPSConnection(server.host, server.port, context=server.context, timeout=20)
     data = None if body is None else json.dumps(body).encode()
-    sent = {"Content-Type": "application/json"} | {key.replace("_", "-"): value for key, value in headers.items()}
+    sent = {"Content-Type": "application/json"} | {
+        key.replace("_", "-"): value for key, value in headers.items()
+    }
     try:
         connection.request(method, path, data, sent)
         reply = connection.getresponse()
@@ -124,7 +126,14 @@ def test_impersonation_needs_the_right_to_it(server: Server) -> None:
     ("spec", "allowed"),
     [
         ({"user": "nobody", "resourceAttributes": {"verb": "get", "resource": "pods"}}, False),
-        ({"user": "x", "groups": ["system:masters"], "resourceAttributes": {"verb": "get", "resource": "pods"}}, True),
+        (
+            {
+                "user": "x",
+                "groups": ["system:masters"],
+                "resourceAttributes": {"verb": "get", "resource": "pods"},
+            },
+            True,
+        ),
         (
             {
                 "user": "x",
@@ -161,7 +170,9 @@ def test_what_is_counted_is_what_was_asked(server: Server) -> None:
     def value(text: str, verb: str, code: int) -> int:
         labels = f'code="{code}",component="apiserver",group="",resource="configmaps",subresource="",verb="{verb}",version="v1"'
         line = f"apiserver_request_total{{{labels}}} "
-        return int(next((each.removeprefix(line) for each in text.splitlines() if each.startswith(line)), "0"))
+        return int(
+            next((each.removeprefix(line) for each in text.splitlines() if each.startswith(line)), "0")
+        )
 
     for verb, code in (("POST", 201), ("POST", 409), ("LIST", 200), ("DELETE", 200)):
         assert value(after, verb, code) == value(before, verb, code) + 1, (verb, code)
@@ -172,18 +183,28 @@ def test_nobody_gives_away_what_he_does_not_hold(server: Server) -> None:
     """A role with more than its writer has is refused, and so is a binding to one; what he has he may give."""
     roles, bindings = f"{RBAC}/namespaces/default/roles", f"{RBAC}/namespaces/default/rolebindings"
     held = [
-        {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles", "rolebindings"], "verbs": ["create"]},
+        {
+            "apiGroups": ["rbac.authorization.k8s.io"],
+            "resources": ["roles", "rolebindings"],
+            "verbs": ["create"],
+        },
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]},
     ]
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "giver"}
     subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "giver"}
     admin(server, "POST", roles, {"metadata": {"name": "giver"}, "rules": held})
-    admin(server, "POST", bindings, {"metadata": {"name": "giver"}, "roleRef": reference, "subjects": [subject]})
+    admin(
+        server, "POST", bindings, {"metadata": {"name": "giver"}, "roleRef": reference, "subjects": [subject]}
+    )
 
     def give(verb: str) -> tuple[int, Any]:
         rule = {"apiGroups": [""], "resources": ["pods"], "verbs": [verb]}
         return admin(
-            server, "POST", roles, {"metadata": {"name": f"may-{verb}"}, "rules": [rule]}, Impersonate_User="giver"
+            server,
+            "POST",
+            roles,
+            {"metadata": {"name": f"may-{verb}"}, "rules": [rule]},
+            Impersonate_User="giver",
         )
 
     code, body = give("delete")

@@ -86,9 +86,9 @@ def test_an_event_of_the_new_spelling_comes_as_protobuf(server: Server) -> None:
 
 def test_a_list_of_an_exact_version_is_as_it_was(server: Server) -> None:
     """What was created, changed and deleted since is undone."""
-    version = [server.ask("POST", CM, {"metadata": {"name": f"exact-{i}"}, "data": {"k": "v"}}) for i in range(2)][
-        -1
-    ].body["metadata"]["resourceVersion"]
+    version = [
+        server.ask("POST", CM, {"metadata": {"name": f"exact-{i}"}, "data": {"k": "v"}}) for i in range(2)
+    ][-1].body["metadata"]["resourceVersion"]
     server.ask("PUT", f"{CM}/exact-0", {"metadata": {"name": "exact-0"}, "data": {"k": "w"}})
     server.ask("DELETE", f"{CM}/exact-1")
     server.ask("POST", CM, {"metadata": {"name": "exact-2"}})
@@ -116,14 +116,19 @@ def test_a_delete_names_the_version_that_it_expects(server: Server) -> None:
 
 def test_discovery_has_kubernetes_own_hashes(server: Server) -> None:
     """Of the version that objects are stored in; and a built-in kind says no group of its own."""
-    listed = {each["name"]: each.get("storageVersionHash") for each in server.ask("GET", "/api/v1").body["resources"]}
+    listed = {
+        each["name"]: each.get("storageVersionHash")
+        for each in server.ask("GET", "/api/v1").body["resources"]
+    }
     accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-    groups = {each["metadata"]["name"]: each for each in server.ask("GET", "/apis", accept=accept).body["items"]}
+    groups = {
+        each["metadata"]["name"]: each for each in server.ask("GET", "/apis", accept=accept).body["items"]
+    }
 
     assert (listed["pods"], listed["configmaps"]) == ("xPOwRZ+Yhw8=", "qFsyl6wFWjQ=")
-    assert {"group": "", "version": "", "kind": "Deployment"} == groups["apps"]["versions"][0]["resources"][0][
-        "responseKind"
-    ]
+    assert {"group": "", "version": "", "kind": "Deployment"} == groups["apps"]["versions"][0]["resources"][
+        0
+    ]["responseKind"]
 
 
 def test_a_watch_over_a_websocket(server: Server) -> None:

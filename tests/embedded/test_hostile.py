@@ -18,10 +18,29 @@ CM = "/api/v1/namespaces/default/configmaps"
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 JSON_PATCH, STRATEGIC = "application/json-patch+json", "application/strategic-merge-patch+json"
 MOST_S = 10.0  # a moment, on a machine that is busy with something else
-WRONG: list[Any] = [None, True, 1, -1, 1.5, "", "x", [], [1], {}, {"a": 1}, [{}], [None], 10**30, "a" * 300, "\x00"]
+WRONG: list[Any] = [
+    None,
+    True,
+    1,
+    -1,
+    1.5,
+    "",
+    "x",
+    [],
+    [1],
+    {},
+    {"a": 1},
+    [{}],
+    [None],
+    10**30,
+    "a" * 300,
+    "\x00",
+]
 
 
-def ask(server: Server, method: str, path: str, body: Any = None, content: str = "application/json") -> Answer:
+def ask(
+    server: Server, method: str, path: str, body: Any = None, content: str = "application/json"
+) -> Answer:
     """One request that must be answered in good time and by no fault."""
     began = time.monotonic()
     answer = server.ask(method, path, body, content)
@@ -44,7 +63,9 @@ def test_wrong_types_in_metadata(server: Server, name: str) -> None:
     for value in WRONG:
         ask(server, "POST", f"{CM}?dryRun=All", {"metadata": {"name": "other", name: value}})
         for content in ("application/merge-patch+json", "application/apply-patch+yaml"):
-            ask(server, "PATCH", f"{CM}/wrong?dryRun=All&fieldManager=x", {"metadata": {name: value}}, content)
+            ask(
+                server, "PATCH", f"{CM}/wrong?dryRun=All&fieldManager=x", {"metadata": {name: value}}, content
+            )
 
 
 BODIES = {
@@ -67,7 +88,9 @@ def test_bodies_that_are_none(server: Server, name: str) -> None:
 
 def test_yaml_that_refers_to_itself_over_and_over_is_refused(server: Server) -> None:
     """Nine to the seventh references in 300 bytes."""
-    lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x]"] + [f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 8)]
+    lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x]"] + [
+        f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 8)
+    ]
     text = "\n".join([*lines, "metadata: {name: bomb}"]).encode()
 
     assert 400 == ask(server, "POST", CM, text, "application/yaml").status
@@ -80,7 +103,11 @@ def test_a_body_that_unpacks_to_more_than_is_taken_is_refused(server: Server) ->
 
     for data in (gzip.compress(b'{"a":"' + b"a" * (100 << 20) + b'"}'), b"\x1f\x8b\x08\x00garbage", b"{}"):
         connection = http.client.HTTPSConnection(server.host, server.port, context=server.context, timeout=20)
-        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Encoding": "gzip", "Content-Type": "application/json"}
+        headers = {
+            "Authorization": f"Bearer {TOKEN}",
+            "Content-Encoding": "gzip",
+            "Content-Type": "application/json",
+        }
         connection.request("POST", CM, data, headers)
         assert 400 <= connection.getresponse().status < 500
         connection.close()
@@ -109,7 +136,8 @@ def test_steps_of_a_patch_that_are_none(server: Server, step: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "directive", ["$patch", "$retainKeys", "$setElementOrder/finalizers", "$deleteFromPrimitiveList/finalizers"]
+    "directive",
+    ["$patch", "$retainKeys", "$setElementOrder/finalizers", "$deleteFromPrimitiveList/finalizers"],
 )
 def test_directives_of_a_patch_that_are_none(server: Server, directive: str) -> None:
     """Any JSON for each of them."""
@@ -234,7 +262,9 @@ def test_rules_that_take_too_long_are_stopped(server: Server) -> None:
 
 def test_patterns_take_linear_time(server: Server) -> None:
     """A pattern that makes an engine with back-tracking try 2^40 ways, in a schema and in a rule."""
-    define(server, "pattern", {"type": "object", "properties": {"s": {"type": "string", "pattern": "^(a+)+$"}}})
+    define(
+        server, "pattern", {"type": "object", "properties": {"s": {"type": "string", "pattern": "^(a+)+$"}}}
+    )
     define(
         server,
         "match",
@@ -257,7 +287,9 @@ def test_patterns_take_linear_time(server: Server) -> None:
         ({"type": "object", RULES: [{"message": "x"}]}, f"{RULES}[0].rule"), ({"type": "object", RULES: [{"rule": "true", "reason": "Bogus"}]}, f"{RULES}[0].reason"),
     ],
 )  # fmt: skip
-def test_schemas_that_are_not_structural_are_refused(server: Server, spec: dict[str, Any], field: str) -> None:
+def test_schemas_that_are_not_structural_are_refused(
+    server: Server, spec: dict[str, Any], field: str
+) -> None:
     """When they are defined, and not when the first object comes."""
     answer = define(server, "never", spec)
 

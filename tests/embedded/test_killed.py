@@ -92,7 +92,9 @@ def test_what_was_acknowledged_survives() -> None:
         own.check_log()
 
 
-def _round(own: Own, source: random.Random, known: list[dict[str, tuple[int | None, str]]], listed: str) -> int:
+def _round(
+    own: Own, source: random.Random, known: list[dict[str, tuple[int | None, str]]], listed: str
+) -> int:
     """Write, be killed, start again, compare; returns the highest version that anybody was told."""
     events: list[dict[str, Any]] = []
     watcher = threading.Thread(target=follow, args=(own.server, listed, events), daemon=True)
@@ -112,7 +114,9 @@ def _round(own: Own, source: random.Random, known: list[dict[str, tuple[int | No
     there = {item["metadata"]["name"]: item for item in body["items"]}
     for writer in writers:
         _compare(writer, there)
-    told = [int(event["object"]["metadata"]["resourceVersion"]) for event in events if event["type"] != "ERROR"]
+    told = [
+        int(event["object"]["metadata"]["resourceVersion"]) for event in events if event["type"] != "ERROR"
+    ]
     assert told == sorted(set(told))
     _resume(own.server, listed, body["metadata"]["resourceVersion"])
     versions = [version for each in known for version, _ in each.values() if version]
@@ -124,7 +128,9 @@ def _compare(writer: Writer, there: dict[str, Any]) -> None:
         found = there.get(name)
         if name in writer.maybe:  # the answer was lost with the server: either is right
             writer.known[name] = (
-                (None, "") if found is None else (int(found["metadata"]["resourceVersion"]), found["data"]["value"])
+                (None, "")
+                if found is None
+                else (int(found["metadata"]["resourceVersion"]), found["data"]["value"])
             )
         elif version is None:
             assert found is None, f"{name} was deleted, and is back"
@@ -133,7 +139,10 @@ def _compare(writer: Writer, there: dict[str, Any]) -> None:
             assert (version, value) == (int(found["metadata"]["resourceVersion"]), found["data"]["value"])
     for name in writer.maybe - writer.known.keys():
         if name in there:
-            writer.known[name] = (int(there[name]["metadata"]["resourceVersion"]), there[name]["data"]["value"])
+            writer.known[name] = (
+                int(there[name]["metadata"]["resourceVersion"]),
+                there[name]["data"]["value"],
+            )
 
 
 def _resume(server: Server, listed: str, now: str) -> None:

@@ -25,7 +25,9 @@ class Reader:
     def __init__(self) -> None:
         self.store = store = Store(None)
         for i in range(10):
-            body: dict[str, Any] = {"metadata": {"name": f"m{i}", "namespace": "d", "labels": {"odd": str(i % 2)}}}
+            body: dict[str, Any] = {
+                "metadata": {"name": f"m{i}", "namespace": "d", "labels": {"odd": str(i % 2)}}
+            }
             store.put(MAPS, "d", body["metadata"]["name"], body)
         self.now_s = 0.0
         self.lists = Lists(store, lambda: self.now_s)
@@ -36,7 +38,9 @@ class Reader:
     def read(self, query: str, namespace: str = "d") -> tuple[list[str], str]:
         """The names on a page, and the token for the next one."""
         request = make_mocked_request("GET", f"/?{query}")
-        entries, metadata = self.lists.page(request, self._resource, chosen(request, self._resource, namespace))
+        entries, metadata = self.lists.page(
+            request, self._resource, chosen(request, self._resource, namespace)
+        )
         return [entry.body["metadata"]["name"] for entry in entries], quote(metadata.get("continue", ""))
 
 
@@ -76,7 +80,8 @@ def test_a_list_that_nobody_goes_on_with_is_forgotten_after_a_while(reader: Read
 
 
 @pytest.mark.parametrize(
-    ("query", "namespace"), [("", "other"), ("&labelSelector=odd%3D1", "d"), ("&fieldSelector=metadata.name%3Dm1", "d")]
+    ("query", "namespace"),
+    [("", "other"), ("&labelSelector=odd%3D1", "d"), ("&fieldSelector=metadata.name%3Dm1", "d")],
 )
 def test_a_token_continues_its_own_list_only(reader: Reader, query: str, namespace: str) -> None:
     """Not one of another namespace or selector."""

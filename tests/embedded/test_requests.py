@@ -46,7 +46,9 @@ def send(
 def test_a_put_creates_what_is_not_there(server: Server, path: str, fields: dict[str, Any]) -> None:
     """Of some kinds: leases, Services, Events and those of RBAC."""
     name = f"put-{next(_numbers)}"
-    answer = server.ask("PUT", f"{path}/{name}", {"metadata": {"name": name, "resourceVersion": "5"}} | fields)
+    answer = server.ask(
+        "PUT", f"{path}/{name}", {"metadata": {"name": name, "resourceVersion": "5"}} | fields
+    )
 
     assert 201 == answer.status, answer.body
     assert 200 == server.ask("GET", f"{path}/{name}").status
@@ -81,7 +83,13 @@ def test_a_put_that_creates_needs_the_right_to_create(server: Server) -> None:
 
 @pytest.mark.parametrize(
     ("spec", "code"),
-    [({"tenth": 0.3}, 201), ({"tenth": 0.35}, 422), ({"zero": 1}, 422), ({"zero": 0}, 422), ({"tenth": 1e300}, 422)],
+    [
+        ({"tenth": 0.3}, 201),
+        ({"tenth": 0.35}, 422),
+        ({"zero": 1}, 422),
+        ({"zero": 0}, 422),
+        ({"tenth": 1e300}, 422),
+    ],
 )
 def test_multiples_allow_for_rounding(server: Server, spec: dict[str, Any], code: int) -> None:
     """0.3 is a multiple of 0.1, and nothing is one of 0."""
@@ -92,7 +100,10 @@ def test_multiples_allow_for_rounding(server: Server, spec: dict[str, Any], code
     }
     define(server, "mul", version("v1", schema, storage=True))
 
-    assert code == server.ask("POST", path_of("v1", "mul"), custom("v1", "mul", f"m{next(_numbers)}", spec)).status
+    assert (
+        code
+        == server.ask("POST", path_of("v1", "mul"), custom("v1", "mul", f"m{next(_numbers)}", spec)).status
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,7 +117,9 @@ def test_multiples_allow_for_rounding(server: Server, spec: dict[str, Any], code
 def test_yaml_is_read_as_go_reads_it(server: Server, text: str, expected: dict[str, str] | None) -> None:
     """On its way to JSON: dates stay texts, keys become texts; what is no text is refused as a value."""
     name = f"yaml-{next(_numbers)}"
-    answer = server.ask("POST", CM, f"metadata: {{name: {name}}}\ndata: {text}\n".encode(), "application/yaml")
+    answer = server.ask(
+        "POST", CM, f"metadata: {{name: {name}}}\ndata: {text}\n".encode(), "application/yaml"
+    )
 
     assert (201 if expected else 400) == answer.status, answer.body
     assert not expected or expected == answer.body["data"]

@@ -74,12 +74,17 @@ def test_any_text_is_an_expression_or_none() -> None:
     """Good expressions with characters put in, left out, or of others: refused, wrong or right, and never a fault of our own."""
     source, declaration = random.Random(1), declare(SCHEMA)
     assert declaration is not None
-    environment, value = Environment({"self": declaration.type}, declaration.objects), declaration.convert(VALUE)
+    environment, value = (
+        Environment({"self": declaration.type}, declaration.objects),
+        declaration.convert(VALUE),
+    )
     for _ in range(5000):
         text, other = source.choice(EXPRESSIONS), source.choice(EXPRESSIONS)
         for _ in range(source.randint(1, 3)):
             at, cut = source.randint(0, len(text)), source.randint(0, 3)
-            text = text[:at] + source.choice(["", source.choice(SIGNS), other[cut : cut + 9]]) + text[at + cut :]
+            text = (
+                text[:at] + source.choice(["", source.choice(SIGNS), other[cut : cut + 9]]) + text[at + cut :]
+            )
         with contextlib.suppress(CelError):
             tree = compile_expression(text, environment)
             estimate(tree, declaration.size_of)
@@ -120,6 +125,7 @@ def test_rules_of_transitions() -> None:
     schema = {"type": "string", "x-kubernetes-validations": [never, once]}
 
     assert [] == found(schema, "a")
-    assert ['spec: Invalid value: "b": it stays', 'spec: Invalid value: "b": it stays once it is there'] == found(
-        schema, "b", "a"
-    )
+    assert [
+        'spec: Invalid value: "b": it stays',
+        'spec: Invalid value: "b": it stays once it is there',
+    ] == found(schema, "b", "a")

@@ -1,4 +1,4 @@
-"""What is said over the wire is what `dataclasses.asdict` would say."""
+"""Encoding of contract values for the wire."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ HELLO = Hello(1, "u", "p", "db", "store", "1.0.0", "r", "a", "127.0.0.1", 8080, 
 
 
 @pytest.mark.parametrize(
-    "value", [HELLO, Revision(0, 1), configuration(tier("front", "monolith", "db"), tier("db", "store", zones="ab"))]
+    "value",
+    [HELLO, Revision(0, 1), configuration(tier("front", "monolith", "db"), tier("db", "store", zones="ab"))],
 )
-def test_encoding_is_complete_and_read_back(value: Hello | Revision | Configuration) -> None:
-    """Nothing is left out, whatever lies within what, and what is read back is equal."""
+def test_encoded_values_are_decoded_to_equal_values(value: Hello | Revision | Configuration) -> None:
+    """Given a contract value, then encoding equals `dataclasses.asdict`, and decoding inverts it."""
     assert dataclasses.asdict(value) == encode(value)
     assert value == decode(type(value), encode(value))

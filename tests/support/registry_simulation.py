@@ -1,6 +1,7 @@
-"""A simulated world for registries: virtual time, ordered connections with random delays, pods and eurekas that die and come back.
+"""A simulation of registries: virtual time, ordered connections with random delays, failing pods and eurekas.
 
-Pods behave as `link.py` does: home eureka first, others as fall-back, home again when it answers; slot and grant are brought along.
+Pods register as `tier/registration.py` does: at the home eureka first, at another one while it is away, and
+at home again once it answers. They bring slot and grant along.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import heapq
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -34,12 +36,14 @@ SIZE = 3
 
 
 def slot_of_member(ring: Ring, id: str) -> int | None:
-    """Which slot another pod of a ring has."""
-    return next((slot for slot, holder in enumerate(ring.holders) if holder is not None and holder.id == id), None)
+    """Return the slot of another pod of a ring."""
+    return next(
+        (slot for slot, holder in enumerate(ring.holders) if holder is not None and holder.id == id), None
+    )
 
 
 def settings(started: bool = True, counter: int = 1) -> Configuration:
-    """Two tiers, three instances of each in each of three zones."""
+    """Return a configuration of two tiers with three instances each in each of three zones."""
     places = tuple(Place("r", zone, SIZE) for zone in ZONES)
     versions = (VersionConfig("1.0.0", 100, places),)
     tiers = (
@@ -63,7 +67,7 @@ class Pod:
 
 @dataclass
 class World:
-    """Everything that happens, in virtual seconds."""
+    """All pods, eurekas and connections, in virtual time."""
 
     random: Random
     now: float = 0.0
@@ -77,11 +81,11 @@ class World:
     _clock: dict[Any, float] = field(default_factory=dict)
 
     def at(self, delay: float, do: Callable[[], None]) -> None:
-        """Do something later."""
+        """Call a function after a delay in seconds."""
         heapq.heappush(self._heap, (self.now + delay, next(self._ids), do))
 
     def run(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let virtual seconds pass."""
         end = self.now + seconds
         while self._heap and self._heap[0][0] <= end:
             self.now, _, do = heapq.heappop(self._heap)
@@ -89,15 +93,17 @@ class World:
         self.now = end
 
     def post(self, channel: Any, do: Callable[[], None]) -> None:
-        """Deliver over an ordered connection after a random delay."""
+        """Deliver a message over an ordered connection after a random delay."""
         arrival = max(self._clock.get(channel, 0.0), self.now + self.random.uniform(0.0005, 0.02))
         self._clock[channel] = arrival
-        self.at(arrival - self.now, do)
+        # The absolute time: `now` plus a difference may be rounded to an earlier one than that of the message
+        # before.
+        heapq.heappush(self._heap, (arrival, next(self._ids), do))
 
     # ------------------------------------------------------------ eurekas
 
     def start_eureka(self, zone: str, started: bool = True, configured: bool = True) -> None:
-        """A new process."""
+        """Start a eureka's process."""
         name = f"e-{zone}-{next(self._ids)}"
         registry = Registry(name, "r", zone, self.now, int(self.now * 1000) + 1)
         self.eurekas[zone] = registry
@@ -105,8 +111,8 @@ class World:
             self.carry(zone, registry.configure(settings(started), self.now))
         for other, there in self.eurekas.items():
             if other != zone and there is not None:
-                self.at(self.random.uniform(0.0, 0.5), lambda o=other: self.connect(zone, o))  # type: ignore[misc]
-                self.at(self.random.uniform(0.0, 0.5), lambda o=other: self.connect(o, zone))  # type: ignore[misc]
+                self.at(self.random.uniform(0.0, 0.5), partial(self.connect, zone, other))
+                self.at(self.random.uniform(0.0, 0.5), partial(self.connect, other, zone))
         self._tick(zone, registry)
 
     def _tick(self, zone: str, registry: Registry) -> None:
@@ -117,7 +123,7 @@ class World:
             self.at(0.05, lambda: self._tick(zone, registry))
 
     def kill_eureka(self, zone: str) -> None:
-        """All its connections end at once."""
+        """Kill a eureka: all its connections end at once."""
         registry, self.eurekas[zone] = self.eurekas[zone], None
         if registry is None:
             return
@@ -130,7 +136,7 @@ class World:
             self.disconnect(other, zone)
 
     def connect(self, here: str, there: str) -> None:
-        """`here` opens its connection to `there` and tells everything."""
+        """Connect the eureka of `here` to that of `there`, and report all entries."""
         mine, theirs = self.eurekas.get(here), self.eurekas.get(there)
         if mine is None or theirs is None or (here, there) in self._links:
             return
@@ -140,7 +146,9 @@ class World:
         connection = next(self._ids)
         self._links[here, there] = connection
         entries = [decode(Hello, e) for e in mine.entries_message()["entries"]]
-        self._tell(here, there, connection, lambda r: r.peer_entries(connection, mine.name, entries, self.now))
+        self._tell(
+            here, there, connection, lambda r: r.peer_entries(connection, mine.name, entries, self.now)
+        )
 
     def _tell(self, here: str, there: str, connection: int, act: Callable[[Registry], list[Effect]]) -> None:
         def deliver() -> None:
@@ -151,25 +159,25 @@ class World:
         self.post((here, there, connection), deliver)
 
     def disconnect(self, here: str, there: str) -> None:
-        """The connection that `here` opened ends; `there` sees it, and `here` tries again."""
+        """End the connection that `here` opened: `there` notices, and `here` connects again."""
         connection = self._links.pop((here, there), None)
         theirs, mine = self.eurekas.get(there), self.eurekas.get(here)
         if connection is not None and theirs is not None:
-            for name, peer in list(theirs._peers.items()):
+            for name, peer in list(theirs.entries.peers.items()):
                 if peer.connection == connection:
                     self.carry(there, theirs.peer_lost(connection, name, self.now))
         if mine is not None:
             self.at(0.5, lambda: self.connect(here, there))
 
     def carry(self, zone: str, effects: list[Effect]) -> None:
-        """Carry out what a registry wants."""
+        """Perform the effects of a registry."""
         for effect in effects:
             if isinstance(effect, Send):
                 name = self._sessions.get((zone, effect.session))
                 if name is not None:
                     message = effect.message
                     number = effect.session
-                    self.post((zone, number), lambda n=name, k=number, x=message: self.hear(zone, n, k, x))  # type: ignore[misc]
+                    self.post((zone, number), partial(self.receive, zone, name, number, message))
             elif isinstance(effect, Tell) and not effect.all_regions:
                 origin = self.eurekas[zone]
                 assert origin is not None
@@ -178,15 +186,18 @@ class World:
                 for other in ZONES:
                     connection = self._links.get((zone, other))
                     if connection is not None:
-                        self._tell(
-                            zone, other, connection,
-                            lambda r, c=connection, n=origin.name, up=up, down=down: r.peer_changes(c, n, up, down, self.now),  # type: ignore[misc]
-                        )  # fmt: skip
+                        report = partial(self._report_changes, connection, origin.name, up, down)
+                        self._tell(zone, other, connection, report)
             elif isinstance(effect, Ask):
                 self._ask(zone, effect)
 
+    def _report_changes(
+        self, connection: int, peer: str, up: list[Hello], down: list[str], registry: Registry
+    ) -> list[Effect]:
+        return registry.peer_changes(connection, peer, up, down, self.now)
+
     def _ask(self, zone: str, question: Ask) -> None:
-        """Pods answer in a moment, or are waited for in vain."""
+        """Probe pods: live ones answer in a moment, dead ones not within a second."""
         registry = self.eurekas[zone]
         silent = [hello for hello in question.hellos if hello.id not in self.pods]
 
@@ -199,16 +210,18 @@ class World:
     # ------------------------------------------------------------ pods
 
     def start_pod(self, tier: str, zone: str) -> Pod:
-        """A new pod registers."""
+        """Start a pod, which registers."""
         name = f"{tier}-{zone}-{next(self._ids)}"
         package = "monolith" if tier == "web" else "priamCassandra"
-        hello = Hello(PROTOCOL, name, name, tier, package, "1.0.0", "r", zone, "10.0.0.1", 1, (int(self.now * 1000), 0))
+        hello = Hello(
+            PROTOCOL, name, name, tier, package, "1.0.0", "r", zone, "10.0.0.1", 1, (int(self.now * 1000), 0)
+        )
         pod = self.pods[name] = Pod(hello, zone, Routes(name))
         self.register(pod)
         return pod
 
     def register(self, pod: Pod) -> None:
-        """At home, or wherever a eureka answers."""
+        """Register a pod at its home eureka, or at any that is there."""
         if not pod.alive or pod.at is not None:
             return
         order = [pod.home, *self.random.sample(ZONES, 3)]
@@ -221,7 +234,7 @@ class World:
             self.at(1.0, lambda: self.go_home(pod))
 
     def go_home(self, pod: Pod) -> None:
-        """Make before break."""
+        """Move a pod to its home eureka: it registers there before it leaves here."""
         if not pod.alive or pod.at in (None, pod.home):
             return
         if self.eurekas.get(pod.home) is None:
@@ -249,7 +262,7 @@ class World:
             self.carry(zone, registry.lost(number, self.now))
 
     def kill_pod(self, pod: Pod) -> None:
-        """Without a word."""
+        """Kill a pod."""
         pod.alive = False
         del self.pods[pod.hello.id]
         if pod.at is not None and pod.number is not None:
@@ -257,7 +270,9 @@ class World:
         pod.at = pod.number = None
 
     def lose_zone(self, zone: str) -> None:
-        """All its pods and its eureka fall silent at once: nobody's session ends, the eureka's peers miss it after 3 s."""
+        """Cut the power of a zone: its pods and its eureka fall silent, no session ends, and the other
+        eurekas notice after 3 s.
+        """
         for pod in [pod for pod in self.pods.values() if pod.home == zone]:
             pod.alive = False
             del self.pods[pod.hello.id]
@@ -266,16 +281,16 @@ class World:
             self._links.pop((zone, other), None)
         for other, there in self.eurekas.items():
             if there is not None:
-                for name, peer in list(there._peers.items()):
+                for name, peer in list(there.entries.peers.items()):
                     if name.startswith(f"e-{zone}-") and peer.connection is not None:
-                        self.at(3.0, lambda o=other, r=there, c=peer.connection, n=name: self._miss(o, r, c, n))  # type: ignore[misc]
+                        self.at(3.0, partial(self._miss, other, there, peer.connection, name))
 
     def _miss(self, zone: str, registry: Registry, connection: int, name: str) -> None:
         if self.eurekas.get(zone) is registry:
             self.carry(zone, registry.peer_lost(connection, name, self.now))
 
-    def hear(self, zone: str, name: str, number: int, message: dict[str, Any]) -> None:
-        """A pod gets a message."""
+    def receive(self, zone: str, name: str, number: int, message: dict[str, Any]) -> None:
+        """Deliver a message to a pod."""
         pod = self.pods.get(name)
         if pod is None or pod.number != number or pod.at != zone:
             return
@@ -300,10 +315,10 @@ class World:
 
         self.post((zone, number, "up"), deliver)
 
-    # ------------------------------------------------------------ truths
+    # ------------------------------------------------------------ checks
 
     def duplicates(self) -> list[tuple[str, str, int]]:
-        """Slots that two live pods of a space hold."""
+        """Return the slots that two live pods of a space hold."""
         seen: set[tuple[str, str, int]] = set()
         twice = []
         for pod in self.pods.values():
@@ -315,21 +330,29 @@ class World:
         return twice
 
     def wrong_rings(self) -> list[str]:
-        """Nodes whose ring is not exactly the live nodes of their zone at their slots, and callers that were told slots."""
+        """Return the nodes whose ring is not exactly the live nodes of their zone, and the callers that got
+        slots.
+        """
         wrong = []
         for pod in self.pods.values():
             hello = pod.hello
             if hello.tier == "db":
                 ring = pod.routes.ring(Space(hello.tier, hello.version, "r", hello.zone))
-                here = {p.hello.id: p.hello.slot for p in self.pods.values() if (p.hello.tier, p.hello.zone) == ("db", hello.zone)}  # fmt: skip
+                place = ("db", hello.zone)
+                nodes = [p.hello for p in self.pods.values() if (p.hello.tier, p.hello.zone) == place]
+                here = {node.id: node.slot for node in nodes}
                 known = {id: slot_of_member(ring, id) for id in ring.members} | {hello.id: ring.own}
                 if (SIZE, here) != (ring.size, known):
                     wrong.append(f"{hello.id}: {ring.size} {known}, not {here}")
             elif any(instance.slot is not None for instance in pod.routes.instances.values()):
-                wrong.append(f"{hello.id}: was told slots of others")
+                wrong.append(f"{hello.id}: got slots of another tier")
         return wrong
 
     def wrong_tables(self) -> list[str]:
-        """Pods whose table is not exactly the live pods that they may see."""
+        """Return the pods whose table is not exactly the live pods that they may see."""
         databases = {pod.hello.id for pod in self.pods.values() if pod.hello.tier == "db"}
-        return [pod.hello.id for pod in self.pods.values() if set(pod.routes.instances) != databases - {pod.hello.id}]
+        return [
+            pod.hello.id
+            for pod in self.pods.values()
+            if set(pod.routes.instances) != databases - {pod.hello.id}
+        ]

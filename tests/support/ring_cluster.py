@@ -1,4 +1,4 @@
-"""Rings in a town: nodes of one Cassandra tier in zones and regions, and a log of what they are asked."""
+"""Rings on loopback: nodes of one Cassandra tier in zones and regions, and a log of their requests."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from spiko_nanoservice.contract import Configuration, Place, Revision, TierConfi
 from spiko_nanoservice.roles.ring import RingNode
 from spiko_nanoservice.routing.hash_ring import slot_of
 from spiko_nanoservice.tier.pod import TierPod
-from spiko_nanoservice.wire.http_server import Request
-from tests.support.loopback_cluster import Town, town, until
+from spiko_nanoservice.wire.request import Request
+from tests.support.loopback_cluster import LoopbackCluster, loopback_cluster, until
 
 REGIONS = {"r": "ab", "s": "xy"}
 _counter = itertools.count(1)
 
 
-def cluster(size: int, regions: str = "r", dependencies: tuple[str, ...] = ("cass", "eureka"), zones: str = "") -> Configuration:  # fmt: skip
-    """A ring of `size` in each zone of some regions."""
+def cluster(
+    size: int, regions: str = "r", dependencies: tuple[str, ...] = ("cass", "eureka"), zones: str = ""
+) -> Configuration:
+    """Return a configuration of a ring of `size` in each zone of some regions."""
     places = tuple(Place(r, zone, size) for r in regions for zone in zones or REGIONS[r])
     tier = TierConfig("cass", "priamCassandra", dependencies, places, (VersionConfig("1.0.0", 100, places),))
     known = tuple(Zones(r, tuple(zones or REGIONS[r])) for r in regions)
@@ -27,27 +29,27 @@ def cluster(size: int, regions: str = "r", dependencies: tuple[str, ...] = ("cas
 
 
 class Rings:
-    """The nodes of a town's rings."""
+    """The nodes of the rings of one cluster."""
 
-    def __init__(self, made: Town) -> None:
-        self.town = made
-        self.log: list[tuple[str, str]] = []  # who was asked for what, in order
+    def __init__(self, made: LoopbackCluster) -> None:
+        self.cluster = made
+        self.log: list[tuple[str, str]] = []  # pod and request, in order
         self._numbers = itertools.count()
 
     async def start(self, configuration: Configuration) -> None:
-        """Eurekas and full rings."""
+        """Start eurekas and full rings."""
         for region in configuration.regions:
             for zone in region.zones:
-                await self.town.add_eureka(zone, configuration, SPIKO_REGION=region.region)
+                await self.cluster.add_eureka(zone, configuration, SPIKO_REGION=region.region)
         for place in configuration.tiers[0].places:
             for _ in range(place.size):
                 await self.add(place.region, place.zone)
         await self.settle(configuration.tiers[0].places[0].size)
 
     async def add(self, region: str, zone: str) -> TierPod:
-        """One more node."""
+        """Start one more node."""
         name = f"{zone}{next(self._numbers)}"
-        pod = await self.town.add(name, "cass", "priamCassandra", SPIKO_ZONE=zone, SPIKO_REGION=region)
+        pod = await self.cluster.add(name, "cass", "priamCassandra", SPIKO_ZONE=zone, SPIKO_REGION=region)
         handle = pod.server.handler
 
         def record(request: Request) -> None:
@@ -58,20 +60,20 @@ class Rings:
         return pod
 
     def configure(self, configuration: Configuration) -> None:
-        """What the operator tells every eureka."""
-        for eureka in self.town.eurekas.values():
-            eureka.eureka.carry_out(eureka.eureka.registry.configure(configuration, time.monotonic()))
+        """Configure every eureka, as the operator does."""
+        for eureka in self.cluster.eurekas.values():
+            eureka.eureka.perform(eureka.eureka.registry.configure(configuration, time.monotonic()))
 
     def nodes(self, zone: str) -> dict[int, TierPod]:
-        """A zone's ring, by slot."""
-        pods = [p for p in self.town.pods.values() if p.settings.zone == zone]
+        """Return the nodes of a zone's ring by slot."""
+        pods = [p for p in self.cluster.pods.values() if p.settings.zone == zone]
         return {slot: p for p in pods if (slot := node(p).ring.own) is not None}
 
     async def settle(self, size: int, others: bool = True) -> None:
-        """Wait until every ring is full and every node has heard from all that they are done."""
+        """Wait until every ring is full and every node is done with every other."""
 
         def settled() -> bool:
-            pods = list(self.town.pods.values())
+            pods = list(self.cluster.pods.values())
             sites = {(p.settings.region, p.settings.zone) for p in pods}
             return all(
                 set(range(size)) == set(self.nodes(zone))
@@ -82,14 +84,14 @@ class Rings:
         await until(settled, 10.0)
 
     async def quiet(self) -> None:
-        """Wait until nobody works on anything."""
-        await until(lambda: not any(p.tier.busy for p in self.town.pods.values()))
+        """Wait until no pod has a request in progress."""
+        await until(lambda: not any(p.tier.busy for p in self.cluster.pods.values()))
 
 
 @asynccontextmanager
-async def ring_town() -> AsyncIterator[Rings]:
-    """An empty town; at the end the tier is taken out of the configuration, so that nodes wait for no successor."""
-    async with town() as t:
+async def ring_cluster() -> AsyncIterator[Rings]:
+    """Yield an empty cluster; remove the tier at the end, so that nodes do not wait for a successor."""
+    async with loopback_cluster() as t:
         rings = Rings(t)
         try:
             yield rings
@@ -98,16 +100,16 @@ async def ring_town() -> AsyncIterator[Rings]:
 
 
 def is_clean(pod: TierPod) -> bool:
-    """Whether it has told all others that it has nothing of theirs."""
-    return pod._mover is not None and pod._mover.clean.is_set()
+    """Return whether a node holds no keys of other nodes."""
+    return pod.handover is not None and pod.handover.clean.is_set()
 
 
 def node(pod: TierPod) -> RingNode:
-    """Its role."""
+    """Return the role of a node's pod."""
     assert pod.tier.ring is not None
     return pod.tier.ring
 
 
 def key_of(slot: int, size: int) -> str:
-    """A key that a slot owns."""
+    """Return a key that a slot owns."""
     return next(key for n in itertools.count() if slot_of((key := f"key{n}").encode(), size) == slot)

@@ -39,8 +39,12 @@ def main() -> None:
     parser.add_argument("--pki", type=Path, required=True, help="folder with certificates and tokens.csv")
     parser.add_argument("--lifeline", type=int, default=-1)
     arguments = parser.parse_args()
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # a request that is no HTTP is its sender's trouble
+    logging.basicConfig(
+        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    logging.getLogger("aiohttp.server").setLevel(
+        logging.CRITICAL
+    )  # a request that is no HTTP is its sender's trouble
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -69,12 +73,18 @@ async def _serve(arguments: argparse.Namespace) -> None:
     verbs = Verbs(store, Catalog(), lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
     controllers = Controllers(verbs, (arguments.pki / "ca.crt").read_text())
     controllers.prepare()
-    gate = Gate(store, read_users(arguments.pki / "tokens.csv"), Tokens(store, arguments.pki / "sa.key", time.time))
-    server = ApiServer(store, verbs, Kubelets(store, arguments.pki), gate, int(_raise_files() * (1 - FILES_KEPT)))
+    gate = Gate(
+        store, read_users(arguments.pki / "tokens.csv"), Tokens(store, arguments.pki / "sa.key", time.time)
+    )
+    server = ApiServer(
+        store, verbs, Kubelets(store, arguments.pki), gate, int(_raise_files() * (1 - FILES_KEPT))
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(arguments.pki / "apiserver.crt", arguments.pki / "apiserver.key")
     context.set_alpn_protocols(["http/1.1"])
-    runner = web.AppRunner(server.application, access_log=None, handle_signals=False, handler_cancellation=True)
+    runner = web.AppRunner(
+        server.application, access_log=None, handle_signals=False, handler_cancellation=True
+    )
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", arguments.port, ssl_context=context, shutdown_timeout=1.0).start()
     gc.collect()

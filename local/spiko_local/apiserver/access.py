@@ -100,7 +100,9 @@ def refuse(user: User, deed: Deed, reason: str = "") -> StatusError:
     what = named(deed.group, deed.resource)
     head = f'{what} "{deed.name}" is forbidden' if deed.name else f"{what} is forbidden"
     details = {
-        key: value for key, value in (("name", deed.name), ("group", deed.group), ("kind", deed.resource)) if value
+        key: value
+        for key, value in (("name", deed.name), ("group", deed.group), ("kind", deed.resource))
+        if value
     }
     return StatusError(403, "Forbidden", f"{head}: {text}", details)
 
@@ -155,7 +157,9 @@ def _rules(store: Store, reference: Body, namespace: str) -> list[Body]:
 def _describe(binding: Body, subject: Body, namespace: str) -> str:
     metadata, role = binding["metadata"], binding["roleRef"]
     kind, name = (
-        ("RoleBinding", f"{metadata['name']}/{namespace}") if namespace else ("ClusterRoleBinding", metadata["name"])
+        ("RoleBinding", f"{metadata['name']}/{namespace}")
+        if namespace
+        else ("ClusterRoleBinding", metadata["name"])
     )
     who = subject["name"]
     if subject["kind"] == "ServiceAccount":
@@ -173,7 +177,9 @@ def _allows(rule: Body, deed: Deed) -> bool:
     if deed.group not in groups and "*" not in groups:
         return False
     whole = f"{deed.resource}/{deed.subresource}" if deed.subresource else deed.resource
-    if not ("*" in resources or whole in resources or (deed.subresource and f"*/{deed.subresource}" in resources)):
+    if not (
+        "*" in resources or whole in resources or (deed.subresource and f"*/{deed.subresource}" in resources)
+    ):
         return False
     return not names or deed.name in names
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from spiko_local.apiserver import statuses
 from spiko_local.apiserver.catalog import Resource
-from spiko_local.apiserver.pod_security import LEVELS, PRIVILEGED, policy_of, spell, violations, warnings_for_namespace
+from spiko_local.apiserver.pod_security import (
+    LEVELS,
+    PRIVILEGED,
+    policy_of,
+    spell,
+    violations,
+    warnings_for_namespace,
+)
 from spiko_local.apiserver.store import Body, Store
 
 NAMESPACES, PODS, ACCOUNTS = ("", "namespaces"), ("", "pods"), ("", "serviceaccounts")
@@ -35,11 +42,17 @@ def admit(store: Store, resource: Resource, body: Body, old: Body | None) -> lis
             _need_account(store, body)
         elif not _is_significant(body, old):
             return []
-        return _secure(store, body["metadata"]["namespace"], body["metadata"], body["spec"], body["metadata"]["name"])
+        return _secure(
+            store, body["metadata"]["namespace"], body["metadata"], body["spec"], body["metadata"]["name"]
+        )
     if resource.key in MAKERS:
         template = body["spec"].get("template") or {}
         return _secure(
-            store, body["metadata"]["namespace"], template.get("metadata") or {}, template.get("spec") or {}, ""
+            store,
+            body["metadata"]["namespace"],
+            template.get("metadata") or {},
+            template.get("spec") or {},
+            "",
         )
     return []
 
@@ -70,7 +83,8 @@ def _is_significant(body: Body, old: Body) -> bool:
 
     def images(pod: Body) -> list[list[str]]:
         return [
-            [each.get("image", "") for each in pod["spec"].get(name) or ()] for name in ("containers", "initContainers")
+            [each.get("image", "") for each in pod["spec"].get(name) or ()]
+            for name in ("containers", "initContainers")
         ]
 
     return images(body) != images(old)

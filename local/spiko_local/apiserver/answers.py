@@ -36,7 +36,9 @@ def form_of(request: web.Request) -> Form:
     """
     forms = asked.accepted(request.headers.get("Accept", ""))
     if not forms:
-        raise StatusError(406, "NotAcceptable", f"406: Not Acceptable\n\nAvailable representations: {MEDIA}", {})
+        raise StatusError(
+            406, "NotAcceptable", f"406: Not Acceptable\n\nAvailable representations: {MEDIA}", {}
+        )
     return forms[0]
 
 
@@ -63,7 +65,9 @@ def object_answer(
     if form.what == TABLE and body.get("kind") == resource.kind:
         include = request.query.get("includeObject", "Metadata")
         metadata = {"resourceVersion": body["metadata"].get("resourceVersion", "")}
-        return _encoded(form, tables.table(resource, [body], metadata, form.version, include, now()), status, headers)
+        return _encoded(
+            form, tables.table(resource, [body], metadata, form.version, include, now()), status, headers
+        )
     if form.what == PARTIAL:
         return _encoded(form, tables.partial(body, form.version), status, headers)
     if raw is not None and form.encoding == JSON:
@@ -77,13 +81,19 @@ def warning(options: Options | None) -> Headers:
     return CIMultiDict(("Warning", f"299 - {orjson.dumps(text).decode()}") for text in texts)
 
 
-def list_answer(request: web.Request, resource: Resource, entries: Sequence[Entry], metadata: Body) -> web.Response:
+def list_answer(
+    request: web.Request, resource: Resource, entries: Sequence[Entry], metadata: Body
+) -> web.Response:
     """A list; `metadata` is its own."""
     form = form_of(request)
-    entries = [versions.shown(resource, entry) for entry in entries] if resource.custom is not None else entries
+    entries = (
+        [versions.shown(resource, entry) for entry in entries] if resource.custom is not None else entries
+    )
     if form.what == TABLE:
         include = request.query.get("includeObject", "Metadata")
-        body = tables.table(resource, [entry.body for entry in entries], metadata, form.version, include, now())
+        body = tables.table(
+            resource, [entry.body for entry in entries], metadata, form.version, include, now()
+        )
         return _encoded(form, body)
     if form.what == PARTIAL:
         items = [tables.partial(entry.body, form.version) for entry in entries]
@@ -123,7 +133,9 @@ def _encoded(form: Form, body: Body, status: int = 200, headers: Headers | None 
 
 def json_answer(body: Any, status: int = 200, headers: Headers | None = None) -> web.Response:
     """Anything as JSON."""
-    return web.Response(body=orjson.dumps(body), status=status, headers=headers, content_type="application/json")
+    return web.Response(
+        body=orjson.dumps(body), status=status, headers=headers, content_type="application/json"
+    )
 
 
 async def stream(
@@ -159,7 +171,9 @@ def _cut_off(request: web.Request) -> None:
         request.transport.abort()
 
 
-async def _over_websocket(request: web.Request, pieces: AsyncIterator[bytes], end: float) -> web.WebSocketResponse:
+async def _over_websocket(
+    request: web.Request, pieces: AsyncIterator[bytes], end: float
+) -> web.WebSocketResponse:
     """Each line as a message, for clients (fabric8's, and browsers) that watch over a WebSocket."""
     socket = web.WebSocketResponse()
     await socket.prepare(request)

@@ -46,7 +46,11 @@ def parse_path(path: str) -> Place | None:
     else:
         return None
     namespace = ""
-    if parts[0] == "namespaces" and len(parts) > 2 and not (group == "" and parts[2] in ("status", "finalize")):
+    if (
+        parts[0] == "namespaces"
+        and len(parts) > 2
+        and not (group == "" and parts[2] in ("status", "finalize"))
+    ):
         namespace, parts = parts[1], parts[2:]
     parts += ["", ""]
     return Place(group, version, namespace, parts[0], parts[1], parts[2])
@@ -71,7 +75,12 @@ def accepted(header: str) -> list[Form]:
     for part in (header or "*/*").split(","):
         media, *parameters = [each.strip() for each in part.split(";")]
         named = dict(each.split("=", 1) for each in parameters if "=" in each)
-        encoding = {"application/json": JSON, "*/*": JSON, "application/*": JSON, "application/yaml": YAML}.get(media)
+        encoding = {
+            "application/json": JSON,
+            "*/*": JSON,
+            "application/*": JSON,
+            "application/yaml": YAML,
+        }.get(media)
         if encoding is None:
             continue
         kind = named.get("as", "")
@@ -123,7 +132,9 @@ def read_json(data: bytes) -> Any:
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise bad_request(f"the object provided is unrecognized (must be of type JSON or YAML): {error}") from error
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type JSON or YAML): {error}"
+        ) from error
     _limit(value, len(data) + 1)
     return value
 

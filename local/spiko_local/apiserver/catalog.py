@@ -83,7 +83,9 @@ class Catalog:
 
     def by_kind(self, api_version: str, kind: str) -> Resource | None:
         """The resource that an object's apiVersion and kind mean."""
-        return next((r for r in self if r.api_version == api_version and r.kind == kind and "list" in r.verbs), None)
+        return next(
+            (r for r in self if r.api_version == api_version and r.kind == kind and "list" in r.verbs), None
+        )
 
     def __iter__(self) -> Iterator[Resource]:
         """All resources."""

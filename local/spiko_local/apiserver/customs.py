@@ -159,7 +159,9 @@ def _check_value(node: Node, value: Any, path: str, found: list[Cause], old: Any
         was = show(_type(value))
         found.append(
             Cause(
-                path, "FieldValueTypeInvalid", f"Invalid value: {was}: {path} in body must be of type {wanted}: {was}"
+                path,
+                "FieldValueTypeInvalid",
+                f"Invalid value: {was}: {path} in body must be of type {wanted}: {was}",
             )
         )
         return
@@ -207,9 +209,13 @@ def _type(value: Any) -> str:
 
 def _check_text(document: Any, value: str, path: str, found: list[Cause]) -> None:
     if "maxLength" in document and len(value) > document["maxLength"]:
-        found.append(Cause(path, "FieldValueTooLong", f"Too long: may not be more than {document['maxLength']} bytes"))
+        found.append(
+            Cause(path, "FieldValueTooLong", f"Too long: may not be more than {document['maxLength']} bytes")
+        )
     if "minLength" in document and len(value) < document["minLength"]:
-        found.append(wrong(path, value, f"{path} in body should be at least {document['minLength']} chars long"))
+        found.append(
+            wrong(path, value, f"{path} in body should be at least {document['minLength']} chars long")
+        )
     if "pattern" in document and not matches(value, document["pattern"]):
         found.append(wrong(path, value, f"{path} in body should match '{document['pattern']}'"))
     form = document.get("format")
@@ -240,9 +246,13 @@ def _check_number(document: Any, value: float, path: str, found: list[Cause]) ->
             )
     if document.get("multipleOf", 1) <= 0:
         factor = document["multipleOf"]
-        found.append(wrong(path, factor, f"factor MultipleOf declared for {path} must be positive: {_number(factor)}"))
+        found.append(
+            wrong(path, factor, f"factor MultipleOf declared for {path} must be positive: {_number(factor)}")
+        )
     elif "multipleOf" in document and not _is_multiple(value, document["multipleOf"]):
-        found.append(wrong(path, value, f"{path} in body should be a multiple of {_number(document['multipleOf'])}"))
+        found.append(
+            wrong(path, value, f"{path} in body should be a multiple of {_number(document['multipleOf'])}")
+        )
 
 
 def _is_multiple(value: float, factor: float) -> bool:
@@ -263,10 +273,16 @@ def _check_list(node: Node, value: list[Any], path: str, found: list[Cause], old
     document = node.document
     if "maxItems" in document and len(value) > document["maxItems"]:
         found.append(
-            Cause(path, "FieldValueTooMany", f"Too many: {len(value)}: must have at most {document['maxItems']} items")
+            Cause(
+                path,
+                "FieldValueTooMany",
+                f"Too many: {len(value)}: must have at most {document['maxItems']} items",
+            )
         )
     if "minItems" in document and len(value) < document["minItems"]:
-        found.append(wrong(path, len(value), f"{path} in body should have at least {document['minItems']} items"))
+        found.append(
+            wrong(path, len(value), f"{path} in body should have at least {document['minItems']} items")
+        )
     if document.get("uniqueItems") and len({canonical(each) for each in value}) < len(value):
         found.append(wrong(path, value, f"{path} in body shouldn't contain duplicates"))
     if node.element is not None:
@@ -316,7 +332,11 @@ def _check_map(node: Node, value: dict[str, Any], path: str, found: list[Cause],
         )
     if "minProperties" in document and len(value) < document["minProperties"]:
         found.append(
-            wrong(path, len(value), f"{path} in body should have at least {document['minProperties']} properties")
+            wrong(
+                path,
+                len(value),
+                f"{path} in body should have at least {document['minProperties']} properties",
+            )
         )
     for name, each in value.items():
         if len(found) >= MOST_CAUSES:
@@ -344,7 +364,9 @@ def _check_branches(node: Node, branch: str, value: Any, path: str, found: list[
                 found.append(wrong(path, value, f"{path} in body must validate at least one schema (anyOf)"))
         case "oneOf":
             if sum(not faults(each) for each in node.document["oneOf"]) != 1:
-                found.append(wrong(path, value, f"{path} in body must validate one and only one schema (oneOf)"))
+                found.append(
+                    wrong(path, value, f"{path} in body must validate one and only one schema (oneOf)")
+                )
         case "not":
             if not faults(node.document["not"]):
                 found.append(wrong(path, value, f"{path} in body must not validate the schema (not)"))
@@ -355,7 +377,10 @@ def _has_relations(node: Node) -> bool:
     found = node.__dict__.get("_has_relations")
     if found is None:
         node.__dict__["_has_relations"] = False  # a schema that contains itself ends here
-        below = [*(node.fields.values() if node.kind == s.STRUCT else ()), *([node.element] if node.element else ())]
+        below = [
+            *(node.fields.values() if node.kind == s.STRUCT else ()),
+            *([node.element] if node.element else ()),
+        ]
         found = node.relation in (s.SET, s.KEYED) or any(_has_relations(each) for each in below)
         node.__dict__["_has_relations"] = found
     return bool(found)

@@ -52,7 +52,11 @@ def _stored_faults(body: Body, old: Body | None) -> list[Cause]:
     names = {version.get("name", "") for version in versions}
     stored = (body.get("status") or {}).get("storedVersions")
     if not stored:
-        return [wrong("status.storedVersions", stored, "must have at least one stored version")] if old is None else []
+        return (
+            [wrong("status.storedVersions", stored, "must have at least one stored version")]
+            if old is None
+            else []
+        )
     kept = [version.get("name", "") for version in versions if version.get("storage")]
     return [
         wrong("status.storedVersions", stored, f"must have the storage version {name}") for name in kept if name not in stored
@@ -101,7 +105,11 @@ def approval(body: Body) -> tuple[bool, str]:
 
 def _name_faults(names: Body) -> list[Cause]:
     path = "spec.names"
-    found = [required(f"{path}.{name}") for name in ("plural", "singular", "kind", "listKind") if not names.get(name)]
+    found = [
+        required(f"{path}.{name}")
+        for name in ("plural", "singular", "kind", "listKind")
+        if not names.get(name)
+    ]
     for name, before in (("plural", ""), ("singular", ""), ("kind", MIXED), ("listKind", MIXED)):
         value = names.get(name, "")
         faults = service_faults(value.lower() if before else value)
@@ -126,7 +134,9 @@ def _version_faults(versions: list[Body] | None) -> list[Cause]:
             found.append(wrong(f"{where}.name", names[i], ",".join(faults)))
         warning = version.get("deprecationWarning")
         if warning is not None and not version.get("deprecated"):
-            found.append(wrong(f"{where}.deprecationWarning", warning, "can only be set for deprecated versions"))
+            found.append(
+                wrong(f"{where}.deprecationWarning", warning, "can only be set for deprecated versions")
+            )
         elif warning is not None and not 0 < len(warning) <= 256:
             text = "must be <= 256 characters long" if warning else "must not be an empty string"
             found.append(wrong(f"{where}.deprecationWarning", warning, text))
@@ -155,7 +165,9 @@ def _places(versions: list[Body], name: str) -> list[tuple[str, Any]]:
 def _as_go(versions: list[Body] | None) -> list[Body] | None:
     """Versions as a message shows them: without what is the same in all."""
     fields = ("deprecationWarning", "schema", "subresources", "additionalPrinterColumns", "selectableFields")
-    plain = [name for name in fields if len(_places(versions or [], name)) != 1 or name == "deprecationWarning"]
+    plain = [
+        name for name in fields if len(_places(versions or [], name)) != 1 or name == "deprecationWarning"
+    ]
     return versions and [
         {"Name": each.get("name", ""), "Served": each.get("served", False), "Storage": each.get("storage", False),
          "Deprecated": each.get("deprecated", False)}
@@ -198,9 +210,7 @@ def _path_faults(path: str, where: str, below: tuple[str, ...]) -> list[Cause]:
     return []
 
 
-NO_WEBHOOKS = (
-    "webhooks are not to be had here: with None, versions differ in their name and in the fields of their schemas"
-)
+NO_WEBHOOKS = "webhooks are not to be had here: with None, versions differ in their name and in the fields of their schemas"
 
 
 def _conversion_faults(conversion: Body) -> list[Cause]:
@@ -276,7 +286,9 @@ def accept_names(names: Body, accepted: Body, others: Iterable[Body]) -> tuple[B
     for name in ("plural", "singular", "shortNames", "kind", "listKind"):
         taken = kinds if name in ("kind", "listKind") else resources
         wanted, had = names.get(name), _listed(accepted.get(name))
-        used = [f'"{value}" is already in use' for value in _listed(wanted) if value not in had and value in taken]
+        used = [
+            f'"{value}" is already in use' for value in _listed(wanted) if value not in had and value in taken
+        ]
         if used:
             reason = f"{name[0].upper()}{name[1:]}Conflict"
             message = used[0] if len(used) == 1 else f"[{', '.join(used)}]"

@@ -61,7 +61,9 @@ def mark(resource: Resource, body: Body, grace: int, finalizers: list[str], now:
         metadata["finalizers"] = finalizers
     else:
         metadata.pop("finalizers", None)
-    status = {"status": body.get("status", {}) | {"phase": "Terminating"}} if resource.key == NAMESPACES else {}
+    status = (
+        {"status": body.get("status", {}) | {"phase": "Terminating"}} if resource.key == NAMESPACES else {}
+    )
     return body | {"metadata": metadata} | status
 
 

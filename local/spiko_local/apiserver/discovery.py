@@ -56,7 +56,11 @@ def _aggregate(r: Resource) -> dict[str, Any]:
             {
                 "subresource": name,
                 "responseKind": s.get("responseKind")
-                or {"group": s.get("group", r.group), "version": s.get("version", r.version), "kind": s["kind"]},
+                or {
+                    "group": s.get("group", r.group),
+                    "version": s.get("version", r.version),
+                    "kind": s["kind"],
+                },
                 "verbs": s["verbs"],
             }
             for name, s in r.subresources.items()
@@ -69,7 +73,8 @@ def _groups(catalog: Catalog, legacy: bool) -> list[str]:
         return [""]
     found = {r.group for r in catalog} - {""}
     return sorted(
-        found, key=lambda group: (GROUP_ORDER.index(group) if group in GROUP_ORDER else len(GROUP_ORDER), group)
+        found,
+        key=lambda group: (GROUP_ORDER.index(group) if group in GROUP_ORDER else len(GROUP_ORDER), group),
     )
 
 
@@ -107,7 +112,11 @@ def group_list(catalog: Catalog) -> dict[str, Any]:
 
 def group(catalog: Catalog, name: str) -> dict[str, Any] | None:
     """`APIGroup`; None if there is none of this name."""
-    return {"kind": "APIGroup", "apiVersion": "v1"} | _group(catalog, name) if name in _groups(catalog, False) else None
+    return (
+        {"kind": "APIGroup", "apiVersion": "v1"} | _group(catalog, name)
+        if name in _groups(catalog, False)
+        else None
+    )
 
 
 def _group(catalog: Catalog, name: str) -> dict[str, Any]:
@@ -192,7 +201,9 @@ class OpenApi:
         """`/openapi/v3`."""
         return {
             "paths": {
-                path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={hashlib.sha256(text).hexdigest().upper()}"}
+                path: {
+                    "serverRelativeURL": f"/openapi/v3/{path}?hash={hashlib.sha256(text).hexdigest().upper()}"
+                }
                 for path, text in self._documents_now().items()
             }
         }
@@ -234,7 +245,11 @@ def _custom_document(resources: list[Resource]) -> dict[str, Any]:
     schemas = {name: each for name, each in built_in["components"]["schemas"].items() if name in wanted}
     paths: dict[str, Any] = {}
     for r in resources:
-        schema = r.custom.get("schema", {}).get("openAPIV3Schema") or {"type": "object"} if r.custom is not None else {}
+        schema = (
+            r.custom.get("schema", {}).get("openAPIV3Schema") or {"type": "object"}
+            if r.custom is not None
+            else {}
+        )
         schemas[_name(r)] = _with_metadata(r, schema, f"{REF}{_META}.ObjectMeta")
         kind = {"group": r.group, "version": r.version, "kind": r.kind}
         schemas[f"{_name(r)}List"] = {
@@ -271,6 +286,8 @@ def _custom_paths(r: Resource, kind: dict[str, str], templates: dict[str, Any]) 
         )
     if not r.namespaced:
         found = {
-            path.replace("/namespaces/{namespace}", ""): item for path, item in found.items() if "{namespace}" in path
+            path.replace("/namespaces/{namespace}", ""): item
+            for path, item in found.items()
+            if "{namespace}" in path
         }
     return found

@@ -34,11 +34,15 @@ def _construct_int(loader: Any, node: Any) -> int:
 
 
 def _construct_float(loader: Any, node: Any) -> float | int:
-    text = loader.construct_scalar(node).replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan")
+    text = (
+        loader.construct_scalar(node).replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan")
+    )
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"json: unsupported value: {text}")
-    return int(value) if value.is_integer() and abs(value) < LARGEST_PLAIN else value  # as Go writes it into JSON
+    return (
+        int(value) if value.is_integer() and abs(value) < LARGEST_PLAIN else value
+    )  # as Go writes it into JSON
 
 
 def _construct_map(loader: Any, node: Any) -> dict[str, Any]:
@@ -73,7 +77,9 @@ _Loader.add_implicit_resolver(
 )
 _Loader.add_implicit_resolver(
     _FLOAT,
-    re.compile(r"^([-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z"),
+    re.compile(
+        r"^([-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z"
+    ),
     list("-+0123456789."),
 )
 _Loader.add_constructor(_BOOL, lambda loader, node: loader.construct_scalar(node).lower() in _TRUE)

@@ -20,10 +20,16 @@ _EVERYTHING: list[Body] = [
     {"verbs": ["*"], "nonResourceURLs": ["*"]},
 ]
 _PARTS = ("apiGroups", "resources", "nonResourceURLs", "resourceNames", "verbs")
-_KEPT = ("ownerReferences", "finalizers", "managedFields")  # what the garbage collector may change of any role
+_KEPT = (
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+)  # what the garbage collector may change of any role
 
 
-def confirm(store: Store, user: User, plural: str, namespace: str, name: str, body: Body, old: Body | None) -> None:
+def confirm(
+    store: Store, user: User, plural: str, namespace: str, name: str, body: Body, old: Body | None
+) -> None:
     """Let a role or a binding be written.
 
     Args:
@@ -45,7 +51,9 @@ def confirm(store: Store, user: User, plural: str, namespace: str, name: str, bo
         if _may(store, user, Deed("escalate", GROUP, plural, "", namespace, name)):
             return
         _demand(store, user, plural, namespace, own, body.get("rules") or [])
-        if any(_selectors(each) for each in (body, old or {})) and _missing(store, user, namespace, _EVERYTHING):
+        if any(_selectors(each) for each in (body, old or {})) and _missing(
+            store, user, namespace, _EVERYTHING
+        ):
             raise statuses.forbidden(
                 GROUP, plural, own, "must have cluster-admin privileges to use the aggregationRule"
             )
@@ -53,7 +61,9 @@ def confirm(store: Store, user: User, plural: str, namespace: str, name: str, bo
         reference = body.get("roleRef") or {}
         kind = {"ClusterRole": "clusterroles", "Role": "roles"}.get(reference.get("kind", ""), "")
         bound = str(reference.get("name", ""))
-        if kind and _may(store, user, Deed("bind", str(reference.get("apiGroup", "")), kind, "", namespace, bound)):
+        if kind and _may(
+            store, user, Deed("bind", str(reference.get("apiGroup", "")), kind, "", namespace, bound)
+        ):
             return
         if not kind:
             raise StatusError(500, "", f"unsupported role reference kind: {show(reference.get('kind', ''))}")
@@ -73,7 +83,9 @@ def _selectors(body: Body) -> Any:
 
 def _only_kept(body: Body, old: Body) -> bool:
     def rest(each: Body) -> Body:
-        return each | {"metadata": {key: value for key, value in each["metadata"].items() if key not in _KEPT}}
+        return each | {
+            "metadata": {key: value for key, value in each["metadata"].items() if key not in _KEPT}
+        }
 
     return rest(body) == rest(old)
 

@@ -24,7 +24,13 @@ _BACK = {new: core for core, new in _RENAMED.items()}
 # what Go writes even if it is empty, in the one spelling and not in the other
 CORE_ALWAYS: Body = {"firstTimestamp": None, "lastTimestamp": None, "reportingComponent": "", "reportingInstance": "",
                      "eventTime": None, "source": {}, "involvedObject": {}}  # fmt: skip
-_NEW_ALWAYS = ("deprecatedFirstTimestamp", "deprecatedLastTimestamp", "deprecatedSource", "regarding", "eventTime")
+_NEW_ALWAYS = (
+    "deprecatedFirstTimestamp",
+    "deprecatedLastTimestamp",
+    "deprecatedSource",
+    "regarding",
+    "eventTime",
+)
 MOST_TEXT, MOST_NOTE = 128, 1024
 
 
@@ -71,7 +77,9 @@ def faults(body: Body, old: Body | None) -> list[Cause]:
     found += _common(core, body["metadata"].get("namespace", ""), "reportingController")
     series = core.get("series")
     if series is not None:
-        found += [wrong("series.count", "", "should be at least 2")] if int(series.get("count") or 0) < 2 else []
+        found += (
+            [wrong("series.count", "", "should be at least 2")] if int(series.get("count") or 0) < 2 else []
+        )
         found += [] if series.get("lastObservedTime") else [required("series.lastObservedTime")]
     if core.get("type") not in ("Normal", "Warning"):
         found.append(wrong("type", "", f"has invalid value: {core.get('type') or ''}"))
@@ -88,7 +96,9 @@ def _common(core: Body, namespace: str, controller: str) -> list[Cause]:
     if not core.get("eventTime"):
         return found
     name = str(core.get("reportingComponent") or "")
-    found += [wrong(controller, name, text) for text in key_faults(name)] + ([] if name else [required(controller)])
+    found += [wrong(controller, name, text) for text in key_faults(name)] + (
+        [] if name else [required(controller)]
+    )
     for field in ("reportingInstance", "action", "reason"):
         value = str(core.get(field) or "")
         if not value:

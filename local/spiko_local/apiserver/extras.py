@@ -82,10 +82,14 @@ def write_scale(verbs: Verbs, at: Target, kind: str | None, sent: Any, options: 
     else:
         raise statuses.unsupported(kind, [JSON, MERGE, STRATEGIC, APPLY])
     for name, value in (
-        (("metadata", new.get("metadata")), ("spec", new.get("spec"))) if isinstance(new, dict) else (("", new),)
+        (("metadata", new.get("metadata")), ("spec", new.get("spec")))
+        if isinstance(new, dict)
+        else (("", new),)
     ):
         if not isinstance(value, dict | None) or new is None:
-            raise bad_request(f"json: cannot unmarshal into Go struct field Scale.{name}: an object is expected")
+            raise bad_request(
+                f"json: cannot unmarshal into Go struct field Scale.{name}: an object is expected"
+            )
     version = (new.get("metadata") or {}).get("resourceVersion")
     if version and version != str(entry.revision):
         raise statuses.conflict(at.resource.group, at.resource.plural, at.name)
@@ -165,7 +169,9 @@ def _may_go_freely(body: Body) -> bool:
 
 def is_ready(pod: Body) -> bool:
     """Whether a pod's Ready condition is true."""
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions") or ())
+    return any(
+        c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions") or ()
+    )
 
 
 def _unready_and_spare(pod: Body, budget: Body) -> bool:
@@ -176,7 +182,8 @@ def _unready_and_spare(pod: Body, budget: Body) -> bool:
     if budget["spec"].get("unhealthyPodEvictionPolicy") == "AlwaysAllow":
         return True
     return bool(
-        status.get("currentHealthy", 0) >= status.get("desiredHealthy", 0) and status.get("desiredHealthy", 0) > 0
+        status.get("currentHealthy", 0) >= status.get("desiredHealthy", 0)
+        and status.get("desiredHealthy", 0) > 0
     )
 
 
@@ -239,7 +246,10 @@ def place(verbs: Verbs, at: Target, node: str, options: Options) -> Body:
     pod = verbs.get(at).body
     if pod["spec"].get("nodeName"):
         raise statuses.conflict(
-            "", "pods/binding", at.name, f'pod {at.name} is already assigned to node "{pod["spec"]["nodeName"]}"'
+            "",
+            "pods/binding",
+            at.name,
+            f'pod {at.name} is already assigned to node "{pod["spec"]["nodeName"]}"',
         )
     if pod["metadata"].get("deletionTimestamp"):
         raise statuses.conflict(

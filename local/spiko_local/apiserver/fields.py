@@ -237,7 +237,9 @@ def closed(node: Node, fields: Fields) -> set[Path]:
 def changed(node: Node, old: Any, new: Any) -> tuple[Fields, Fields]:
     """Fields that were added or modified, and fields that were removed."""
     before, after = places(node, old), places(node, new)
-    touched = frozenset(path for path, value in after.items() if path not in before or not _same(before[path], value))
+    touched = frozenset(
+        path for path, value in after.items() if path not in before or not _same(before[path], value)
+    )
     return touched - {()}, frozenset(before.keys() - after.keys())
 
 
@@ -250,13 +252,22 @@ def merge(node: Node, live: Any, config: Any) -> Any:
     """A configuration laid over a live value: what it says wins, what it does not mention stays."""
     if config is None or live is None:
         return config
-    if isinstance(config, dict) and isinstance(live, dict) and not (node.kind != s.LIST and node.relation == s.ATOMIC):
+    if (
+        isinstance(config, dict)
+        and isinstance(live, dict)
+        and not (node.kind != s.LIST and node.relation == s.ATOMIC)
+    ):
         found = dict(live)
         for name, value in config.items():
             child = node.field(name) or s.UNTYPED
             found[name] = merge(child, live[name], value) if name in live else value
         return found
-    if isinstance(config, list) and isinstance(live, list) and node.kind == s.LIST and node.relation != s.ATOMIC:
+    if (
+        isinstance(config, list)
+        and isinstance(live, list)
+        and node.kind == s.LIST
+        and node.relation != s.ATOMIC
+    ):
         return _merge_lists(node, live, config)
     return config
 
@@ -305,7 +316,9 @@ def remove(node: Node, value: Any, paths: set[Path], at: Path = ()) -> Any:
             if below in paths:
                 continue
             left = remove(node.field(name) or s.UNTYPED, each, paths, below)
-            found[name] = left if left or left == each else None  # what was emptied is null: there, and nothing in it
+            found[name] = (
+                left if left or left == each else None
+            )  # what was emptied is null: there, and nothing in it
         return found
     if isinstance(value, list) and node.kind == s.LIST and node.relation in (s.SET, s.KEYED):
         element = node.element or s.UNTYPED

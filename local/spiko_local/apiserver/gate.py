@@ -71,7 +71,9 @@ class Gate:
         headers = request.headers
         name, groups = headers.get("Impersonate-User", ""), headers.getall("Impersonate-Group", [])
         if not name:
-            raise bad_request("requested impersonation of groups, extra or a UID without impersonating a user")
+            raise bad_request(
+                "requested impersonation of groups, extra or a UID without impersonating a user"
+            )
         if name.startswith(ACCOUNT) and name.count(":") == 3:
             _, _, namespace, account = name.split(":")
             deeds = [Deed("impersonate", "", "serviceaccounts", "", namespace, account)]

@@ -10,7 +10,9 @@ from typing import Any
 
 import orjson
 
-ASKED = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"  # which is no media type: hence the other
+ASKED = (
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"  # which is no media type: hence the other
+)
 MEDIA = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _TEXTS = {"$ref": 1, "format": 2, "title": 3, "description": 4, "pattern": 13}
 _FLAG, _BYTES = 0, 2  # wire types

@@ -36,7 +36,9 @@ def _rule_faults(rule: Body, namespaced: bool, path: str) -> list[Cause]:
         found.append(required(f"{path}.verbs", "verbs must contain at least one value"))
     if urls := rule.get("nonResourceURLs"):
         if namespaced:
-            found.append(wrong(f"{path}.nonResourceURLs", urls, "namespaced rules cannot apply to non-resource URLs"))
+            found.append(
+                wrong(f"{path}.nonResourceURLs", urls, "namespaced rules cannot apply to non-resource URLs")
+            )
         if any(rule.get(name) for name in ("apiGroups", "resources", "resourceNames")):
             text = "rules cannot apply to both regular resources and non-resource URLs"
             found.append(wrong(f"{path}.nonResourceURLs", urls, text))

@@ -69,6 +69,10 @@ def status_faults(kind: str, body: Body) -> list[Cause]:
             found.append(wrong(f"status.{name}", status[name], "cannot be greater than status.replicas"))
     if names and status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
         found.append(
-            wrong("status.availableReplicas", status["availableReplicas"], "cannot be greater than readyReplicas")
+            wrong(
+                "status.availableReplicas",
+                status["availableReplicas"],
+                "cannot be greater than readyReplicas",
+            )
         )
     return found

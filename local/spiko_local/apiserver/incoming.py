@@ -55,10 +55,14 @@ async def read_write(request: web.Request) -> tuple[Options, Any]:
             statuses.unsupported_value("fieldValidation", strict, ["", "Ignore", "Strict", "Warn"])])  # fmt: skip
     manager = query.get("fieldManager", "")
     if len(manager) > 128 or not manager.isprintable():
-        cause = statuses.wrong("fieldManager", manager, "should only contain printable characters, at most 128")
+        cause = statuses.wrong(
+            "fieldManager", manager, "should only contain printable characters, at most 128"
+        )
         raise statuses.invalid("meta.k8s.io", "CreateOptions", "", [cause])
     agent = request.headers.get("User-Agent", "").split("/")[0]
-    options = Options(manager or agent or "unknown", bool(dry), strict, flag(query, "force"), user=request.get("user"))
+    options = Options(
+        manager or agent or "unknown", bool(dry), strict, flag(query, "force"), user=request.get("user")
+    )
     request["options"] = options
     return options, asked.read_body(await _body_of(request), request.headers.get("Content-Type", ""))
 
@@ -82,7 +86,9 @@ async def read_delete(request: web.Request) -> tuple[Options, Body]:
             statuses.unsupported_value("propagationPolicy", wanted["propagationPolicy"], ["Foreground", "Background", "Orphan", "nil"])])  # fmt: skip
     grace = wanted.get("gracePeriodSeconds")
     if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
-        raise bad_request("json: cannot unmarshal into Go struct field DeleteOptions.gracePeriodSeconds of type int64")
+        raise bad_request(
+            "json: cannot unmarshal into Go struct field DeleteOptions.gracePeriodSeconds of type int64"
+        )
     dry = bool(query.getall("dryRun", []) or wanted.get("dryRun"))
     return Options(dry_run=dry), wanted
 
@@ -124,7 +130,9 @@ def check_log_options(query: Mapping[str, str], pod: str) -> None:
     if found["limitBytes"] is not None and found["limitBytes"] < 1:
         causes.append(statuses.wrong("limitBytes", found["limitBytes"], "must be greater than 0"))
     if found["sinceSeconds"] is not None and since:
-        causes.append(statuses.prohibited("[]", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
+        causes.append(
+            statuses.prohibited("[]", "at most one of `sinceTime` or `sinceSeconds` may be specified")
+        )
     elif found["sinceSeconds"] is not None and found["sinceSeconds"] < 1:
         causes.append(statuses.wrong("sinceSeconds", found["sinceSeconds"], "must be greater than 0"))
     if "stream" in query:

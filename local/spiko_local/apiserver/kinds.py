@@ -78,7 +78,12 @@ def prepare_create(group: str, kind: str, body: Body) -> Body:
             body["status"] = {"acceptedNames": names, "conditions": None, "storedVersions": None}
             _note_stored(body)
         case ("policy", "PodDisruptionBudget"):
-            body["status"] = {"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0}
+            body["status"] = {
+                "currentHealthy": 0,
+                "desiredHealthy": 0,
+                "disruptionsAllowed": 0,
+                "expectedPods": 0,
+            }
     return body
 
 
@@ -93,7 +98,9 @@ def prepare_update(group: str, kind: str, body: Body, old: Body, subresource: st
             body["metadata"] = _keep(
                 _keep(metadata, old["metadata"], "ownerReferences"), old["metadata"], "deletionTimestamp"
             )
-            body["status"] = body.get("status", {}) | {k: v for k, v in old["status"].items() if k == "qosClass"}
+            body["status"] = body.get("status", {}) | {
+                k: v for k, v in old["status"].items() if k == "qosClass"
+            }
         return body
     if "status" in old:
         body["status"] = old["status"]
@@ -108,7 +115,9 @@ def prepare_update(group: str, kind: str, body: Body, old: Body, subresource: st
 
 def _note_stored(definition: Body) -> None:
     """The version that a definition's objects are stored at from now on."""
-    name = next((v.get("name", "") for v in definition["spec"].get("versions") or () if v.get("storage")), None)
+    name = next(
+        (v.get("name", "") for v in definition["spec"].get("versions") or () if v.get("storage")), None
+    )
     status = definition.get("status") or {}
     stored = status.get("storedVersions") or []
     if name is not None and name not in stored:
@@ -152,8 +161,12 @@ def _admit_pod(spec: Body) -> None:
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
     tolerations = spec.setdefault("tolerations", [])
     for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
-        if not any(t.get("key") in (key, None) and t.get("effect", "NoExecute") == "NoExecute" for t in tolerations):
-            tolerations.append({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300})
+        if not any(
+            t.get("key") in (key, None) and t.get("effect", "NoExecute") == "NoExecute" for t in tolerations
+        ):
+            tolerations.append(
+                {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+            )
 
 
 # ------------------------------------------------------------------ faults
@@ -210,7 +223,9 @@ def metadata_faults(kind: str, body: Body, plain_name: bool, custom: bool) -> li
         for needed in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(needed):
                 found.append(
-                    wrong(f"metadata.ownerReferences[{i}].{needed}", owner.get(needed, ""), "must not be empty")
+                    wrong(
+                        f"metadata.ownerReferences[{i}].{needed}", owner.get(needed, ""), "must not be empty"
+                    )
                 )
     finalizers = metadata.get("finalizers") or ()
     for i, finalizer in enumerate(finalizers):
@@ -218,7 +233,11 @@ def metadata_faults(kind: str, body: Body, plain_name: bool, custom: bool) -> li
         if {"orphan", "foregroundDeletion"} <= set(finalizers[: i + 1]):
             text = "finalizer orphan and foregroundDeletion cannot be both set"
             found.append(wrong("metadata.finalizers", finalizers, text))
-        if not custom and "/" not in finalizer and finalizer not in ("orphan", "foregroundDeletion", "kubernetes"):
+        if (
+            not custom
+            and "/" not in finalizer
+            and finalizer not in ("orphan", "foregroundDeletion", "kubernetes")
+        ):
             text = "name is neither a standard finalizer name nor is it fully qualified"
             found.append(wrong(f"metadata.finalizers[{i}]", finalizer, text))
     if sum(bool(owner.get("controller")) for owner in metadata.get("ownerReferences") or ()) > 1:
@@ -246,7 +265,9 @@ def _service_faults(body: Body, old: Body | None) -> list[Cause]:
     found: list[Cause] = []
     kind = spec.get("type", "ClusterIP")
     if kind not in ("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"):
-        found.append(unsupported_value("spec.type", kind, ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]))
+        found.append(
+            unsupported_value("spec.type", kind, ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"])
+        )
     ports = spec.get("ports") or []
     if not ports and spec.get("clusterIP") != "None" and kind != "ExternalName":
         found.append(required("spec.ports"))
@@ -256,7 +277,9 @@ def _service_faults(body: Body, old: Body | None) -> list[Cause]:
             found.append(wrong(f"spec.ports[{i}].port", number, "must be between 1 and 65535, inclusive"))
         target = port.get("targetPort", number)
         if isinstance(target, int) and not 0 < target < 65536:
-            found.append(wrong(f"spec.ports[{i}].targetPort", target, "must be between 1 and 65535, inclusive"))
+            found.append(
+                wrong(f"spec.ports[{i}].targetPort", target, "must be between 1 and 65535, inclusive")
+            )
         if len(ports) > 1 and not port.get("name"):
             found.append(required(f"spec.ports[{i}].name"))
     if (
@@ -276,7 +299,9 @@ def _data_faults(body: Body, old: Body | None) -> list[Cause]:
         size = size * 3 // 4  # of base 64, roughly
     if size > MOST_DATA_BYTES:
         where = "data" if body.get("kind") == "Secret" else ""
-        found.append(Cause(where, "FieldValueTooLong", f"Too long: may not be more than {MOST_DATA_BYTES} bytes"))
+        found.append(
+            Cause(where, "FieldValueTooLong", f"Too long: may not be more than {MOST_DATA_BYTES} bytes")
+        )
     for field in ("data", "binaryData"):
         for key in body.get(field) or {}:
             if not re.match(r"^[-._a-zA-Z0-9]+\Z", key) or len(key) > 253:
@@ -354,7 +379,9 @@ def _schemas_faults(versions: list[Body], before: list[Body]) -> list[Cause]:
     found = []
     for i, (version, schema) in enumerate(zip(versions, schemas, strict=True)):
         if schema and version not in before and not (same and i):
-            found += schema_faults(schema, f"spec.{'validation' if same else f'versions[{i}].schema'}.openAPIV3Schema")
+            found += schema_faults(
+                schema, f"spec.{'validation' if same else f'versions[{i}].schema'}.openAPIV3Schema"
+            )
     return found
 
 

@@ -35,7 +35,9 @@ def chosen(request: web.Request, resource: Resource, namespace: str, name: str =
     if text := request.query.get("labelSelector"):
         tests.append(label_selector(text))
     if text := request.query.get("fieldSelector"):
-        custom = tuple(each["jsonPath"].lstrip(".") for each in (resource.custom or {}).get("selectableFields") or ())
+        custom = tuple(
+            each["jsonPath"].lstrip(".") for each in (resource.custom or {}).get("selectableFields") or ()
+        )
         terms = read_terms(text)
         tests.append(field_selector(resource.key, terms, custom))
         whole = any(term.path in custom for term in terms)
@@ -143,7 +145,9 @@ class Lists:
             name, entries, at = self._resume(token, of)
         else:
             match = query.get("resourceVersionMatch")
-            is_exact = match == EXACT or (limit > 0 and not match)  # a piece is of the very version that it names
+            is_exact = match == EXACT or (
+                limit > 0 and not match
+            )  # a piece is of the very version that it names
             shown = version if version and is_exact else self._store.revision
             everything = self._store.entries_at(resource.key, chosen.namespace, shown)
             if everything is None:
@@ -179,5 +183,7 @@ class Lists:
             raise statuses.expired("The provided continue parameter is too old to display a consistent list result. You must start a new list"
                                    " without the continue parameter.")  # fmt: skip
         if snapshot.of != of:
-            raise bad_request("invalid continue token: it continues a list of another resource, namespace or selector")
+            raise bad_request(
+                "invalid continue token: it continues a list of another resource, namespace or selector"
+            )
         return name, snapshot.entries, number

@@ -79,7 +79,8 @@ def read_managers(body: dict[str, Any]) -> list[Manager]:
 def write_managers(body: dict[str, Any], managers: list[Manager]) -> dict[str, Any]:
     """The object with these entries."""
     kept = sorted(
-        (m for m in managers if m.fields), key=lambda m: (m.operation, m.time, m.name, m.version, m.subresource)
+        (m for m in managers if m.fields),
+        key=lambda m: (m.operation, m.time, m.name, m.version, m.subresource),
     )
     metadata = {key: value for key, value in body.get("metadata", {}).items() if key != "managedFields"}
     if kept:
@@ -90,7 +91,9 @@ def write_managers(body: dict[str, Any], managers: list[Manager]) -> dict[str, A
 def timeless(body: dict[str, Any]) -> dict[str, Any]:
     """An object without the times of its entries."""
     metadata = body["metadata"]
-    entries = [{k: v for k, v in entry.items() if k != "time"} for entry in metadata.get("managedFields") or ()]
+    entries = [
+        {k: v for k, v in entry.items() if k != "time"} for entry in metadata.get("managedFields") or ()
+    ]
     return body | {"metadata": metadata | {"managedFields": entries}}
 
 
@@ -113,19 +116,25 @@ class Writer:
         return [each for each in entries if each.version == self.version] if self.only_own else entries
 
 
-def track_update(node: Node, live: dict[str, Any] | None, new: dict[str, Any], writer: Writer) -> dict[str, Any]:
+def track_update(
+    node: Node, live: dict[str, Any] | None, new: dict[str, Any], writer: Writer
+) -> dict[str, Any]:
     """The object with the entries after a create, an update or a patch."""
     given = new.get("metadata", {}).get("managedFields")
     base = _base(live, new, given, writer)
     if live is not None and not base:
-        return write_managers(new, [])  # whose owners were never known, or forgotten: the next apply begins to track
+        return write_managers(
+            new, []
+        )  # whose owners were never known, or forgotten: the next apply begins to track
     before = _untracked(live) if live is not None else _nothing(node)
     touched, removed = f.changed(node, before, _untracked(new))
     touched, removed = _tracked(touched, writer), _tracked(removed, writer)
     own = Manager(writer.name, UPDATE, writer.version, writer.subresource, writer.now, touched)
     found = [_keep(manager, touched | removed) for manager in writer.known(base)]
     if touched:
-        own_before = next((manager.fields for manager in found if manager.identity == own.identity), f.NOTHING)
+        own_before = next(
+            (manager.fields for manager in found if manager.identity == own.identity), f.NOTHING
+        )
         found = [manager for manager in found if manager.identity != own.identity]
         found.append(replace(own, fields=touched | own_before))
     return write_managers(new, _cap(found))
@@ -169,7 +178,9 @@ def _untracked(body: dict[str, Any]) -> dict[str, Any]:
 
 def _cap(managers: list[Manager]) -> list[Manager]:
     """At most ten updaters: the oldest of more become one."""
-    updaters = sorted((m for m in managers if m.operation == UPDATE and m.fields), key=lambda m: (m.time, m.name))
+    updaters = sorted(
+        (m for m in managers if m.operation == UPDATE and m.fields), key=lambda m: (m.time, m.name)
+    )
     if len(updaters) <= MOST_UPDATERS:
         return managers
     spare = updaters[: len(updaters) - MOST_UPDATERS + 1]

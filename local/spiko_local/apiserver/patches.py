@@ -16,14 +16,21 @@ from spiko_local.apiserver.statuses import StatusError, bad_request
 
 MOST_OPERATIONS = 10_000
 MOST_COPIED_BYTES = 3 << 20
-DIRECTIVE, ORDER, DELETE_LIST, RETAIN = "$patch", "$setElementOrder/", "$deleteFromPrimitiveList/", "$retainKeys"
+DIRECTIVE, ORDER, DELETE_LIST, RETAIN = (
+    "$patch",
+    "$setElementOrder/",
+    "$deleteFromPrimitiveList/",
+    "$retainKeys",
+)
 _GONE: Any = object()  # an item of a list that a patch has deleted
 NOT_A_MAP = "error decoding patch: json: cannot unmarshal {} into Go value of type map[string]interface {{}}"
 
 
 def go_type(value: Any) -> str:
     """A JSON value's type as Go's messages name it."""
-    return {dict: "object", list: "array", str: "string", bool: "bool", type(None): "null"}.get(type(value), "number")
+    return {dict: "object", list: "array", str: "string", bool: "bool", type(None): "null"}.get(
+        type(value), "number"
+    )
 
 
 def go_map(value: Any) -> str:
@@ -70,7 +77,10 @@ def _patch_with_copies(body: dict[str, Any], patch: list[Any]) -> Any:
             copied += len(orjson.dumps(resolve_pointer(found, str(step.get("from", "")))))
             if copied > MOST_COPIED_BYTES:
                 raise jsonpatch.JsonPatchConflict(f"copies of more than {MOST_COPIED_BYTES} bytes")
-            step = step | {"op": "add", "value": orjson.loads(orjson.dumps(resolve_pointer(found, step["from"])))}
+            step = step | {
+                "op": "add",
+                "value": orjson.loads(orjson.dumps(resolve_pointer(found, step["from"]))),
+            }
         found = jsonpatch.JsonPatch([step]).apply(found, in_place=True)
     return found
 
@@ -155,9 +165,13 @@ def _merge_value(node: Node, old: Any, new: Any, order: list[Any] | None) -> Any
 def _merge_items(node: Node, old: list[Any], new: list[Any], key: str) -> list[Any]:
     element = node.element or s.UNTYPED
     found = list(old)
-    if any(isinstance(item, dict) and set(item) == {DIRECTIVE} and item[DIRECTIVE] == "replace" for item in new):
+    if any(
+        isinstance(item, dict) and set(item) == {DIRECTIVE} and item[DIRECTIVE] == "replace" for item in new
+    ):
         return [item for item in new if DIRECTIVE not in item]
-    places: dict[bytes, list[int]] = {}  # of items by their key; more than one only if the list was wrong before
+    places: dict[
+        bytes, list[int]
+    ] = {}  # of items by their key; more than one only if the list was wrong before
     for i, each in enumerate(found):
         places.setdefault(canonical(each.get(key)), []).append(i)
     for item in new:
@@ -213,9 +227,14 @@ def with_last_applied(body: dict[str, Any], config: dict[str, Any]) -> dict[str,
         return body
     metadata = dict(config.get("metadata") or {})
     if "annotations" in metadata:
-        metadata["annotations"] = {key: value for key, value in metadata["annotations"].items() if key != LAST_APPLIED}
+        metadata["annotations"] = {
+            key: value for key, value in metadata["annotations"].items() if key != LAST_APPLIED
+        }
     text = (
-        orjson.dumps(config | {"metadata": metadata}, option=orjson.OPT_SORT_KEYS).decode().translate(_IN_HTML) + "\n"
+        orjson.dumps(config | {"metadata": metadata}, option=orjson.OPT_SORT_KEYS)
+        .decode()
+        .translate(_IN_HTML)
+        + "\n"
     )
     rest = sum(len(key) + len(value) for key, value in annotations.items() if key != LAST_APPLIED)
     if rest + len(LAST_APPLIED) + len(text.encode()) > MOST_ANNOTATIONS_BYTES:

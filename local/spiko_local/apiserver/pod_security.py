@@ -232,7 +232,9 @@ def _added(container: Body) -> list[str]:
 
 def _capabilities_baseline(pod: _Pod) -> Finding:
     bad = {
-        each["name"]: set(_added(each)) - _CAPABILITIES for each in pod.containers if set(_added(each)) - _CAPABILITIES
+        each["name"]: set(_added(each)) - _CAPABILITIES
+        for each in pod.containers
+        if set(_added(each)) - _CAPABILITIES
     }
     if not bad:
         return None
@@ -254,7 +256,8 @@ def _host_paths(pod: _Pod) -> Finding:
 
 def _host_ports(pod: _Pod) -> Finding:
     found = {
-        each["name"]: [p["hostPort"] for p in each.get("ports") or () if p.get("hostPort")] for each in pod.containers
+        each["name"]: [p["hostPort"] for p in each.get("ports") or () if p.get("hostPort")]
+        for each in pod.containers
     }
     names = [name for name, ports in found.items() if ports]
     if not names:
@@ -314,7 +317,10 @@ def _se_linux(pod: _Pod) -> Finding:
     types = sorted({each.get("type", "") for each in options} - allowed)
     data = [_several("type", "types", types)] if types else []
     data += [f"{name} may not be set" for name in ("user", "role") if any(each.get(name) for each in options)]
-    return "seLinuxOptions", f"{' and '.join(setters)} set forbidden securityContext.seLinuxOptions: {'; '.join(data)}"
+    return (
+        "seLinuxOptions",
+        f"{' and '.join(setters)} set forbidden securityContext.seLinuxOptions: {'; '.join(data)}",
+    )
 
 
 def _seccomp_kind(context: Body) -> str | None:
@@ -351,7 +357,10 @@ def _host_process(pod: _Pod) -> Finding:
     setters = _setters(bad(pod.context), pod.where(bad))
     if not setters:
         return None
-    return "hostProcess", f"{' and '.join(setters)} must not set securityContext.windowsOptions.hostProcess=true"
+    return (
+        "hostProcess",
+        f"{' and '.join(setters)} must not set securityContext.windowsOptions.hostProcess=true",
+    )
 
 
 # ------------------------------------------------------------------ restricted
@@ -374,13 +383,17 @@ def _capabilities_restricted(pod: _Pod) -> Finding:
     details = [f'{_containers(keep)} must set securityContext.capabilities.drop=["ALL"]'] if keep else []
     if adding:
         named = sorted(set().union(*add.values()))
-        details.append(f"{_containers(adding)} must not include {_quote(named)} in securityContext.capabilities.add")
+        details.append(
+            f"{_containers(adding)} must not include {_quote(named)} in securityContext.capabilities.add"
+        )
     return ("unrestricted capabilities", "; ".join(details)) if details else None
 
 
 def _volumes(pod: _Pod) -> Finding:
     bad = {
-        each["name"]: sorted(set(each) - {"name"}) for each in pod.spec.get("volumes") or () if not set(each) & _VOLUMES
+        each["name"]: sorted(set(each) - {"name"})
+        for each in pod.spec.get("volumes") or ()
+        if not set(each) & _VOLUMES
     }
     if not bad:
         return None
@@ -397,17 +410,25 @@ def _non_root(pod: _Pod) -> Finding:
     whole = pod.context.get("runAsNonRoot")
     setters = _setters(whole is False, pod.where(lambda context: context.get("runAsNonRoot") is False))
     if setters:
-        return "runAsNonRoot != true", f"{' and '.join(setters)} must not set securityContext.runAsNonRoot=false"
+        return (
+            "runAsNonRoot != true",
+            f"{' and '.join(setters)} must not set securityContext.runAsNonRoot=false",
+        )
     silent = [] if whole else pod.where(lambda context: context.get("runAsNonRoot") is None)
     if silent:
-        return "runAsNonRoot != true", f"pod or {_containers(silent)} must set securityContext.runAsNonRoot=true"
+        return (
+            "runAsNonRoot != true",
+            f"pod or {_containers(silent)} must set securityContext.runAsNonRoot=true",
+        )
     return None
 
 
 def _root_user(pod: _Pod) -> Finding:
     if pod.in_user_namespace:
         return None
-    setters = _setters(pod.context.get("runAsUser") == 0, pod.where(lambda context: context.get("runAsUser") == 0))
+    setters = _setters(
+        pod.context.get("runAsUser") == 0, pod.where(lambda context: context.get("runAsUser") == 0)
+    )
     return ("runAsUser=0", f"{' and '.join(setters)} must not set runAsUser=0") if setters else None
 
 

@@ -15,7 +15,9 @@ IN_CONFIG_KEY = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex"
     " used for validation is '[-._a-zA-Z0-9]+')"
 )
-IN_VARIABLE = "a valid environment variable name must consist only of printable ASCII characters other than '='"
+IN_VARIABLE = (
+    "a valid environment variable name must consist only of printable ASCII characters other than '='"
+)
 FIELD_PATHS = (
     "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP", "status.hostIPs",
     "status.podIP", "status.podIPs",
@@ -82,9 +84,15 @@ def pod_spec_faults(spec: Body, path: str) -> list[Cause]:
         found.append(unsupported_value(f"{path}.restartPolicy", spec["restartPolicy"], policies))
     grace = spec.get("terminationGracePeriodSeconds", 0)
     if grace < 0:
-        found.append(wrong(f"{path}.terminationGracePeriodSeconds", grace, "must be greater than or equal to 0"))
-    found += _affinity_faults((spec.get("affinity") or {}).get("nodeAffinity") or {}, f"{path}.affinity.nodeAffinity")
-    return found + _spread_faults(spec.get("topologySpreadConstraints") or [], f"{path}.topologySpreadConstraints")
+        found.append(
+            wrong(f"{path}.terminationGracePeriodSeconds", grace, "must be greater than or equal to 0")
+        )
+    found += _affinity_faults(
+        (spec.get("affinity") or {}).get("nodeAffinity") or {}, f"{path}.affinity.nodeAffinity"
+    )
+    return found + _spread_faults(
+        spec.get("topologySpreadConstraints") or [], f"{path}.topologySpreadConstraints"
+    )
 
 
 def _container_faults(container: Body, where: str, seen: set[str]) -> list[Cause]:
@@ -126,7 +134,9 @@ def _variable_faults(entry: Body, where: str) -> list[Cause]:
     if "fieldRef" in source:
         found += _field_faults(source["fieldRef"], f"{at}.fieldRef")
     if "resourceFieldRef" in source:
-        found += _resource_faults(source["resourceFieldRef"].get("resource", ""), f"{at}.resourceFieldRef.resource")
+        found += _resource_faults(
+            source["resourceFieldRef"].get("resource", ""), f"{at}.resourceFieldRef.resource"
+        )
     for each in ("configMapKeyRef", "secretKeyRef"):
         if each in source:
             found += _key_faults(source[each], f"{at}.{each}")
@@ -176,7 +186,9 @@ def _key_faults(reference: Body, where: str) -> list[Cause]:
     found = [] if SUBDOMAIN.match(name) else [wrong(f"{where}.name", name, IN_SUBDOMAIN)]
     if not key:
         return [*found, required(f"{where}.key")]
-    return found if re.match(r"^[-._a-zA-Z0-9]+\Z", key) else [*found, wrong(f"{where}.key", key, IN_CONFIG_KEY)]
+    return (
+        found if re.match(r"^[-._a-zA-Z0-9]+\Z", key) else [*found, wrong(f"{where}.key", key, IN_CONFIG_KEY)]
+    )
 
 
 # ------------------------------------------------------------------ placement

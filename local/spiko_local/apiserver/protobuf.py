@@ -57,7 +57,9 @@ def read_protobuf(data: bytes) -> dict[str, Any]:
         StatusError: 400, it is damaged or of a kind without a descriptor.
     """
     if not data.startswith(MAGIC):
-        raise bad_request("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
+        raise bad_request(
+            "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
+        )
     try:
         envelope = _message("k8s.io.apimachinery.pkg.runtime.Unknown").FromString(data[len(MAGIC) :])
         version, kind = envelope.typeMeta.apiVersion, envelope.typeMeta.kind  # type: ignore[attr-defined]
@@ -135,7 +137,8 @@ def _either(message: Any) -> Any:
     """A schema, or several, or a list of names, or yes or no: whichever of them is there."""
     found = {field.name: _value(field, value) for field, value in message.ListFields()}
     return next(
-        (found[name] for name in ("schema", "jSONSchemas", "property") if name in found), found.get("allows", False)
+        (found[name] for name in ("schema", "jSONSchemas", "property") if name in found),
+        found.get("allows", False),
     )
 
 

@@ -118,7 +118,8 @@ class Proxy:
         match = re.search(rf"/{place.plural}/[^/]+/proxy(/.*)?\Z", request.rel_url.raw_path)
         rest = (match[1] if match is not None else None) or "/"
         url = URL(
-            f"{base}{rest}" + (f"?{request.rel_url.raw_query_string}" if request.rel_url.raw_query_string else ""),
+            f"{base}{rest}"
+            + (f"?{request.rel_url.raw_query_string}" if request.rel_url.raw_query_string else ""),
             encoded=True,
         )
         return await _pass_on(request, url, context)
@@ -172,7 +173,12 @@ async def _pass_on(request: web.Request, url: URL, context: ssl.SSLContext | boo
         async with (
             aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session,
             session.request(
-                request.method, url, headers=_forwarded(request.headers), data=sent, ssl=context, allow_redirects=False
+                request.method,
+                url,
+                headers=_forwarded(request.headers),
+                data=sent,
+                ssl=context,
+                allow_redirects=False,
             ) as reply,
         ):
             response = web.StreamResponse(status=reply.status, headers=_forwarded(reply.headers))

@@ -21,7 +21,9 @@ def identify(resource: Resource, namespace: str, body: Any) -> Body:
         )
     version, kind = body.get("apiVersion") or resource.api_version, body.get("kind") or resource.kind
     if kind != resource.kind:
-        raise bad_request(f'{kind} in version "{version.split("/")[-1]}" cannot be handled as a {resource.kind}')
+        raise bad_request(
+            f'{kind} in version "{version.split("/")[-1]}" cannot be handled as a {resource.kind}'
+        )
     if version != resource.api_version:
         raise bad_request(
             f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})"
@@ -33,7 +35,9 @@ def identify(resource: Resource, namespace: str, body: Any) -> Body:
     metadata = dict(metadata)
     if resource.namespaced:
         if metadata.get("namespace") not in (None, "", namespace):
-            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+            raise bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
         metadata["namespace"] = namespace
     else:
         metadata.pop("namespace", None)

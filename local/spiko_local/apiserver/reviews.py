@@ -37,7 +37,9 @@ def review(kind: str, sent: Any, user: User, namespace: str, store: Store, token
     if sent.get("kind") not in (None, "", kind):
         raise bad_request(f"{sent['kind']} cannot be handled as a {kind}")
     spec = sent.get("spec") or {}
-    version = "authentication.k8s.io/v1" if kind in ("SelfSubjectReview", "TokenReview") else f"{AUTHORIZATION}/v1"
+    version = (
+        "authentication.k8s.io/v1" if kind in ("SelfSubjectReview", "TokenReview") else f"{AUTHORIZATION}/v1"
+    )
     head: Body = {"kind": kind, "apiVersion": version, "metadata": {}}
     match kind:
         case "SelfSubjectReview":
@@ -54,7 +56,10 @@ def review(kind: str, sent: Any, user: User, namespace: str, store: Store, token
             subject = user
         case _:
             subject = _subject(kind, spec)
-    if kind == "LocalSubjectAccessReview" and (spec.get("resourceAttributes") or {}).get("namespace") != namespace:
+    if (
+        kind == "LocalSubjectAccessReview"
+        and (spec.get("resourceAttributes") or {}).get("namespace") != namespace
+    ):
         cause = wrong("spec.resourceAttributes.namespace", (spec.get("resourceAttributes") or {}).get("namespace", ""),
                                "must match metadata.namespace")  # fmt: skip
         raise statuses.invalid(AUTHORIZATION, kind, "", [cause])
@@ -74,7 +79,11 @@ def _deed(kind: str, spec: Body) -> Deed:
     causes = []
     if about is not None and path is not None:
         causes.append(
-            wrong("spec.nonResourceAttributes", path, "cannot be specified in combination with resourceAttributes")
+            wrong(
+                "spec.nonResourceAttributes",
+                path,
+                "cannot be specified in combination with resourceAttributes",
+            )
         )
     elif about is None and path is None:
         why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"

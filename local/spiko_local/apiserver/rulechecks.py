@@ -105,7 +105,9 @@ def _text_faults(rule: Schema, schema: Schema, path: str) -> list[Cause]:
     elif _NEWLINE.search(text.strip()) and not message.strip():
         found.append(required(f"{path}.message", "message must be specified if rule contains line breaks"))
     if expression and not expression.strip():
-        found.append(required(f"{path}.messageExpression", "messageExpression must be non-empty if specified"))
+        found.append(
+            required(f"{path}.messageExpression", "messageExpression must be non-empty if specified")
+        )
     if rule.get("reason") is not None and rule["reason"] not in REASONS:
         found.append(unsupported_value(f"{path}.reason", rule["reason"], REASONS))
     if where and not where.strip():
@@ -133,7 +135,9 @@ def compile_faults(schema: Schema, place: Place) -> list[Cause]:
     declaration = declare(schema, place.root or bool(schema.get("x-kubernetes-embedded-resource")))
     if declaration is None:
         text = "internal error: failed to construct type information for x-kubernetes-validations rules: unable to convert structural schema"
-        return [Cause(f"{place.path}.{RULES}", "InternalError", f"Internal error: {text} to CEL declarations")]
+        return [
+            Cause(f"{place.path}.{RULES}", "InternalError", f"Internal error: {text} to CEL declarations")
+        ]
     found = []
     for i, rule in enumerate(rules):
         found += _compile_faults(rule, declaration, place, f"{place.path}.{RULES}[{i}]")
@@ -155,7 +159,8 @@ def _compile_faults(rule: Schema, declaration: Declaration, place: Place, path: 
         tree = None
     if tree is not None:
         cost = min(
-            estimate(tree, declaration.size_of) * (declaration.cardinality if place.times is None else place.times),
+            estimate(tree, declaration.size_of)
+            * (declaration.cardinality if place.times is None else place.times),
             MOST,
         )
         found = _dear(f"{path}.rule", "estimated rule cost", cost, place) + found
@@ -167,7 +172,11 @@ def _compile_faults(rule: Schema, declaration: Declaration, place: Place, path: 
             found.append(wrong(f"{path}.rule", rule["rule"], text))
     elif rule.get("optionalOldSelf") is not None:
         found.append(
-            wrong(f"{path}.optionalOldSelf", rule["optionalOldSelf"], "may not be set if oldSelf is not used in rule")
+            wrong(
+                f"{path}.optionalOldSelf",
+                rule["optionalOldSelf"],
+                "may not be set if oldSelf is not used in rule",
+            )
         )
     return found
 

@@ -37,7 +37,9 @@ UNCHECKED = Cause(
     "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete"
     " validation",
 )  # fmt: skip
-_OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
+_OUT_OF_BUDGET = (
+    "validation failed due to running out of cost budget, no further validation rules will be run"
+)
 
 
 class _NoMoreError(Exception):
@@ -73,14 +75,18 @@ def compile_tree(rule: Mapping[str, Any], name: str, declaration: Declaration) -
     return compile_expression(str(rule[name]), environment)
 
 
-def rules_after_faults(node: Node, value: Any, old: Any, faults: list[Cause], warnings: list[str]) -> list[Cause]:
+def rules_after_faults(
+    node: Node, value: Any, old: Any, faults: list[Cause], warnings: list[str]
+) -> list[Cause]:
     """What the rules add to the faults of the schema: they need a value that has the right types."""
     if any(cause.reason in BLOCKING for cause in faults):
         return [UNCHECKED] if has_rules(node) else []
     return run_rules(node, value, old, warnings=warnings)
 
 
-def run_rules(node: Node, value: Any, old: Any, path: str = "", warnings: list[str] | None = None) -> list[Cause]:
+def run_rules(
+    node: Node, value: Any, old: Any, path: str = "", warnings: list[str] | None = None
+) -> list[Cause]:
     """Every rule that does not hold.
 
     Args:
@@ -101,7 +107,10 @@ def has_rules(node: Node) -> bool:
     found = node.__dict__.get("_has_rules")
     if found is None:
         node.__dict__["_has_rules"] = False  # a schema that contains itself ends here
-        below = [*(node.fields.values() if node.kind == s.STRUCT else ()), *([node.element] if node.element else ())]
+        below = [
+            *(node.fields.values() if node.kind == s.STRUCT else ()),
+            *([node.element] if node.element else ()),
+        ]
         found = bool(_documents(node)) or any(has_rules(each) for each in below)
         node.__dict__["_has_rules"] = found
     return bool(found)
@@ -109,7 +118,10 @@ def has_rules(node: Node) -> bool:
 
 def _documents(node: Node) -> list[Mapping[str, Any]]:
     """A place's own rules, and those of the schemas that it must fulfil as well."""
-    schemas = [node.document, *(each for each in node.document.get("allOf") or () if isinstance(each, Mapping))]
+    schemas = [
+        node.document,
+        *(each for each in node.document.get("allOf") or () if isinstance(each, Mapping)),
+    ]
     return [rule for each in schemas for rule in each.get("x-kubernetes-validations") or ()]
 
 
@@ -129,7 +141,9 @@ def _compile_all(text: str, root: bool) -> tuple[Declaration | None, list[Rule]]
     document = json.loads(text)
     declaration = declare(document, root)
     documents = _documents(Node(document, lambda name: {}, custom=True))
-    return declaration, [_compile(each, declaration, document) for each in documents] if declaration is not None else []
+    return declaration, [
+        _compile(each, declaration, document) for each in documents
+    ] if declaration is not None else []
 
 
 def _compile(rule: Mapping[str, Any], declaration: Declaration, document: Mapping[str, Any]) -> Rule:
@@ -138,7 +152,9 @@ def _compile(rule: Mapping[str, Any], declaration: Declaration, document: Mappin
     try:
         tree = compile_tree(rule, "rule", declaration)
     except CompileError as error:
-        return Rule(rule, None, None, False, optional, path, f"rule compile error: compilation failed: {error}")
+        return Rule(
+            rule, None, None, False, optional, path, f"rule compile error: compilation failed: {error}"
+        )
     message = None
     if rule.get("messageExpression"):
         try:
@@ -189,7 +205,9 @@ class _Runner:
                 self._fail(path, node, rule.fault)
             elif not rule.uses_old or old is not None or rule.optional_old:
                 before = len(self.found)
-                self._run_rule(rule, node, value, path, _with_optional(variables) if rule.optional_old else variables)
+                self._run_rule(
+                    rule, node, value, path, _with_optional(variables) if rule.optional_old else variables
+                )
                 if is_kept and not rule.uses_old:
                     self._warnings += [f"{cause.field}: {cause.text}" for cause in self.found[before:]]
                     del self.found[before:]
@@ -243,9 +261,7 @@ class _Runner:
             text, cost = rule.message(variables)
         except CostError as error:
             shown = show(rule.document["messageExpression"])
-            text = (
-                f"no further validation rules will be run due to call cost exceeds limit for messageExpression: {shown}"
-            )
+            text = f"no further validation rules will be run due to call cost exceeds limit for messageExpression: {shown}"
             self._fail(where, node, text)
             raise _NoMoreError from error
         except EvalError:

@@ -17,7 +17,13 @@ import orjson
 SCALAR, STRUCT, MAP, LIST, ANY = "scalar", "struct", "map", "list", "any"
 ATOMIC, GRANULAR, SET, KEYED = "atomic", "granular", "set", "map"
 REF = "#/components/schemas/"
-QUANTITY, INT_OR_STRING, BYTES, TIME, MICRO_TIME = "quantity", "int-or-string", "byte", "date-time", "micro-time"
+QUANTITY, INT_OR_STRING, BYTES, TIME, MICRO_TIME = (
+    "quantity",
+    "int-or-string",
+    "byte",
+    "date-time",
+    "micro-time",
+)
 _SPECIAL = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": QUANTITY,
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": INT_OR_STRING,
@@ -40,7 +46,9 @@ class Node:
 
     __slots__ = ("__dict__", "_lookup", "custom", "document", "name")
 
-    def __init__(self, document: Mapping[str, Any], lookup: Lookup, name: str = "", custom: bool = False) -> None:
+    def __init__(
+        self, document: Mapping[str, Any], lookup: Lookup, name: str = "", custom: bool = False
+    ) -> None:
         self.document, self._lookup, self.name, self.custom = document, lookup, name, custom
 
     @cached_property
@@ -128,7 +136,9 @@ class Node:
     def nothing(self) -> dict[str, Any]:
         """What an object of this schema has when nothing is set: what is there already is nobody's when it is filled."""
         bare = read_data("omitted")["bare"].get(self.name, ())
-        found: dict[str, Any] = {name: self.fields[name].nothing for name in self.present if name in self.fields}
+        found: dict[str, Any] = {
+            name: self.fields[name].nothing for name in self.present if name in self.fields
+        }
         return found | {name: {} if name == "metadata" else None for name in bare}
 
     def field(self, name: str) -> Node | None:

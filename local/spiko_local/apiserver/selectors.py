@@ -146,7 +146,11 @@ def _at(body: Body, path: tuple[str, ...]) -> str:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     if value is None:
-        return "false" if path[-1] in ("unschedulable", "hostNetwork") else ("0" if path[-1] == "replicas" else "")
+        return (
+            "false"
+            if path[-1] in ("unschedulable", "hostNetwork")
+            else ("0" if path[-1] == "replicas" else "")
+        )
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

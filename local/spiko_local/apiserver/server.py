@@ -13,9 +13,27 @@ from email.utils import format_datetime
 import orjson
 from aiohttp import web
 
-from spiko_local.apiserver import asked, discovery, extras, gnostic, metrics, reviews, statuses, verbs, watching
+from spiko_local.apiserver import (
+    asked,
+    discovery,
+    extras,
+    gnostic,
+    metrics,
+    reviews,
+    statuses,
+    verbs,
+    watching,
+)
 from spiko_local.apiserver.access import Deed
-from spiko_local.apiserver.answers import form_of, json_answer, list_answer, now, object_answer, stream, warning
+from spiko_local.apiserver.answers import (
+    form_of,
+    json_answer,
+    list_answer,
+    now,
+    object_answer,
+    stream,
+    warning,
+)
 from spiko_local.apiserver.asked import DISCOVERY, JSON, Form, Place, flag
 from spiko_local.apiserver.catalog import Catalog, Resource
 from spiko_local.apiserver.gate import VERBS, Gate
@@ -51,7 +69,9 @@ class ApiServer:
         most_watches: at one time; each holds a connection.
     """
 
-    def __init__(self, store: Store, actions: Verbs, kubelets: Kubelets, gate: Gate, most_watches: int) -> None:
+    def __init__(
+        self, store: Store, actions: Verbs, kubelets: Kubelets, gate: Gate, most_watches: int
+    ) -> None:
         self._store, self._verbs, self._kubelets = store, actions, kubelets
         self._catalog: Catalog = actions.catalog
         self._gate, self._lists, self._proxy = gate, Lists(store), Proxy(store, kubelets)
@@ -68,7 +88,9 @@ class ApiServer:
         answer = await self._answer_whatever(request)
         place: Place | None = request.get("place")
         if place is not None:
-            verb = verb_of(request.method, bool(place.name), flag(request.query, "watch"), request.content_type)
+            verb = verb_of(
+                request.method, bool(place.name), flag(request.query, "watch"), request.content_type
+            )
             self._metrics.count(verb, place, answer.status)
         return answer
 
@@ -93,14 +115,17 @@ class ApiServer:
         except Exception:
             log.exception("%s %s", request.method, request.rel_url)
             return json_answer(
-                StatusError(500, "InternalError", "Internal error occurred: see the API server's log").body(), 500
+                StatusError(500, "InternalError", "Internal error occurred: see the API server's log").body(),
+                500,
             )
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         path = request.path
         if path in OPEN_PATHS or path.startswith(("/livez/", "/readyz/", "/healthz/")):
             if path.startswith("/version"):
-                return web.Response(text=json.dumps(read_data("version"), indent=2), content_type="application/json")
+                return web.Response(
+                    text=json.dumps(read_data("version"), indent=2), content_type="application/json"
+                )
             text = "ok" if self.ready else "not ready"
             if "verbose" in request.query and path.count("/") == 1:
                 text = f"[{'+' if self.ready else '-'}]ping {text}\n{path[1:]} check {'passed' if self.ready else 'failed'}\n"
@@ -122,7 +147,13 @@ class ApiServer:
             _, sent = await read_write(request)
             return json_answer(
                 reviews.review(
-                    resource.kind, sent, user, place.namespace, self._store, self._gate.tokens, self._verbs.now()
+                    resource.kind,
+                    sent,
+                    user,
+                    place.namespace,
+                    self._store,
+                    self._gate.tokens,
+                    self._verbs.now(),
                 ),
                 201,
             )
@@ -151,7 +182,9 @@ class ApiServer:
                 }
             )
         if path == "/metrics":
-            objects = {f"{r.plural}.{r.group}".rstrip("."): len(self._store.entries(r.key)) for r in self._catalog}
+            objects = {
+                f"{r.plural}.{r.group}".rstrip("."): len(self._store.entries(r.key)) for r in self._catalog
+            }
             text = self._metrics.render(objects, self._watches)
             return web.Response(text=text, headers={"Content-Type": metrics.CONTENT_TYPE})
         if path == "/openapi/v3":
@@ -217,7 +250,9 @@ class ApiServer:
                     raise statuses.no_method()
                 options, body = await read_write(request)
                 if resource.plural == "bindings":
-                    name = str((demand_objects(body, "metadata", "target").get("metadata") or {}).get("name", ""))
+                    name = str(
+                        (demand_objects(body, "metadata", "target").get("metadata") or {}).get("name", "")
+                    )
                     return json_answer(extras.bind(self._verbs, place.namespace, name, body, options), 201)
                 made = self._verbs.create(resource, place.namespace, body, options)
                 return object_answer(request, resource, made, 201, options)
@@ -277,20 +312,30 @@ class ApiServer:
         options, wanted = await read_delete(request)
         test = chosen(request, resource, place.namespace).test
         entries = [
-            entry for entry in self._store.entries(resource.key, place.namespace) if test is None or test(entry.body)
+            entry
+            for entry in self._store.entries(resource.key, place.namespace)
+            if test is None or test(entry.body)
         ]
         for entry in entries:
             metadata = entry.body["metadata"]
-            self._verbs.delete(Target(resource, metadata.get("namespace", ""), metadata["name"]), wanted, options)
+            self._verbs.delete(
+                Target(resource, metadata.get("namespace", ""), metadata["name"]), wanted, options
+            )
         return list_answer(request, resource, entries, {"resourceVersion": str(self._store.revision)})
 
     # ------------------------------------------------------------------ subresources
 
-    async def _subresource(self, request: web.Request, place: Place, resource: Resource) -> web.StreamResponse:
+    async def _subresource(
+        self, request: web.Request, place: Place, resource: Resource
+    ) -> web.StreamResponse:
         name = place.subresource
         at = Target(resource, place.namespace, place.name, name)
         if name not in resource.subresources or not place.name:
-            raise statuses.not_found(*resource.key, place.name) if resource.custom is not None else statuses.no_path()
+            raise (
+                statuses.not_found(*resource.key, place.name)
+                if resource.custom is not None
+                else statuses.no_path()
+            )
         if VERBS.get(request.method) not in resource.subresources[name]["verbs"]:
             raise statuses.no_method()
         if name == "proxy":
@@ -307,11 +352,15 @@ class ApiServer:
             return await self._kubelets.upgrade(request, TUNNELS[name], pod, query)
         if request.method == "GET" and name in ("status", "scale"):
             body = self._verbs.get(at).body
-            return object_answer(request, resource, extras.scale_of(at, body) if name == "scale" else body, 200)
+            return object_answer(
+                request, resource, extras.scale_of(at, body) if name == "scale" else body, 200
+            )
         options, sent = await read_write(request)
         if name == "token" and request.method == "POST":
             demand_objects(sent, "metadata", "spec")
-            return json_answer(self._gate.tokens.issue(place.namespace, place.name, sent, options.dry_run), 201)
+            return json_answer(
+                self._gate.tokens.issue(place.namespace, place.name, sent, options.dry_run), 201
+            )
         if name in ("eviction", "binding") and request.method == "POST":
             demand_objects(sent, "metadata", "deleteOptions", "target")
             if name == "eviction":
@@ -336,7 +385,11 @@ class ApiServer:
         finalizers = (sent.get("spec") or {}).get("finalizers") or []
         body = entry.body | {"spec": {"finalizers": finalizers} if finalizers else {}}
         self._store.put(at.resource.key, "", at.name, body)
-        if not finalizers and body["metadata"].get("deletionTimestamp") and not body["metadata"].get("finalizers"):
+        if (
+            not finalizers
+            and body["metadata"].get("deletionTimestamp")
+            and not body["metadata"].get("finalizers")
+        ):
             return self._store.remove(at.resource.key, "", at.name).body
         return self._verbs.get(at).body
 
@@ -351,7 +404,9 @@ class ApiServer:
         entries, metadata = self._lists.page(request, resource, selection)
         return list_answer(request, resource, entries, metadata)
 
-    async def _watch(self, request: web.Request, resource: Resource, selection: Selection) -> web.StreamResponse:
+    async def _watch(
+        self, request: web.Request, resource: Resource, selection: Selection
+    ) -> web.StreamResponse:
         query = request.query
         initial = flag(query, "sendInitialEvents") if "sendInitialEvents" in query else None
         check_options(query, True)
@@ -367,7 +422,9 @@ class ApiServer:
         self._make_room(request)
         self._watches += 1
         try:
-            return await stream(request, watching.lines(self._store, watch, now, self._lines), media, float(timeout))
+            return await stream(
+                request, watching.lines(self._store, watch, now, self._lines), media, float(timeout)
+            )
         finally:
             self._watches -= 1
 
@@ -382,7 +439,9 @@ class ApiServer:
                 self._watches,
             )
         request["close"] = True  # a kept connection would hold the file all the same
-        raise StatusError(429, "TooManyRequests", f"too many watches: {self._most_watches}", {"retryAfterSeconds": 1})
+        raise StatusError(
+            429, "TooManyRequests", f"too many watches: {self._most_watches}", {"retryAfterSeconds": 1}
+        )
 
     # ------------------------------------------------------------------ in and out
 

@@ -28,7 +28,9 @@ def allot(store: Store, source: random.Random, body: Body) -> list[Cause]:
     if spec.get("type") == "ExternalName":
         return []
     others = [
-        entry.body for entry in store.each(SERVICES) if entry.body["metadata"].get("uid") != body["metadata"].get("uid")
+        entry.body
+        for entry in store.each(SERVICES)
+        if entry.body["metadata"].get("uid") != body["metadata"].get("uid")
     ]
     if not spec.get("clusterIP"):
         taken = {other["spec"].get("clusterIP") for other in others}
@@ -47,7 +49,12 @@ def _needs_ports(spec: Body) -> bool:
 
 
 def _allot_ports(spec: Body, others: list[Body], source: random.Random) -> list[Cause]:
-    taken = {port["nodePort"] for other in others for port in other["spec"].get("ports") or () if port.get("nodePort")}
+    taken = {
+        port["nodePort"]
+        for other in others
+        for port in other["spec"].get("ports") or ()
+        if port.get("nodePort")
+    }
     causes = []
     for i, port in enumerate(spec.get("ports") or ()):
         wanted, where = port.get("nodePort"), f"spec.ports[{i}].nodePort"

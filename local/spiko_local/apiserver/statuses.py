@@ -56,7 +56,9 @@ def _details(group: str, kind: str, name: str = "") -> dict[str, Any]:
 
 def not_found(group: str, plural: str, name: str) -> StatusError:
     """404 of an object."""
-    return StatusError(404, "NotFound", f"{named(group, plural)} {show(name)} not found", _details(group, plural, name))
+    return StatusError(
+        404, "NotFound", f"{named(group, plural)} {show(name)} not found", _details(group, plural, name)
+    )
 
 
 def no_path() -> StatusError:
@@ -66,12 +68,16 @@ def no_path() -> StatusError:
 
 def no_method() -> StatusError:
     """405."""
-    return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
+    return StatusError(
+        405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {}
+    )
 
 
 def already_exists(group: str, plural: str, name: str, is_going: bool = False) -> StatusError:
     """409: a create found the name in use."""
-    message = f"{'object is being deleted: ' if is_going else ''}{named(group, plural)} {show(name)} already exists"
+    message = (
+        f"{'object is being deleted: ' if is_going else ''}{named(group, plural)} {show(name)} already exists"
+    )
     return StatusError(409, "AlreadyExists", message, _details(group, plural, name))
 
 
@@ -110,12 +116,18 @@ def invalid(group: str, kind: str, name: str, causes: Iterable[Cause]) -> Status
     """422: every fault of an object at once."""
     found = list(causes)
     # the message says nothing twice, the causes may
-    texts = list(dict.fromkeys(f"{cause.field}: {cause.text}" if cause.field else cause.text for cause in found))
+    texts = list(
+        dict.fromkeys(f"{cause.field}: {cause.text}" if cause.field else cause.text for cause in found)
+    )
     what = f"{named(group, kind) if group else kind} {show(name)} is invalid"
     joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     details = _details(group, kind, name)
     details["causes"] = [
-        {key: value for key, value in (("reason", c.reason), ("message", c.text), ("field", c.field)) if value}
+        {
+            key: value
+            for key, value in (("reason", c.reason), ("message", c.text), ("field", c.field))
+            if value
+        }
         for c in found
     ]
     return StatusError(422, "Invalid", f"{what}: {joined}", details)
@@ -137,13 +149,18 @@ def too_large_version(version: int, current: int) -> StatusError:
         "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
         "retryAfterSeconds": 1,
     }
-    return StatusError(504, "Timeout", f"Timeout: Too large resource version: {version}, current: {current}", details)
+    return StatusError(
+        504, "Timeout", f"Timeout: Too large resource version: {version}, current: {current}", details
+    )
 
 
 def forbidden(group: str, plural: str, name: str, why: str) -> StatusError:
     """403."""
     return StatusError(
-        403, "Forbidden", f"{named(group, plural)} {show(name)} is forbidden: {why}", _details(group, plural, name)
+        403,
+        "Forbidden",
+        f"{named(group, plural)} {show(name)} is forbidden: {why}",
+        _details(group, plural, name),
     )
 
 
@@ -174,7 +191,9 @@ def prohibited(field: str, detail: str) -> Cause:
 def unsupported_value(field: str, value: Any, allowed: Iterable[Any]) -> Cause:
     """A value is none of those that there are."""
     names = ", ".join(show(each) for each in allowed)
-    return Cause(field, "FieldValueNotSupported", f"Unsupported value: {show(value)}: supported values: {names}")
+    return Cause(
+        field, "FieldValueNotSupported", f"Unsupported value: {show(value)}: supported values: {names}"
+    )
 
 
 def show(value: Any) -> str:

@@ -22,7 +22,9 @@ from spiko_local.errors import LocalError
 
 Body = dict[str, Any]
 Kind = tuple[str, str]  # group and plural
-HISTORY = 20_000  # events that a watch can go back; more than an architecture of 1,000 pods makes while it starts
+HISTORY = (
+    20_000  # events that a watch can go back; more than an architecture of 1,000 pods makes while it starts
+)
 HISTORY_BYTES = 32 << 20  # of objects in those events
 SPARE = 4  # of history, a quarter more is kept before it is cut, so that cutting is rare
 LARGEST_BYTES = 1_572_864  # as etcd's
@@ -127,7 +129,9 @@ class Store:
 
     def _load(self) -> int:
         for api, plural, namespace, name, revision, raw in self._db.execute("SELECT * FROM objects"):
-            self._kinds.setdefault((api, plural), {})[namespace, name] = Entry(orjson.loads(raw), revision, raw)
+            self._kinds.setdefault((api, plural), {})[namespace, name] = Entry(
+                orjson.loads(raw), revision, raw
+            )
         row = self._db.execute("SELECT revision FROM counter").fetchone()
         return int(row[0]) if row else 1
 
@@ -208,7 +212,9 @@ class Store:
         entries = self._kinds.setdefault(kind, {})
         before = entries.get((namespace, name))
         if len(entry.raw) > LARGEST_BYTES:
-            raise TooLargeError(f"an object has {len(entry.raw)} bytes, and at most {LARGEST_BYTES} can be kept")
+            raise TooLargeError(
+                f"an object has {len(entry.raw)} bytes, and at most {LARGEST_BYTES} can be kept"
+            )
         with self._transaction(revision):
             self._db.execute(
                 "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)",
@@ -231,7 +237,9 @@ class Store:
                 (*kind, namespace, name),
             )
         del self._kinds[kind][namespace, name]
-        last = Entry(before.body | {"metadata": before.body["metadata"] | {"resourceVersion": str(revision)}}, revision)
+        last = Entry(
+            before.body | {"metadata": before.body["metadata"] | {"resourceVersion": str(revision)}}, revision
+        )
         self._tell(Event(revision, kind, namespace, DELETED, last, before))
         return last
 

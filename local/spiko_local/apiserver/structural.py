@@ -69,10 +69,14 @@ def _check(schema: dict[str, Any], at: Place, place: str, found: list[Cause], of
         is_keyed = schema.get("x-kubernetes-list-type") == "map"
         below = at.below(schema, f"{path}.items", "" if is_keyed else path)
         _check(schema["items"], below, "array items", found, of_rules)
-    if len(found) == before:  # rules of a schema that is not right would be told to be wrong for no reason of their own
+    if (
+        len(found) == before
+    ):  # rules of a schema that is not right would be told to be wrong for no reason of their own
         of_rules += compile_faults(schema, at)
 
 
 def _check_pattern(pattern: str, path: str, found: list[Cause]) -> None:
     if fault := find_fault(pattern):
-        found.append(wrong(f"{path}.pattern", pattern, f"must be a valid regular expression, but isn't: {fault}"))
+        found.append(
+            wrong(f"{path}.pattern", pattern, f"must be a valid regular expression, but isn't: {fault}")
+        )

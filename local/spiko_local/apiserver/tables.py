@@ -62,7 +62,11 @@ def table(
 
 def partial(body: Body, version: str = "v1") -> Body:
     """An object's metadata alone."""
-    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": body["metadata"]}
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": f"meta.k8s.io/{version}",
+        "metadata": body["metadata"],
+    }
 
 
 def columns_of(resource: Resource) -> list[Body]:
@@ -85,9 +89,9 @@ def columns_of(resource: Resource) -> list[Body]:
 
 @cache
 def _texts() -> dict[str, str]:
-    schema = read_data("openapi")["api/v1"]["components"]["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"][
-        "properties"
-    ]
+    schema = read_data("openapi")["api/v1"]["components"]["schemas"][
+        "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+    ]["properties"]
     return {name: schema[name]["description"] for name in ("name", "creationTimestamp")}
 
 
@@ -176,7 +180,9 @@ def _pod(body: Body, now: datetime) -> list[Any]:
         elif "terminated" in state:
             ended = state["terminated"]
             signal = ended.get("signal", 0)
-            reason = ended.get("reason") or (f"Signal:{signal}" if signal else f"ExitCode:{ended.get('exitCode', 0)}")
+            reason = ended.get("reason") or (
+                f"Signal:{signal}" if signal else f"ExitCode:{ended.get('exitCode', 0)}"
+            )
             failed = reason if ended.get("exitCode") else failed
         elif container.get("ready") and "running" in state:
             running = True
@@ -294,7 +300,9 @@ def _service(body: Body, now: datetime) -> list[Any]:
     kind = spec.get("type", "ClusterIP")
     addresses = spec.get("clusterIPs") or ()
     ports = ",".join(
-        f"{p['port']}:{p['nodePort']}/{p['protocol']}" if p.get("nodePort") else f"{p['port']}/{p['protocol']}"
+        f"{p['port']}:{p['nodePort']}/{p['protocol']}"
+        if p.get("nodePort")
+        else f"{p['port']}/{p['protocol']}"
         for p in spec.get("ports") or ()
     )
     external = ",".join(spec.get("externalIPs") or ()) or NONE
@@ -309,7 +317,9 @@ def _service(body: Body, now: datetime) -> list[Any]:
 
 def _bound(body: Body, now: datetime) -> list[Any]:
     role, subjects = body["roleRef"], body.get("subjects") or ()
-    by_kind = {kind: [s for s in subjects if s["kind"] == kind] for kind in ("User", "Group", "ServiceAccount")}
+    by_kind = {
+        kind: [s for s in subjects if s["kind"] == kind] for kind in ("User", "Group", "ServiceAccount")
+    }
     accounts = ", ".join(f"{s.get('namespace', '')}/{s['name']}" for s in by_kind["ServiceAccount"])
     return [
         _NAME, f"{role['kind']}/{role['name']}", _AGE, ", ".join(s["name"] for s in by_kind["User"]),
@@ -320,7 +330,13 @@ def _bound(body: Body, now: datetime) -> list[Any]:
 def _budget(body: Body, now: datetime) -> list[Any]:
     spec = body["spec"]
     allowed = body.get("status", {}).get("disruptionsAllowed", 0)
-    return [_NAME, str(spec.get("minAvailable", "N/A")), str(spec.get("maxUnavailable", "N/A")), allowed, _AGE]
+    return [
+        _NAME,
+        str(spec.get("minAvailable", "N/A")),
+        str(spec.get("maxUnavailable", "N/A")),
+        allowed,
+        _AGE,
+    ]
 
 
 _PRINTERS: dict[tuple[str, str], Callable[[Body, datetime], list[Any]]] = {
@@ -340,7 +356,11 @@ _PRINTERS: dict[tuple[str, str], Callable[[Body, datetime], list[Any]]] = {
     ("apps", "deployments"): _deployment,
     ("apps", "replicasets"): _replica_set,
     ("policy", "poddisruptionbudgets"): _budget,
-    ("coordination.k8s.io", "leases"): lambda body, now: [_NAME, body.get("spec", {}).get("holderIdentity", ""), _AGE],
+    ("coordination.k8s.io", "leases"): lambda body, now: [
+        _NAME,
+        body.get("spec", {}).get("holderIdentity", ""),
+        _AGE,
+    ],
     ("rbac.authorization.k8s.io", "rolebindings"): _bound,
     ("rbac.authorization.k8s.io", "clusterrolebindings"): _bound,
 }

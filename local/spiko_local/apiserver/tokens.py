@@ -74,11 +74,15 @@ class Tokens:
         account = self._object("serviceaccounts", namespace, name)
         spec = dict(sent.get("spec") or {})
         metadata = {"name": name, "namespace": namespace} | {
-            key: value for key, value in (sent.get("metadata") or {}).items() if key in ("name", "namespace") and value
+            key: value
+            for key, value in (sent.get("metadata") or {}).items()
+            if key in ("name", "namespace") and value
         }
         for key, wanted in (("name", name), ("namespace", namespace)):
             if metadata[key] != wanted:
-                cause = wrong(f"metadata.{key}", metadata[key], f"must match the service account {key} if specified")
+                cause = wrong(
+                    f"metadata.{key}", metadata[key], f"must match the service account {key} if specified"
+                )
                 raise statuses.invalid(GROUP, "TokenRequest", name, [cause])
         seconds = USUAL_S if spec.get("expirationSeconds") is None else spec["expirationSeconds"]
         if not isinstance(seconds, int) or isinstance(seconds, bool):
@@ -98,9 +102,16 @@ class Tokens:
             "kubernetes.io": {"namespace": namespace, "serviceaccount": _reference(account)} | bound,
             "nbf": now, "sub": f"{ACCOUNT}{namespace}:{name}",
         }  # fmt: skip
-        spec |= {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": spec.get("boundObjectRef")}
+        spec |= {
+            "audiences": audiences,
+            "expirationSeconds": seconds,
+            "boundObjectRef": spec.get("boundObjectRef"),
+        }
         metadata |= {"uid": account["metadata"]["uid"], "creationTimestamp": _moment(now)}
-        status = {"token": "" if dry_run else self._sign(claims), "expirationTimestamp": _moment(now + seconds)}
+        status = {
+            "token": "" if dry_run else self._sign(claims),
+            "expirationTimestamp": _moment(now + seconds),
+        }
         return {
             "kind": "TokenRequest",
             "apiVersion": f"{GROUP}/v1",
@@ -167,9 +178,12 @@ class Tokens:
         namespace, account = private["namespace"], private["serviceaccount"]
         if not self._lives("serviceaccounts", namespace, account):
             return None
-        bound = [kind for kind in BOUND if kind.lower() in private and not (kind == "Node" and "pod" in private)]
+        bound = [
+            kind for kind in BOUND if kind.lower() in private and not (kind == "Node" and "pod" in private)
+        ]
         if not all(
-            self._lives(BOUND[kind], "" if kind == "Node" else namespace, private[kind.lower()]) for kind in bound
+            self._lives(BOUND[kind], "" if kind == "Node" else namespace, private[kind.lower()])
+            for kind in bound
         ):
             return None
         extra = {f"{EXTRA}credential-id": (f"JTI={claims['jti']}",)}

@@ -46,7 +46,9 @@ class Kubelets:
         if entry is None:
             raise StatusError(404, "NotFound", f'nodes "{node}" not found')
         status = entry.body.get("status", {})
-        address = next((a["address"] for a in status.get("addresses") or () if a["type"] == "InternalIP"), node)
+        address = next(
+            (a["address"] for a in status.get("addresses") or () if a["type"] == "InternalIP"), node
+        )
         return address, int(status.get("daemonEndpoints", {}).get("kubeletEndpoint", {}).get("Port", 10250))
 
     def _path(self, verb: str, pod: Body, container: str, query: dict[str, list[str]]) -> str:
@@ -81,7 +83,10 @@ class Kubelets:
         url = f"https://{host}:{port}{self._path('containerLogs', pod, container, query)}"
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
         try:
-            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, ssl=self.context) as reply:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.get(url, ssl=self.context) as reply,
+            ):
                 if reply.status != 200:
                     text = (await reply.text()).strip()
                     raise bad_request(text) if reply.status < 500 else StatusError(500, "InternalError", text)
@@ -99,7 +104,9 @@ class Kubelets:
         self, request: web.Request, verb: str, pod: Body, query: dict[str, list[str]]
     ) -> web.StreamResponse:
         """Join a client that upgrades its connection and the kubelet, byte by byte."""
-        container = self.container_of(pod, (query.pop("container", None) or [""])[0]) if verb != "portForward" else ""
+        container = (
+            self.container_of(pod, (query.pop("container", None) or [""])[0]) if verb != "portForward" else ""
+        )
         if "upgrade" not in request.headers.get("Connection", "").lower():
             raise bad_request("Upgrade request required")
         if verb == "exec":

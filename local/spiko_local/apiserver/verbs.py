@@ -75,7 +75,11 @@ class Verbs:
     """
 
     def __init__(
-        self, store: Store, catalog: Catalog, now: Callable[[], str], random_source: random.Random | None = None
+        self,
+        store: Store,
+        catalog: Catalog,
+        now: Callable[[], str],
+        random_source: random.Random | None = None,
     ) -> None:
         self.store, self.catalog, self.now = store, catalog, now
         self._random = random_source or random.SystemRandom()
@@ -115,7 +119,9 @@ class Verbs:
         body = read(resource, body, options)
         return self._create(at, body, options, None)
 
-    def _create(self, at: Target, body: Body, options: Options, owners: list[managers.Manager] | None) -> Body:
+    def _create(
+        self, at: Target, body: Body, options: Options, owners: list[managers.Manager] | None
+    ) -> Body:
         resource = at.resource
         self._check_namespace(resource, at.namespace)
         metadata = {
@@ -199,9 +205,13 @@ class Verbs:
             return self._create(at, read(at.resource, body, options), options, None), True
         old = self.get(at)
         version = body["metadata"].get("resourceVersion")
-        if not version and (at.resource.custom is not None or at.resource.key in (("coordination.k8s.io", "leases"),)):
+        if not version and (
+            at.resource.custom is not None or at.resource.key in (("coordination.k8s.io", "leases"),)
+        ):
             cause = Cause(
-                "metadata.resourceVersion", "FieldValueInvalid", "Invalid value: 0: must be specified for an update"
+                "metadata.resourceVersion",
+                "FieldValueInvalid",
+                "Invalid value: 0: must be specified for an update",
             )
             raise statuses.invalid(at.resource.group, at.resource.plural, at.name, [cause])
         self._check_version(at, old, version)
@@ -219,7 +229,9 @@ class Verbs:
     def _check_uid(self, at: Target, old: Entry, uid: str | None) -> None:
         real = old.body["metadata"].get("uid")
         if uid and uid != real:
-            key = f"/registry/{'/'.join(part for part in (at.resource.plural, at.namespace, at.name) if part)}"
+            key = (
+                f"/registry/{'/'.join(part for part in (at.resource.plural, at.namespace, at.name) if part)}"
+            )
             why = (
                 f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed:"
                 f" UID in precondition: {uid}, UID in object meta: {real}"
@@ -252,14 +264,18 @@ class Verbs:
         self._validate(at, body, was, options)
         self._admit(at, body, was, options)
         if body["metadata"].get("deletionTimestamp"):
-            added = set(body["metadata"].get("finalizers") or ()) - set(was["metadata"].get("finalizers") or ())
+            added = set(body["metadata"].get("finalizers") or ()) - set(
+                was["metadata"].get("finalizers") or ()
+            )
             if added:
                 text = f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{', '.join(map(statuses.show, sorted(added)))}}}"
                 raise self._invalid(at, [statuses.prohibited("metadata.finalizers", text)])
         if options.dry_run:
             return self._as_stored(at, body)
         if deletion.is_finished(resource, body):
-            self.store.remove(resource.key, at.namespace, at.name)  # as it was: nobody is told of the last change alone
+            self.store.remove(
+                resource.key, at.namespace, at.name
+            )  # as it was: nobody is told of the last change alone
             return body
         return self._put(at, body)
 
@@ -367,7 +383,11 @@ class Verbs:
         body = entry.body
         grace = deletion.grace_s(resource, body, wanted)
         finalizers = deletion.finalizers_after(body, wanted)
-        if resource.key == DEFINITIONS and "deletionTimestamp" not in body["metadata"] and CLEANUP not in finalizers:
+        if (
+            resource.key == DEFINITIONS
+            and "deletionTimestamp" not in body["metadata"]
+            and CLEANUP not in finalizers
+        ):
             finalizers = [*finalizers, CLEANUP]
         gone = (
             grace == 0
@@ -376,7 +396,9 @@ class Verbs:
         )
         if gone and resource.key == PODS:
             metadata = body["metadata"] | {"deletionTimestamp": self.now(), "deletionGracePeriodSeconds": 0}
-            metadata["generation"] = metadata.get("generation", 0) + ("deletionTimestamp" not in body["metadata"])
+            metadata["generation"] = metadata.get("generation", 0) + (
+                "deletionTimestamp" not in body["metadata"]
+            )
             if not options.dry_run:
                 self.store.remove(resource.key, at.namespace, at.name)
             return body | {"metadata": metadata}, True
@@ -411,7 +433,10 @@ class Verbs:
 
     def _is_current(self, at: Target) -> bool:
         """Whether an object is kept in the version in which it would be now; else any update brings it there."""
-        entry, storage = self.store.get(at.resource.key, at.namespace, at.name), self.catalog.stored(at.resource.key)
+        entry, storage = (
+            self.store.get(at.resource.key, at.namespace, at.name),
+            self.catalog.stored(at.resource.key),
+        )
         return (
             entry is None
             or storage is None
@@ -433,7 +458,9 @@ class Verbs:
         right = {"apiVersion": at.resource.api_version, "kind": at.resource.kind}
         wrong = [name for name, value in right.items() if body.get(name) not in (None, "", value)]
         if wrong:
-            raise self._invalid(at, [statuses.wrong(name, body[name], f"must be {right[name]}") for name in wrong])
+            raise self._invalid(
+                at, [statuses.wrong(name, body[name], f"must be {right[name]}") for name in wrong]
+            )
 
     def _validate(self, at: Target, body: Body, old: Body | None, options: Options) -> None:
         resource = at.resource
@@ -445,7 +472,9 @@ class Verbs:
         )
         if resource.custom is None:
             if at.subresource != "status":
-                found += kinds.faults_of(resource.group, resource.kind, body, old) if not at.subresource else []
+                found += (
+                    kinds.faults_of(resource.group, resource.kind, body, old) if not at.subresource else []
+                )
             elif body.get("status") != (old or {}).get("status"):
                 found += status_faults(resource.kind, body)
         else:
@@ -485,7 +514,9 @@ def _prepare_custom(resource: Resource, body: Body, old: Body, subresource: str)
             {"status": old["status"]} if "status" in old else {}
         )
     ignored = ("metadata", "status") if "status" in resource.subresources else ("metadata",)
-    if {k: v for k, v in body.items() if k not in ignored} != {k: v for k, v in old.items() if k not in ignored}:
+    if {k: v for k, v in body.items() if k not in ignored} != {
+        k: v for k, v in old.items() if k not in ignored
+    }:
         body["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     return body
 

@@ -50,7 +50,9 @@ class Watch:
     timeout_s: float
 
 
-async def lines(store: Store, watch: Watch, now: Callable[[], datetime], cache: Lines) -> AsyncIterator[bytes]:
+async def lines(
+    store: Store, watch: Watch, now: Callable[[], datetime], cache: Lines
+) -> AsyncIterator[bytes]:
     """The answer, piece by piece, until the time is over."""
     speaker = _Speaker(watch, now, cache)
     kind, chosen = watch.resource.key, watch.chosen
@@ -59,7 +61,9 @@ async def lines(store: Store, watch: Watch, now: Callable[[], datetime], cache: 
         if watch.initial:
             yield speaker.error(too_large_version(watch.after, store.revision))
         else:
-            yield speaker.error(expired(f"unknown resource version: {watch.after}, current: {store.revision}"))
+            yield speaker.error(
+                expired(f"unknown resource version: {watch.after}, current: {store.revision}")
+            )
         return
     with_all = watch.initial or (watch.initial is None and not watch.after)
     from_now = with_all or not watch.after
@@ -70,7 +74,9 @@ async def lines(store: Store, watch: Watch, now: Callable[[], datetime], cache: 
     try:
         if with_all:
             version = store.revision
-            entries = [e for e in store.entries(kind, chosen.namespace) if chosen.test is None or chosen.test(e.body)]
+            entries = [
+                e for e in store.entries(kind, chosen.namespace) if chosen.test is None or chosen.test(e.body)
+            ]
             yield b"".join(speaker.say(ADDED, versions.shown(watch.resource, entry)) for entry in entries)
             if watch.initial and watch.bookmarks:
                 yield speaker.bookmark(version, INITIAL_END)
@@ -139,7 +145,11 @@ class _Speaker:
         form = self._watch.form
         if form.what == TABLE:
             return self.say(told.type, self._entry(told))
-        if form.what != PARTIAL and told.version is told.change.now and told.version.raw.startswith(self._head):
+        if (
+            form.what != PARTIAL
+            and told.version is told.change.now
+            and told.version.raw.startswith(self._head)
+        ):
             return _line(told.type, told.version.raw)
         key = (told.change.revision, told.type, self._head, form)
         return self._cache.get(key, lambda: self.say(told.type, self._entry(told)))

@@ -29,7 +29,9 @@ def deployment_faults(body: Body, old: Body | None) -> list[Cause]:
     if deadline is not None:
         found += _not_negative(spec, "progressDeadlineSeconds")
         if deadline <= least:
-            found.append(wrong("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"))
+            found.append(
+                wrong("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
+            )
     return found
 
 
@@ -47,7 +49,9 @@ def replica_set_faults(body: Body, old: Body | None) -> list[Cause]:
     if faults:
         shown = dict(selector or {})
         if "matchExpressions" in shown:  # key and operator are shown even where they are empty
-            shown["matchExpressions"] = [{"key": "", "operator": ""} | each for each in shown["matchExpressions"]]
+            shown["matchExpressions"] = [
+                {"key": "", "operator": ""} | each for each in shown["matchExpressions"]
+            ]
         found.append(wrong("spec.selector", shown, "invalid label selector"))
     else:
         found += _template_faults(spec.get("template") or {}, selector)
@@ -58,7 +62,9 @@ def replica_set_faults(body: Body, old: Body | None) -> list[Cause]:
 
 def _template_faults(template: Body, selector: Body | None) -> list[Cause]:
     labels, found = (template.get("metadata") or {}).get("labels") or {}, []
-    is_empty = selector is not None and not selector.get("matchLabels") and not selector.get("matchExpressions")
+    is_empty = (
+        selector is not None and not selector.get("matchLabels") and not selector.get("matchExpressions")
+    )
     if not is_empty and not matches_selector(selector, labels):
         found.append(wrong("spec.template.metadata.labels", labels or None, UNMATCHED))
     found += label_faults(labels, "spec.template.labels")

@@ -39,7 +39,11 @@ class Controllers:
         self._work = Work(verbs, now)
         self._definitions = Definitions(self._work)
         parts = (Deployments, ReplicaSets, Scheduler, Disruption, NodeLife, Garbage, Expiry)
-        for controller in (self._definitions, Namespaces(self._work, authority), *(part(self._work) for part in parts)):
+        for controller in (
+            self._definitions,
+            Namespaces(self._work, authority),
+            *(part(self._work) for part in parts),
+        ):
             self._work.add(controller)
 
     def prepare(self) -> None:

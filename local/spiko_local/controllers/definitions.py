@@ -63,7 +63,9 @@ class Definitions:
                 self._work.verbs.catalog.forget(name)
                 self._broken.pop(name, None)
                 gone = self._accepted.pop(name, None)
-                return [(other,) for other, each in self._accepted.items() if gone and each.group == gone.group]
+                return [
+                    (other,) for other, each in self._accepted.items() if gone and each.group == gone.group
+                ]
             if event.before is None or event.before.body["spec"] != body["spec"]:
                 self._serve(body)
             return [(name,)]
@@ -91,7 +93,9 @@ class Definitions:
     def _accept(self, name: str, spec: Body) -> Accepted:
         """The names that nobody else has."""
         group = spec["group"]
-        others = [each.names for other, each in self._accepted.items() if other != name and each.group == group]
+        others = [
+            each.names for other, each in self._accepted.items() if other != name and each.group == group
+        ]
         others += [
             {"plural": r.plural, "singular": r.singular, "shortNames": list(r.short_names), "kind": r.kind, "listKind": f"{r.kind}List"}
             for r in self._work.verbs.catalog.built_in(group)
@@ -115,7 +119,11 @@ class Definitions:
             conditions = set_condition(conditions, wanted, self._work.verbs.now())
         status["conditions"] = [{k: v for k, v in c.items() if k != "lastUpdateTime"} for c in conditions]
         status["acceptedNames"] = NO_NAMES | self._accepted[key[0]].names
-        stored = [each["name"] for each in body["spec"].get("versions") or () if each.get("storage") and "name" in each]
+        stored = [
+            each["name"]
+            for each in body["spec"].get("versions") or ()
+            if each.get("storage") and "name" in each
+        ]
         versions = list(status.get("storedVersions") or ())
         status["storedVersions"] = [*versions, *(name for name in stored if name not in versions)]
         self._work.write_status(DEFINITIONS, body, status, MANAGER)
@@ -133,7 +141,9 @@ class Definitions:
         else:
             found = [
                 _condition("NamesAccepted", True, "NoConflicts", "no conflicts found"),
-                _condition("Established", True, "InitialNamesAccepted", "the initial names have been accepted"),
+                _condition(
+                    "Established", True, "InitialNamesAccepted", "the initial names have been accepted"
+                ),
             ]
         approved, text = approval(body)
         if text:
@@ -160,7 +170,9 @@ class Definitions:
                 return
             self._work.store.end_watches(kind)
         finalizers = [name for name in body["metadata"]["finalizers"] if name != CLEANUP]
-        self._work.update(DEFINITIONS, body | {"metadata": body["metadata"] | {"finalizers": finalizers}}, MANAGER)
+        self._work.update(
+            DEFINITIONS, body | {"metadata": body["metadata"] | {"finalizers": finalizers}}, MANAGER
+        )
 
 
 def _condition(kind: str, status: bool, reason: str, message: str) -> Body:

@@ -57,7 +57,11 @@ class Deployments:
             return [(event.namespace, body["metadata"]["name"])]
         owner = owner_of(body)
         if event.kind == REPLICA_SETS:
-            return [(event.namespace, owner["name"])] if owner is not None and owner["kind"] == "Deployment" else ()
+            return (
+                [(event.namespace, owner["name"])]
+                if owner is not None and owner["kind"] == "Deployment"
+                else ()
+            )
         if event.type == "DELETED" and owner is not None and owner["kind"] == "ReplicaSet":
             above = self._work.body(REPLICA_SETS, event.namespace, owner["name"])
             top = owner_of(above) if above is not None else None
@@ -90,11 +94,15 @@ class Deployments:
         if not body["metadata"].get("deletionTimestamp"):
             for each in self._work.index.loose(REPLICA_SETS, body["metadata"]["namespace"]):
                 labels = each["metadata"].get("labels") or {}
-                if not each["metadata"].get("deletionTimestamp") and matches_selector(body["spec"]["selector"], labels):
+                if not each["metadata"].get("deletionTimestamp") and matches_selector(
+                    body["spec"]["selector"], labels
+                ):
                     references = [*(each["metadata"].get("ownerReferences") or ()), reference_to(body)]
                     adopted = each | {"metadata": each["metadata"] | {"ownerReferences": references}}
                     found.append(self._work.update(REPLICA_SETS, adopted, MANAGER))
-        return sorted(found, key=lambda each: (each["metadata"]["creationTimestamp"], each["metadata"]["name"]))
+        return sorted(
+            found, key=lambda each: (each["metadata"]["creationTimestamp"], each["metadata"]["name"])
+        )
 
     # ------------------------------------------------------------------ the new set
 
@@ -128,7 +136,11 @@ class Deployments:
     def _annotations(self, body: Body, revision: int) -> dict[str, str]:
         own = {k: v for k, v in (body["metadata"].get("annotations") or {}).items() if k not in NOT_COPIED}
         limits = _limits(body)
-        return own | {REVISION: str(revision), DESIRED: str(limits.replicas), MOST: str(limits.replicas + limits.surge)}
+        return own | {
+            REVISION: str(revision),
+            DESIRED: str(limits.replicas),
+            MOST: str(limits.replicas + limits.surge),
+        }
 
     def _revision(self, sets: Iterable[Body]) -> int:
         return max((_number(each, REVISION) for each in sets), default=0)
@@ -137,14 +149,18 @@ class Deployments:
         """The new set carries the highest revision, and the Deployment's annotations; the Deployment carries the revision."""
         others = self._revision(each for each in sets if each is not new)
         revision = (
-            max(others + 1, _number(new, REVISION)) if others >= _number(new, REVISION) else _number(new, REVISION)
+            max(others + 1, _number(new, REVISION))
+            if others >= _number(new, REVISION)
+            else _number(new, REVISION)
         )
         wanted = (new["metadata"].get("annotations") or {}) | self._annotations(body, revision)
         least = body["spec"].get("minReadySeconds", 0)
         if wanted != new["metadata"].get("annotations") or new["spec"].get("minReadySeconds", 0) != least:
             spec = new["spec"] | {"minReadySeconds": least}
             new = self._work.update(
-                REPLICA_SETS, new | {"metadata": new["metadata"] | {"annotations": wanted}, "spec": spec}, MANAGER
+                REPLICA_SETS,
+                new | {"metadata": new["metadata"] | {"annotations": wanted}, "spec": spec},
+                MANAGER,
             )
         self._mark(body, revision)
         return new
@@ -195,7 +211,8 @@ class Deployments:
     def _is_scaling(self, body: Body, sets: Sequence[Body]) -> bool:
         wanted = str(body["spec"].get("replicas", 1))
         return any(
-            each["spec"].get("replicas") and (each["metadata"].get("annotations") or {}).get(DESIRED, wanted) != wanted
+            each["spec"].get("replicas")
+            and (each["metadata"].get("annotations") or {}).get(DESIRED, wanted) != wanted
             for each in sets
         )
 
@@ -239,7 +256,11 @@ class Deployments:
     def _say(self, body: Body, changed: Body, before: int, after: int) -> None:
         verb, name = "up" if after > before else "down", changed["metadata"]["name"]
         self._work.say(
-            body, "Normal", "ScalingReplicaSet", f"Scaled {verb} replica set {name} from {before} to {after}", COMPONENT
+            body,
+            "Normal",
+            "ScalingReplicaSet",
+            f"Scaled {verb} replica set {name} from {before} to {after}",
+            COMPONENT,
         )
 
     # ------------------------------------------------------------------ status
@@ -248,7 +269,8 @@ class Deployments:
         new = self._new_set(body, sets)
         before = body.get("status", {})
         total, ready, available = (
-            sum(_count(each, name) for each in sets) for name in ("replicas", "readyReplicas", "availableReplicas")
+            sum(_count(each, name) for each in sets)
+            for name in ("replicas", "readyReplicas", "availableReplicas")
         )
         counts = {
             "replicas": total, "updatedReplicas": _count(new, "replicas") if new is not None else 0, "readyReplicas": ready,
@@ -267,8 +289,12 @@ class Deployments:
         if progress is not None:
             conditions = set_condition(conditions, progress, now)
             done = {k: before.get(k, 0) for k in ("updatedReplicas", "readyReplicas", "availableReplicas")}
-            if progress["reason"] == "ReplicaSetUpdated" and any(counts[name] > was for name, was in done.items()):
-                conditions = [c | ({"lastUpdateTime": now} if c["type"] == "Progressing" else {}) for c in conditions]
+            if progress["reason"] == "ReplicaSetUpdated" and any(
+                counts[name] > was for name, was in done.items()
+            ):
+                conditions = [
+                    c | ({"lastUpdateTime": now} if c["type"] == "Progressing" else {}) for c in conditions
+                ]
         conditions = set_condition(conditions, _availability(body, available), now)
         status["conditions"] = _with_failure(conditions, [new, *sets] if new is not None else sets)
         self._work.write_status(DEPLOYMENTS, body, status, MANAGER)
@@ -287,9 +313,17 @@ class Deployments:
             }
         wanted = body["spec"].get("replicas", 1)
         name = new["metadata"]["name"] if new is not None else ""
-        if counts["updatedReplicas"] == wanted == counts["replicas"] == counts["availableReplicas"] and new is not None:
+        if (
+            counts["updatedReplicas"] == wanted == counts["replicas"] == counts["availableReplicas"]
+            and new is not None
+        ):
             message = f'ReplicaSet "{name}" has successfully progressed.'
-            return {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "message": message}
+            return {
+                "type": "Progressing",
+                "status": "True",
+                "reason": "NewReplicaSetAvailable",
+                "message": message,
+            }
         old = next((c for c in conditions if c["type"] == "Progressing"), None)
         if old is None or (
             old["reason"] == "NewReplicaSetAvailable" and new is not None and name not in old["message"]
@@ -304,7 +338,9 @@ class Deployments:
             counts[each] != before.get(each, 0)
             for each in ("updatedReplicas", "readyReplicas", "availableReplicas", "replicas")
         )
-        left = (read_time(old["lastUpdateTime"]) + timedelta(seconds=limit) - self._work.now()).total_seconds()
+        left = (
+            read_time(old["lastUpdateTime"]) + timedelta(seconds=limit) - self._work.now()
+        ).total_seconds()
         if moved:
             return {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated",
                     "message": f'ReplicaSet "{name}" is progressing.'}  # fmt: skip

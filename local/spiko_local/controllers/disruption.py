@@ -58,7 +58,9 @@ class Disruption:
         if wait is not None:
             self._work.later(wait, self, key)
         healthy = sum(
-            is_ready(pod) and not pod["metadata"].get("deletionTimestamp") and pod["metadata"]["name"] not in disrupted
+            is_ready(pod)
+            and not pod["metadata"].get("deletionTimestamp")
+            and pod["metadata"]["name"] not in disrupted
             for pod in pods
         )
         allowed = max(0, healthy - desired) if expected > 0 else 0

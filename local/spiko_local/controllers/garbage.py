@@ -29,7 +29,9 @@ class Garbage:
         self._alive: dict[str, Place] = {}  # objects by UID
         # dependents by the UID of an owner, in the order of their coming
         self._owned: dict[str, dict[Place, None]] = {}
-        self._gone: dict[str, None] = {}  # UIDs of owners that were seen going: their kind may be served no longer
+        self._gone: dict[
+            str, None
+        ] = {}  # UIDs of owners that were seen going: their kind may be served no longer
 
     def keys(self, event: Event) -> Iterable[Key]:
         """An object whose owners may be gone; the dependents of one that is going; the owner that waits for a dependent."""
@@ -55,7 +57,9 @@ class Garbage:
         self._alive[uid] = place
         for owner in owners:
             self._owned.setdefault(owner, {})[place] = None
-        is_held = metadata.get("deletionTimestamp") and {FOREGROUND, ORPHAN} & set(metadata.get("finalizers") or ())
+        is_held = metadata.get("deletionTimestamp") and {FOREGROUND, ORPHAN} & set(
+            metadata.get("finalizers") or ()
+        )
         if owners or is_held:
             found.append(place)
         if _waits(metadata) and (event.before is None or not _waits(event.before.body["metadata"])):
@@ -98,7 +102,13 @@ class Garbage:
             self._work.delete(kind, body, propagationPolicy="Foreground")
         else:
             finalizers = body["metadata"].get("finalizers") or ()
-            policy = "Orphan" if ORPHAN in finalizers else "Foreground" if FOREGROUND in finalizers else "Background"
+            policy = (
+                "Orphan"
+                if ORPHAN in finalizers
+                else "Foreground"
+                if FOREGROUND in finalizers
+                else "Background"
+            )
             self._work.delete(kind, body, propagationPolicy=policy)
 
     def _state(self, reference: Body, namespace: str) -> str:
@@ -130,7 +140,9 @@ class Garbage:
             if _owners(body["metadata"]).get(uid):
                 blocked = True
                 if not body["metadata"].get("deletionTimestamp"):
-                    self._work.put(self, (*each, body["metadata"].get("namespace", ""), body["metadata"]["name"]))
+                    self._work.put(
+                        self, (*each, body["metadata"].get("namespace", ""), body["metadata"]["name"])
+                    )
         if not blocked:
             self._finish(kind, owner, FOREGROUND)
 
@@ -152,7 +164,9 @@ class Garbage:
         if current is None or current["metadata"]["uid"] != body["metadata"]["uid"]:
             return
         kept = [name for name in current["metadata"].get("finalizers") or () if name != finalizer]
-        self._work.update(kind, current | {"metadata": _with(current["metadata"], "finalizers", kept)}, MANAGER)
+        self._work.update(
+            kind, current | {"metadata": _with(current["metadata"], "finalizers", kept)}, MANAGER
+        )
 
 
 def _with(metadata: Body, name: str, values: list[Body] | list[str]) -> Body:
@@ -163,7 +177,9 @@ def _with(metadata: Body, name: str, values: list[Body] | list[str]) -> Body:
 
 def _owners(metadata: Body) -> dict[str, bool]:
     """UIDs of owners, and whether their deletion waits for this object."""
-    return {each["uid"]: bool(each.get("blockOwnerDeletion")) for each in metadata.get("ownerReferences") or ()}
+    return {
+        each["uid"]: bool(each.get("blockOwnerDeletion")) for each in metadata.get("ownerReferences") or ()
+    }
 
 
 def _waits(metadata: Body) -> bool:

@@ -62,7 +62,9 @@ class Index:
     def among(self, kind: Kind, namespace: str, selector: Body | None = None) -> list[Body]:
         """Objects of a namespace among which are all that a selector matches; all without one."""
         labels = (selector or {}).get("matchLabels") or {}
-        sets = [self._by.get((kind, "label", f"{namespace}/{key}={value}"), {}) for key, value in labels.items()]
+        sets = [
+            self._by.get((kind, "label", f"{namespace}/{key}={value}"), {}) for key, value in labels.items()
+        ]
         return self._bodies(kind, min(sets, key=len) if sets else self._by.get((kind, "all", namespace), {}))
 
     def _bodies(self, kind: Kind, names: Names) -> list[Body]:
@@ -77,5 +79,7 @@ def _places(body: Body | None) -> set[tuple[str, str]]:
     metadata = body["metadata"]
     namespace = metadata.get("namespace", "")
     owner = next((o["uid"] for o in metadata.get("ownerReferences") or () if o.get("controller")), None)
-    labels = {("label", f"{namespace}/{key}={value}") for key, value in (metadata.get("labels") or {}).items()}
+    labels = {
+        ("label", f"{namespace}/{key}={value}") for key, value in (metadata.get("labels") or {}).items()
+    }
     return {("all", namespace), ("loose", namespace) if owner is None else ("owner", owner), *labels}

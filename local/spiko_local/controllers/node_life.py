@@ -37,7 +37,9 @@ class NodeLife:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._heard: dict[str, float] = {}  # when, by the node's name; who is seen for the first time counts as heard
+        self._heard: dict[
+            str, float
+        ] = {}  # when, by the node's name; who is seen for the first time counts as heard
         self._due: dict[str, float] = {}  # when a node is looked at again
         self._is_disrupted = False
         self._registered: set[str] = set()
@@ -107,12 +109,16 @@ class NodeLife:
     def _judge(self) -> None:
         """Whether any node is ready; when that changes, all of them are looked at."""
         nodes = self._work.bodies(NODES)
-        is_disrupted = bool(nodes) and not any(condition_of(node, "Ready").get("status") == "True" for node in nodes)
+        is_disrupted = bool(nodes) and not any(
+            condition_of(node, "Ready").get("status") == "True" for node in nodes
+        )
         if is_disrupted == self._is_disrupted:
             return
         self._is_disrupted = is_disrupted
         log.info(
-            "no node is ready: nobody is evicted" if is_disrupted else "some nodes are ready: pods are evicted again"
+            "no node is ready: nobody is evicted"
+            if is_disrupted
+            else "some nodes are ready: pods are evicted again"
         )
         if not is_disrupted:
             self._heard = dict.fromkeys(self._heard, _time())
@@ -132,9 +138,14 @@ class NodeLife:
         if conditions != node.get("status", {}).get("conditions"):
             name = node["metadata"]["name"]
             node = self._work.update(
-                NODES, node | {"status": node.get("status", {}) | {"conditions": conditions}}, MANAGER, "status"
+                NODES,
+                node | {"status": node.get("status", {}) | {"conditions": conditions}},
+                MANAGER,
+                "status",
             )
-            self._work.say(node, "Normal", "NodeNotReady", f"Node {name} status is now: NodeNotReady", COMPONENT)
+            self._work.say(
+                node, "Normal", "NodeNotReady", f"Node {name} status is now: NodeNotReady", COMPONENT
+            )
             for pod in self._work.bodies(PODS):
                 if pod["spec"].get("nodeName") == name:
                     self._not_ready(pod)
@@ -152,7 +163,9 @@ class NodeLife:
         wanted = []
         if ready != "True":
             name = UNREACHABLE if ready == "Unknown" else NOT_READY
-            wanted = [(name, "NoSchedule")] if self._is_disrupted else [(name, "NoSchedule"), (name, "NoExecute")]
+            wanted = (
+                [(name, "NoSchedule")] if self._is_disrupted else [(name, "NoSchedule"), (name, "NoExecute")]
+            )
         if node.get("spec", {}).get("unschedulable"):
             wanted.append((UNSCHEDULABLE, "NoSchedule"))
         before = node.get("spec", {}).get("taints") or []
@@ -162,7 +175,9 @@ class NodeLife:
             if (key, effect) not in have:
                 kept.append({"key": key, "effect": effect, "timeAdded": self._work.verbs.now()})
         if kept != before:
-            spec = {k: v for k, v in node.get("spec", {}).items() if k != "taints"} | ({"taints": kept} if kept else {})
+            spec = {k: v for k, v in node.get("spec", {}).items() if k != "taints"} | (
+                {"taints": kept} if kept else {}
+            )
             self._work.update(NODES, node | {"spec": spec}, MANAGER)
 
     # ------------------------------------------------------------------ pods

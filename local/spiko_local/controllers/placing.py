@@ -71,7 +71,9 @@ def _name(pod: Body) -> tuple[str, str]:
 
 
 def _owner(pod: Body) -> str:
-    return next((str(o["uid"]) for o in pod["metadata"].get("ownerReferences") or () if o.get("controller")), "")
+    return next(
+        (str(o["uid"]) for o in pod["metadata"].get("ownerReferences") or () if o.get("controller")), ""
+    )
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,9 @@ def choose(pod: Body, rooms: Sequence[Room]) -> tuple[str | None, str]:
             reasons[reason] += 1
         else:
             fitting.append(room)
-    constraints = [(each, _count(each, pod, rooms)) for each in pod["spec"].get("topologySpreadConstraints") or ()]
+    constraints = [
+        (each, _count(each, pod, rooms)) for each in pod["spec"].get("topologySpreadConstraints") or ()
+    ]
     fitting, crowded = _spread(constraints, fitting)
     if crowded:
         reasons["node(s) didn't match pod topology spread constraints"] += crowded

@@ -76,7 +76,9 @@ class ReplicaSets:
         if owner["metadata"].get("deletionTimestamp"):
             return found
         for pod in self._work.index.loose(PODS, owner["metadata"]["namespace"]):
-            if is_active(pod) and matches_selector(owner["spec"]["selector"], pod["metadata"].get("labels") or {}):
+            if is_active(pod) and matches_selector(
+                owner["spec"]["selector"], pod["metadata"].get("labels") or {}
+            ):
                 references = [*(pod["metadata"].get("ownerReferences") or ()), reference_to(owner)]
                 adopted = pod | {"metadata": pod["metadata"] | {"ownerReferences": references}}
                 found.append(self._work.update(PODS, adopted, MANAGER))
@@ -90,7 +92,9 @@ class ReplicaSets:
             except StatusError as error:
                 self._work.say(owner, "Warning", "FailedCreate", f"Error creating: {error}", COMPONENT)
                 return error
-            self._work.say(owner, "Normal", "SuccessfulCreate", f"Created pod: {made['metadata']['name']}", COMPONENT)
+            self._work.say(
+                owner, "Normal", "SuccessfulCreate", f"Created pod: {made['metadata']['name']}", COMPONENT
+            )
         if missing < 0:
             for pod in choose(active, min(-missing, SLICE), self._crowd(active)):
                 self._work.delete(PODS, pod)
@@ -115,7 +119,9 @@ class ReplicaSets:
         available, wait = [], None
         for pod in ready:
             since = condition_of(pod, "Ready").get("lastTransitionTime")
-            left = (read_time(since) + timedelta(seconds=least) - now).total_seconds() if least and since else 0
+            left = (
+                (read_time(since) + timedelta(seconds=least) - now).total_seconds() if least and since else 0
+            )
             if left <= 0:
                 available.append(pod)
             else:
@@ -137,9 +143,16 @@ class ReplicaSets:
             for pod in pods
         )
         status["observedGeneration"] = current["metadata"].get("generation", 1)
-        conditions = [c for c in current.get("status", {}).get("conditions") or () if c["type"] != "ReplicaFailure"]
+        conditions = [
+            c for c in current.get("status", {}).get("conditions") or () if c["type"] != "ReplicaFailure"
+        ]
         if failure is not None:
-            wanted = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": str(failure)}
+            wanted = {
+                "type": "ReplicaFailure",
+                "status": "True",
+                "reason": "FailedCreate",
+                "message": str(failure),
+            }
             before = condition_of(
                 current, "ReplicaFailure"
             )  # the first failure's stays: it names a pod that is another each time
@@ -160,7 +173,10 @@ def reference_to(owner: Body) -> Body:
 def pod_of(owner: Body) -> Body:
     """A new pod of a set."""
     template = owner["spec"]["template"]
-    metadata: Body = {"generateName": f"{owner['metadata']['name']}-", "ownerReferences": [reference_to(owner)]}
+    metadata: Body = {
+        "generateName": f"{owner['metadata']['name']}-",
+        "ownerReferences": [reference_to(owner)],
+    }
     for name in ("labels", "annotations", "finalizers"):
         if template["metadata"].get(name):
             metadata[name] = template["metadata"][name]

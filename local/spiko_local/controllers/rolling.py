@@ -69,7 +69,9 @@ def step(new: Set | None, old: Sequence[Set], limits: Limits) -> dict[str, int]:
     if spare <= 0:
         return {}
     changes = _cleaned(old, spare)
-    left = [Set(each.name, changes.get(each.name, each.replicas), each.available, each.created) for each in old]
+    left = [
+        Set(each.name, changes.get(each.name, each.replicas), each.available, each.created) for each in old
+    ]
     available = sum(each.available for each in left) + (new.available if new else 0)
     down = available - least
     for each in sorted(left, key=lambda s: s.created):
@@ -106,7 +108,8 @@ def proportions(sets: Sequence[Set], limits: Limits) -> dict[str, int]:
     allowed = limits.replicas + limits.surge if limits.replicas else 0
     add = allowed - total
     ordered = sorted(
-        sets, key=lambda s: (-s.replicas, s.created) if add > 0 else (-s.replicas, [-ord(c) for c in s.created])
+        sets,
+        key=lambda s: (-s.replicas, s.created) if add > 0 else (-s.replicas, [-ord(c) for c in s.created]),
     )
     added, found = 0, {}
     for each in ordered:

@@ -58,12 +58,17 @@ class Scheduler:
             return
         if pod["spec"].get("schedulerName", COMPONENT) != COMPONENT:
             return
-        rooms = [Room(node, self._on.setdefault(node["metadata"]["name"], Load())) for node in self._work.bodies(NODES)]
+        rooms = [
+            Room(node, self._on.setdefault(node["metadata"]["name"], Load()))
+            for node in self._work.bodies(NODES)
+        ]
         name, why = choose(pod, rooms)
         at = Target(self._work.resource(PODS), *key)
         if name is not None:
             place(self._work.verbs, at, name, Options(manager=COMPONENT))
-            self._work.say(pod, "Normal", "Scheduled", f"Successfully assigned {key[0]}/{key[1]} to {name}", COMPONENT)
+            self._work.say(
+                pod, "Normal", "Scheduled", f"Successfully assigned {key[0]}/{key[1]} to {name}", COMPONENT
+            )
             return
         self._waiting[key] = None
         if condition_of(pod, "PodScheduled").get("message") != why:

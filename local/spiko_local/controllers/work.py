@@ -90,7 +90,14 @@ class Work:
         for kind in self.store.kinds():
             for entry in self.store.entries(kind):
                 self._hear(
-                    Event(entry.revision, kind, entry.body["metadata"].get("namespace", ""), "ADDED", entry, None)
+                    Event(
+                        entry.revision,
+                        kind,
+                        entry.body["metadata"].get("namespace", ""),
+                        "ADDED",
+                        entry,
+                        None,
+                    )
                 )
         self.store.listeners.append(self._hear)
 
@@ -106,7 +113,9 @@ class Work:
             return list(controller.keys(event))
         except Exception:
             name = event.entry.body.get("metadata", {}).get("name", "")
-            log.exception("%s cannot read %s %s/%s", type(controller).__name__, event.kind[1], event.namespace, name)
+            log.exception(
+                "%s cannot read %s %s/%s", type(controller).__name__, event.kind[1], event.namespace, name
+            )
             return []
 
     def put(self, controller: Controller, key: Key) -> None:
@@ -184,7 +193,9 @@ class Work:
 
     def create(self, kind: Kind, namespace: str, body: Body, manager: str) -> Body:
         """Create an object."""
-        return self.verbs.create(self.resource(kind), namespace, body, Options(manager=manager, strict="Ignore"))
+        return self.verbs.create(
+            self.resource(kind), namespace, body, Options(manager=manager, strict="Ignore")
+        )
 
     def update(self, kind: Kind, body: Body, manager: str, subresource: str = "") -> Body:
         """Replace an object as it was read."""

@@ -1,7 +1,10 @@
-"""What operator, eureka and pods say to each other: standard library only, so that both sides can import it.
+"""What operator, eurekas and pods exchange.
 
-The operator writes a `Configuration` and pushes it to the eurekas, each with a higher `Revision`; a eureka passes each pod the part that
-concerns it. The environment names below are what a pod template may set; everything that may change without a restart is configuration.
+It uses the standard library only, so that both sides can import it.
+
+The operator writes a `Configuration` and pushes it to the eurekas, each time with a higher `Revision`; a
+eureka sends each pod the part that the pod acts on. A pod template may set the environment variables below;
+everything that may change without a restart is part of the configuration.
 """
 
 from __future__ import annotations
@@ -19,24 +22,28 @@ from spiko_nanoservice.contract.packages import StorageKind as StorageKind
 from spiko_nanoservice.contract.packages import Traits as Traits
 from spiko_nanoservice.contract.packages import traits_of as traits_of
 
-PROTOCOL = 1  # a eureka speaks this version and the one before
+# A eureka supports this version and the one before.
+PROTOCOL = 1
 
-ANYWHERE = "*"  # outside any region, or without a zone
-EUREKA = "eureka"  # the reserved tier name, and the pseudo-dependency
-
+# The region of a pod outside any region, and the zone of a pod without one.
+ANYWHERE = "*"
+# The reserved tier name, and the pseudo-dependency.
+EUREKA = "eureka"
 
 HTTP_PORT = 8080
 EUREKA_PORT = 7070
 
 HISTOGRAM_LOWEST_US = 1
 HISTOGRAM_HIGHEST_US = 60_000_000
-HISTOGRAM_DIGITS = 2  # fixed in the protocol, so that all histograms merge
+# Fixed in the protocol, so that all histograms merge.
+HISTOGRAM_DIGITS = 2
 
 DEADLINE_HEADER = b"spiko-deadline-ms"
 WRITTEN_HEADER = b"spiko-written-us"
 REASON_HEADER = b"spiko-reason"
-LONGEST_REASON = 64  # characters of a reason that a client keeps
-# Bytes of tracestate or baggage: longer ones are dropped. W3C asks for at least 512 and 8,192.
+# Characters of a reason that a client keeps.
+LONGEST_REASON = 64
+# Bytes of a tracestate or baggage header; a longer one is dropped. W3C asks for at least 512 and 8,192.
 LONGEST_PROPAGATED = 8_192
 DEFAULT_DEADLINE_MS = 2_000
 DEFAULT_RATE_PER_SECOND = 100
@@ -66,8 +73,10 @@ class Reason(StrEnum):
     """Why a call failed, in `spiko-reason`, counters and `error.type`."""
 
     NO_ROUTE = "no_route"
-    NO_OWNER = "no_owner"  # no node of any ring in reach has the key's slot
-    MOVING = "moving"  # the node asked does not own the key as far as it knows, or not yet: ask again in a moment
+    # No node of any reachable ring has the key's slot.
+    NO_OWNER = "no_owner"
+    # The node does not own the key in its view, or not yet: the caller asks again after a pause.
+    MOVING = "moving"
     REFUSED = "refused"
     RESET = "reset"
     TIMEOUT = "timeout"
@@ -78,19 +87,19 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Revision:
-    """Order of configurations: leader terms first, then a counter within the term."""
+    """Orders configurations: by the leader's term, then by a counter within the term."""
 
     term: int
     counter: int
 
     def __str__(self) -> str:
-        """Short form for status and logs, such as 0.7."""
+        """Return the short form for status and logs, such as 0.7."""
         return f"{self.term}.{self.counter}"
 
 
 @dataclass(frozen=True)
 class Place:
-    """How many instances belong in one zone (`*` without)."""
+    """How many instances belong in one zone."""
 
     region: str
     zone: str
@@ -99,7 +108,7 @@ class Place:
 
 @dataclass(frozen=True)
 class VersionConfig:
-    """One version: its weight, relative to the sum of its tier's, and where its instances belong."""
+    """One version: its weight, relative to the sum of its tier's weights, and the zones of its instances."""
 
     version: str
     weight: int
@@ -108,12 +117,16 @@ class VersionConfig:
 
 @dataclass(frozen=True)
 class TierConfig:
-    """What the registry knows of a tier."""
+    """One tier.
+
+    `places` has the tier's declared count: it is the weight of a dependency on the tier, whatever replicas
+    the versions have.
+    """
 
     name: str
     package: str
     dependencies: tuple[str, ...]
-    places: tuple[Place, ...]  # by the tier's count: the weight of a dependency, whatever the versions' replicas
+    places: tuple[Place, ...]
     versions: tuple[VersionConfig, ...]
     rate_per_second: int = 0
 
@@ -128,13 +141,17 @@ class Zones:
 
 @dataclass(frozen=True)
 class Configuration:
-    """Everything that reaches pods without a restart."""
+    """Everything that reaches pods without a restart.
+
+    `started` says whether the architecture was ever ready: a eureka that starts later must not grant slots at
+    once.
+    """
 
     architecture: str
     revision: Revision
     regions: tuple[Zones, ...]
     tiers: tuple[TierConfig, ...]
-    started: bool = False  # was the architecture ever ready: a eureka that comes later must not grant slots at once
+    started: bool = False
     deadline_ms: int = DEFAULT_DEADLINE_MS
     otlp_endpoint: str = ""
     samples_per_million: int = DEFAULT_SAMPLES_PER_MILLION
@@ -142,24 +159,44 @@ class Configuration:
 
 @dataclass(frozen=True)
 class PodConfig:
-    """The part of a `Configuration` that one pod acts on."""
+    """The part of a `Configuration` that one pod acts on.
+
+    Attributes:
+        revision: of the configuration.
+        rate_per_second: requests per second that a source sends.
+        deadline_ms: of requests that begin at the pod or come without a deadline.
+        otlp_endpoint: base URL of the collector; empty for none.
+        samples_per_million: the share of traces beginning at the pod that are sampled.
+        regions: the regions to register in, the own one first.
+        zones: the zones of the own region in order; slot and zone give the instance's index.
+        started: whether the architecture was ever ready: until then a source holds back.
+    """
 
     revision: Revision
     rate_per_second: int = 0
     deadline_ms: int = DEFAULT_DEADLINE_MS
     otlp_endpoint: str = ""
     samples_per_million: int = DEFAULT_SAMPLES_PER_MILLION
-    regions: tuple[str, ...] = ()  # where to register besides the own region
-    zones: tuple[str, ...] = ()  # the own region's zones, in order: slot and zone give the index
-    started: bool = True  # was the architecture ever ready: a source holds back until then
+    regions: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
+    started: bool = True
 
 
 @dataclass(frozen=True)
 class Hello:
-    """A pod presents itself to a eureka; protocol version first."""
+    """A pod's registration; the protocol version comes first.
+
+    Attributes:
+        protocol: the version that the pod supports.
+        id: the pod's UID.
+        registration: start of the process in milliseconds, then a counter: of two registrations the higher
+            one is newer.
+        slot: the pod's slot; None before the first grant, and for a spare.
+        grant: the number of the slot's grant: of two claims to a slot the lower number wins.
+    """
 
     protocol: int
-    id: str  # the pod's UID
+    id: str
     name: str
     tier: str
     package: str
@@ -168,14 +205,17 @@ class Hello:
     zone: str
     address: str
     port: int
-    registration: tuple[int, int]  # process start in ms, then a counter: the higher claim is the newer one
+    registration: tuple[int, int]
     slot: int | None = None
-    grant: int | None = None  # when the slot was granted: of two claims the older wins
+    grant: int | None = None
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One entry of a routing table. Its slot is told to its own tier only, and only where it is a place on a ring."""
+    """One entry of a routing table.
+
+    It has a slot only for callers of the same tier, and only if the tier is a ring.
+    """
 
     id: str
     tier: str
@@ -190,7 +230,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class Dependency:
-    """A tier that may be called: weighted by its visible declared instances; then versions by weight."""
+    """A tier that may be called, weighted by its visible declared instances, and its versions by weight."""
 
     tier: str
     weight: int
@@ -198,7 +238,7 @@ class Dependency:
 
 
 def authority(address: str, port: int) -> str:
-    """Return an address and a port as URLs and Host headers have them.
+    """Return an address and a port in the form of URLs and Host headers.
 
     >>> authority("10.0.0.1", 8080), authority("fd00::1", 8080)
     ('10.0.0.1:8080', '[fd00::1]:8080')

@@ -1,4 +1,4 @@
-"""Pure: contract dataclasses as plain JSON values, and back with every field checked."""
+"""Pure: encodes contract dataclasses as JSON values, and decodes them with every field checked."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 
 class ContractError(ValueError):
-    """A message that does not follow the contract; names the field and the value."""
+    """A message that violates the contract; it names the field, the value and what is allowed."""
 
 
 def encode(value: Any) -> Any:
-    """Plain JSON values of a contract dataclass: as `dataclasses.asdict`, without its deep copies.
+    """Return a contract dataclass as JSON values, as `dataclasses.asdict` does but without its deep copies.
 
     >>> from spiko_nanoservice.contract import Revision
     >>> encode(Revision(0, 7))
@@ -33,10 +33,12 @@ def encode(value: Any) -> Any:
 
 
 def decode(kind: type[T], document: Any) -> T:
-    """Read a contract dataclass from plain JSON values; unknown fields are passed over, so that a newer side may say more.
+    """Return a contract dataclass from JSON values.
+
+    Unknown fields are ignored, so that a newer side may send more.
 
     Args:
-        kind: a dataclass of this module.
+        kind: a dataclass of the contract.
         document: what `json.loads` returned.
 
     Raises:
@@ -45,7 +47,6 @@ def decode(kind: type[T], document: Any) -> T:
     >>> from spiko_nanoservice.contract import Revision
     >>> decode(Revision, {"term": 0, "counter": 7, "news": 1})
     Revision(term=0, counter=7)
-
     """
     value: T = _decode(kind, document, kind.__name__)
     return value
@@ -63,35 +64,41 @@ def _fields(kind: type) -> tuple[tuple[str, Any, bool], ...]:
 def _decode(kind: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
-            raise ContractError(f"{where}: {value!r} is no object")
+            raise ContractError(f"{where}: {value!r}: must be an object")
         found = {}
         for name, hint, required in _fields(typing.cast(type, kind)):
             if name in value:
                 found[name] = _decode(hint, value[name], f"{where}.{name}")
             elif required:
-                raise ContractError(f"{where}.{name}: is missing")
+                raise ContractError(f"{where}.{name}: required, but missing")
         return typing.cast(Any, kind)(**found)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
-        return None if value is None else _decode(next(a for a in arguments if a is not type(None)), value, where)
+        return (
+            None
+            if value is None
+            else _decode(next(a for a in arguments if a is not type(None)), value, where)
+        )
     if origin is tuple:
         return _decode_tuple(arguments, value, where)
     if origin is dict:
         if not isinstance(value, Mapping):
-            raise ContractError(f"{where}: {value!r} is no object")
+            raise ContractError(f"{where}: {value!r}: must be an object")
         return {str(key): _decode(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
-    if type(value) is not kind:  # bool is no int here
-        raise ContractError(f"{where}: {value!r} is no {kind.__name__}")
+    # The exact type, because bool is a subclass of int.
+    if type(value) is not kind:
+        raise ContractError(f"{where}: {value!r}: must be of type {kind.__name__}")
     return value
 
 
 def _decode_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise ContractError(f"{where}: {value!r} is no list")
+        raise ContractError(f"{where}: {value!r}: must be a list")
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         return tuple(_decode(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if len(arguments) != len(value):
-        raise ContractError(f"{where}: {value!r} has not {len(arguments)} items")
+        raise ContractError(f"{where}: {value!r}: must have {len(arguments)} items")
     return tuple(
-        _decode(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(arguments, value, strict=True))
+        _decode(kind, item, f"{where}[{i}]")
+        for i, (kind, item) in enumerate(zip(arguments, value, strict=True))
     )

@@ -1,7 +1,7 @@
-"""Pure: the packages, and what the rest of Spiko must know of each: one row in one table.
+"""Pure: the packages and their traits: one row for each in one table.
 
-Visibility, lint, the predicted graph, staash, the slots of rings and the table in the docs read it. What a package does with a
-request is its role, in `spiko_nanoservice.roles`.
+Visibility, lint, the predicted graph, staash, the slots of rings and the table in the docs use it. What a
+package does with a request is its role, in `spiko_nanoservice.roles`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Sees(Enum):
 
 
 class StorageKind(IntEnum):
-    """Kinds of storage, in the order in which a staash asks them: Spigo's."""
+    """Kinds of storage, in Spigo's order, in which a staash asks them."""
 
     CACHE = 1
     VOLUME = 2
@@ -53,7 +53,7 @@ class Traits:
         sees: which instances of its dependencies it may call.
         source: whether requests begin here; then the tier has a `load`.
         forwards: whether it sends requests on to its dependencies; a tier without any cannot answer.
-        ring: whether its instances have slots on a hash ring; then key handover and owner routing apply.
+        ring: whether its instances are nodes of hash rings; then key handover and owner routing apply.
         storage: which kind of storage it is to a staash; None if a staash does not ask it.
     """
 
@@ -70,7 +70,9 @@ _KEEP = "keeps keys in memory; copies writes to connected instances of its packa
 _RING = "keeps keys on a ring of its tier's instances, with copies in other zones and regions"
 
 PACKAGES: Mapping[Package, Traits] = {
-    Package.DENOMINATOR: Traits("sends requests of its own, at the rate of its load", source=True, forwards=True),
+    Package.DENOMINATOR: Traits(
+        "sends requests of its own, at the rate of its load", source=True, forwards=True
+    ),
     Package.ELB: Traits(_FORWARD, forwards=True),
     Package.ZUUL: Traits(_FORWARD, sees=Sees.ZONE, forwards=True),
     Package.KARYON: Traits(_FORWARD, sees=Sees.ZONE, forwards=True),

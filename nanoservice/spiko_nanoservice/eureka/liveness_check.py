@@ -1,4 +1,7 @@
-"""Asks pods directly whether they are there: any answer to GET /healthz counts, silence and refusal do not."""
+"""Probes pods directly with GET /healthz.
+
+Every answer counts as alive; silence and a refused connection do not.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,23 @@ _REQUEST = b"GET /healthz HTTP/1.1\r\nHost: pod\r\nConnection: close\r\n\r\n"
 
 
 async def find_silent(hellos: Iterable[Hello]) -> list[Hello]:
-    """Those that do not answer within a second."""
-    asked = list(hellos)
-    places = asyncio.Semaphore(AT_ONCE)
+    """Return the pods that do not answer within a second."""
+    probed = list(hellos)
+    slots = asyncio.Semaphore(AT_ONCE)
 
-    async def ask(hello: Hello) -> bool:
-        async with places:
+    async def probe(hello: Hello) -> bool:
+        async with slots:
             return await answers(hello.address, hello.port)
 
-    said = await asyncio.gather(*(ask(hello) for hello in asked))
-    return [hello for hello, there in zip(asked, said, strict=True) if not there]
+    alive = await asyncio.gather(*(probe(hello) for hello in probed))
+    return [hello for hello, answered in zip(probed, alive, strict=True) if not answered]
 
 
 async def answers(address: str, port: int) -> bool:
-    """Whether anybody says anything there. A stopped process still accepts connections: only words count."""
+    """Return whether a server at this address sends a byte.
+
+    The kernel accepts connections for a stopped process too.
+    """
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(ANSWER_S):
             reader, writer = await asyncio.open_connection(address, port)

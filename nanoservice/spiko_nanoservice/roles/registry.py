@@ -1,4 +1,7 @@
-"""Pure: the role of each package. Apart from `roles`, so that modules that need its types alone do not import all roles."""
+"""Pure: the role of each package.
+
+It is not in `roles`, so that a module that needs the types only does not import every role.
+"""
 
 from __future__ import annotations
 

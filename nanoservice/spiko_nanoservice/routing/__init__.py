@@ -1,1 +1,1 @@
-"""Pure: which instance a call goes to."""
+"""Pure: choosing the instance of a call."""

@@ -1,9 +1,11 @@
-"""Pure: who owns a key.
+"""Pure: which node of a ring owns a key.
 
-A ring is made of the nodes of one version of a tier in one zone: its slots, 0 to n-1, which the zone's eureka grants. Slot k has the token
-k * floor(4294967295 / n); a key belongs to the largest token that is not above the CRC-32 of its bytes. The ring stays as it is when a node
-dies: its keys have no owner until another pod has the slot. Everything here follows from one pod's table alone, so nodes with the same
-table agree. Source: spigo, actors/priamCassandra; there the tokens went to nodes in arbitrary order.
+A ring consists of the nodes of one version of a tier in one zone. Its slots, 0 to n-1, are granted by the
+zone's eureka. Slot k has the token k * floor(4294967295 / n); a key belongs to the slot with the largest
+token that is not above the CRC-32 of the key's bytes. The ring keeps its size when a node dies: the node's
+keys have no owner until another pod has the slot. Everything here follows from one pod's routing table alone,
+so nodes with the same table agree. Source: spigo, actors/priamCassandra, which gave the tokens to nodes in
+arbitrary order.
 """
 
 from __future__ import annotations
@@ -28,12 +30,12 @@ class Space(NamedTuple):
 
 
 def space_of(instance: Instance) -> Space:
-    """Where an instance belongs."""
+    """Return the space of an instance."""
     return Space(instance.tier, instance.version, instance.region, instance.zone)
 
 
 def slot_of(key: bytes, size: int) -> int:
-    """The slot that owns a key in a ring of `size` slots, 1 or more.
+    """Return the slot that owns a key in a ring of `size` slots, 1 or more.
 
     >>> [slot_of(key, 2) for key in (b"why?", b"Why00", b"Why11")]
     [1, 0, 0]
@@ -46,10 +48,10 @@ class Ring:
     """One pod's view of its own ring.
 
     Attributes:
-        size: slots; 0 where there is no ring: then the pod has nobody to forward to and owns everything.
+        size: number of slots; 0 without a ring: then the pod owns every key.
         own: the pod's slot; None for a spare.
-        holders: who has which slot; None for the pod itself and where nobody has it.
-        members: all other pods of the space, spares as well: each may have data.
+        holders: the node of each slot; None for the pod itself and for a vacant slot.
+        members: all other pods of the space by id, including spares: each may hold keys.
     """
 
     size: int
@@ -59,7 +61,7 @@ class Ring:
 
     @property
     def place(self) -> tuple[int, int | None]:
-        """What a node owns follows from these two."""
+        """Size and own slot: they decide which keys the pod owns."""
         return self.size, self.own
 
 
@@ -67,13 +69,13 @@ ALONE = Ring(0, None, (), {})
 
 
 def build_ring(own_id: str, space: Space, instances: Iterable[Instance], size: int) -> Ring:
-    """The ring of a space as a table has it.
+    """Return the ring of a space according to a routing table.
 
     Args:
-        own_id: the pod's own id; its own entry tells its slot.
-        space: the pod's.
+        own_id: the pod's id; its own entry has its slot.
+        space: of the pod.
         instances: the whole table, the pod's own entry included.
-        size: slots of the ring, as the registry says; 0 is no ring.
+        size: number of slots according to the registry; 0 without a ring.
     """
     if size == 0:
         return ALONE
@@ -81,7 +83,8 @@ def build_ring(own_id: str, space: Space, instances: Iterable[Instance], size: i
     chosen: dict[int, Instance] = {}
     for instance in sorted((i for i in instances if space_of(i) == space), key=lambda i: i.id):
         if instance.slot is not None and instance.slot < size:
-            chosen.setdefault(instance.slot, instance)  # of two for a moment, all choose the same one
+            # While two pods claim a slot, all nodes choose the one with the lower id.
+            chosen.setdefault(instance.slot, instance)
         if instance.id != own_id:
             members[instance.id] = instance
     own = next((slot for slot, holder in chosen.items() if holder.id == own_id), None)
@@ -92,7 +95,10 @@ def build_ring(own_id: str, space: Space, instances: Iterable[Instance], size: i
 def other_rings(
     space: Space, instances: Iterable[Instance], packages: frozenset[str]
 ) -> tuple[tuple[tuple[Instance, ...], ...], tuple[tuple[Instance, ...], ...]]:
-    """The nodes of the tier's other rings in the pod's region, ring by ring, and those in other regions, region by region."""
+    """Return the nodes of the tier's other rings in the region, and those in other regions.
+
+    The first are grouped by ring, the second by region.
+    """
     rings: dict[Space, list[Instance]] = {}
     regions: dict[str, list[Instance]] = {}
     for instance in instances:

@@ -1,11 +1,12 @@
-"""Pure: the routing table of one pod, and how a call picks its instance.
+"""Pure: the routing table of one pod, and the choice of the instance for a call.
 
-Tables come from the registries, one for each region that the pod registers in; the pod routes by their union. A call picks a dependency in
-proportion to its declared weight, then a version by percent, then an instance, all uniformly at random. Only what has an instance is
-picked: a share whose instances are all gone goes to the others.
+Tables come from the registries, one for each region that the pod registers in; the pod routes by their union.
+A call draws a dependency in proportion to its declared weight, then a version by percent, then an instance.
+Only dependencies and versions with an instance are drawn: the share of one whose instances are all gone goes
+to the others.
 
-A *partial* table comes from a registry that has just started and may not have heard of everybody yet: what was known before stays. A pod
-whose registries are all gone routes by the last table it had.
+A *partial* table comes from a registry that has just started and may not know every pod yet: instances that
+were known before stay. A pod whose registries are all gone routes by the last table that it had.
 """
 
 from __future__ import annotations
@@ -23,17 +24,24 @@ from spiko_nanoservice.routing.hash_ring import ALONE, Ring, Space, build_ring
 
 @dataclass(slots=True)
 class RegionTable:
-    """What one region's registry told."""
+    """The table of one region's registry.
+
+    Attributes:
+        revision: of the table.
+        dependencies: the tiers that may be called.
+        members: the instances by id.
+        rings: the size of the own tier's ring in this region by version.
+    """
 
     revision: int
     dependencies: tuple[Dependency, ...]
     members: dict[str, Instance]
-    rings: dict[str, int] = field(default_factory=dict)  # slots of the own tier's ring here, by version
+    rings: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """Options with cumulative weights: one bisect a draw."""
+    """Options with cumulative weights: a draw is one bisection."""
 
     options: tuple[Any, ...]
     bounds: tuple[int, ...]
@@ -54,21 +62,21 @@ _NOTHING = _Choice((), ())
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Instances of which one is drawn: a dependency by weight, a version of it by percent, an instance of that."""
+    """Instances to draw one of: a dependency by weight, then a version by percent, then an instance."""
 
     choice: _Choice
 
     @classmethod
     def of(cls, instances: Iterable[Instance]) -> Group:
-        """All alike, at least one."""
+        """Return a group of instances, at least one, that are drawn with equal probability."""
         return cls(_Choice.of([(_Choice.of([(tuple(instances), 1)]), 1)]))
 
     def __bool__(self) -> bool:
-        """Whether there is any."""
+        """Return whether the group has an instance."""
         return bool(self.choice.options)
 
     def draw(self, random: Random) -> Instance | None:
-        """One of them; None without any."""
+        """Return one instance; None if the group is empty."""
         if not self.choice.options:
             return None
         versions: _Choice = self.choice.draw(random)
@@ -77,11 +85,14 @@ class Group:
 
 
 class Routes:
-    """The union of a pod's tables; a changed table rebuilds the choices, a call only draws.
+    """The union of a pod's tables. A changed table rebuilds the choices, so that a call only draws.
 
     Args:
-        own_id: the pod's own id, never routed to.
+        own_id: the pod's own id, to which it does not route.
 
+    Attributes:
+        instances: all instances of all tables by id.
+        on_change: is called after every change.
     """
 
     def __init__(self, own_id: str) -> None:
@@ -96,11 +107,11 @@ class Routes:
 
     @property
     def has_route(self) -> bool:
-        """Whether any instance can be called."""
+        """Return whether any instance can be called."""
         return bool(self._all)
 
     def revision(self, region: str) -> int | None:
-        """The revision of a region's table, or None."""
+        """Return the revision of a region's table, or None."""
         table = self._tables.get(region)
         return table.revision if table else None
 
@@ -108,8 +119,7 @@ class Routes:
         """Take a whole table: `revision`, `partial`, `dependencies`, `instances`, `rings`.
 
         Raises:
-            ContractError: the message does not follow the contract.
-
+            ContractError: the message violates the contract.
         """
         dependencies = tuple(decode(Dependency, d) for d in message["dependencies"])
         members = {i.id: i for i in (decode(Instance, m) for m in message["instances"])}
@@ -121,7 +131,10 @@ class Routes:
         self._rebuild()
 
     def change(self, region: str, message: dict[str, Any]) -> bool:
-        """Take a delta: `base`, `revision`, `add`, `remove`, `rings`; False if it does not follow the table at hand."""
+        """Take a delta and return whether it follows the current table.
+
+        It has `base`, `revision`, `add`, `remove` and maybe `rings`; its base must be the current revision.
+        """
         table = self._tables.get(region)
         if table is None or table.revision != message["base"]:
             return False
@@ -136,16 +149,16 @@ class Routes:
         return True
 
     def forget(self, region: str) -> None:
-        """Registered there no more."""
+        """Drop the table of a region that the pod is not registered in any more."""
         if self._tables.pop(region, None) is not None:
             self._rebuild()
 
     def pick(self, random: Random) -> Instance | None:
-        """Draw the instance for one call; None without any."""
+        """Draw the instance for one call; None if the table has no instance."""
         return self._all.draw(random)
 
     def pick_missing(self, random: Random) -> tuple[str, str] | None:
-        """Draw the tier and version that a call is for though nobody is there; None without a dependency."""
+        """Draw the tier and version of a call that has no instance; None if the pod has no dependency."""
         declared = (
             ((tier, version), max(1, weight) * share)
             for tier, weight in self._weights.items()
@@ -156,7 +169,7 @@ class Routes:
         return found
 
     def group(self, packages: frozenset[str], without: str = "") -> Group:
-        """Those of some packages, drawn as all are; not those of the tier `without`."""
+        """Return the group of the instances of some packages, without those of the tier `without`."""
         chosen = {
             tier: {
                 version: found
@@ -169,7 +182,7 @@ class Routes:
         return self._group(chosen)
 
     def ring(self, space: Space) -> Ring:
-        """The ring of a space, as the table of its region has it."""
+        """Return the ring of a space according to the table of its region."""
         table = self._tables.get(space.region)
         if table is None:
             return ALONE
@@ -197,19 +210,22 @@ class Routes:
         choices = []
         for tier, weight in self._weights.items():
             present = by_tier.get(tier, {})
-            versions = _Choice.of((tuple(present[v]), share) for v, share in self._shares[tier] if v in present)
+            versions = _Choice.of(
+                (tuple(present[v]), share) for v, share in self._shares[tier] if v in present
+            )
             if versions.options:
                 choices.append((versions, max(1, weight)))
         return Group(_Choice.of(choices))
 
 
 def decode_sizes(document: Any) -> dict[str, int]:
-    """Read the sizes of rings, by version.
+    """Return the sizes of rings by version.
 
     Raises:
-        ContractError: the message does not follow the contract.
-
+        ContractError: the message violates the contract.
     """
-    if not isinstance(document, Mapping) or not all(type(size) is int and size >= 0 for size in document.values()):
-        raise ContractError(f"rings: {document!r} has no sizes by version")
+    if not isinstance(document, Mapping) or not all(
+        type(size) is int and size >= 0 for size in document.values()
+    ):
+        raise ContractError(f"rings: {document!r}: must be an object of sizes, integers from 0, by version")
     return {str(version): size for version, size in document.items()}

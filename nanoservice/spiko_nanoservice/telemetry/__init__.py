@@ -1,1 +1,1 @@
-"""What a pod records of its requests: trace context, spans, counters, latencies, metrics."""
+"""Records of a pod's requests: trace context, spans, counters, latencies, metrics."""

@@ -1,6 +1,9 @@
-"""Histograms of the `hdrhistogram` package, 1 us to 60 s, two digits: what sums of many seconds and percentiles are made with.
+"""Histograms of the `hdrhistogram` package, 1 us to 60 s, two digits.
 
-20 KB each. Pods and eurekas do without the package (`latencies.py`), so an image of theirs lacks it: this is for whoever reads reports.
+Readers of reports need them for percentiles.
+
+A histogram takes 20 KB. Pods and eurekas use `latencies.py` instead, and their image does not have the
+package.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from spiko_nanoservice.telemetry.latencies import decode_counts
 
 
 def new_histogram() -> HdrHistogram:
-    """An empty histogram with the protocol's range and precision."""
+    """Return an empty histogram with the protocol's range and precision."""
     return HdrHistogram(HISTOGRAM_LOWEST_US, HISTOGRAM_HIGHEST_US, HISTOGRAM_DIGITS)
 
 
@@ -35,7 +38,6 @@ def add_encoded(histogram: HdrHistogram, encoded: str) -> None:
     """Merge an encoded string into a histogram.
 
     Raises:
-        ValueError: the string is no histogram of the protocol's range.
-
+        ValueError: the string is not an encoded histogram of the protocol's range.
     """
     add_to(histogram, decode_counts(encoded))

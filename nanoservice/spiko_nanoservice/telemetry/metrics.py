@@ -1,6 +1,7 @@
-"""Pure: what a pod says at `/metrics`, made of counters that it keeps anyway.
+"""Pure: the metrics of a pod at `/metrics`, rendered from the counters that it reports to its eureka.
 
-Every sample says which pod's it is: spiko_architecture, tier, version, region, zone. An edge's other end is callee_tier and so on.
+Every sample has the labels spiko_architecture, tier, version, region and zone; an edge has callee_tier,
+callee_version and so on.
 """
 
 from __future__ import annotations
@@ -8,13 +9,18 @@ from __future__ import annotations
 from spiko_nanoservice.contract import PodConfig, Revision
 from spiko_nanoservice.settings import Settings
 from spiko_nanoservice.telemetry.prometheus import Labels, Page
-from spiko_nanoservice.telemetry.request_counters import Tally
+from spiko_nanoservice.telemetry.request_counters import RequestCounters
 
-RELEASE = "0.1.0"  # pyproject.toml's, a test compares them
+RELEASE = "0.1.0"  # of pyproject.toml; a test compares them
 
 
 def page_of(settings: Settings, started_s: float) -> Page:
-    """A page with what every pod says; `started_s` is when the pod began, seconds since 1970."""
+    """Return a page with the metrics of every pod.
+
+    Args:
+        settings: identity of the pod.
+        started_s: start of the pod, seconds since 1970.
+    """
     page = Page(
         {
             "spiko_architecture": settings.architecture,
@@ -25,35 +31,52 @@ def page_of(settings: Settings, started_s: float) -> Page:
         }
     )
     build = {"release": RELEASE, "package": settings.package}
-    page.gauge("spiko_build_info", "The release that this pod runs, and its role; always 1.", [(build, 1)])
-    page.gauge("process_start_time_seconds", "When the pod began, in seconds since 1970.", [({}, started_s)])
+    page.gauge("spiko_build_info", "Release and role of this pod; always 1.", [(build, 1)])
+    page.gauge(
+        "process_start_time_seconds", "Start time of the pod in seconds since 1970.", [({}, started_s)]
+    )
     return page
 
 
 def tier_page(
-    settings: Settings, started_s: float, config: PodConfig, tally: Tally, in_progress: int, ready: bool
+    settings: Settings,
+    started_s: float,
+    config: PodConfig,
+    counters: RequestCounters,
+    in_progress: int,
+    ready: bool,
 ) -> bytes:
-    """The page of a tier's pod.
+    """Return the metrics page of a tier's pod.
 
     Args:
-        settings: who it is.
-        started_s: when it began, seconds since 1970.
-        config: what it acts on.
-        tally: what it counted.
-        in_progress: requests that it works on, this one left out.
-        ready: whether it is.
+        settings: identity of the pod.
+        started_s: start of the pod, seconds since 1970.
+        config: the configuration that it acts on.
+        counters: of its requests.
+        in_progress: requests in progress, without the one for this page.
+        ready: whether it has registered.
     """
     page = page_of(settings, started_s)
-    served, edges = tally.read()
+    served, edges = counters.read()
     calls = [(_callee(callee), counts) for callee, counts in edges.items()]
-    page.gauge("spiko_ready", "1 when the pod listens and has registered.", [({}, int(ready))])
+    page.gauge("spiko_ready", "1 if the pod listens and has registered, else 0.", [({}, int(ready))])
     add_revision(page, config.revision)
-    page.gauge("spiko_requests_in_progress", "Requests being worked on.", [({}, in_progress)])
+    page.gauge("spiko_requests_in_progress", "Requests in progress.", [({}, in_progress)])
     page.outcomes("spiko_served_requests_total", "Requests answered, by outcome.", [({}, served)])
-    page.durations("spiko_served_duration_seconds", "From a request's arrival to its answer.", [({}, served)])
+    page.durations(
+        "spiko_served_duration_seconds", "Time from the arrival of a request to its reply.", [({}, served)]
+    )
     page.outcomes("spiko_edge_requests_total", "Calls to other pods, by outcome and callee.", calls)
-    page.durations("spiko_edge_duration_seconds", "From a call's begin to its answer, as the caller sees it.", calls)
-    page.counter("spiko_dropped_spans_total", "Spans that could not be exported.", [({}, tally.dropped_spans)])
+    page.durations(
+        "spiko_edge_duration_seconds",
+        "Time from the start of a call to its reply, as the caller measures it.",
+        calls,
+    )
+    page.counter(
+        "spiko_dropped_spans_total",
+        "Spans dropped because they could not be exported.",
+        [({}, counters.dropped_spans)],
+    )
     return page.render()
 
 
@@ -62,6 +85,14 @@ def _callee(callee: tuple[str, str, str, str]) -> Labels:
 
 
 def add_revision(page: Page, revision: Revision) -> None:
-    """The configuration that is acted on."""
-    page.gauge("spiko_configuration_term", "Term of the configuration acted on, -1 before any.", [({}, revision.term)])
-    page.gauge("spiko_configuration_counter", "Its count within the term.", [({}, revision.counter)])
+    """Add the revision of the configuration that the pod acts on."""
+    page.gauge(
+        "spiko_configuration_term",
+        "Term of the active configuration, -1 before the first.",
+        [({}, revision.term)],
+    )
+    page.gauge(
+        "spiko_configuration_counter",
+        "Counter of the active configuration within its term.",
+        [({}, revision.counter)],
+    )

@@ -1,4 +1,4 @@
-"""Pure: the Prometheus text format, version 0.0.4. A page is written when it is asked for and kept nowhere.
+"""Pure: the Prometheus text format, version 0.0.4. A page is rendered for every scrape.
 
 Source: prometheus.io/docs/instrumenting/exposition_formats.
 """
@@ -14,32 +14,36 @@ Labels = Mapping[str, str]
 
 
 class Page:
-    """One page; `labels` are those of every sample."""
+    """One page.
+
+    Args:
+        labels: of every sample.
+    """
 
     def __init__(self, labels: Labels) -> None:
         self._labels = dict(labels)
         self._lines: list[str] = []
 
-    def gauge(self, name: str, meaning: str, samples: Iterable[tuple[Labels, float]]) -> None:
-        """A value that goes up and down. A family without samples is left out."""
-        self._family(name, "gauge", meaning, samples)
+    def gauge(self, name: str, help_text: str, samples: Iterable[tuple[Labels, float]]) -> None:
+        """Add a value that goes up and down. A family without samples is left out."""
+        self._family(name, "gauge", help_text, samples)
 
-    def counter(self, name: str, meaning: str, samples: Iterable[tuple[Labels, float]]) -> None:
-        """A value that only grows; the name ends in _total."""
-        self._family(name, "counter", meaning, samples)
+    def counter(self, name: str, help_text: str, samples: Iterable[tuple[Labels, float]]) -> None:
+        """Add a value that only grows; the name ends in _total."""
+        self._family(name, "counter", help_text, samples)
 
-    def outcomes(self, name: str, meaning: str, samples: Iterable[tuple[Labels, Cumulative]]) -> None:
-        """A counter by outcome (ok, miss, error) and, for errors, reason."""
+    def outcomes(self, name: str, help_text: str, samples: Iterable[tuple[Labels, Cumulative]]) -> None:
+        """Add a counter by outcome (ok, miss, error) and, for errors, reason."""
         found: list[tuple[Labels, float]] = []
         for labels, counts in samples:
             found.append(({**labels, "outcome": "ok", "reason": ""}, counts.ok))
             found.append(({**labels, "outcome": "miss", "reason": ""}, counts.miss))
             for reason, count in sorted(counts.errors.items()):
                 found.append(({**labels, "outcome": "error", "reason": reason}, count))
-        self.counter(name, meaning, found)
+        self.counter(name, help_text, found)
 
-    def durations(self, name: str, meaning: str, samples: Iterable[tuple[Labels, Cumulative]]) -> None:
-        """A histogram in seconds; the name ends in _seconds."""
+    def durations(self, name: str, help_text: str, samples: Iterable[tuple[Labels, Cumulative]]) -> None:
+        """Add a histogram in seconds; the name ends in _seconds."""
         lines = []
         for labels, counts in samples:
             for bound_us, count in zip(BOUNDS_US, counts.buckets, strict=True):
@@ -47,18 +51,18 @@ class Page:
             lines.append(self._sample(f"{name}_bucket", {**labels, "le": "+Inf"}, counts.timed))
             lines.append(self._sample(f"{name}_sum", labels, counts.sum_us / 1e6))
             lines.append(self._sample(f"{name}_count", labels, counts.timed))
-        self._write(name, "histogram", meaning, lines)
+        self._write(name, "histogram", help_text, lines)
 
     def render(self) -> bytes:
-        """The whole page."""
+        """Return the whole page."""
         return ("\n".join(self._lines) + "\n").encode()
 
-    def _family(self, name: str, kind: str, meaning: str, samples: Iterable[tuple[Labels, float]]) -> None:
-        self._write(name, kind, meaning, [self._sample(name, labels, value) for labels, value in samples])
+    def _family(self, name: str, kind: str, help_text: str, samples: Iterable[tuple[Labels, float]]) -> None:
+        self._write(name, kind, help_text, [self._sample(name, labels, value) for labels, value in samples])
 
-    def _write(self, name: str, kind: str, meaning: str, lines: list[str]) -> None:
+    def _write(self, name: str, kind: str, help_text: str, lines: list[str]) -> None:
         if lines:
-            self._lines += [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}", *lines]
+            self._lines += [f"# HELP {name} {help_text}", f"# TYPE {name} {kind}", *lines]
 
     def _sample(self, name: str, labels: Labels, value: float) -> str:
         pairs = ",".join(f'{key}="{escape(text)}"' for key, text in {**self._labels, **labels}.items())
@@ -66,7 +70,7 @@ class Page:
 
 
 def escape(text: str) -> str:
-    r"""A label's value as the format wants it.
+    r"""Return a label's value escaped for the format.
 
     >>> print(escape('a "b"\\\n'))
     a \"b\"\\\n

@@ -1,4 +1,7 @@
-"""What one pod counted since its last report: per edge it called, and what it served itself; sums since it began for `/metrics`."""
+"""Pure: one pod's counts per edge that it called and of its own replies.
+
+They are counted since the last report, and summed up since the start of the pod for `/metrics`.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ from spiko_nanoservice.telemetry.latencies import count_values, encode_counts
 from spiko_nanoservice.telemetry.totals import Cumulative
 
 Callee = tuple[str, str, str, str]
-MOST_VALUES = 1_000_000  # latencies kept while no eureka takes reports; counts go on beyond it
+# Latencies that are kept while no eureka takes reports; outcomes are counted beyond it.
+MOST_VALUES = 1_000_000
 
 
 class Edge:
-    """Counts and latencies (microseconds) of one edge, or of what was served."""
+    """Counts and latencies (microseconds) of one edge, or of a pod's own replies."""
 
     __slots__ = ("errors", "folded", "miss", "network", "ok", "response", "service")
 
@@ -27,89 +31,111 @@ class Edge:
         self.network = array("q")
         self.folded = 0
 
-    def count(self, status: int, reason: str) -> None:
-        """One outcome: 2xx, 404 (a miss, which is a success), or an error by cause."""
-        if status == 200:
-            self.ok += 1
-        elif status == 404:
-            self.miss += 1
-        else:
-            cause = reason or str(status)
-            self.errors[cause] = self.errors.get(cause, 0) + 1
+    def add(self, status: int, reason: str, response_us: int, service_us: int | None) -> None:
+        """Count one outcome with its latencies.
 
-    def time(self, response_us: int, service_us: int | None) -> None:
-        """Latencies of one call; `service_us` is None if the other side did not say."""
+        Args:
+            status: 200, 404 (a miss, which is a success), or that of an error; 0 if no reply came.
+            reason: of an error; its status counts as the reason if it has none.
+            response_us: until the reply.
+            service_us: as the callee reported it; None if it did not.
+        """
+        self.count(status, reason)
         if len(self.response) < MOST_VALUES:
             self.response.append(response_us)
             if service_us is not None:
                 self.service.append(service_us)
                 self.network.append(max(0, response_us - service_us))
 
+    def count(self, status: int, reason: str) -> None:
+        """Count one outcome without latencies."""
+        if status == 200:
+            self.ok += 1
+        elif status == 404:
+            self.miss += 1
+        else:
+            key = reason or str(status)
+            self.errors[key] = self.errors.get(key, 0) + 1
+
     def rendered(self) -> dict[str, Any]:
-        """Plain values for the report."""
+        """Return the values of the report."""
         found: dict[str, Any] = {"ok": self.ok, "miss": self.miss, "errors": self.errors}
-        for name, values in (("response", self.response), ("service", self.service), ("network", self.network)):
+        for name, values in (
+            ("response", self.response),
+            ("service", self.service),
+            ("network", self.network),
+        ):
             if values:
                 found[name] = encode_counts(count_values(values))
         return found
 
 
-class Tally:
-    """One pod's counters; `take` empties them."""
+class RequestCounters:
+    """One pod's counters.
+
+    Attributes:
+        dropped_spans: spans that were reported as dropped since the start of the pod.
+    """
 
     def __init__(self) -> None:
         self._edges: dict[Callee, Edge] = {}
         self._served = Edge()
-        self._hurt: dict[str, dict[str, int]] = {}
+        self._failed_calls: dict[str, dict[str, int]] = {}
         self._edge_sums: dict[Callee, Cumulative] = {}
         self._served_sum = Cumulative()
-        self.dropped_spans = 0  # as reported
+        self.dropped_spans = 0
 
-    def called(self, to: Instance, status: int, reason: str, response_us: int, service_us: int | None) -> None:
-        """A call was answered."""
-        edge = self._edge((to.tier, to.version, to.region, to.zone))
-        edge.count(status, reason)
-        edge.time(response_us, service_us)
+    def called(
+        self, to: Instance, status: int, reason: str, response_us: int, service_us: int | None
+    ) -> None:
+        """Count a call that was answered."""
+        self._edge((to.tier, to.version, to.region, to.zone)).add(status, reason, response_us, service_us)
 
     def failed(self, to: Instance, reason: str, response_us: int) -> None:
-        """A call got no answer: counted against the instance as well."""
-        edge = self._edge((to.tier, to.version, to.region, to.zone))
-        edge.count(0, reason)
-        edge.time(response_us, None)
-        causes = self._hurt.setdefault(to.id, {})
-        causes[reason] = causes.get(reason, 0) + 1
+        """Count a call that got no reply, also for the instance itself."""
+        self._edge((to.tier, to.version, to.region, to.zone)).add(0, reason, response_us, None)
+        reasons = self._failed_calls.setdefault(to.id, {})
+        reasons[reason] = reasons.get(reason, 0) + 1
 
     def unrouted(self, tier: str, version: str) -> None:
-        """A request of our own had nobody to go to: nowhere, and no time passed."""
+        """Count a request of a source without an instance to send it to: it has no place and no latency."""
         self._edge((tier, version, ANYWHERE, ANYWHERE)).count(503, Reason.NO_ROUTE)
 
     def served(self, status: int, reason: str, took_us: int) -> None:
-        """A request was answered."""
-        self._served.count(status, reason)
-        self._served.time(took_us, None)
+        """Count a request that this pod answered."""
+        self._served.add(status, reason, took_us, None)
 
     def take(self, dropped_spans: int) -> dict[str, Any] | None:
-        """Everything since the last call, as the body of a report; None if there is nothing to say."""
+        """Return the body of a report with everything since the last call; None if all counts are zero.
+
+        The counts begin again at zero.
+        """
         served = self._served
-        idle = not served.ok and not served.miss and not served.errors  # a source serves nobody
+        idle = not served.ok and not served.miss and not served.errors
         if idle and not self._edges and not dropped_spans:
             return None
         edges, self._edges = self._edges, {}
-        hurt, self._hurt = self._hurt, {}
+        failed_calls, self._failed_calls = self._failed_calls, {}
         self._served = Edge()
         self.dropped_spans += dropped_spans
-        for total, interval in [(self._served_sum, served), *((self._sum(c), edge) for c, edge in edges.items())]:
+        for total, interval in [
+            (self._served_sum, served),
+            *((self._sum(c), edge) for c, edge in edges.items()),
+        ]:
             total.time(interval)
             total.count(interval)
         return {
             "edges": [{"to": list(callee), **edge.rendered()} for callee, edge in edges.items()],
             "served": None if idle else served.rendered(),
-            "hurt": hurt,
+            "hurt": failed_calls,
             "dropped_spans": dropped_spans,
         }
 
     def read(self) -> tuple[Cumulative, dict[Callee, Cumulative]]:
-        """Everything since the pod began, reported or not: what was served, and each edge."""
+        """Return everything since the start of the pod, reported or not.
+
+        The first value has its own replies, the second the calls of each edge.
+        """
         edges = dict(self._edge_sums)
         for callee, edge in self._edges.items():
             edges[callee] = self._sum(callee).with_pending(edge)

@@ -1,7 +1,8 @@
 """Trace ids, the sampling decision, and the two kinds of span that a tier makes.
 
-The decision is taken at the head, where the request begins, and travels in the `traceparent` flag: an unsampled request costs two random
-numbers. Names and attributes follow the stable HTTP semantic conventions; a 404 is a miss, so its status stays unset on both sides.
+The decision is made at the head, where the request begins, and travels in the flag of `traceparent`. Names
+and attributes follow the stable HTTP semantic conventions; a 404 is a miss, which is a success, so its span
+status stays unset on both sides.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from spiko_nanoservice.telemetry.spans import CLIENT, ERROR, SERVER, UNSET, Span
 from spiko_nanoservice.telemetry.trace_context import SpanContext, TraceParent
 
 LONGEST_VARYING = 2_048  # bytes of a path or URL in a span
-MOST_TEMPLATES = 2_048  # callees come and go; when full, the cache is cleared
-UNUSED_SPAN = b"0" * 16  # of a request that is not sampled: its span is never exported
+# Callees come and go; when full, the cache is cleared.
+MOST_TEMPLATES = 2_048
+# The span id of a request that is not sampled, whose span is not exported.
+UNUSED_SPAN = b"0" * 16
 
 
 class Traced(Protocol):
@@ -40,11 +43,14 @@ class Tracer:
     """Makes ids and encoded spans.
 
     Args:
-        exporter: where spans go; while it is not enabled nothing is sampled here, but a caller's decision is passed on.
+        exporter: takes the spans; while it is disabled no trace that begins here is sampled, but a caller's
+            decision is kept.
         random: the source of ids and decisions.
-        address: this pod's address, as its server spans say it.
+        address: this pod's address, for its SERVER spans.
         port: this pod's port.
 
+    Attributes:
+        samples_per_million: the share of traces beginning here that are sampled.
     """
 
     def __init__(self, exporter: Exporter, random: Random, address: str, port: int) -> None:
@@ -57,10 +63,15 @@ class Tracer:
         self.set_clock()
 
     def set_clock(self) -> None:
-        """Relate the monotonic clock to the calendar; once a second, since the calendar may be corrected."""
+        """Relate the monotonic clock to the calendar.
+
+        Call it once a second, since the calendar may be corrected.
+        """
         self._epoch_ns = time.time_ns() - time.perf_counter_ns()
 
-    def accept(self, parent: TraceParent | None, tracestate: bytes | None, baggage: bytes | None) -> SpanContext:
+    def accept(
+        self, parent: TraceParent | None, tracestate: bytes | None, baggage: bytes | None
+    ) -> SpanContext:
         """Return the context of the SERVER span of a request that came with this parent."""
         if parent is None:
             span = self.originate(baggage)
@@ -78,11 +89,11 @@ class Tracer:
         return SpanContext(b"%032x" % (self._random.getrandbits(128) or 1), b"", b"", sampled, None, baggage)
 
     def new_span_id(self) -> bytes:
-        """16 hexadecimal digits, not all zero."""
+        """Return 16 hexadecimal digits, not all zero."""
         return b"%016x" % (self._random.getrandbits(64) or 1)
 
     def served(self, request: Traced, status: int, reason: str, ended_ns: int) -> None:
-        """Make the SERVER span of a request that was answered."""
+        """Export the SERVER span of a request that was answered."""
         if not self._exporter.enabled:
             return
         path = request.path
@@ -95,7 +106,7 @@ class Tracer:
         self._add(template, request, ended_ns, path)
 
     def called(self, call: TracedCall, status: int, reason: str, ended_ns: int) -> None:
-        """Make the CLIENT span of a call; status 0 means that no answer came."""
+        """Export the CLIENT span of a call; status 0 means that no reply came."""
         if not self._exporter.enabled:
             return
         to = call.to
@@ -110,7 +121,8 @@ class Tracer:
     def _add(self, template: SpanTemplate, traced: Traced, ended_ns: int, varying: bytes) -> None:
         span, epoch = traced.span, self._epoch_ns
         varying = varying[:LONGEST_VARYING]
-        if not varying.isascii():  # a protobuf string must be UTF-8; a request's target may hold any bytes
+        # A protobuf string must be UTF-8; the target of a request may have any bytes.
+        if not varying.isascii():
             varying = varying.decode("utf-8", "ignore").encode()
         self._exporter.add(
             template.encode(

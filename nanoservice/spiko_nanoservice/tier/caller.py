@@ -1,6 +1,6 @@
-"""Sends the calls of a tier: connections by instance, outcomes counted, CLIENT spans made.
+"""Sends the calls of a tier: keeps connections by instance, counts outcomes, and makes CLIENT spans.
 
-A call over a kept-alive connection that is free needs no task: the reply is taken by a callback when its last byte arrives.
+A call over a free kept-alive connection needs no task: a callback takes the reply when its last byte arrives.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable
 
 from spiko_nanoservice.contract import Instance, Reason
 from spiko_nanoservice.errors import CallError
-from spiko_nanoservice.telemetry.request_counters import Tally
+from spiko_nanoservice.telemetry.request_counters import RequestCounters
 from spiko_nanoservice.telemetry.tracing import Tracer
 from spiko_nanoservice.tier.request_context import Call
-from spiko_nanoservice.wire.http_client import ClientConnection, Pool, Reply, render_request
-from spiko_nanoservice.wire.http_server import REASONS
+from spiko_nanoservice.wire.connection_pool import Pool
+from spiko_nanoservice.wire.http_client import ClientConnection, Reply, render_request
+from spiko_nanoservice.wire.request import REASONS
 
 HANDOVER = b"/handover"
 LATE = Reply(504, b"deadline passed\n", None, Reason.TIMEOUT)
@@ -25,17 +26,20 @@ class Caller:
     """The outgoing side of a tier.
 
     Args:
-        tally: where outcomes are counted.
-        tracer: where spans are made.
+        counters: count the outcomes.
+        tracer: makes the spans.
     """
 
-    def __init__(self, tally: Tally, tracer: Tracer) -> None:
-        self._tally, self._tracer = tally, tracer
+    def __init__(self, counters: RequestCounters, tracer: Tracer) -> None:
+        self._counters, self._tracer = counters, tracer
         self._pools: dict[tuple[str, int], Pool] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def call(self, call: Call) -> Reply:
-        """Make a call and return its reply; a failure becomes a reply with its reason. Nothing is sent after the deadline."""
+        """Make a call and return its reply; a failure becomes a reply with its reason.
+
+        No call is sent after the deadline.
+        """
         left_us = call.left_us()
         if left_us <= 0:
             return LATE
@@ -45,14 +49,14 @@ class Caller:
                 call.method, call.path, call.headers, call.context.body, left_us / 1e6
             )
         except CallError as error:
-            return self._failed(call, error.reason)
-        return self._answered(call, reply)
+            return self.count_failure(call, error.reason)
+        return self.count_reply(call, reply)
 
     def call_over_idle(self, call: Call, then: Callable[[Reply], None]) -> bool:
-        """Make a call over a connection that is free, and give its reply to `then`.
+        """Make a call over a free connection and give its reply to `then`.
 
         Returns:
-            False if no connection is free or the deadline has passed; then nothing was sent.
+            False if no connection is free or the deadline has passed; then no call was sent.
         """
         left_us = call.left_us()
         pool = self._pool(call.to)
@@ -60,11 +64,14 @@ class Caller:
             return False
         self._begin(call)
         head = render_request(call.method, call.path, pool.host, call.headers(), call.context.body)
-        connection.send(head, left_us / 1e6, _Callback(self, call, connection, then))
+        connection.send(head, left_us / 1e6, _ReplyCallback(self, call, connection, then))
         return True
 
     async def hand_over(self, to: Instance, body: bytes, timeout_s: float) -> bool:
-        """Send keys to another node of the ring; neither counted nor traced, since no request causes it. True if it took them."""
+        """Send a handover to another node of the ring; return whether the node took it.
+
+        No request causes a handover, so it is neither counted nor traced.
+        """
         try:
             reply = await self._pool(to).call(b"POST", HANDOVER, bytes, body, timeout_s)
         except CallError:
@@ -72,7 +79,7 @@ class Caller:
         return reply.status == 200
 
     def close_unused(self, present: Iterable[Instance]) -> None:
-        """End idle connections, and the pools of instances that have gone; called once a second."""
+        """Close idle connections, and all connections to instances that are gone; call it once a second."""
         now = asyncio.get_running_loop().time()
         addresses = {(instance.address, instance.port) for instance in present}
         for address, pool in list(self._pools.items()):
@@ -82,34 +89,28 @@ class Caller:
                 pool.close()
                 del self._pools[address]
 
-    def _begin(self, call: Call) -> None:
-        call.span = call.context.span.child(self._tracer.new_span_id())
-        call.started_ns = time.perf_counter_ns()
-
-    def _answered(self, call: Call, reply: Reply) -> Reply:
+    def count_reply(self, call: Call, reply: Reply) -> Reply:
+        """Record a call that was answered and return the reply to use."""
         ended_ns = time.perf_counter_ns()
         if reply.status not in REASONS:
             reply = Reply(503, reply.body, reply.service_us, Reason.PROTOCOL)
         took_us = (ended_ns - call.started_ns) // 1000
-        self._tally.called(call.to, reply.status, reply.reason, took_us, reply.service_us)
+        self._counters.called(call.to, reply.status, reply.reason, took_us, reply.service_us)
         if call.span.sampled:
             self._tracer.called(call, reply.status, reply.reason, ended_ns)
         return reply
 
-    def _failed(self, call: Call, reason: str) -> Reply:
+    def count_failure(self, call: Call, reason: str) -> Reply:
+        """Record a call that got no reply and return the reply to use."""
         ended_ns = time.perf_counter_ns()
-        self._tally.failed(call.to, reason, (ended_ns - call.started_ns) // 1000)
+        self._counters.failed(call.to, reason, (ended_ns - call.started_ns) // 1000)
         if call.span.sampled:
             self._tracer.called(call, 0, reason, ended_ns)
         return Reply(504 if reason == Reason.TIMEOUT else 503, reason.encode() + b"\n", None, reason)
 
-    def _pool(self, to: Instance) -> Pool:
-        pool = self._pools.get((to.address, to.port))
-        if pool is None:
-            pool = self._pools[to.address, to.port] = Pool(to.address, to.port)
-        return pool
+    def repeat(self, call: Call, then: Callable[[Reply], None]) -> None:
+        """Make a call once more and give its reply to `then`."""
 
-    def _repeat(self, call: Call, then: Callable[[Reply], None]) -> None:
         async def work() -> None:
             then(await self.call(call))
 
@@ -117,23 +118,36 @@ class Caller:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _begin(self, call: Call) -> None:
+        call.span = call.context.span.child(self._tracer.new_span_id())
+        call.started_ns = time.perf_counter_ns()
 
-class _Callback:
-    """Takes the outcome of a call where an `asyncio.Future` would."""
+    def _pool(self, to: Instance) -> Pool:
+        pool = self._pools.get((to.address, to.port))
+        if pool is None:
+            pool = self._pools[to.address, to.port] = Pool(to.address, to.port)
+        return pool
+
+
+class _ReplyCallback:
+    """Takes the outcome of a call in place of an `asyncio.Future`."""
 
     __slots__ = ("_call", "_caller", "_connection", "_then")
 
-    def __init__(self, caller: Caller, call: Call, connection: ClientConnection, then: Callable[[Reply], None]) -> None:
+    def __init__(
+        self, caller: Caller, call: Call, connection: ClientConnection, then: Callable[[Reply], None]
+    ) -> None:
         self._caller, self._call, self._connection, self._then = caller, call, connection, then
 
     def done(self) -> bool:
         return False
 
     def set_result(self, reply: Reply, /) -> None:
-        self._then(self._caller._answered(self._call, reply))
+        self._then(self._caller.count_reply(self._call, reply))
 
     def set_exception(self, error: CallError, /) -> None:
         if error.reason == Reason.RESET and not self._connection.replied:
-            self._caller._repeat(self._call, self._then)  # the callee had closed the kept-alive connection
+            # The callee closed the kept-alive connection before the call reached it.
+            self._caller.repeat(self._call, self._then)
         else:
-            self._then(self._caller._failed(self._call, error.reason))
+            self._then(self._caller.count_failure(self._call, error.reason))

@@ -1,7 +1,10 @@
-"""A pod's links to the registry: one to a eureka of each region that it registers in, its own zone's first.
+"""A pod's registrations: one connection to a eureka of each region that it registers in.
 
-A link that is elsewhere because the home eureka is away keeps trying it, and moves back by registering there before it leaves here. What a
-pod must keep over all of this (its slot, the count of its registrations, its reports) lives in `Membership`.
+The eureka of the pod's own zone comes first.
+
+While the home eureka is away, the pod is registered at another one, keeps trying the home eureka, and moves
+back by registering there before it leaves here. What a pod keeps over reconnections (slot, number of
+registrations) is in `pod_registration.py`.
 """
 
 from __future__ import annotations
@@ -18,8 +21,6 @@ from typing import Any
 from spiko_nanoservice import messages as m
 from spiko_nanoservice.contract import (
     EUREKA_PORT,
-    PROTOCOL,
-    Hello,
     Instance,
     PodConfig,
     Revision,
@@ -28,105 +29,112 @@ from spiko_nanoservice.contract import (
 )
 from spiko_nanoservice.errors import LinkError
 from spiko_nanoservice.routing.table import Routes
-from spiko_nanoservice.settings import Settings
+from spiko_nanoservice.tier.pod_registration import PodRegistration
 from spiko_nanoservice.wire.resolve import Resolve
 from spiko_nanoservice.wire.websocket import WebSocket, connect
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.03, 1.0
-HELD_S = 1.0  # a connection that breaks sooner is as good as none: whatever breaks it may do so every time
+# A connection that breaks sooner does not reset the back-off: the next one may break for the same reason.
+STABLE_S = 1.0
 HOME_EVERY_S = 1.0
-KILLED = 137  # what a container that was ended by SIGKILL says: 128 + 9
+# Exit code of a container that SIGKILL ended: 128 + 9.
+KILLED = 137
 log = logging.getLogger("spiko.link")
 
 
-@dataclass(slots=True)
-class Membership:
-    """What a pod is to the registry, over all links and reconnections."""
+@dataclass(frozen=True, slots=True)
+class Eurekas:
+    """The eurekas of one region.
 
-    settings: Settings
-    port: int
-    started_ms: int
-    registrations: int = 0
-    slot: int | None = None
-    grant: int | None = None
-    leaving: bool = False
-    on_slot: Callable[[Instance | None], None] = lambda before: None  # and who had it before, if the eureka knows
+    Attributes:
+        region: of the eurekas.
+        names: their Services in the order in which to try them.
+        at_home: the first name is the Service of the pod's own zone.
+    """
 
-    def hello(self) -> Hello:
-        """The next registration."""
-        self.registrations += 1
-        s = self.settings
-        return Hello(
-            PROTOCOL, s.pod_uid, s.pod_name, s.tier, s.package, s.version, s.region, s.zone, s.address, self.port,
-            (self.started_ms, self.registrations), self.slot, self.grant,
-        )  # fmt: skip
+    region: str
+    names: tuple[str, ...]
+    at_home: bool
 
 
-class RegionLink:
-    """The link to one region's registry.
+class RegionRegistration:
+    """The registration in one region.
 
     Args:
-        region: whose.
-        names: Service names to try in order; the first is home if this is the pod's own region.
-        at_home: whether the first name is the home zone's.
-        membership: shared by all links of the pod.
-        routes: told of tables.
-        on_config: told of configurations.
-        resolve: how names become addresses.
+        eurekas: where to register.
+        pod: shared by all registrations of the pod.
+        routes: gets the tables.
+        on_config: gets the configurations.
+        resolve: looks up the addresses of a Service.
         random: for jitter.
 
+    Attributes:
+        region: of the registration.
+        closed: messages are ignored from now on.
+        registered: set once the pod has got a table.
+        left: set once the eureka has confirmed that no caller in this region routes to the pod, after BYE.
     """
 
     def __init__(
-        self, region: str, names: tuple[str, ...], at_home: bool, membership: Membership, routes: Routes,
-        on_config: Callable[[PodConfig], None], resolve: Resolve, random: Random,
-    ) -> None:  # fmt: skip
-        self.region, self._names, self._at_home = region, names, at_home
-        self._membership, self._routes, self._on_config = membership, routes, on_config
+        self,
+        eurekas: Eurekas,
+        pod: PodRegistration,
+        routes: Routes,
+        on_config: Callable[[PodConfig], None],
+        resolve: Resolve,
+        random: Random,
+    ) -> None:
+        self.region = eurekas.region
+        self._eurekas, self._pod, self._routes, self._on_config = eurekas, pod, routes, on_config
         self._resolve, self._random = resolve, random
         self._socket: WebSocket | None = None
         self._config: Revision | None = None
-        self.closed = False  # nothing that is heard from now on counts
+        self.closed = False
         self.registered = asyncio.Event()
-        self.left = asyncio.Event()  # we said that we leave, and nobody here routes to us any more
+        self.left = asyncio.Event()
 
     @property
     def connected(self) -> bool:
-        """Whether a eureka has this pod's registration now."""
+        """Whether the connection to a eureka is open."""
         return self._socket is not None
 
     def send(self, message: dict[str, Any]) -> bool:
-        """Send over the link; False if there is none now."""
+        """Send a message; return False without a connection."""
         if self._socket is None:
             return False
         self._socket.send(message)
         return True
 
     async def drain(self) -> None:
-        """Wait until what was sent has left."""
+        """Wait until the messages were written to the connection."""
         if self._socket is not None:
             with contextlib.suppress(LinkError):
                 await self._socket.drain()
 
     async def run(self) -> None:
-        """Keep registered until cancelled."""
+        """Stay registered until cancelled."""
         loop = asyncio.get_running_loop()
         pause_s = FIRST_PAUSE_S
         while True:
             began = loop.time()
-            opened = await self._open(self._names)
+            opened = await self._open(self._eurekas.names)
             if opened is not None:
                 socket: WebSocket | None
                 socket, home = opened
                 while socket is not None:
                     socket, home = await self._serve(socket, home)
-                if loop.time() - began >= HELD_S:
+                if loop.time() - began >= STABLE_S:
                     pause_s = FIRST_PAUSE_S
             await asyncio.sleep(pause_s * (0.5 + self._random.random()))
             pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
 
     async def _serve(self, socket: WebSocket, home: bool) -> tuple[WebSocket | None, bool]:
-        """Serve one connection; returns its successor if the link has moved home, else None when it breaks."""
+        """Serve one connection.
+
+        Returns:
+            The connection to the home eureka and True if the pod moves there; (None, False) if the connection
+            broke.
+        """
         self._socket = socket
         moving = None if home else asyncio.create_task(self._find_home())
         reading = asyncio.create_task(self._read(socket))
@@ -134,8 +142,7 @@ class RegionLink:
             await asyncio.wait({reading, *({moving} if moving else ())}, return_when=asyncio.FIRST_COMPLETED)
             if moving is not None and moving.done():
                 return moving.result(), True
-            error = reading.exception()
-            log.info("link to %s ends: %s", self.region, error)
+            log.info("connection to the eureka of region %s ended: %s", self.region, reading.exception())
             return None, False
         finally:
             self._socket = None
@@ -149,40 +156,41 @@ class RegionLink:
     async def _find_home(self) -> WebSocket:
         while True:
             await asyncio.sleep(HOME_EVERY_S * (0.5 + self._random.random()))
-            opened = await self._open(self._names[:1])
+            opened = await self._open(self._eurekas.names[:1])
             if opened is not None:
                 return opened[0]
 
     async def _open(self, names: tuple[str, ...]) -> tuple[WebSocket, bool] | None:
-        """Connect to the first eureka of this region that answers; whether it is home comes along."""
+        """Connect to the first eureka that answers; the second value says whether it is the home eureka."""
         for name in names:
             addresses = await self._resolve(name)
             self._random.shuffle(addresses)
             for address in addresses:
                 with contextlib.suppress(LinkError):
                     socket = await connect(address, EUREKA_PORT, f"/register?region={self.region}")
-                    home = not self._at_home or name == self._names[0]
+                    home = not self._eurekas.at_home or name == self._eurekas.names[0]
                     return socket, home
         return None
 
     async def _read(self, socket: WebSocket) -> None:
-        """Register, then act on what comes; ends with LinkError."""
-        if not self._membership.leaving:
-            socket.send({"t": m.HELLO, "hello": encode(self._membership.hello())})
+        """Register, then act on messages. Ends with LinkError."""
+        if not self._pod.leaving:
+            socket.send({"t": m.HELLO, "hello": encode(self._pod.hello())})
         try:
             while True:
                 for message in await socket.receive():
                     self._act(socket, message)
         except (KeyError, TypeError, ValueError) as error:
-            raise LinkError(f"a message that does not follow the contract: {error!r}") from error
+            raise LinkError(f"invalid message: {error!r}") from error
 
     def _act(self, socket: WebSocket, message: dict[str, Any]) -> None:
         if self.closed:
             return
+        pod = self._pod
         match message["t"]:
             case m.WELCOME:
-                if self._at_home or self._membership.slot is None:
-                    self._membership.slot, self._membership.grant = message["slot"], message["grant"]
+                if self._eurekas.at_home or pod.slot is None:
+                    pod.slot, pod.grant = message["slot"], message["grant"]
                 self._configure(message["config"])
             case m.CONFIG:
                 self._configure(message["config"])
@@ -195,18 +203,20 @@ class RegionLink:
                 self._ack(socket, int(message["revision"]))
             case m.DELTA:
                 if not self._routes.change(self.region, message):
-                    raise LinkError("a delta that does not follow the table at hand")
+                    raise LinkError(f"delta with base {message['base']!r} does not follow the current table")
                 self._ack(socket, int(message["revision"]))
             case m.SLOT:
-                self._membership.slot, self._membership.grant = message["slot"], message["grant"]
+                pod.slot, pod.grant = message["slot"], message["grant"]
                 before = message.get("before")
-                self._membership.on_slot(decode(Instance, before) if before else None)
+                pod.on_slot(decode(Instance, before) if before else None)
             case m.REFUSED:
-                log.warning("the eureka of %s refuses: %s", self.region, message["message"])
+                log.warning(
+                    "the eureka of region %s refused the registration: %s", self.region, message["message"]
+                )
             case m.LEFT:
                 self.left.set()
             case m.CRASH:
-                log.warning("ends at once, as by kill -9: a Fault wants it")
+                log.warning("exiting with code %d: a Fault crashes this pod", KILLED)
                 os._exit(KILLED)
 
     def _configure(self, document: dict[str, Any]) -> None:

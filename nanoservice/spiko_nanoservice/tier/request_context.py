@@ -11,7 +11,7 @@ from spiko_nanoservice.telemetry.trace_context import SpanContext, render_deadli
 
 
 class RequestContext:
-    """A request: what it asks, its deadline and its span.
+    """A request: its target, its deadline and its span.
 
     Args:
         method: as received.
@@ -19,13 +19,19 @@ class RequestContext:
         body: as received.
         started_ns: arrival, on the `perf_counter` clock.
         left_us: time until the deadline, microseconds.
-        span: the SERVER span; at a source, one without a span id.
+        span: the SERVER span; at a source, a context without a span id.
 
-    `raw_key` (the path after its prefix) and `verb` (the role's function for method and prefix) are set by the tier once it
-    has found them. `written_us` is when a write to a ring began, microseconds since 1970, else 0.
+    Attributes:
+        raw_key: the path after its prefix; set by the tier.
+        key: the key that it names, decoded; set by the tier.
+        verb: the role's function for method and prefix; set by the tier.
+        written_us: the time of a write to a ring, microseconds since 1970; 0 for other requests.
     """
 
-    __slots__ = ("body", "deadline_ns", "method", "path", "raw_key", "span", "started_ns", "verb", "written_us")
+    raw_key = b""
+    key = b""
+    verb: Callable[..., Any] | None = None
+    written_us = 0
 
     def __init__(
         self, method: bytes, path: bytes, body: bytes, started_ns: int, left_us: int, span: SpanContext
@@ -34,9 +40,6 @@ class RequestContext:
         self.started_ns = started_ns
         self.deadline_ns = started_ns + left_us * 1000
         self.span = span
-        self.raw_key = b""
-        self.verb: Callable[..., Any] | None = None
-        self.written_us = 0
 
     def left_us(self) -> int:
         """Return the time until the deadline, microseconds; negative once it has passed."""
@@ -51,9 +54,11 @@ class Call:
         to: the instance.
         method: of the call.
         path: of the call.
-        limit_us: the longest time that it may take, microseconds; the request's deadline alone if None.
+        limit_us: the longest time that it may take, microseconds; None for the request's deadline alone.
 
-    `span` (the CLIENT span) and `started_ns` (on the `perf_counter` clock) are set when the call is sent.
+    Attributes:
+        span: the CLIENT span; set when the call is sent.
+        started_ns: when the call was sent, on the `perf_counter` clock.
     """
 
     __slots__ = ("context", "limit_us", "method", "path", "span", "started_ns", "to")
@@ -66,7 +71,10 @@ class Call:
         self.started_ns = 0
 
     def left_us(self) -> int:
-        """Return the time that the call may take from now on, microseconds; 0 or less once the deadline has passed."""
+        """Return the time that the call may take from now on, microseconds.
+
+        It is 0 or less once the deadline has passed.
+        """
         left_us = self.context.left_us()
         return left_us if self.limit_us is None else min(left_us, self.limit_us)
 

@@ -1,11 +1,11 @@
-"""Where requests begin: an open-loop source in every denominator. It does not wait for answers; its rate changes live.
+"""Sends the requests of a denominator: an open loop that does not wait for replies. Its rate changes live.
 
-Once it has begun nothing but a rate of 0 stops it: while nobody can be called, every request that is due is an error of the edge that it would
-have taken, `no_route`.
+Once it has begun, only a rate of 0 stops it: while no instance can be called, every request that is due
+counts as an error `no_route` of the edge that it would have taken.
 
-The mix is Spigo's, a third each: GET `why?`, which every store knows from birth; GET `Why<q><q*q>` with q from 0 to w-1; PUT of the w-th
-such key, after which w grows. `Why00` is never written, so the share of misses falls as w grows.
-Source: spigo actors/denominator.
+The mix is Spigo's, a third each: GET `why?`, which every store has from the start; GET `Why<q><q*q>` with q
+from 0 to w-1; PUT of the w-th such key, after which w grows. `Why00` is never written, so the share of misses
+falls as w grows. Source: spigo actors/denominator.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from random import Random
 from spiko_nanoservice.tier.request_context import RequestContext
 from spiko_nanoservice.tier.tier import Tier
 
-LONGEST_LAG_S = 1.0  # after a stall the source does not make up for more than this
+# After a stall at most so much of the missed time is made up for.
+LONGEST_LAG_S = 1.0
 SHORTEST_SLEEP_S = 0.001
-LOOK_S = 0.01  # how soon a first route is seen
-HOLD_BACK_S = 10.0  # for an architecture that comes up; one that never gets ready as a whole has traffic all the same
+# How often a source that holds back looks for a route.
+LOOK_S = 0.01
+# An architecture that does not become ready has traffic after this.
+HOLD_BACK_S = 10.0
 
 
 class Source:
@@ -28,8 +31,10 @@ class Source:
 
     Args:
         tier: the denominator.
-        random: the source of the mix.
+        random: draws the mix.
 
+    Attributes:
+        hold_back_s: the longest wait for an architecture that was never ready.
     """
 
     def __init__(self, tier: Tier, random: Random) -> None:
@@ -44,17 +49,22 @@ class Source:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def set_rate(self, per_second: int, started: bool) -> None:
-        """Requests per second from now on; 0 is silence.
+        """Set the rate; 0 stops the source.
 
-        While the architecture was never ready (`started`), tiers that are there may not see those below them yet: requests would only count
-        as errors. So the first one waits for it and for a route, 10 s at most from the first of the two.
+        In an architecture that was never ready, tiers may not see the tiers below them yet, so requests would
+        count as errors. The first request therefore waits until the architecture was ready and there is a
+        route, at most `hold_back_s` from the first of the two.
+
+        Args:
+            per_second: requests per second.
+            started: whether the architecture was ever ready.
         """
         if (per_second, started) != (self._rate, self._started):
             self._rate, self._started = per_second, started
             self._changed.set()
 
     async def run(self) -> None:
-        """Send until cancelled: request n of a rate is due n / rate after the rate began."""
+        """Send until cancelled: request n of a rate is due n / rate seconds after the rate was set."""
         loop = asyncio.get_running_loop()
         while True:
             self._changed.clear()
@@ -76,7 +86,7 @@ class Source:
                 await self._wait(max(SHORTEST_SLEEP_S, due - now))
 
     def _held_back(self, now: float) -> float:
-        """Seconds until the source begins whatever happens."""
+        """Return the seconds until the source begins in any case."""
         routed = self._tier.routes.has_route
         if routed and self._started:
             return 0.0
@@ -92,7 +102,7 @@ class Source:
             return
 
     def next_request(self) -> tuple[bytes, bytes, bytes]:
-        """Method, path and body of the next request of the mix."""
+        """Return method, path and body of the next request of the mix."""
         kind = self._random.randrange(3)
         if kind == 0:
             return b"GET", b"/k/why%3F", b""
@@ -107,7 +117,7 @@ class Source:
         tier = self._tier
         if not tier.routes.has_route:
             if (missed := tier.routes.pick_missing(self._random)) is not None:
-                tier.tally.unrouted(*missed)
+                tier.counters.unrouted(*missed)
             return
         method, path, body = self.next_request()
         left_us = tier.config.deadline_ms * 1000
@@ -121,10 +131,10 @@ class Source:
 
     @property
     def busy(self) -> int:
-        """Requests that wait for their answer."""
+        """The number of requests that wait for their reply."""
         return len(self._tasks)
 
     async def finish(self, timeout_s: float) -> None:
-        """Wait for the answers to what was sent, at most `timeout_s`."""
+        """Wait for the replies to the requests that were sent, at most `timeout_s`."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout_s)

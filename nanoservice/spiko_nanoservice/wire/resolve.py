@@ -1,4 +1,4 @@
-"""The one seam for names: a cluster's DNS, or the local cluster's name service if the environment names one."""
+"""Looks up the addresses of a Service: in the cluster's DNS, or at the name service of a local cluster."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from spiko_nanoservice.errors import CallError
-from spiko_nanoservice.wire.http_client import Pool
+from spiko_nanoservice.wire.connection_pool import Pool
 
 ANSWER_S = 2.0
 Resolve = Callable[[str], Awaitable[list[str]]]
-"""Name of a Service, `name.namespace` -> addresses of its pods; empty if there are none. Never raises for an unknown name."""
+"""Name of a Service, `name.namespace` -> addresses of its pods; empty for an unknown name. Does not raise."""
 
 
 async def resolve_by_dns(name: str) -> list[str]:
-    """Ask the system's resolver; a headless Service answers with one address per pod."""
+    """Look up a headless Service in the cluster's DNS, which has one address per pod."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(f"{name}.svc", None, type=socket.SOCK_STREAM)
@@ -26,9 +26,12 @@ async def resolve_by_dns(name: str) -> list[str]:
 
 
 def resolve_by_http(server: str) -> Resolve:
-    """Ask a local cluster's name service at `host:port`: GET /resolve?name=N -> {"addresses": [...]}.
+    """Return a resolver that asks the name service of a local cluster.
 
-    By the client that tiers call each other with: a forked pod shares no page that it runs code on.
+    The request is GET /resolve?name=N, the answer {"addresses": [...]}.
+
+    Args:
+        server: the name service, `host:port`.
     """
     host, _, port = server.rpartition(":")
 
@@ -36,7 +39,11 @@ def resolve_by_http(server: str) -> Resolve:
         pool = Pool(host, int(port))
         try:
             reply = await pool.call(b"GET", b"/resolve?name=%b" % name.encode(), bytes, b"", ANSWER_S)
-            return [str(address) for address in json.loads(reply.body)["addresses"]] if reply.status == 200 else []
+            return (
+                [str(address) for address in json.loads(reply.body)["addresses"]]
+                if reply.status == 200
+                else []
+            )
         except (CallError, ValueError, KeyError, TypeError):
             return []
         finally:
@@ -46,5 +53,5 @@ def resolve_by_http(server: str) -> Resolve:
 
 
 def choose_resolver(server: str) -> Resolve:
-    """The local name service if there is one, else DNS."""
+    """Return the resolver for a name service, `host:port`, or for DNS if `server` is empty."""
     return resolve_by_http(server) if server else resolve_by_dns

@@ -100,7 +100,10 @@ def test_a_fault_is_checked_against_its_architecture_in_another_file(tmp_path: P
     result = lint(str(tmp_path))
 
     assert 1 == result.exit_code
-    assert 'fault.yaml:7:16: error SPK072 spec.kill.tier: "ddb" is not a tier of Architecture "a"\n' in result.output
+    assert (
+        'fault.yaml:7:16: error SPK072 spec.kill.tier: "ddb" is not a tier of Architecture "a"\n'
+        in result.output
+    )
     assert '    did you mean "db"?' in result.output
     assert 0 == lint(str(tmp_path / "fault.yaml")).exit_code
     assert 0 == lint("-", stdin=GOOD + FAULT.replace("architecture: a", "architecture: b")).exit_code

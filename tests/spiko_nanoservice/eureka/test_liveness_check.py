@@ -1,4 +1,4 @@
-"""Pods of a vanished eureka are asked themselves."""
+"""Pods of a eureka that is gone are probed directly."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from spiko_nanoservice.eureka.liveness_check import find_silent
 
 
 def hello(name: str, port: int) -> Hello:
-    """A pod's registration."""
+    """Return a pod's registration."""
     return Hello(PROTOCOL, name, name, "web", "monolith", "1.0.0", "r", "a", "127.0.0.1", port, (1, 1))
 
 
 @pytest.fixture
 async def talker() -> AsyncIterator[int]:
-    """The port of somebody who answers, with an error even."""
+    """Run a server that replies with an error; yield its port."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
@@ -32,11 +32,17 @@ async def talker() -> AsyncIterator[int]:
     server.close()
 
 
-async def test_only_words_count(talker: int) -> None:
-    """Whoever answers is there; a process that is stopped still accepts connections and says nothing; nobody listens on a free port."""
+async def test_only_a_reply_counts_as_alive(talker: int) -> None:
+    """Given a pod that answers, one that is stopped but accepts connections, and a closed port, then only the
+    first is alive.
+    """
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as deaf, socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        asked = [hello("deaf", deaf.getsockname()[1]), hello("there", talker), hello("gone", free.getsockname()[1])]
+        asked = [
+            hello("deaf", deaf.getsockname()[1]),
+            hello("there", talker),
+            hello("gone", free.getsockname()[1]),
+        ]
         began = asyncio.get_running_loop().time()
         silent = await find_silent([*asked, *(hello(f"also {n}", talker) for n in range(200))])
 

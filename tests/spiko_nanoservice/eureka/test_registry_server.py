@@ -1,4 +1,4 @@
-"""What a eureka does with those that it cannot understand, and with its own mistakes."""
+"""Invalid messages to a eureka, and defects of the eureka itself."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from aiohttp import ClientSession, WSMsgType
 
 from spiko_nanoservice.contract import EUREKA_PORT, PROTOCOL, Hello, encode
-from spiko_nanoservice.tier import registration as link
-from tests.support.loopback_cluster import configuration, tier, town, until
+from spiko_nanoservice.tier import pod_registration
+from tests.support.loopback_cluster import configuration, loopback_cluster, tier, until
 
 Object = dict[str, Any]
 HELLO = encode(Hello(PROTOCOL, "u", "n", "db", "store", "1.0.0", "r", "a", "127.0.0.1", 1, (1, 1)))
@@ -29,7 +29,7 @@ ROWS = [
 
 
 async def listening(address: str) -> None:
-    """Wait until the eureka does."""
+    """Wait until the eureka listens."""
     async with asyncio.timeout(5):
         while True:
             with contextlib.suppress(OSError):
@@ -40,55 +40,63 @@ async def listening(address: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "message", "named"), ROWS)
-async def test_what_is_not_understood_is_refused_in_words(
+async def test_an_invalid_message_is_refused_with_its_reason(
     path: str, message: Object, named: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The other side is told why before the connection ends, and it is in the log; a protocol is looked at before all else."""
-    async with town() as t, ClientSession() as session:
+    """Given an invalid message, then its sender and the log get the reason before the connection ends; the
+    protocol version is checked first.
+    """
+    async with loopback_cluster() as t, ClientSession() as session:
         await t.add_eureka("a", configuration(tier("db", "store")))
         (address,) = t.names["arch-eureka.default"]
         await listening(address)
         async with session.ws_connect(f"http://{address}:{EUREKA_PORT}{path}") as socket:
             await socket.send_json(message)
-            heard = [frame.json() async for frame in socket if frame.type == WSMsgType.TEXT]
+            received = [frame.json() async for frame in socket if frame.type == WSMsgType.TEXT]
 
-    assert heard[-1]["t"] == "refused"
-    assert named in heard[-1]["message"]
-    assert any(heard[-1]["message"] in record.getMessage() for record in caplog.records)
+    assert received[-1]["t"] == "refused"
+    assert named in received[-1]["message"]
+    assert any(received[-1]["message"] in record.getMessage() for record in caplog.records)
 
 
-async def test_a_pod_that_is_refused_says_so(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pod of another protocol logs the eureka's own words, and is not ready."""
+async def test_a_refused_pod_logs_the_reason(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a pod of another protocol, then it logs the eureka's reason and is not ready."""
     caplog.set_level(logging.INFO)
-    async with town() as t:
+    async with loopback_cluster() as t:
         await t.add_eureka("a", configuration(tier("db", "store")))
-        monkeypatch.setattr(link, "PROTOCOL", 99)
+        monkeypatch.setattr(pod_registration, "PROTOCOL", 99)
         store = await t.add("db-0", "db", "store")
-        await until(lambda: any("protocol 99" in r.getMessage() for r in caplog.records if r.name == "spiko.link"))
+        await until(
+            lambda: any("protocol 99" in r.getMessage() for r in caplog.records if r.name == "spiko.link")
+        )
 
         assert not store.tier.ready
 
 
-async def test_a_eurekas_own_mistake_is_no_fault_of_the_message(caplog: pytest.LogCaptureFixture) -> None:
-    """It ends the session all the same, with a traceback, and nobody is told that a message was wrong."""
-    async with town() as t, ClientSession() as session:
+async def test_a_defect_of_the_eureka_is_not_reported_as_an_invalid_message(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Given a defect in the registry, then the session ends with a traceback and without REFUSED."""
+    async with loopback_cluster() as t, ClientSession() as session:
         eureka = (await t.add_eureka("a", configuration(tier("db", "store")))).eureka
         eureka.registry.sessions = Mistaken()
         (address,) = t.names["arch-eureka.default"]
         await listening(address)
         async with session.ws_connect(f"http://{address}:{EUREKA_PORT}/register") as socket:
             await socket.send_json({"t": "hello", "hello": HELLO})
-            heard = [frame.json() async for frame in socket if frame.type == WSMsgType.TEXT]
+            received = [frame.json() async for frame in socket if frame.type == WSMsgType.TEXT]
         eureka.registry.sessions = {}
 
-    assert [] == heard
+    assert [] == received
     assert any(record.exc_info for record in caplog.records)
     assert not any("contract" in record.getMessage() for record in caplog.records)
 
 
 class Mistaken(dict[int, Any]):
-    """Sessions that cannot be kept."""
+    """Sessions that cannot be stored."""
 
     def __setitem__(self, number: int, session: Any) -> None:
-        """Fail as a bug would."""
+        """Fail as a defect would."""
         raise KeyError("a bug")

@@ -1,4 +1,4 @@
-"""The eureka's own server: what a real client may do to it, and what raw bytes may not."""
+"""The server of a eureka: aiohttp's client is served, and protocol violations end the session."""
 
 from __future__ import annotations
 
@@ -13,27 +13,23 @@ from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 from spiko_nanoservice.contract import EUREKA_PORT
 from spiko_nanoservice.errors import LinkError
 from spiko_nanoservice.eureka.server import Eureka
-from spiko_nanoservice.wire.http_server import Request, Server
-from spiko_nanoservice.wire.websocket import (
-    CLOSE,
-    PING,
-    PONG,
-    TEXT,
-    WebSocket,
-    render_acceptance,
-    render_frame,
-)
-from tests.support.loopback_cluster import configuration, tier, town, until
+from spiko_nanoservice.wire.http_server import Server
+from spiko_nanoservice.wire.request import Request
+from spiko_nanoservice.wire.websocket import WebSocket, render_acceptance
+from spiko_nanoservice.wire.websocket_frames import CLOSE, PING, PONG, TEXT, render_frame
+from tests.support.loopback_cluster import configuration, loopback_cluster, tier, until
 
 MASK = b"\x01\x02\x03\x04"
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
-UPGRADE = b"Host: e\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: %b\r\n\r\n" % KEY
+UPGRADE = (
+    b"Host: e\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: %b\r\n\r\n" % KEY
+)
 
 
 @asynccontextmanager
 async def eureka() -> AsyncIterator[str]:
-    """A eureka of region r with a configuration; its base URL."""
-    async with town() as place:
+    """Run a eureka of region r with a configuration; yield its base URL."""
+    async with loopback_cluster() as place:
         pod = await place.add_eureka("a", configuration(tier("store", "store")))
         await asyncio.sleep(0.05)
         yield f"http://{pod._settings.address}:{EUREKA_PORT}"
@@ -41,7 +37,7 @@ async def eureka() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def echo(silence_s: float = 1.0, most_bytes: int = 1 << 20) -> AsyncIterator[tuple[str, int]]:
-    """A server that sends texts back, and answers what is no upgrade after a while."""
+    """Run a server that echoes texts, and replies to other requests after a while."""
     tasks: list[asyncio.Task[None]] = []
     sockets: list[WebSocket] = []
 
@@ -71,8 +67,10 @@ async def echo(silence_s: float = 1.0, most_bytes: int = 1 << 20) -> AsyncIterat
         await server.drain(1.0)
 
 
-async def shake(address: tuple[str, int], more: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect by hand; what is said at once comes in the same packet as the request."""
+async def shake(
+    address: tuple[str, int], more: bytes = b""
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect with raw bytes; `more` is sent in the same packet as the request."""
     reader, writer = await asyncio.open_connection(*address)
     writer.write(b"GET / HTTP/1.1\r\n" + UPGRADE + more)
     head = await reader.readuntil(b"\r\n\r\n")
@@ -82,8 +80,8 @@ async def shake(address: tuple[str, int], more: bytes = b"") -> tuple[asyncio.St
 
 
 @pytest.mark.parametrize("size", [0, 100, 125, 126, 65_500, 65_536, 100_000])
-async def test_a_real_client_and_texts_of_every_length(size: int) -> None:
-    """What a real client sends comes back the same, and it is told that we have heard its goodbye."""
+async def test_texts_of_every_length_from_aiohttps_client_are_echoed(size: int) -> None:
+    """Given aiohttp's client, then texts of any length come back the same, and its close is answered."""
     async with (
         echo() as (address, port),
         ClientSession() as session,
@@ -96,8 +94,8 @@ async def test_a_real_client_and_texts_of_every_length(size: int) -> None:
         assert 1000 == socket.close_code
 
 
-async def test_words_that_come_with_the_request_are_heard() -> None:
-    """A client need not wait for the answer to its request."""
+async def test_a_message_in_the_packet_of_the_handshake_is_read() -> None:
+    """Given a client that sends a message with its request, then it is answered."""
     async with echo() as address:
         reader, writer = await shake(address, render_frame(TEXT, b'{"text": "early"}', MASK))
 
@@ -115,8 +113,8 @@ async def test_words_that_come_with_the_request_are_heard() -> None:
         ("a binary message", render_frame(2, b"{}", MASK)),
     ],
 )
-async def test_nonsense_ends_the_session(name: str, data: bytes) -> None:
-    """Whatever breaks the protocol is answered by the end of the connection."""
+async def test_a_protocol_violation_ends_the_session(name: str, data: bytes) -> None:
+    """Given a frame that violates the protocol, then the server closes the connection."""
     async with echo() as address:
         reader, writer = await shake(address, data)
         async with asyncio.timeout(5):
@@ -126,8 +124,8 @@ async def test_nonsense_ends_the_session(name: str, data: bytes) -> None:
         writer.close()
 
 
-async def test_a_ping_is_answered_and_a_goodbye_returned() -> None:
-    """A pong has the ping's words, and a close the close's code."""
+async def test_a_ping_and_a_close_are_answered() -> None:
+    """Given a ping and a close, then the pong has the ping's payload and the close its code."""
     async with echo() as address:
         reader, writer = await shake(address, render_frame(PING, b"there?", MASK))
         pong = render_frame(PONG, b"there?")
@@ -139,8 +137,8 @@ async def test_a_ping_is_answered_and_a_goodbye_returned() -> None:
         writer.close()
 
 
-async def test_a_silent_client_is_pinged_and_given_up() -> None:
-    """Silence makes a ping, more of it the end."""
+async def test_a_silent_client_is_pinged_and_then_closed() -> None:
+    """Given a client that sends nothing, then it is pinged, and closed if it does not answer."""
     async with echo(silence_s=0.05) as address:
         reader, writer = await shake(address)
         async with asyncio.timeout(5):
@@ -150,8 +148,10 @@ async def test_a_silent_client_is_pinged_and_given_up() -> None:
         writer.close()
 
 
-async def test_an_upgrade_behind_another_request_is_passed_over() -> None:
-    """The first answer is still owed, so the connection cannot be another's: the second request is answered as HTTP."""
+async def test_an_upgrade_behind_another_request_is_answered_as_http() -> None:
+    """Given a request in progress, then an upgrade behind it is answered as HTTP, since the first reply is
+    still to be sent.
+    """
     async with echo() as address:
         reader, writer = await asyncio.open_connection(*address)
         writer.write(b"GET /slow HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n" + UPGRADE)
@@ -175,16 +175,16 @@ async def test_an_upgrade_behind_another_request_is_passed_over() -> None:
         ("GET", "/nothing", 404),
     ],
 )
-async def test_pages(method: str, path: str, status: int) -> None:
-    """Every page answers GET alone, and a session's path wants a WebSocket."""
+async def test_pages_answer_get_only(method: str, path: str, status: int) -> None:
+    """Given a page, then GET is answered and POST is 405; the path of a session wants a WebSocket."""
     async with eureka() as url, ClientSession() as session, session.request(method, url + path) as reply:
         assert status == reply.status
         if path in ("/edges", "/totals") and status == 200:
             assert isinstance(await reply.json(), dict)
 
 
-async def test_another_regions_pod_is_refused() -> None:
-    """It is told why, before any session begins."""
+async def test_a_pod_of_another_region_is_refused() -> None:
+    """Given a pod that asks for another region, then it gets 409 and no session."""
     async with eureka() as url, ClientSession() as session:
         with pytest.raises(WSServerHandshakeError) as refusal:
             await session.ws_connect(f"{url}/register?region=elsewhere")
@@ -193,8 +193,8 @@ async def test_another_regions_pod_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["no JSON", "[1]", '{"t": "nonsense"}', '{"no": "t"}'])
-async def test_an_operator_that_talks_nonsense_is_told(text: str) -> None:
-    """The last word of its session says what is wrong."""
+async def test_an_invalid_control_message_is_refused(text: str) -> None:
+    """Given an invalid message on /control, then the last message of the session is REFUSED."""
     async with eureka() as url, ClientSession() as session, session.ws_connect(f"{url}/control") as socket:
         await socket.send_str(text)
         words = [frame.json()["t"] async for frame in socket if frame.type == WSMsgType.TEXT]
@@ -202,32 +202,37 @@ async def test_an_operator_that_talks_nonsense_is_told(text: str) -> None:
         assert ["eureka", "programmed", "refused"] == words
 
 
-async def test_seconds_are_for_those_that_ask() -> None:
-    """`/control/seconds` makes a follower that hears of every second."""
+async def test_seconds_go_to_followers_that_ask_for_them() -> None:
+    """Given two followers, then only the one on `/control/seconds` gets SECOND."""
     registry = Eureka("e", "r", "a")
     quiet, curious = WebSocket(served=True), WebSocket(served=True)
-    heard: list[asyncio.Queue[str]] = [asyncio.Queue(), asyncio.Queue()]
+    received: list[asyncio.Queue[str]] = [asyncio.Queue(), asyncio.Queue()]
     sessions = [
-        asyncio.create_task(registry.control(wants, socket, outbox))
-        for wants, socket, outbox in ((False, quiet, heard[0]), (True, curious, heard[1]))
+        asyncio.create_task(registry.sessions.control(wants, socket, outbox))
+        for wants, socket, outbox in ((False, quiet, received[0]), (True, curious, received[1]))
     ]
     await asyncio.sleep(0)
 
     registry.inform({"t": "second"})
 
-    assert [2, 3] == [outbox.qsize() for outbox in heard]
+    assert [2, 3] == [outbox.qsize() for outbox in received]
     for session in sessions:
         session.cancel()
     await asyncio.gather(*sessions, return_exceptions=True)
 
 
-async def test_pods_and_their_eureka_leave_together() -> None:
-    """An architecture is deleted: who is told to end at the same moment as its eureka does not wait for an answer that cannot come."""
-    async with town() as place:
+async def test_pods_and_their_eureka_stop_together() -> None:
+    """Given an architecture that is deleted, then a pod that stops with its eureka does not wait for an
+    answer that cannot come.
+    """
+    async with loopback_cluster() as place:
         await place.add_eureka("a", configuration(tier("front", "monolith", "store"), tier("store", "store")))
-        front, store = await place.add("front-0", "front", "monolith"), await place.add("store-0", "store", "store")
+        front, store = (
+            await place.add("front-0", "front", "monolith"),
+            await place.add("store-0", "store", "store"),
+        )
         await until(lambda: front.tier.routes.has_route and store.tier.ready)
         began = asyncio.get_running_loop().time()
         await asyncio.gather(*(place.stop(name) for name in list(place._running)))
 
-        assert asyncio.get_running_loop().time() - began < 1.5  # two seconds are waited for a eureka that is silent
+        assert asyncio.get_running_loop().time() - began < 1.5  # a pod waits 2 s for a silent eureka

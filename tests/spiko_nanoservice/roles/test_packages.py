@@ -1,4 +1,4 @@
-"""The table of packages: one row for each, as the rest of Spiko reads it."""
+"""The table of packages: one row for each, as the rest of Spiko uses it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROWS = [
 
 @pytest.mark.parametrize("row", ROWS, ids=[str(row[0]) for row in ROWS])
 def test_traits_and_role_of_a_package(row: tuple[object, ...]) -> None:
-    """Given a package, its traits and role are those of its row: visibility, lint and staash depend on them."""
+    """Given a package, then its traits and role are those of its row."""
     package = Package(str(row[0]))
     traits = PACKAGES[package]
 
@@ -42,5 +42,5 @@ def test_traits_and_role_of_a_package(row: tuple[object, ...]) -> None:
 
 
 def test_every_package_has_a_row_everywhere() -> None:
-    """A package that is added needs traits, a role and a row here."""
+    """Given all packages, then each has traits, a role and a row in this test."""
     assert set(Package) == set(PACKAGES) == set(ROLES) == {row[0] for row in ROWS}

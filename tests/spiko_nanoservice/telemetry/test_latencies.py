@@ -1,4 +1,4 @@
-"""The encoding of latencies is the `hdrhistogram` package's: what one writes the other reads."""
+"""The encoding of latencies is that of the `hdrhistogram` package, in both directions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from spiko_nanoservice.telemetry.latencies import (
 
 
 def recorded(values: list[int]) -> HdrHistogram:
-    """The package's histogram of these values."""
+    """Return the package's histogram of these values."""
     histogram = new_histogram()
     for value in values:
         histogram.record_value(value)
@@ -31,40 +31,49 @@ def recorded(values: list[int]) -> HdrHistogram:
 
 
 def payload(encoded: bytes | str) -> bytes:
-    """What is in the compressed part."""
+    """Return the content of the compressed part."""
     return zlib.decompress(base64.b64decode(encoded)[8:])
 
 
 def kept(histogram: HdrHistogram) -> tuple[list[int], int, int, int]:
-    """All that a histogram knows of its values."""
+    """Return everything that a histogram keeps of its values."""
     return list(histogram.counts), histogram.total_count, histogram.min_value, histogram.max_value
 
 
 VALUES = some.lists(some.integers(1, HISTOGRAM_HIGHEST_US), max_size=60)
 
 
-def test_the_shape_is_the_packages() -> None:
-    """Buckets and sub-buckets are counted as the package counts them."""
-    assert (new_histogram().counts_len, new_histogram().sub_bucket_half_count_magnitude) == (BUCKETS, MAGNITUDE)
+def test_buckets_equal_the_packages() -> None:
+    """Given the protocol's range, then buckets and sub-buckets equal those of the hdrhistogram package."""
+    assert (new_histogram().counts_len, new_histogram().sub_bucket_half_count_magnitude) == (
+        BUCKETS,
+        MAGNITUDE,
+    )
 
 
 @given(VALUES)
-def test_the_same_payload(values: list[int]) -> None:
-    """Byte for byte what the package encodes, before compression."""
+def test_the_payload_equals_the_packages(values: list[int]) -> None:
+    """Given values, when they are encoded, then the payload before compression equals the package's byte for
+    byte.
+    """
     assert payload(recorded(values).encode()) == payload(encode_counts(count_values(values)))
 
 
 @given(VALUES)
-def test_the_package_reads_it(values: list[int]) -> None:
-    """The package decodes it to the histogram that it encodes itself."""
+def test_the_package_decodes_an_encoded_histogram(values: list[int]) -> None:
+    """Given values, when the package decodes their encoding, then it gets the histogram that it records
+    itself.
+    """
     ours = HdrHistogram.decode(encode_counts(count_values(values)))
 
     assert kept(HdrHistogram.decode(recorded(values).encode())) == kept(ours)
 
 
 @given(VALUES, VALUES)
-def test_it_reads_the_package(one: list[int], two: list[int]) -> None:
-    """Merging what the package encoded is the package's merging."""
+def test_encodings_of_the_package_are_merged(one: list[int], two: list[int]) -> None:
+    """Given two histograms that the package encoded, when they are merged, then the result equals the
+    package's.
+    """
     expected, merged = new_histogram(), new_histogram()
     for values in (one, two):
         expected.decode_and_add(recorded(values).encode())
@@ -76,18 +85,20 @@ def test_it_reads_the_package(one: list[int], two: list[int]) -> None:
     ]
 
 
-def test_values_out_of_range_are_clamped() -> None:
-    """Under a microsecond and over a minute fall into the first and the last bucket in use."""
+def test_values_outside_the_range_are_clamped() -> None:
+    """Given values under 1 us and over 60 s, then they fall into the first and the last bucket in use."""
     assert count_values([1, HISTOGRAM_HIGHEST_US]) == count_values([-5, 10 * HISTOGRAM_HIGHEST_US])
 
 
-def test_many_values_of_one_bucket() -> None:
-    """A count of several bytes survives."""
+def test_a_count_of_several_bytes_is_encoded() -> None:
+    """Given many values of one bucket, when they are encoded and decoded, then the count is the same."""
     assert {1: 70_000} == decode_counts(encode_counts({1: 70_000}))
 
 
-def test_garbage_is_a_value_error() -> None:
-    """Whatever arrives: a histogram or a ValueError, never more memory than a histogram has."""
+def test_an_invalid_encoding_is_a_value_error() -> None:
+    """Given damaged input, when it is decoded, then it is a histogram or a ValueError, within the memory of
+    one histogram.
+    """
     good = encode_counts(count_values([5, 700]))
     random = Random(1)
     wrong = ["", "x", good[:-4], good + "AAAA", "ä", encode_counts({BUCKETS: 1})]

@@ -1,8 +1,9 @@
-"""Hand-written OTLP is what the SDK writes, and follows the semantic conventions."""
+"""Encoded spans equal the SDK's and follow the semantic conventions."""
 
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -27,7 +28,7 @@ STATIC: dict[str, str | int] = {"http.request.method": "GET", "server.port": 808
 
 
 def by_the_sdk(kind: SpanKind, parent: bool, remote: bool, status: StatusCode) -> object:
-    """The SDK's message for one span."""
+    """Return the SDK's message for one span."""
     context = SpanContext(TRACE, SPAN, False, TraceFlags(1))
     above = SpanContext(TRACE, PARENT, remote, TraceFlags(1)) if parent else None
     span = ReadableSpan(
@@ -46,7 +47,7 @@ def by_the_sdk(kind: SpanKind, parent: bool, remote: bool, status: StatusCode) -
 
 
 def by_hand(kind: int, parent: bool, remote: bool, status: int) -> object:
-    """Ours, decoded."""
+    """Return an encoded span, decoded."""
     template = SpanTemplate("GET /k/{key}", kind, STATIC, "url.path", status, remote=remote)
     span = template.encode(
         TRACE.to_bytes(16, "big"),
@@ -62,17 +63,19 @@ def by_hand(kind: int, parent: bool, remote: bool, status: int) -> object:
 
 
 def test_a_server_span_equals_the_sdks() -> None:
-    """Ids, names, times, attributes, status and flags, field for field."""
+    """Given a served request, when its span is decoded, then ids, times, attributes, status and flags equal
+    the SDK's.
+    """
     assert by_the_sdk(SpanKind.SERVER, True, True, StatusCode.ERROR) == by_hand(SERVER, True, True, ERROR)
 
 
 def test_a_root_client_span_equals_the_sdks() -> None:
-    """A root has no parent id."""
+    """Given a call of a source, when its span is decoded, then it equals the SDK's and has no parent id."""
     assert by_the_sdk(SpanKind.CLIENT, False, False, StatusCode.UNSET) == by_hand(CLIENT, False, False, 0)
 
 
 def made(status: int, reason: str = "") -> tuple[dict[str, object], dict[str, object]]:
-    """The SERVER and CLIENT span of one outcome, as plain values."""
+    """Return the SERVER and the CLIENT span of one outcome as plain values."""
     exporter = Exporter(Envelope(RESOURCE, "spiko", "0.1.0"))
     exporter.point_at("http://127.0.0.1:1")
     tracer = Tracer(exporter, Random(1), "10.0.0.1", 8080)
@@ -90,7 +93,7 @@ def made(status: int, reason: str = "") -> tuple[dict[str, object], dict[str, ob
 
 
 def test_names_and_attributes_follow_the_conventions() -> None:
-    """The stable HTTP conventions, by the package's own constants."""
+    """Given both kinds of span, then their attributes follow the stable HTTP semantic conventions."""
     server, client = made(200)
 
     assert (server["name"], client["name"]) == ("GET /k/{key}", "GET")
@@ -99,15 +102,19 @@ def test_names_and_attributes_follow_the_conventions() -> None:
         http_attributes.HTTP_RESPONSE_STATUS_CODE,
         server_attributes.SERVER_ADDRESS,
     }
-    assert wanted | {http_attributes.HTTP_ROUTE, url_attributes.URL_PATH, url_attributes.URL_SCHEME} <= set(
-        server["attributes"]
-    )  # type: ignore[call-overload]
-    assert wanted | {server_attributes.SERVER_PORT, url_attributes.URL_FULL} <= set(client["attributes"])  # type: ignore[call-overload]
-    assert client["attributes"][url_attributes.URL_FULL] == "http://10.0.0.2:8080/k/a"  # type: ignore[index]
+    of_server = {http_attributes.HTTP_ROUTE, url_attributes.URL_PATH, url_attributes.URL_SCHEME}
+    of_client = {server_attributes.SERVER_PORT, url_attributes.URL_FULL}
+    served: Any = server["attributes"]
+    called: Any = client["attributes"]
+    assert wanted | of_server <= set(served)
+    assert wanted | of_client <= set(called)
+    assert called[url_attributes.URL_FULL] == "http://10.0.0.2:8080/k/a"
 
 
-def test_a_miss_is_no_error_and_a_failure_is() -> None:
-    """404 leaves the status unset on both sides; 503 and no answer are errors with their cause."""
+def test_a_miss_is_not_an_error_and_a_failure_is() -> None:
+    """Given a 404, then the status is unset on both sides; given a 503 or no reply, then it is an error with
+    its reason.
+    """
     for span in made(404):
         assert not span.get("status")
     for status in (503, 0):
@@ -116,12 +123,16 @@ def test_a_miss_is_no_error_and_a_failure_is() -> None:
             assert span["attributes"]["error.type"] == "refused"  # type: ignore[index]
 
 
-def test_a_frame_is_right_for_every_length_of_the_varying_value() -> None:
-    """Lengths around the bounds of varints, far more than a template remembers, each decoded by the SDK's own message."""
+def test_a_frame_is_correct_for_every_length_of_the_varying_value() -> None:
+    """Given more lengths than a template keeps frames for, bounds of varints included, then the SDK decodes
+    every span.
+    """
     template = SpanTemplate("GET /k/{key}", SERVER, STATIC, "url.path")
     for length in (*range(140), *range(16_370, 16_390)):
         for parent in (b"", PARENT.to_bytes(8, "big")):
-            span = template.encode(TRACE.to_bytes(16, "big"), SPAN.to_bytes(8, "big"), parent, 1, 2, b"a" * length)
+            span = template.encode(
+                TRACE.to_bytes(16, "big"), SPAN.to_bytes(8, "big"), parent, 1, 2, b"a" * length
+            )
             request = ExportTraceServiceRequest()
             request.ParseFromString(Envelope(RESOURCE, "spiko", "0.1.0").wrap([span]))
             (found,) = request.resource_spans[0].scope_spans[0].spans
@@ -130,13 +141,17 @@ def test_a_frame_is_right_for_every_length_of_the_varying_value() -> None:
             assert found.parent_span_id == parent
 
 
-def test_a_path_that_is_cut_stays_valid_utf_8() -> None:
-    """A collector refuses a whole batch for one string that is not UTF-8."""
+def test_a_truncated_path_stays_valid_utf_8() -> None:
+    """Given a long path, when it is cut within a character, then it stays valid: a collector rejects the
+    whole batch otherwise.
+    """
     exporter = Exporter(Envelope(RESOURCE, "spiko", "0.1.0"))
     exporter.point_at("http://127.0.0.1:1")
     path = b"/k/" + "ä".encode() * 1_100 + b"\xff"
     span = Position(b"%032x" % TRACE, b"%016x" % SPAN, b"", True)
-    Tracer(exporter, Random(1), "10.0.0.1", 8080).served(RequestContext(b"GET", path, b"", 1, 1, span), 200, "", 2)
+    Tracer(exporter, Random(1), "10.0.0.1", 8080).served(
+        RequestContext(b"GET", path, b"", 1, 1, span), 200, "", 2
+    )
     request = ExportTraceServiceRequest()
     request.ParseFromString(exporter._envelope.wrap(exporter._queue))
 

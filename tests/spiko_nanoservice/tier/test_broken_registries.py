@@ -1,4 +1,4 @@
-"""Registries that nobody can talk to: pods and eurekas try again, and not in a hot loop."""
+"""Registries whose connections break at once: pods and eurekas back off before they try again."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ import pytest
 from aiohttp import web
 
 from spiko_nanoservice.contract import EUREKA_PORT
-from tests.support.loopback_cluster import Town, configuration, tier, town
+from tests.support.loopback_cluster import LoopbackCluster, configuration, loopback_cluster, tier
 
 Object = dict[str, Any]
 CONFIG = {"revision": {"term": 0, "counter": 1}}
 WELCOME = {"t": "welcome", "config": CONFIG, "slot": None, "grant": None}
 TABLE = {"t": "table", "revision": 1, "partial": False, "dependencies": [], "instances": [], "rings": {}}
+DELTA = {"t": "delta", "base": 7, "revision": 8, "add": [], "remove": []}
 
 
 @asynccontextmanager
-async def broken(t: Town, *words: Object) -> AsyncIterator[list[float]]:
-    """Somebody in a eureka's place who says these words to everybody and closes; when it was asked."""
+async def broken(t: LoopbackCluster, *words: Object) -> AsyncIterator[list[float]]:
+    """Run a server in place of a eureka that sends these messages and closes; yield the times of the
+    connections.
+    """
     asked: list[float] = []
 
     async def answer(request: web.Request) -> web.WebSocketResponse:
@@ -51,14 +54,14 @@ async def broken(t: Town, *words: Object) -> AsyncIterator[list[float]]:
 ROWS = [
     ("closed at once", ()),
     ("a table that cannot be read", (WELCOME, {"t": "table", "revision": 1})),
-    ("a delta that follows nothing", (WELCOME, TABLE, {"t": "delta", "base": 7, "revision": 8, "add": [], "remove": []})),
+    ("a delta of another base", (WELCOME, TABLE, DELTA)),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("words", [row[1] for row in ROWS], ids=[row[0] for row in ROWS])
-async def test_a_pod_pauses_longer_and_longer(words: tuple[Object, ...]) -> None:
-    """A link that breaks as soon as it is there is as one that cannot be opened."""
-    async with town() as t, broken(t, *words) as asked:
+async def test_a_pod_backs_off_from_connections_that_break_at_once(words: tuple[Object, ...]) -> None:
+    """Given a eureka whose connections break at once, then the pod's pauses grow."""
+    async with loopback_cluster() as t, broken(t, *words) as asked:
         await t.add("db-0", "db", "store")
         await asyncio.sleep(2.0)
 
@@ -66,9 +69,9 @@ async def test_a_pod_pauses_longer_and_longer(words: tuple[Object, ...]) -> None
     assert asked[-1] - asked[-2] > asked[1] - asked[0]
 
 
-async def test_a_eureka_pauses_between_tries_to_reach_another() -> None:
-    """The same between eurekas."""
-    async with town() as t, broken(t) as asked:
+async def test_a_eureka_pauses_between_connections_to_another() -> None:
+    """Given a eureka whose connections break at once, then another one pauses before it connects again."""
+    async with loopback_cluster() as t, broken(t) as asked:
         await t.add_eureka("a", configuration(tier("db", "store")))
         await asyncio.sleep(2.0)
 

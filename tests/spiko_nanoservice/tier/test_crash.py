@@ -1,4 +1,4 @@
-"""A crash: the process of the pod ends as by kill -9, told by its eureka; no other process does."""
+"""A crash that a eureka delivers ends the process of one pod as kill -9 does, and no other process."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 from aiohttp import ClientSession
 
 from spiko_nanoservice.settings import Settings
-from tests.support.loopback_cluster import configuration, tier, town, until
+from tests.support.loopback_cluster import configuration, loopback_cluster, tier, until
 
 CONFIGURATION = configuration(tier("front", "monolith", "db"), tier("db", "store"))
 
 
 @asynccontextmanager
 async def names(address: str) -> AsyncIterator[str]:
-    """A name service that answers every question with one address; yields its own."""
+    """Run a name service that answers every look-up with one address; yield its own address."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -36,7 +36,7 @@ async def names(address: str) -> AsyncIterator[str]:
 
 
 async def answer(socket: Any, kind: str) -> dict[str, Any]:
-    """The next message of a kind."""
+    """Return the next message of a kind."""
     async with asyncio.timeout(5):
         while True:
             message: dict[str, Any] = await socket.receive_json()
@@ -45,7 +45,7 @@ async def answer(socket: Any, kind: str) -> dict[str, Any]:
 
 
 async def start(settings: Settings, resolver: str) -> asyncio.subprocess.Process:
-    """A pod in a process of its own."""
+    """Start a pod in a process of its own."""
     environ = os.environ | {
         "SPIKO_ARCHITECTURE": settings.architecture,
         "SPIKO_TIER": settings.tier,
@@ -64,10 +64,15 @@ async def start(settings: Settings, resolver: str) -> asyncio.subprocess.Process
     )
 
 
-async def test_only_the_process_that_is_meant_ends() -> None:
-    """Given a pod in a process of its own, when a crash names an earlier start, then it goes on; when it names this one, it ends with 137."""
+async def test_a_crash_ends_only_the_process_it_names() -> None:
+    """Given a pod in a process of its own, when a crash names an earlier start, then the pod keeps running;
+    when it names its own, then it exits with 137.
+    """
     async with AsyncExitStack() as stack:
-        t, session = await stack.enter_async_context(town()), await stack.enter_async_context(ClientSession())
+        t, session = (
+            await stack.enter_async_context(loopback_cluster()),
+            await stack.enter_async_context(ClientSession()),
+        )
         eureka = await t.add_eureka("a", CONFIGURATION)
         address = t.names["arch-eureka-a.default"][0]
         resolver = await stack.enter_async_context(names(address))
@@ -80,15 +85,15 @@ async def test_only_the_process_that_is_meant_ends() -> None:
             followed = await answer(socket, "holders")
             await socket.send_json({"t": "crash", "id": "db-0", "process": followed["process"] - 1})
             wrong = await answer(socket, "crashed")
-            await socket.send_json({"t": "crash", "id": "nobody", "process": 1})
-            nobody = await answer(socket, "crashed")
-            assert "db-0" in {hello.id for hello in eureka.eureka.registry.own_entries()}
+            await socket.send_json({"t": "crash", "id": "unknown", "process": 1})
+            unknown = await answer(socket, "crashed")
+            assert "db-0" in {hello.id for hello in eureka.eureka.registry.entries.own_hellos()}
             await socket.send_json({"t": "crash", "id": "db-0", "process": followed["process"]})
             right = await answer(socket, "crashed")
             output, _ = await asyncio.wait_for(process.communicate(), 10)
             left = await answer(socket, "holders")
 
-    assert [False, False, True] == [message["sent"] for message in (wrong, nobody, right)]
+    assert [False, False, True] == [message["sent"] for message in (wrong, unknown, right)]
     assert (1, 0) == (followed["holders"], left["holders"])
     assert process.returncode == 137
-    assert b"a Fault wants it" in output
+    assert b"a Fault crashes this pod" in output

@@ -1,4 +1,4 @@
-"""Keys move between nodes on loopback while requests run, and what is no handover is refused."""
+"""Keys move between nodes on loopback during requests, and invalid handovers are rejected."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from random import Random
 
 import pytest
 
-from spiko_nanoservice.tier.key_handover import Word, pack, portions, unpack
+from spiko_nanoservice.tier.handover_message import PlaceMessage, pack, portions, unpack
 from spiko_nanoservice.tier.pod import TierPod
-from spiko_nanoservice.wire.http_client import Pool
-from tests.support.loopback_cluster import Town, ask, until
-from tests.support.ring_cluster import Rings, cluster, node, ring_town
+from spiko_nanoservice.wire.connection_pool import Pool
+from tests.support.loopback_cluster import LoopbackCluster, ask, until
+from tests.support.ring_cluster import Rings, cluster, node, ring_cluster
 
 
-async def test_a_node_that_leaves_hands_its_keys_to_who_gets_its_slot() -> None:
-    """An eviction loses nothing: the new pod has every key before the old one has gone."""
-    async with ring_town() as rings:
-        t = rings.town
+async def test_a_leaving_node_hands_its_keys_to_the_next_holder_of_its_slot() -> None:
+    """Given a node with 1,200 keys, when it is replaced, then the new pod has every key before the old one
+    exits.
+    """
+    async with ring_cluster() as rings:
+        t = rings.cluster
         await rings.start(cluster(1, zones="a"))
         (old,) = t.pods.values()
         for n in range(1200):
@@ -34,12 +36,16 @@ async def test_a_node_that_leaves_hands_its_keys_to_who_gets_its_slot() -> None:
     assert {b"key%d" % n: (b"%d" % n, n + 1) for n in range(1200)} == dict(node(new).values)
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 6))])
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 6))]
+)
 async def test_no_acknowledged_write_is_missed_while_rings_grow_and_shrink(seed: int) -> None:
-    """Writers and readers at all nodes, sizes 1 to 4 in random order, nodes replaced: every read finds what was acknowledged before it began."""
+    """Given clients at all nodes, when a ring takes sizes 1 to 4 and nodes are replaced, then every read
+    finds the writes acknowledged before it began.
+    """
     random = Random(seed)
-    async with ring_town() as rings:
-        t = rings.town
+    async with ring_cluster() as rings:
+        t = rings.cluster
         await rings.start(cluster(2, dependencies=("cass",), zones="a"))
         load = Load(t, Random(seed + 100))
         async with load.working(6):
@@ -60,21 +66,24 @@ async def test_no_acknowledged_write_is_missed_while_rings_grow_and_shrink(seed:
 
 
 async def resize(rings: Rings, size: int, random: Random) -> None:
-    """Configuration and pods, in the order in which an operator and a Deployment may do it: the one or the other first."""
+    """Change configuration and pods in a random order: the operator or the Deployment may be first."""
     present = list(rings.nodes("a").values())
     if random.random() < 0.5:
         rings.configure(cluster(size, dependencies=("cass",), zones="a"))
     for _ in range(size - len(present)):
         await rings.add("r", "a")
-    stopping = [await begin_to_stop(rings, victim) for victim in random.sample(present, max(0, len(present) - size))]
-    await asyncio.sleep(random.choice((0.0, 0.9)))  # a slow operator: what leaves has to hold out meanwhile
+    stopping = [
+        await begin_to_stop(rings, victim) for victim in random.sample(present, max(0, len(present) - size))
+    ]
+    # A slow operator: leaving nodes keep their slots meanwhile.
+    await asyncio.sleep(random.choice((0.0, 0.9)))
     rings.configure(cluster(size, dependencies=("cass",), zones="a"))
     await asyncio.gather(*stopping)
     await rings.settle(size, others=False)
 
 
 async def replace_one(rings: Rings, random: Random) -> None:
-    """An eviction: the new pod is there before the old one has gone."""
+    """Replace a node as an eviction does: the new pod is ready before the old one stops."""
     victim = random.choice(list(rings.nodes("a").values()))
     new = await rings.add("r", "a")
     await until(lambda: new.tier.ready)
@@ -82,19 +91,19 @@ async def replace_one(rings: Rings, random: Random) -> None:
 
 
 async def begin_to_stop(rings: Rings, victim: TierPod) -> asyncio.Task[None]:
-    """SIGTERM; new requests go elsewhere from then on."""
+    """Stop a pod as SIGTERM does, and send it no new requests."""
     name = victim.settings.pod_name
-    stopping = asyncio.create_task(rings.town.stop(name))
-    await until(lambda: victim._membership.leaving)
-    del rings.town.pods[name]
+    stopping = asyncio.create_task(rings.cluster.stop(name))
+    await until(lambda: victim.registration.leaving)
+    del rings.cluster.pods[name]
     return stopping
 
 
 class Load:
-    """Writes and reads at random nodes, and what was wrong with the answers."""
+    """Clients that write and read at random nodes, and record wrong replies."""
 
-    def __init__(self, t: Town, random: Random) -> None:
-        self._town, self._random = t, random
+    def __init__(self, t: LoopbackCluster, random: Random) -> None:
+        self._cluster, self._random = t, random
         self._pools: dict[tuple[str, int], Pool] = {}
         self._numbers = itertools.count()
         self.acknowledged: dict[str, bytes] = {}
@@ -103,12 +112,12 @@ class Load:
         self._over = False
 
     async def acknowledges(self, wanted: int) -> None:
-        """Wait until so many writes have been, in all."""
+        """Wait until this number of writes is acknowledged in total."""
         await until(lambda: len(self.acknowledged) >= wanted)
 
     @asynccontextmanager
     async def working(self, workers: int) -> AsyncIterator[None]:
-        """So many at once."""
+        """Run this number of clients."""
         tasks = [asyncio.create_task(self._work()) for _ in range(workers)]
         try:
             yield
@@ -135,21 +144,23 @@ class Load:
             await asyncio.sleep(0.002)
 
     async def read(self, key: str) -> int:
-        """The status of one read."""
+        """Return the status of one read."""
         return (await self._ask(b"GET", key, b""))[0]
 
     async def _ask(self, method: bytes, key: str, value: bytes) -> tuple[int, bytes, str]:
-        pod = self._random.choice([p for p in self._town.pods.values() if p.tier.ready])
+        pod = self._random.choice([p for p in self._cluster.pods.values() if p.tier.ready])
         address = pod.settings.address, pod.port
         pool = self._pools.setdefault(address, Pool(*address))
         reply = await pool.call(method, b"/k/" + key.encode(), bytes, value, 5.0)
         return reply.status, reply.body, reply.reason
 
 
-async def test_rings_go_on_without_eurekas_and_change_when_one_is_back() -> None:
-    """All eurekas die: what nodes knew of their ring holds. A new one that starts with partial tables moves no slot; then the ring grows."""
-    async with ring_town() as rings:
-        t = rings.town
+async def test_rings_keep_their_places_without_eurekas() -> None:
+    """Given rings whose eurekas die, then nodes keep their places; a new eureka with partial tables moves no
+    slot, and then the ring can grow.
+    """
+    async with ring_cluster() as rings:
+        t = rings.cluster
         await rings.start(cluster(2, dependencies=("cass",), zones="a"))
         places = {p.settings.pod_name: node(p).ring.place for p in t.pods.values()}
         load = Load(t, Random(1))
@@ -159,8 +170,10 @@ async def test_rings_go_on_without_eurekas_and_change_when_one_is_back() -> None
             t.names["arch-eureka.default"].clear()
             await load.acknowledges(60)
             alone = {p.settings.pod_name: node(p).ring.place for p in t.pods.values()}
-            again = await t.add_eureka("a", replace(cluster(2, dependencies=("cass",), zones="a"), started=True))
-            await until(lambda: len(again.eureka.registry.known) == 2)
+            again = await t.add_eureka(
+                "a", replace(cluster(2, dependencies=("cass",), zones="a"), started=True)
+            )
+            await until(lambda: len(again.eureka.registry.entries.known) == 2)
             await load.acknowledges(100)
             back = {p.settings.pod_name: node(p).ring.place for p in t.pods.values()}
             rings.configure(replace(cluster(3, dependencies=("cass",), zones="a"), started=True))
@@ -182,27 +195,34 @@ HOSTILE = [
         "a slot of another type",
         b'{"from": "x", "size": 2, "slot": null, "done": true, "leaves": false, "gone": false}\n',
     ),
-    ("cut off in an entry", pack(Word("x", (1, 0), False), [(b"key", b"value", 7)])[:-1]),
-    ("cut off in a head", pack(Word("x", (1, 0), False)) + b"abc"),
+    ("cut off in an entry", pack(PlaceMessage("x", (1, 0), False), [(b"key", b"value", 7)])[:-1]),
+    ("cut off in a head", pack(PlaceMessage("x", (1, 0), False)) + b"abc"),
 ]
 
 
 @pytest.mark.parametrize("body", [row[1] for row in HOSTILE], ids=[row[0] for row in HOSTILE])
-async def test_a_handover_that_is_none_is_refused(body: bytes) -> None:
-    """400, and nothing is kept."""
-    async with ring_town() as rings:
+async def test_an_invalid_handover_is_rejected(body: bytes) -> None:
+    """Given a body that is not a handover, then the reply is 400 and no key is kept."""
+    async with ring_cluster() as rings:
         await rings.start(cluster(1, zones="a"))
-        (pod,) = rings.town.pods.values()
+        (pod,) = rings.cluster.pods.values()
         reply = await ask(pod, "POST", "/handover", body)
         values = dict(node(pod).values)
 
     assert (400, {}) == (reply.status, values)
 
 
-def test_what_is_packed_is_unpacked() -> None:
-    """Any bytes, in keys and values alike; large ones go in portions of their own."""
-    entries = [(b"", b"", 0), (b"\n\xff", b"\x00" * 300_000, 2**53), (b"k", b"v" * 300_000, 1), (b"l", b"w", 2)]
-    word = Word("pod", (7, 3), True, leaves=True)
+def test_a_packed_handover_is_unpacked() -> None:
+    """Given any bytes in keys and values, then unpacking gives what was packed; large entries get messages of
+    their own.
+    """
+    entries = [
+        (b"", b"", 0),
+        (b"\n\xff", b"\x00" * 300_000, 2**53),
+        (b"k", b"v" * 300_000, 1),
+        (b"l", b"w", 2),
+    ]
+    word = PlaceMessage("pod", (7, 3), True, leaves=True)
 
     assert (word, entries) == unpack(pack(word, entries))
     assert [2, 1, 1] == [len(portion) for portion in portions([entries[0], entries[3], *entries[1:3]])]

@@ -1,4 +1,6 @@
-"""The operator's connections to a real eureka: who follows a pod hears of it, and of the connection."""
+"""The operator's connections to a eureka: followers of a pod get its messages and the state of the
+connection.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +9,22 @@ from typing import Any
 from aiohttp import ClientSession
 
 from spiko_operator.eureka_links import Links
-from tests.support.loopback_cluster import configuration, tier, town, until
+from tests.support.loopback_cluster import configuration, loopback_cluster, tier, until
 
 KEY = ("default", "arch")
 Object = dict[str, Any]
 
 
-def kinds(heard: list[Object]) -> list[str]:
-    """What was heard."""
-    return [message["t"] for message in heard]
+def kinds(received: list[Object]) -> list[str]:
+    """Record messages."""
+    return [message["t"] for message in received]
 
 
-async def test_two_may_follow_one_pod_and_each_hears_all() -> None:
-    """Given two followers, when one leaves, then the other hears on; of a eureka whose end comes it hears `lost`, of one that is no more `gone`."""
-    async with town() as t, ClientSession() as session:
+async def test_two_followers_of_one_pod_get_every_message() -> None:
+    """Given two followers, when one stops, then the other still gets messages; when a eureka ends, then it
+    gets a last one.
+    """
+    async with loopback_cluster() as t, ClientSession() as session:
         await t.add_eureka("a", configuration(tier("front", "monolith", "db"), tier("db", "store")))
         await t.add("db-0", "db", "store")
         front = await t.add("front-0", "front", "monolith")
@@ -36,7 +40,7 @@ async def test_two_may_follow_one_pod_and_each_hears_all() -> None:
         links.follow(KEY, "db-0", second.append)
         await until(lambda: kinds(second) == ["holders"])
         links.unfollow(KEY, "db-0", first.append)
-        links.unfollow(KEY, "db-0", second.remove)  # nobody who follows
+        links.unfollow(KEY, "db-0", second.remove)  # it does not follow the pod
         before = len(first)
 
         links.crash(KEY, "db-0", 1)

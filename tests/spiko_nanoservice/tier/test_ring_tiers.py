@@ -1,4 +1,4 @@
-"""Rings on loopback: reads and writes from any node, other zones and regions, owners that are away."""
+"""Rings on loopback: reads and writes at any node, other zones and regions, owners that are gone."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from spiko_nanoservice.contract import PROTOCOL, Hello, Place, TierConfig, VersionConfig
 from spiko_nanoservice.eureka.server import Eureka
 from spiko_nanoservice.tier.pod import TierPod
-from spiko_nanoservice.wire.http_server import Request, Server
-from tests.support.loopback_cluster import Town, ask, until
-from tests.support.ring_cluster import REGIONS, cluster, is_clean, key_of, node, ring_town
+from spiko_nanoservice.wire.http_server import Server
+from spiko_nanoservice.wire.request import Request
+from tests.support.loopback_cluster import LoopbackCluster, ask, until
+from tests.support.ring_cluster import REGIONS, cluster, is_clean, key_of, node, ring_cluster
 
 
 async def test_any_node_reads_and_writes_for_its_ring() -> None:
-    """A PUT at one node is kept by the owner, a GET at another finds it, with one hop each; an unknown key is a miss."""
-    async with ring_town() as rings:
+    """Given a ring, then a PUT at one node is kept by the owner and a GET at another finds it, with one call
+    each; an unknown key is a miss.
+    """
+    async with ring_cluster() as rings:
         await rings.start(cluster(3, dependencies=("cass",), zones="a"))
         nodes = rings.nodes("a")
         key = key_of(2, 3)
@@ -40,10 +43,10 @@ async def test_any_node_reads_and_writes_for_its_ring() -> None:
     assert ["PUT /k", "PUT /owned"] + ["GET /k", "GET /owned"] * 2 + ["GET /k"] == asked[:7]
 
 
-async def test_a_node_that_sees_nobody_owns_everything() -> None:
-    """A tier that does not depend on itself has no ring: each node keeps what it gets."""
-    async with ring_town() as rings:
-        t = rings.town
+async def test_nodes_of_a_tier_without_a_ring_keep_every_key() -> None:
+    """Given a tier that does not depend on itself, then each node keeps what it gets."""
+    async with ring_cluster() as rings:
+        t = rings.cluster
         configuration = cluster(2, dependencies=(), zones="a")
         await t.add_eureka("a", configuration)
         first, second = await rings.add("r", "a"), await rings.add("r", "a")
@@ -57,9 +60,11 @@ async def test_a_node_that_sees_nobody_owns_everything() -> None:
 
 @pytest.mark.parametrize("slot", [0, 1], ids=["at the owner", "at another node"])
 async def test_a_write_reaches_every_ring_and_enters_a_region_once(slot: int) -> None:
-    """Two regions of two zones: one /replicate/ to the other ring here, one /enter/ there, one /replicate/ from there; every ring has it."""
-    async with ring_town() as rings:
-        t = rings.town
+    """Given two regions of two zones, then a write causes one /replicate/ to the other ring here, one /enter/
+    there, and one /replicate/ inside that region.
+    """
+    async with ring_cluster() as rings:
+        t = rings.cluster
         await rings.start(cluster(2, "rs"))
         key = key_of(0, 2)
         await rings.quiet()
@@ -77,14 +82,18 @@ async def test_a_write_reaches_every_ring_and_enters_a_region_once(slot: int) ->
     assert slot == kinds.count("PUT /owned")
     assert {"PUT /k", "POST /replicate", "POST /enter"} >= set(kinds) - {"PUT /owned", "POST /owned"}
     (entered,) = [zone for zone, what in asked if what == "POST /enter"]
-    assert {"x": {"b", "y"}, "y": {"b", "x"}}[entered] == {zone for zone, what in asked if what == "POST /replicate"}
+    assert {"x": {"b", "y"}, "y": {"b", "x"}}[entered] == {
+        zone for zone, what in asked if what == "POST /replicate"
+    }
     assert len([p for p in t.pods.values() if key.encode() in node(p).values]) == 4
 
 
-async def test_when_the_owner_is_away_another_ring_answers_and_without_one_it_is_said() -> None:
-    """A node that died: its keys are read and written in the other zone; with that one gone as well 503, reason no_owner."""
-    async with ring_town() as rings:
-        t = rings.town
+async def test_without_its_owner_a_key_is_served_by_another_ring_else_no_owner() -> None:
+    """Given a dead node, then its keys are read and written in the other zone; with that one dead as well the
+    reply is 503 no_owner.
+    """
+    async with ring_cluster() as rings:
+        t = rings.cluster
         await rings.start(cluster(2))
         key = key_of(1, 2)
         asked = rings.nodes("a")[0]
@@ -102,8 +111,8 @@ async def test_when_the_owner_is_away_another_ring_answers_and_without_one_it_is
     assert [(503, "no_owner")] * 2 == [(reply.status, reply.reason) for reply in lost]
 
 
-async def kill(t: Town, pod: TierPod) -> None:
-    """Without a word: the process is gone, its connections end."""
+async def kill(t: LoopbackCluster, pod: TierPod) -> None:
+    """Kill a pod: its process is gone and its connections end."""
     name = pod.settings.pod_name
     task, _ = t._running.pop(name)
     for running in pod._tasks.values():
@@ -117,15 +126,17 @@ async def kill(t: Town, pod: TierPod) -> None:
     assert pod not in rings_of(t, zone)
 
 
-def rings_of(t: Town, zone: str) -> list[TierPod]:
-    """The pods of a zone."""
+def rings_of(t: LoopbackCluster, zone: str) -> list[TierPod]:
+    """Return the pods of a zone."""
     return [p for p in t.pods.values() if p.settings.zone == zone]
 
 
-async def test_a_killed_owners_data_are_gone_in_its_ring_only() -> None:
-    """Its successor starts empty, at once; the other ring has the key still, and no repair brings it back."""
-    async with ring_town() as rings:
-        t = rings.town
+async def test_the_keys_of_a_killed_owner_are_lost_in_its_ring_only() -> None:
+    """Given a killed owner, then its successor starts empty and the other ring still has the key: no repair
+    brings it back.
+    """
+    async with ring_cluster() as rings:
+        t = rings.cluster
         await rings.start(cluster(2))
         key = key_of(1, 2)
         await ask(rings.nodes("a")[0], "PUT", f"/k/{key}", b"1")
@@ -140,8 +151,10 @@ async def test_a_killed_owners_data_are_gone_in_its_ring_only() -> None:
 
 
 async def test_spans_of_a_ring_form_a_tree() -> None:
-    """A read at a node that is not the owner: its SERVER span, below it a CLIENT span of the forwarded call, below that the owner's SERVER span."""
-    async with ring_town() as rings:
+    """Given a read at a node that is not the owner, then its SERVER span has a CLIENT span below it, and the
+    owner's SERVER span below that.
+    """
+    async with ring_cluster() as rings:
         received: list[bytes] = []
 
         def receive(request: Request) -> None:
@@ -150,7 +163,9 @@ async def test_spans_of_a_ring_form_a_tree() -> None:
 
         sink = Server(receive)
         address, port = await sink.listen("127.0.0.1", 0)
-        made = replace(cluster(2, dependencies=("cass",), zones="a"), otlp_endpoint=f"http://{address}:{port}")
+        made = replace(
+            cluster(2, dependencies=("cass",), zones="a"), otlp_endpoint=f"http://{address}:{port}"
+        )
         await rings.start(made)
         headers = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
         await ask(rings.nodes("a")[0], "GET", f"/k/{key_of(1, 2)}", headers=headers)
@@ -167,7 +182,7 @@ async def test_spans_of_a_ring_form_a_tree() -> None:
 
 
 def spans_in(bodies: list[bytes]) -> list[Any]:
-    """What was exported."""
+    """Return the exported spans."""
     found = []
     for body in bodies:
         request = ExportTraceServiceRequest()
@@ -176,12 +191,14 @@ def spans_in(bodies: list[bytes]) -> list[Any]:
     return found
 
 
-async def test_only_nodes_of_rings_know_the_rings_paths_and_a_client_cannot_date_its_write() -> None:
-    """A store answers them with 404; a wrong method is a 405; the time of a write is the coordinator's."""
-    async with ring_town() as rings:
+async def test_only_ring_nodes_serve_ring_paths_and_clients_cannot_date_writes() -> None:
+    """Given a store, then ring paths are 404; a wrong method is 405; the time of a write is the
+    coordinator's.
+    """
+    async with ring_cluster() as rings:
         await rings.start(cluster(1, zones="a"))
-        (pod,) = rings.town.pods.values()
-        store = await rings.town.add("db-0", "db", "store")
+        (pod,) = rings.cluster.pods.values()
+        store = await rings.cluster.add("db-0", "db", "store")
         await until(lambda: store.tier.ready)
         elsewhere = [(await ask(store, "GET", path)).status for path in ("/owned/x", "/held/x", "/handover")]
         wrong = (await ask(pod, "PUT", "/held/x", b"1")).status
@@ -193,12 +210,14 @@ async def test_only_nodes_of_rings_know_the_rings_paths_and_a_client_cannot_date
 
 
 async def test_versions_are_rings_of_their_own_and_replicate_to_each_other() -> None:
-    """A canary of Cassandra has its own owners; what is written to the old version is read in the new one."""
+    """Given a canary of a ring, then it has owners of its own, and a write to the old version is read in the
+    new one.
+    """
     places = (Place("r", "a", 2),)
     versions = tuple(VersionConfig(name, share, places) for name, share in (("1.0.0", 90), ("1.1.0", 10)))
     tiers = (TierConfig("cass", "priamCassandra", ("cass",), places, versions),)
-    async with ring_town() as rings:
-        t = rings.town
+    async with ring_cluster() as rings:
+        t = rings.cluster
         await t.add_eureka("a", replace(cluster(2, zones="a"), tiers=tiers))
         for number, version in enumerate(("1.0.0", "1.0.0", "1.1.0", "1.1.0")):
             await t.add(f"cass-{number}", "cass", "priamCassandra", SPIKO_VERSION=version)
@@ -209,54 +228,72 @@ async def test_versions_are_rings_of_their_own_and_replicate_to_each_other() -> 
         put = await ask(old[0], "PUT", f"/k/{key}", b"1")
         await until(lambda: any(key.encode() in node(p).values for p in new))
         got = [await ask(p, "GET", f"/k/{key}") for p in (*old, *new)]
-        holders = {p.settings.version: node(p).ring.own for p in t.pods.values() if key.encode() in node(p).values}
+        holders = {
+            p.settings.version: node(p).ring.own for p in t.pods.values() if key.encode() in node(p).values
+        }
 
     assert [200] * 5 == [put.status, *(reply.status for reply in got)]
     assert {"1.0.0": 1, "1.1.0": 1} == holders
 
 
 def pods_of(eureka: Eureka) -> set[str]:
-    """Who has a session there."""
+    """Return the pods that have a session at a eureka."""
     return {session.hello.id for session in eureka.registry.sessions.values()}
 
 
-async def test_who_is_in_several_regions_leaves_all_of_them() -> None:
-    """A node that leaves serves on until nobody in any of its regions routes to it: the first one's word is not enough."""
-    async with ring_town() as rings:
+async def test_a_pod_in_several_regions_leaves_all_of_them() -> None:
+    """Given a node that is registered in two regions, when it leaves, then it serves until no caller of
+    either region routes to it.
+    """
+    async with ring_cluster() as rings:
         await rings.start(cluster(1, "rs"))
-        leaver = next(p for p in rings.town.pods.values() if p.settings.region == "r")
-        there = [rings.town.eurekas[zone].eureka for zone in REGIONS["s"]]
+        leaver = next(p for p in rings.cluster.pods.values() if p.settings.region == "r")
+        there = [rings.cluster.eurekas[zone].eureka for zone in REGIONS["s"]]
         leaver_id = leaver.settings.pod_uid
         await until(lambda: any(leaver_id in pods_of(eureka) for eureka in there))
         away = next(eureka for eureka in there if leaver_id in pods_of(eureka))
         slow = Hello(
-            PROTOCOL, "slow", "slow", "cass", "priamCassandra", "1.0.0", "s", away.registry.zone, "127.0.0.1", 1, (1, 1)
+            PROTOCOL,
+            "slow",
+            "slow",
+            "cass",
+            "priamCassandra",
+            "1.0.0",
+            "s",
+            away.registry.zone,
+            "127.0.0.1",
+            1,
+            (1, 1),
         )
-        away.carry_out(away.registry.hello(999, slow, time.monotonic()))
+        away.perform(away.registry.hello(999, slow, time.monotonic()))
         view = away.registry.sessions[999].viewpoint
-        await until(lambda: leaver_id in away.registry._views[view].members)
-        away.carry_out(away.registry.ack(999, away.registry._views[view].revision, None, time.monotonic()))
+        await until(lambda: leaver_id in away.registry.views.by_viewpoint[view].members)
+        away.perform(
+            away.registry.ack(999, away.registry.views.by_viewpoint[view].revision, None, time.monotonic())
+        )
 
-        leaving = asyncio.create_task(rings.town.stop(leaver_id))
+        leaving = asyncio.create_task(rings.cluster.stop(leaver_id))
         await asyncio.sleep(1.0)
         served = await ask(leaver, "GET", "/k/why%3F")
-        away.carry_out(away.registry.lost(999, time.monotonic()))
+        away.perform(away.registry.lost(999, time.monotonic()))
         await leaving
 
     assert served.status == 200
 
 
 def regions_seen(pod: TierPod) -> set[str]:
-    """Where its table has somebody."""
+    """Return the regions of the instances in a pod's table."""
     return {instance.region for instance in pod.tier.routes.instances.values()}
 
 
-async def test_who_is_no_longer_in_other_regions_leaves_them() -> None:
-    """A tier that does not list `eureka` any more ends its sessions elsewhere and forgets whom it knew there."""
-    async with ring_town() as rings:
+async def test_a_pod_leaves_regions_that_its_tier_does_not_need_any_more() -> None:
+    """Given a tier that does not list `eureka` any more, then its pods end their sessions in other regions
+    and forget those instances.
+    """
+    async with ring_cluster() as rings:
         await rings.start(cluster(1, "rs"))
-        pods = list(rings.town.pods.values())
-        eurekas = [eureka.eureka for eureka in rings.town.eurekas.values()]
+        pods = list(rings.cluster.pods.values())
+        eurekas = [eureka.eureka for eureka in rings.cluster.eurekas.values()]
         await until(lambda: sum(len(e.registry.sessions) for e in eurekas) == 8)
 
         rings.configure(cluster(1, "rs", dependencies=("cass",)))

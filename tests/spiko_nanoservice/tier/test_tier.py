@@ -5,33 +5,33 @@ from __future__ import annotations
 import asyncio
 import time
 
-from spiko_nanoservice.wire.http_client import Pool
-from spiko_nanoservice.wire.http_server import Request
-from tests.support.loopback_cluster import ask, configuration, tier, town, until
+from spiko_nanoservice.wire.connection_pool import Pool
+from spiko_nanoservice.wire.request import Request
+from tests.support.loopback_cluster import ask, configuration, loopback_cluster, tier, until
 
 DELAYED_ERRORS = '{"errorsPerMillion": 1000000, "serviceTime": {"constant": {"microseconds": 1000000}}}'
 CHAIN = configuration(tier("front", "monolith", "db"), tier("db", "store"))
 
 
-async def test_a_get_travels_down_and_its_answer_up() -> None:
-    """A monolith passes a GET to its store and the value back; an unknown key is a 404."""
-    async with town() as t:
+async def test_a_get_is_forwarded_and_its_reply_returned() -> None:
+    """Given a monolith above a store, then a GET returns the store's value, and an unknown key is a 404."""
+    async with loopback_cluster() as t:
         await t.add_eureka("a", CHAIN)
         await t.add("db-0", "db", "store")
         front = await t.add("front-0", "front", "monolith")
         await until(lambda: front.tier.routes.has_route)
 
         known = await ask(front, "GET", "/k/why%3F")
-        unknown = await ask(front, "GET", "/k/nobody")
+        unknown = await ask(front, "GET", "/k/unknown")
 
     assert (known.status, known.body) == (200, b"because...")
     assert unknown.status == 404
     assert known.service_us is not None
 
 
-async def test_what_was_put_can_be_got() -> None:
-    """A PUT is answered, and kept by the store below."""
-    async with town() as t:
+async def test_a_put_can_be_read() -> None:
+    """Given a PUT through a monolith, then the store keeps it and a GET returns it."""
+    async with loopback_cluster() as t:
         await t.add_eureka("a", CHAIN)
         await t.add("db-0", "db", "store")
         front = await t.add("front-0", "front", "monolith")
@@ -43,9 +43,9 @@ async def test_what_was_put_can_be_got() -> None:
     assert (put.status, got.status, got.body) == (200, 200, b"me")
 
 
-async def test_without_a_route_the_answer_says_so() -> None:
-    """A router whose dependency has no instance answers 503, reason no_route."""
-    async with town() as t:
+async def test_without_an_instance_the_reply_is_no_route() -> None:
+    """Given a router whose dependency has no instance, then the reply is 503 with reason no_route."""
+    async with loopback_cluster() as t:
         await t.add_eureka("a", CHAIN)
         front = await t.add("front-0", "front", "monolith")
         await until(lambda: front.tier.ready)
@@ -55,28 +55,33 @@ async def test_without_a_route_the_answer_says_so() -> None:
     assert (reply.status, reply.reason) == (503, "no_route")
 
 
-async def test_a_passed_deadline_is_a_504_and_reaches_nobody() -> None:
-    """Time left travels; a hop without any answers 504 and does not call."""
-    async with town() as t:
+async def test_a_passed_deadline_is_a_504_and_causes_no_call() -> None:
+    """Given a request without time left, then the hop replies 504 and does not call its dependency."""
+    async with loopback_cluster() as t:
         await t.add_eureka("a", CHAIN)
         store = await t.add("db-0", "db", "store")
         front = await t.add(
-            "front-0", "front", "monolith", SPIKO_BEHAVIOR='{"serviceTime": {"constant": {"microseconds": 50000}}}'
+            "front-0",
+            "front",
+            "monolith",
+            SPIKO_BEHAVIOR='{"serviceTime": {"constant": {"microseconds": 50000}}}',
         )
         await until(lambda: front.tier.routes.has_route)
 
         reply = await ask(front, "GET", "/k/x", headers="spiko-deadline-ms: 20\r\n")
-        served = store.tier.tally.take(0)
+        served = store.tier.counters.take(0)
 
     assert (reply.status, reply.reason) == (504, "timeout")
     assert served is None
 
 
-async def test_what_is_too_long_is_not_passed_on() -> None:
-    """Baggage and trace state of more than 8,192 bytes end at the first hop; the request does not."""
-    heard: list[tuple[bytes | None, bytes | None]] = []
+async def test_headers_that_are_too_long_are_not_passed_on() -> None:
+    """Given baggage and trace state of more than 8,192 bytes, then they end at the first hop and the request
+    does not.
+    """
+    received: list[tuple[bytes | None, bytes | None]] = []
     parent = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
-    async with town() as t:
+    async with loopback_cluster() as t:
         await t.add_eureka("a", CHAIN)
         store = await t.add("db-0", "db", "store")
         front = await t.add("front-0", "front", "monolith")
@@ -84,20 +89,24 @@ async def test_what_is_too_long_is_not_passed_on() -> None:
         handle = store.server.handler
 
         def record(request: Request) -> None:
-            heard.append((request.baggage, request.tracestate))
+            received.append((request.baggage, request.tracestate))
             handle(request)
 
         store.server.handler = record
         for size in (8_190, 8_191):
             value = "a=" + "x" * size
-            await ask(front, "GET", "/k/why%3F", headers=f"{parent}baggage: {value}\r\ntracestate: {value}\r\n")
+            await ask(
+                front, "GET", "/k/why%3F", headers=f"{parent}baggage: {value}\r\ntracestate: {value}\r\n"
+            )
 
-    assert [8_192, 8_192, None, None] == [value and len(value) for pair in heard for value in pair]
+    assert [8_192, 8_192, None, None] == [value and len(value) for pair in received for value in pair]
 
 
-async def test_an_error_share_of_all_fails_every_request() -> None:
-    """ErrorsPerMillion of a million answers 503, reason injected, at once: the version's delay is that of its work."""
-    async with town() as t:
+async def test_an_error_share_of_all_requests_fails_every_request() -> None:
+    """Given errorsPerMillion of a million, then every reply is 503, reason injected, without the service
+    time.
+    """
+    async with loopback_cluster() as t:
         await t.add_eureka("a", CHAIN)
         store = await t.add("db-0", "db", "store", SPIKO_BEHAVIOR=DELAYED_ERRORS)
         await until(lambda: store.tier.ready)
@@ -110,8 +119,10 @@ async def test_an_error_share_of_all_fails_every_request() -> None:
 
 
 async def test_stores_that_depend_on_themselves_replicate() -> None:
-    """A PUT reaches every connected instance of the same package, and no further."""
-    async with town() as t:
+    """Given three stores, then a PUT reaches every connected instance of the package, and is not copied
+    again.
+    """
+    async with loopback_cluster() as t:
         await t.add_eureka("a", configuration(tier("db", "store", "db", count=3)))
         stores = [await t.add(f"db-{i}", "db", "store") for i in range(3)]
         await until(lambda: all(len(s.tier.routes.instances) == 2 for s in stores))
@@ -129,10 +140,12 @@ async def test_stores_that_depend_on_themselves_replicate() -> None:
     assert values == [b"1", b"1"]
 
 
-async def test_a_copy_that_is_on_its_way_is_waited_for_by_who_leaves() -> None:
-    """A write is answered before it is copied: a store that leaves meanwhile ends when the copy is kept, and has reported it."""
+async def test_a_leaving_store_waits_for_the_copies_of_its_writes() -> None:
+    """Given a write that is answered before it is copied, when the store leaves, then it exits after the copy
+    is kept.
+    """
     slow = '{"serviceTime": {"constant": {"microseconds": 600000}}}'
-    async with town() as t:
+    async with loopback_cluster() as t:
         eureka = await t.add_eureka("a", configuration(tier("db", "store", "db", count=2)))
         first = await t.add("db-0", "db", "store")
         second = await t.add("db-1", "db", "store", SPIKO_BEHAVIOR=slow)
@@ -140,9 +153,11 @@ async def test_a_copy_that_is_on_its_way_is_waited_for_by_who_leaves() -> None:
 
         await ask(first, "PUT", "/k/x", b"1")
         await t.stop("db-0")
-        kept = second.tier.tally.take(0)
+        kept = second.tier.counters.take(0)
         await until(
-            lambda: eureka.eureka.totals.second("e") is not None or bool(eureka.eureka.totals.totals()["edges"])
+            lambda: (
+                eureka.eureka.totals.second("e") is not None or bool(eureka.eureka.totals.totals()["edges"])
+            )
         )
         edges = eureka.eureka.totals.totals()["edges"]
 
@@ -151,9 +166,9 @@ async def test_a_copy_that_is_on_its_way_is_waited_for_by_who_leaves() -> None:
     assert [1] == [edge["ok"] for edge in edges]
 
 
-async def test_leaving_hurts_nobody() -> None:
-    """While requests run, one of two stores leaves in order: no request fails."""
-    async with town() as t:
+async def test_leaving_in_order_fails_no_request() -> None:
+    """Given requests through a monolith, when one of two stores leaves, then every request succeeds."""
+    async with loopback_cluster() as t:
         await t.add_eureka("a", configuration(tier("front", "monolith", "db"), tier("db", "store", count=2)))
         for i in range(2):
             await t.add(f"db-{i}", "db", "store")
@@ -173,9 +188,11 @@ async def test_leaving_hurts_nobody() -> None:
     assert {200} == set(statuses)
 
 
-async def test_when_all_eurekas_are_gone_the_last_table_holds() -> None:
-    """A pod without a registry goes on with what it knew, and registers again when one returns."""
-    async with town() as t:
+async def test_without_eurekas_a_pod_routes_by_its_last_table() -> None:
+    """Given a pod whose eurekas are gone, then it routes by its last table, and registers again when one
+    returns.
+    """
+    async with loopback_cluster() as t:
         await t.add_eureka("a", CHAIN)
         await t.add("db-0", "db", "store")
         front = await t.add("front-0", "front", "monolith")
@@ -185,25 +202,27 @@ async def test_when_all_eurekas_are_gone_the_last_table_holds() -> None:
         t.names["arch-eureka.default"].clear()
         alone = await ask(front, "GET", "/k/why%3F")
         again = await t.add_eureka("a", configuration(*CHAIN.tiers, started=True))
-        await until(lambda: len(again.eureka.registry.known) == 2)
+        await until(lambda: len(again.eureka.registry.entries.known) == 2)
         back = await ask(front, "GET", "/k/why%3F")
 
     assert (alone.status, back.status) == (200, 200)
 
 
-async def test_the_source_keeps_its_rate_and_everything_is_answered() -> None:
-    """A denominator sends its rate; misses are no errors; eureka's totals have every call."""
+async def test_a_source_keeps_its_rate_and_every_request_is_answered() -> None:
+    """Given a denominator, then it sends at its rate, misses are not errors, and the totals of its eureka
+    have every call.
+    """
     tiers = (tier("www", "denominator", "front", rate=200), *CHAIN.tiers)
-    async with town() as t:
+    async with loopback_cluster() as t:
         eureka = await t.add_eureka("a", configuration(*tiers))
         await t.add("db-0", "db", "store")
         front = await t.add("front-0", "front", "monolith")
         await until(lambda: front.tier.routes.has_route)
         await t.add("www-0", "www", "denominator")
         await asyncio.sleep(0.3)
-        assert not front.tier.tally.take(0), "a source holds back until the architecture was ready once"
+        assert not front.tier.counters.take(0), "a source holds back until the architecture was ready once"
         ready = configuration(*tiers, counter=2, started=True)
-        eureka.eureka.carry_out(eureka.eureka.registry.configure(ready, time.monotonic()))
+        eureka.eureka.perform(eureka.eureka.registry.configure(ready, time.monotonic()))
         await asyncio.sleep(2.2)
         for name in ("www-0", "front-0", "db-0"):
             await t.stop(name)
@@ -217,19 +236,21 @@ async def test_the_source_keeps_its_rate_and_everything_is_answered() -> None:
     assert all(not e["errors"] for e in edges.values())
 
 
-async def test_an_outage_before_the_first_tier_is_seen() -> None:
-    """A source that has begun does not stop because nobody is there: what it would have sent are errors of the edge, at its rate."""
+async def test_a_source_counts_an_outage_of_the_first_tier() -> None:
+    """Given a source that has begun, when no instance is left, then the requests that are due count as
+    no_route errors of the edge.
+    """
     tiers = (tier("www", "denominator", "front", rate=200), *CHAIN.tiers)
-    async with town() as t:
+    async with loopback_cluster() as t:
         await t.add_eureka("a", configuration(*tiers, started=True))
         front = await t.add("front-0", "front", "monolith")
         www = await t.add("www-0", "www", "denominator")
-        await until(lambda: front.tier.tally.take(0) is not None)
+        await until(lambda: front.tier.counters.take(0) is not None)
         await t.stop("front-0")
         await until(lambda: not www.tier.routes.has_route)
-        www.tier.tally.take(0)
+        www.tier.counters.take(0)
         await asyncio.sleep(0.5)
-        report = www.tier.tally.take(0)
+        report = www.tier.counters.take(0)
 
     assert report is not None
     (edge,) = report["edges"]
@@ -239,22 +260,24 @@ async def test_an_outage_before_the_first_tier_is_seen() -> None:
     assert (0, 0, None, {}) == (edge["ok"], edge["miss"], edge.get("response"), report["hurt"])
 
 
-async def test_a_source_that_begins_in_an_outage_shows_it() -> None:
-    """Of an architecture that was ready before: after a while without a route it counts what it would send."""
+async def test_a_source_that_begins_in_an_outage_counts_it() -> None:
+    """Given an architecture that was ready before, when a source finds no route, then after a while it counts
+    errors.
+    """
     tiers = (tier("www", "denominator", "front", rate=200), *CHAIN.tiers)
-    async with town() as t:
+    async with loopback_cluster() as t:
         await t.add_eureka("a", configuration(*tiers, started=True))
         www = await t.add("www-0", "www", "denominator")
         assert www.source is not None
         www.source.hold_back_s = 0.3
         await until(lambda: www.tier.ready)
-        assert www.tier.tally.take(0) is None
-        await until(lambda: www.tier.tally.take(0) is not None)
+        assert www.tier.counters.take(0) is None
+        await until(lambda: www.tier.counters.take(0) is not None)
 
 
-async def test_a_quiet_eureka_is_asked_and_not_left() -> None:
-    """Silence is no death: a pod that hears nothing pings, and stays with the eureka that answers."""
-    async with town() as t:
+async def test_a_quiet_eureka_is_pinged_and_kept() -> None:
+    """Given a eureka that sends nothing, then the pod pings it and stays registered there."""
+    async with loopback_cluster() as t:
         eureka = await t.add_eureka("a", CHAIN)
         store = await t.add("db-0", "db", "store")
         await until(lambda: store.tier.ready)
@@ -264,10 +287,12 @@ async def test_a_quiet_eureka_is_asked_and_not_left() -> None:
         assert sessions == set(eureka.eureka.registry.sessions)
 
 
-async def test_a_callee_that_is_moving_is_asked_again() -> None:
-    """A store that answers `moving` twice, over a kept-alive connection: the router repeats the call and the client sees 200."""
+async def test_a_callee_that_answers_moving_is_asked_again() -> None:
+    """Given a store that answers moving twice over a kept-alive connection, then the router repeats the call
+    and the client gets the value.
+    """
     answers = iter([(200, b"")] + [(503, b"spiko-reason: moving\r\n")] * 2 + [(200, b"")])
-    async with town() as t:
+    async with loopback_cluster() as t:
         await t.add_eureka("a", CHAIN)
         store = await t.add("db-0", "db", "store")
         front = await t.add("front-0", "front", "monolith")
@@ -289,9 +314,11 @@ async def test_a_callee_that_is_moving_is_asked_again() -> None:
     assert next(answers, None) is None
 
 
-async def test_a_kept_connection_that_the_callee_closed_costs_no_request() -> None:
-    """The callee ends idle connections while a call is on its way: the call is repeated once, over a fresh connection."""
-    async with town() as t:
+async def test_a_kept_alive_connection_that_the_callee_closed_fails_no_request() -> None:
+    """Given a callee that closes an idle connection while a call is on its way, then the call is repeated
+    once over another one.
+    """
+    async with loopback_cluster() as t:
         await t.add_eureka("a", CHAIN)
         store = await t.add("db-0", "db", "store")
         front = await t.add("front-0", "front", "monolith")

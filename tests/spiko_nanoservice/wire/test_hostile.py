@@ -1,4 +1,4 @@
-"""Malformed, oversized, pipelined and abandoned requests; dead and lying servers; a dead collector."""
+"""Malformed, oversized, pipelined and cancelled requests; servers and collectors that fail."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from spiko_nanoservice.contract import Reason
 from spiko_nanoservice.errors import CallError
 from spiko_nanoservice.telemetry.export import MOST_QUEUED, Exporter
 from spiko_nanoservice.telemetry.spans import Envelope
-from spiko_nanoservice.wire.http_client import Pool
-from spiko_nanoservice.wire.http_server import Request, Server
+from spiko_nanoservice.wire.connection_pool import Pool
+from spiko_nanoservice.wire.http_server import Server
+from spiko_nanoservice.wire.request import Request
 
 
 @asynccontextmanager
 async def echo() -> AsyncIterator[tuple[str, int]]:
-    """A server that answers with the path, or after a while."""
+    """Run a server that replies with the path, after a while for /slow."""
 
     def handle(request: Request) -> None:
         if request.path == b"/slow":
@@ -33,7 +34,7 @@ async def echo() -> AsyncIterator[tuple[str, int]]:
 
 
 async def talk(address: tuple[str, int], data: bytes) -> bytes:
-    """Send bytes, read until the end."""
+    """Send bytes and return everything that is received until the end."""
     reader, writer = await asyncio.open_connection(*address)
     writer.write(data)
     try:
@@ -45,9 +46,17 @@ async def talk(address: tuple[str, int], data: bytes) -> bytes:
 
 ROWS = [
     ("not HTTP", b"hello\r\n\r\n", b" 400 "),
-    ("an upgrade, passed over", b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", b" 200 "),
+    (
+        "an upgrade, ignored",
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        b" 200 ",
+    ),
     ("endless headers", b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 20_000, b" 431 "),
-    ("a body over the limit", b"PUT / HTTP/1.1\r\nContent-Length: 1048577\r\n\r\n" + b"x" * 1_048_577, b" 413 "),
+    (
+        "a body over the limit",
+        b"PUT / HTTP/1.1\r\nContent-Length: 1048577\r\n\r\n" + b"x" * 1_048_577,
+        b" 413 ",
+    ),
     ("two lengths", b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", b" 400 "),
     (
         "length and chunks",
@@ -58,24 +67,26 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("data", "status"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
-async def test_bad_requests_are_refused_and_the_connection_ends(data: bytes, status: bytes) -> None:
-    """Each is answered with its status, then the connection is closed."""
+async def test_an_invalid_request_gets_its_status_and_ends_the_connection(data: bytes, status: bytes) -> None:
+    """Given invalid or oversized input, then the reply is 400, 413 or 431 and the connection is closed."""
     async with echo() as address:
         answer = await talk(address, data)
 
     assert status in answer.split(b"\r\n", 1)[0]
 
 
-async def test_pipelined_requests_are_answered_in_order_also_before_nonsense() -> None:
-    """A slow first answer holds back the second; what is no request is refused after both."""
+async def test_pipelined_requests_are_answered_in_order_before_a_refusal() -> None:
+    """Given a slow request, another one and invalid input, then both are answered in order before the 400."""
     async with echo() as address:
         answer = await talk(address, b"GET /slow HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\nnonsense\r\n\r\n")
 
     assert answer.index(b"slow") < answer.index(b"/b") < answer.index(b" 400 ")
 
 
-async def test_thousands_of_pipelined_requests_are_all_answered_and_few_are_kept() -> None:
-    """One that takes its time, and 20,000 behind it in one go: what is read ahead is bounded, and every request gets its answer, in order."""
+async def test_pipelined_requests_are_all_answered_and_few_are_queued() -> None:
+    """Given a slow request and 20,000 behind it, then the queue stays bounded and every request is answered
+    in order.
+    """
     waiting: list[Request] = []
     longest = 0
 
@@ -87,7 +98,9 @@ async def test_thousands_of_pipelined_requests_are_all_answered_and_few_are_kept
     server = Server(handle)
     address = await server.listen("127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*address)
-    writer.write(b"GET /slow HTTP/1.1\r\n\r\n" + b"".join(b"GET /%d HTTP/1.1\r\n\r\n" % n for n in range(20_000)))
+    writer.write(
+        b"GET /slow HTTP/1.1\r\n\r\n" + b"".join(b"GET /%d HTTP/1.1\r\n\r\n" % n for n in range(20_000))
+    )
     while not waiting:
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
@@ -103,8 +116,8 @@ async def test_thousands_of_pipelined_requests_are_all_answered_and_few_are_kept
     assert longest < 1_000
 
 
-async def test_who_does_not_read_is_not_answered_for_ever() -> None:
-    """Answers that nobody takes hold back the requests behind them."""
+async def test_a_client_that_does_not_read_holds_back_its_requests() -> None:
+    """Given a client that does not read replies, then its later requests are not handled."""
     answered = 0
 
     def handle(request: Request) -> None:
@@ -119,9 +132,9 @@ async def test_who_does_not_read_is_not_answered_for_ever() -> None:
     await asyncio.sleep(0.5)
     before = answered
     async with asyncio.timeout(10):
-        heard = 0
-        while heard < 5_000:
-            heard += (await reader.readuntil(b"\r\n\r\n")).count(b" 200 ")
+        received = 0
+        while received < 5_000:
+            received += (await reader.readuntil(b"\r\n\r\n")).count(b" 200 ")
             await reader.readexactly(10_000)
     writer.close()
     await server.drain(1.0)
@@ -131,10 +144,14 @@ async def test_who_does_not_read_is_not_answered_for_ever() -> None:
 
 
 async def test_a_request_in_pieces_and_100_continue() -> None:
-    """Bytes may come one by one; whoever expects a go-ahead gets it."""
+    """Given bytes that come one by one, then the request is handled; a client that expects 100 Continue gets
+    it.
+    """
     async with echo() as address:
         reader, writer = await asyncio.open_connection(*address)
-        for byte in b"PUT /x HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\n":
+        for (
+            byte
+        ) in b"PUT /x HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\n":
             writer.write(bytes([byte]))
             await writer.drain()
         assert (await reader.readline()).startswith(b"HTTP/1.1 100")
@@ -144,14 +161,15 @@ async def test_a_request_in_pieces_and_100_continue() -> None:
 
 
 async def test_a_kept_alive_connection_that_the_server_closed_is_replaced() -> None:
-    """The server ends an idle connection: the next call opens another and succeeds."""
+    """Given an idle connection that the server ended, then the next call opens another and succeeds."""
     answers = 0
 
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal answers
         await reader.readuntil(b"\r\n\r\n")
         answers += 1
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")  # keeps alive, it says; then it closes
+        # The reply keeps the connection alive, but then the server closes it.
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         await writer.drain()
         writer.close()
 
@@ -165,8 +183,10 @@ async def test_a_kept_alive_connection_that_the_server_closed_is_replaced() -> N
     assert answers == 20
 
 
-async def test_a_call_that_is_given_up_while_it_connects_takes_no_place() -> None:
-    """However a connection ends, and whoever gives it up, it is counted once: the cap neither shrinks nor grows."""
+async def test_a_call_cancelled_while_it_connects_frees_its_connection() -> None:
+    """Given calls that end in every way while they connect, then each counts once, and the limit of
+    connections holds.
+    """
 
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -195,8 +215,8 @@ async def test_a_call_that_is_given_up_while_it_connects_takes_no_place() -> Non
     ],
     ids=["closed at once", "half a body", "nonsense"],
 )
-async def test_a_broken_answer_is_an_error_with_its_reason(reply: bytes, reason: str) -> None:
-    """A reply that is not complete is a CallError; it is not asked for again."""
+async def test_an_incomplete_reply_is_an_error_with_its_reason(reply: bytes, reason: str) -> None:
+    """Given a reply that is not complete, then the call raises a CallError and is not repeated."""
     asked = 0
 
     async def lie(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -215,8 +235,8 @@ async def test_a_broken_answer_is_an_error_with_its_reason(reply: bytes, reason:
     assert (reason, 1) == (caught.value.reason, asked)
 
 
-async def test_silence_is_a_timeout_and_nobody_there_is_refused() -> None:
-    """The deadline ends a call; a closed port is known at once."""
+async def test_silence_is_a_timeout_and_a_closed_port_is_refused() -> None:
+    """Given a server that does not answer, then the deadline ends the call; a closed port fails at once."""
 
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -236,8 +256,8 @@ async def test_silence_is_a_timeout_and_nobody_there_is_refused() -> None:
 @pytest.mark.parametrize(
     "endpoint", ["http://x:99999", "http://x:abc", "http://[", f"http://{'x' * 64}.y", "http://a..b"]
 )
-async def test_an_endpoint_that_is_none_ends_no_exporter(endpoint: str) -> None:
-    """The task survives it, and sends once there is a better one."""
+async def test_an_invalid_endpoint_does_not_end_the_exporter(endpoint: str) -> None:
+    """Given an endpoint that is not a URL, then the task continues and exports once the endpoint is valid."""
     taken = asyncio.Event()
 
     async def collect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -260,8 +280,8 @@ async def test_an_endpoint_that_is_none_ends_no_exporter(endpoint: str) -> None:
     running.cancel()
 
 
-async def test_a_dead_collector_costs_a_bounded_queue() -> None:
-    """What does not fit is dropped and counted; nothing else happens."""
+async def test_a_collector_that_is_down_costs_a_bounded_queue() -> None:
+    """Given a collector that is down, then spans beyond the queue are dropped and counted."""
     exporter = Exporter(Envelope({}, "s", "1"))
     exporter.point_at("http://127.0.0.1:1")
     for _ in range(MOST_QUEUED + 10):
@@ -272,8 +292,10 @@ async def test_a_dead_collector_costs_a_bounded_queue() -> None:
     await exporter.flush(0.5)
 
 
-async def test_answers_are_not_held_back() -> None:
-    """Every accepted connection has TCP_NODELAY: a second small packet must not wait 40 ms for the other side to confirm the first."""
+async def test_replies_are_sent_without_delay() -> None:
+    """Given an accepted connection, then it has TCP_NODELAY: a second small packet would wait 40 ms for an
+    acknowledgement.
+    """
     seen: list[int] = []
 
     def handle(request: Request) -> None:

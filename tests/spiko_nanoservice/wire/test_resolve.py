@@ -1,10 +1,11 @@
-"""The local cluster's name service, asked as a pod asks it."""
+"""Look-ups at the name service of a local cluster."""
 
 from __future__ import annotations
 
 import pytest
 
-from spiko_nanoservice.wire.http_server import Request, Server
+from spiko_nanoservice.wire.http_server import Server
+from spiko_nanoservice.wire.request import Request
 from spiko_nanoservice.wire.resolve import choose_resolver
 
 
@@ -18,8 +19,8 @@ from spiko_nanoservice.wire.resolve import choose_resolver
         (200, b"{}", []),
     ],
 )
-async def test_what_the_name_service_says(status: int, body: bytes, addresses: list[str]) -> None:
-    """Addresses are taken from a good answer; a bad one names nobody."""
+async def test_addresses_are_read_from_a_valid_answer(status: int, body: bytes, addresses: list[str]) -> None:
+    """Given an answer of the name service, then a valid one gives its addresses, and any other gives none."""
     asked: list[bytes] = []
 
     def answer(request: Request) -> None:
@@ -35,6 +36,6 @@ async def test_what_the_name_service_says(status: int, body: bytes, addresses: l
     await server.drain(1.0)
 
 
-async def test_nobody_answers() -> None:
-    """Without a name service there are no addresses, and no error."""
+async def test_an_unreachable_name_service_gives_no_addresses() -> None:
+    """Given a closed port, then the look-up is empty and does not raise."""
     assert [] == await choose_resolver("127.0.0.1:9")("eureka.default")

@@ -1,4 +1,6 @@
-"""A pod's WebSocket: what a server may do to it, by a real server for what is right and by raw bytes for what is not."""
+"""A pod's WebSocket: what a server may do to it, by a real server for what is right and by raw bytes for what
+is not.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,13 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from spiko_nanoservice.errors import LinkError
-from spiko_nanoservice.wire.websocket import (
+from spiko_nanoservice.wire.websocket import WebSocket, connect
+from spiko_nanoservice.wire.websocket_frames import (
     CLOSE,
     CONTINUATION,
     PING,
     PONG,
     TEXT,
-    WebSocket,
-    connect,
     find_frame,
     render_frame,
 )
@@ -32,7 +33,7 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def echo() -> AsyncIterator[int]:
-    """A real server that sends back what it gets."""
+    """Run a server of aiohttp that echoes messages; yield its port."""
 
     async def answer(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(max_msg_size=0)
@@ -56,7 +57,7 @@ async def echo() -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def raw(talk: Talk, other: bytes = b"") -> AsyncIterator[int]:
-    """A server that shakes hands, or says something other, and then does what it is told."""
+    """Run a server that answers the handshake, or sends `other`, and then calls `talk`; yield its port."""
     ended: list[asyncio.Future[None]] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -83,12 +84,12 @@ async def raw(talk: Talk, other: bytes = b"") -> AsyncIterator[int]:
 
 
 def frame(opcode: int, payload: bytes, final: bool = True) -> bytes:
-    """A server's frame, which has no mask."""
+    """Return a server's frame, which has no mask."""
     return bytes(((128 if final else 0) | opcode, len(payload))) + payload
 
 
 async def messages(socket: WebSocket, count: int) -> list[dict[str, Any]]:
-    """The next messages."""
+    """Return the next messages."""
     found: list[dict[str, Any]] = []
     while len(found) < count:
         found += await socket.receive()
@@ -96,18 +97,18 @@ async def messages(socket: WebSocket, count: int) -> list[dict[str, Any]]:
 
 
 async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Say nothing until the other side goes."""
+    """Send nothing until the other side closes the connection."""
     await reader.read()
 
 
 def unmask(data: bytes) -> bytes:
-    """The payload of a client's short frame."""
+    """Return the payload of a client's short frame."""
     return bytes(byte ^ data[2 + number % 4] for number, byte in enumerate(data[6:]))
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, 125, 126, 127, 65_500, 65_536, 300_000])
-async def test_messages_of_every_length(size: int) -> None:
-    """What is sent comes back the same, whatever form its length takes."""
+async def test_messages_of_every_length_are_echoed(size: int) -> None:
+    """Given a message of any form of length, when it is echoed, then it comes back the same."""
     async with echo() as port:
         socket = await connect(ADDRESS, port, "/register?region=r")
         message = {"t": "x" * size, "ü": 1}
@@ -120,7 +121,7 @@ async def test_messages_of_every_length(size: int) -> None:
 
 
 async def test_messages_keep_their_order() -> None:
-    """Many at once come back one after the other."""
+    """Given 300 messages sent at once, then they come back in order."""
     async with echo() as port:
         socket = await connect(ADDRESS, port, "/register")
         sent = [{"n": number} for number in range(300)]
@@ -132,16 +133,23 @@ async def test_messages_keep_their_order() -> None:
         socket.close()
 
 
-async def test_a_message_in_pieces() -> None:
-    """Fragments make one message, a ping between them is answered, and bytes may come one by one."""
-    heard: list[bytes] = []
+async def test_a_fragmented_message_is_assembled() -> None:
+    """Given fragments with a ping between them, byte by byte, then they make one message and the ping is
+    answered.
+    """
+    received: list[bytes] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        parts = (frame(TEXT, b'{"a":', False), frame(PING, b"there?"), frame(CONTINUATION, b"1}"), frame(PONG, b""))
+        parts = (
+            frame(TEXT, b'{"a":', False),
+            frame(PING, b"there?"),
+            frame(CONTINUATION, b"1}"),
+            frame(PONG, b""),
+        )
         for byte in b"".join(parts):
             writer.write(bytes((byte,)))
             await writer.drain()
-        heard.append(await reader.readexactly(6 + len(b"there?")))
+        received.append(await reader.readexactly(6 + len(b"there?")))
 
     async with raw(talk) as port:
         socket = await connect(ADDRESS, port, "/")
@@ -149,7 +157,7 @@ async def test_a_message_in_pieces() -> None:
         assert [{"a": 1}] == await messages(socket, 1)
         with pytest.raises(LinkError, match="closed"):
             await messages(socket, 1)
-        assert (128 | PONG, b"there?") == (heard[0][0], unmask(heard[0]))
+        assert (128 | PONG, b"there?") == (received[0][0], unmask(received[0]))
 
 
 @pytest.mark.parametrize(
@@ -157,19 +165,21 @@ async def test_a_message_in_pieces() -> None:
     [
         (frame(CLOSE, b"\x03\xe8"), "closed"),
         (b"", "closed"),
-        (b"\x81\x82aaaaaa", "not the protocol"),
-        (frame(TEXT, b"{}", True)[:1] + b"\xff" + b"\xff" * 8, "not the protocol"),
+        (b"\x81\x82aaaaaa", "invalid WebSocket frame"),
+        (frame(TEXT, b"{}", True)[:1] + b"\xff" + b"\xff" * 8, "invalid WebSocket frame"),
         (b"\x81\x7f" + b"\x7f" * 8, "at most"),
-        (b"\xc1\x00", "not the protocol"),
+        (b"\xc1\x00", "invalid WebSocket frame"),
         (b"\x82\x01x", "opcode 2"),
         (b"\x80\x01x", "opcode 0"),
         (b"\x09\x00", "control frame"),
-        (frame(TEXT, b"no JSON"), "not the protocol"),
-        (frame(TEXT, b"\xff\xff"), "not the protocol"),
+        (frame(TEXT, b"no JSON"), "invalid message"),
+        (frame(TEXT, b"\xff\xff"), "invalid message"),
     ],
 )
-async def test_nonsense_ends_the_link(data: bytes, says: str) -> None:
-    """Whatever breaks the protocol, or ends it, is a LinkError that says so."""
+async def test_a_protocol_violation_ends_the_connection_with_a_reason(data: bytes, says: str) -> None:
+    """Given input that violates or ends the protocol, then receiving raises a LinkError that names the
+    violation.
+    """
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
@@ -179,26 +189,28 @@ async def test_nonsense_ends_the_link(data: bytes, says: str) -> None:
         socket = await connect(ADDRESS, port, "/")
         with pytest.raises(LinkError, match=says):
             await messages(socket, 1)
-        socket.send({"t": "late"})  # harms nothing
+        socket.send({"t": "late"})  # sending on a broken connection has no effect
 
 
-async def test_a_silent_server_is_pinged_and_given_up() -> None:
-    """Silence makes a ping, more of it the end."""
-    heard = bytearray()
+async def test_a_silent_server_is_pinged_and_then_given_up() -> None:
+    """Given a server that sends nothing, then it is pinged, and without an answer receiving raises a
+    LinkError.
+    """
+    received = bytearray()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard.extend(await reader.read())
+        received.extend(await reader.read())
 
     async with raw(talk) as port:
         socket = await connect(ADDRESS, port, "/", ping_s=0.02, silence_s=0.03)
-        with pytest.raises(LinkError, match="does not answer a ping"):
+        with pytest.raises(LinkError, match="did not answer a ping"):
             await messages(socket, 1)
         socket.close()
         async with asyncio.timeout(5):
-            while not heard:
+            while not received:
                 await asyncio.sleep(0)
 
-    assert (128 | PING, 128) == (heard[0], heard[1])
+    assert (128 | PING, 128) == (received[0], received[1])
 
 
 @pytest.mark.parametrize(
@@ -209,21 +221,23 @@ async def test_a_silent_server_is_pinged_and_given_up() -> None:
         b"x" * 20_000,
     ],
 )
-async def test_the_handshake_is_checked(other: bytes) -> None:
-    """An answer to another key, a refusal such as that of another region's eureka, and no HTTP: no WebSocket."""
+async def test_an_invalid_handshake_is_a_link_error(other: bytes) -> None:
+    """Given an answer to another key, a 409 of another region's eureka, or bytes that are not HTTP, then
+    connecting fails.
+    """
     async with raw(hold, other) as port:
-        with pytest.raises(LinkError, match="no WebSocket"):
+        with pytest.raises(LinkError, match="WebSocket handshake failed"):
             await connect(ADDRESS, port, "/")
 
 
-async def test_nobody_listens() -> None:
-    """A refused connection is a LinkError with the address in it."""
+async def test_a_refused_connection_is_a_link_error() -> None:
+    """Given a closed port, then connecting raises a LinkError with the address."""
     with pytest.raises(LinkError, match=r"127\.0\.0\.1:9"):
         await connect(ADDRESS, 9, "/")
 
 
-def test_a_frame_is_found_when_it_is_whole() -> None:
-    """Nothing is read from a part of a frame."""
+def test_a_frame_is_found_once_it_is_whole() -> None:
+    """Given a frame that grows byte by byte, then it is found with its last byte and not before."""
     whole = bytearray(b"\x81\x7e\x01\x00" + b"x" * 256)
 
     assert [None] * len(whole) == [find_frame(whole[:size]) for size in range(len(whole))]

@@ -84,7 +84,9 @@ def parse_address(text: str) -> Address:
     try:
         found = _parse(text)
     except EvalError as error:
-        raise EvalError(f"IP Address {quoted(text)} parse error during conversion from string: {error}") from error
+        raise EvalError(
+            f"IP Address {quoted(text)} parse error during conversion from string: {error}"
+        ) from error
     if isinstance(found, IPv6Address):
         if found.scope_id is not None:
             raise EvalError(f"IP address {quoted(text)} with zone value is not allowed")
@@ -186,7 +188,9 @@ def _is_global(address: Address) -> bool:
     """Go's global unicast: private ones, too."""
     if address == IPv4Address("255.255.255.255"):
         return False
-    return not (address.is_unspecified or address.is_loopback or address.is_multicast or _is_link_local(address))
+    return not (
+        address.is_unspecified or address.is_loopback or address.is_multicast or _is_link_local(address)
+    )
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {

@@ -162,7 +162,8 @@ def _join(target: Argument, element: Argument | None, arguments: list[Argument])
 def _to_bytes(operands: list[Argument]) -> Estimate:
     size = operands[0].size
     return Estimate(
-        size.scaled(TEXT), Range(size.least, min(size.most * 4, MOST) if size.most < MOST else size.most * 4 & MOST)
+        size.scaled(TEXT),
+        Range(size.least, min(size.most * 4, MOST) if size.most < MOST else size.most * 4 & MOST),
     )
 
 

@@ -11,7 +11,18 @@ from spiko_local.apiserver.cel.faults import CompileError, Fault
 from spiko_local.apiserver.cel.functions import TYPE_NAMES, Overload, functions
 from spiko_local.apiserver.cel.literals import literal_faults
 from spiko_local.apiserver.cel.syntax import parse
-from spiko_local.apiserver.cel.tree import Call, Fold, Ident, ListOf, Literal, MapOf, Message, Node, Select, walk
+from spiko_local.apiserver.cel.tree import (
+    Call,
+    Fold,
+    Ident,
+    ListOf,
+    Literal,
+    MapOf,
+    Message,
+    Node,
+    Select,
+    walk,
+)
 from spiko_local.apiserver.cel.types import Bindings, Type, list_of, map_of, optional_of, type_of, unwrapped
 from spiko_local.apiserver.cel.values import type_of as type_of_value
 
@@ -140,7 +151,9 @@ class _Checker:
             else:
                 self.check(node.target)
         overloads = self._functions.get(node.name.removeprefix("."))
-        return self._resolve(node, overloads) if overloads is not None else self._undeclared(node.at, node.name)
+        return (
+            self._resolve(node, overloads) if overloads is not None else self._undeclared(node.at, node.name)
+        )
 
     def _resolve(self, node: Call, overloads: list[Overload]) -> Type:
         given = tuple(each.type for each in node.operands)

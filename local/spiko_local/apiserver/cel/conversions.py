@@ -12,7 +12,15 @@ from spiko_local.apiserver.cel.faults import EvalError
 from spiko_local.apiserver.cel.operators import as_int, as_uint
 from spiko_local.apiserver.cel.times import parse_duration, parse_timestamp, show_duration, show_timestamp
 from spiko_local.apiserver.cel.types import Type
-from spiko_local.apiserver.cel.values import LEAST_INT, MOST_INT, MOST_UINT, Duration, Timestamp, Uint, type_of
+from spiko_local.apiserver.cel.values import (
+    LEAST_INT,
+    MOST_INT,
+    MOST_UINT,
+    Duration,
+    Timestamp,
+    Uint,
+    type_of,
+)
 
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 
@@ -51,7 +59,11 @@ def _or_not(parse: Callable[[str], Any], kind: str) -> Callable[[str], Any]:
 
 def _int_of_text(text: str) -> int:
     digits = text[1:] if text[:1] in ("+", "-") else text
-    if not (digits.isascii() and digits.isdigit()) or not LEAST_INT <= int(text[:30]) <= MOST_INT or len(text) > 30:
+    if (
+        not (digits.isascii() and digits.isdigit())
+        or not LEAST_INT <= int(text[:30]) <= MOST_INT
+        or len(text) > 30
+    ):
         raise _not("int")
     return int(text)
 

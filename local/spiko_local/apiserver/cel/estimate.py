@@ -28,7 +28,11 @@ class Entries:
 
     def union(self, other: Entries | None) -> Entries | None:
         """Those of either."""
-        return None if other is None else Entries(self.kind, self.key.union(other.key), self.value.union(other.value))
+        return (
+            None
+            if other is None
+            else Entries(self.kind, self.key.union(other.key), self.value.union(other.value))
+        )
 
 
 @dataclass(frozen=True)
@@ -117,13 +121,20 @@ class _Estimator:
         if node.target is not None:
             total = self.cost(node.target)
             target = self._argument(node.target)
-        signatures = ["select_optional_field"] if node.name == "_?._" else [each.signature for each in node.overloads]
+        signatures = (
+            ["select_optional_field"] if node.name == "_?._" else [each.signature for each in node.overloads]
+        )
         if not signatures:
             return ZERO
         return total.plus(self._overloads(node, signatures, target, arguments, costs))
 
     def _overloads(
-        self, node: Call, signatures: list[str], target: Argument | None, arguments: list[Argument], costs: list[Range]
+        self,
+        node: Call,
+        signatures: list[str],
+        target: Argument | None,
+        arguments: list[Argument],
+        costs: list[Range],
     ) -> Range:
         cost, size = Range(MOST, 0), None
         for signature in signatures:
@@ -143,7 +154,12 @@ class _Estimator:
         return cost
 
     def _overload(
-        self, node: Call, signature: str, target: Argument | None, arguments: list[Argument], costs: list[Range]
+        self,
+        node: Call,
+        signature: str,
+        target: Argument | None,
+        arguments: list[Argument],
+        costs: list[Range],
     ) -> Estimate:
         if node.name in ("_&&_", "_||_"):
             return Estimate(Range(costs[0].least, costs[0].plus(costs[1]).most))
@@ -206,7 +222,9 @@ class _Estimator:
     def _loop_variables(self, node: Fold) -> list[tuple[str, _Local]]:
         entries, path = self._entries_of(node.over), self._path(node.over)
         is_list = (entries.kind if entries is not None else node.over.type.kind) == "list"
-        key = _Local((*path, "@indices" if is_list else "@keys"), entries.key if entries is not None else None, None)
+        key = _Local(
+            (*path, "@indices" if is_list else "@keys"), entries.key if entries is not None else None, None
+        )
         value = _Local(
             (*path, "@items" if is_list else "@values"), entries.value if entries is not None else None, None
         )

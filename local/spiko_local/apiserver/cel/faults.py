@@ -27,7 +27,9 @@ class CompileError(CelError):
     """An expression that cannot be compiled."""
 
     def __init__(self, source: str, faults: list[Fault]) -> None:
-        super().__init__("\n".join(show_fault(source, fault) for fault in sorted(faults, key=lambda each: each.at)))
+        super().__init__(
+            "\n".join(show_fault(source, fault) for fault in sorted(faults, key=lambda each: each.at))
+        )
         self.faults = faults
 
 
@@ -60,6 +62,4 @@ def show_fault(source: str, fault: Fault) -> str:
     column = fault.at - begin
     mark = "".join("\uff0e" if ord(char) > 127 else "." for char in line[:column])
     mark += "\uff3e" if line[column : column + 1] > "\x7f" else "^"
-    return (
-        f"ERROR: <input>:{source.count(chr(10), 0, fault.at) + 1}:{column + 1}: {fault.message}\n | {line}\n | {mark}"
-    )
+    return f"ERROR: <input>:{source.count(chr(10), 0, fault.at) + 1}:{column + 1}: {fault.message}\n | {line}\n | {mark}"

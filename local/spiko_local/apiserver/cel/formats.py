@@ -15,9 +15,14 @@ from spiko_local.apiserver.cel.values import NONE, Format, Optional
 
 _LABEL, _PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?", "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _SUBDOMAIN, _OLD_LABEL = rf"{_LABEL}(\.{_LABEL})*", "[a-z]([-a-z0-9]*[a-z0-9])?"
-_UUID = re.compile(r"^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}\Z", re.IGNORECASE | re.ASCII)
+_UUID = re.compile(
+    r"^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}\Z", re.IGNORECASE | re.ASCII
+)
 LABEL_BYTES, NAME_BYTES, KEY_BYTES = 63, 253, 63
-_ALNUM, _ENDS = "alphanumeric characters, '-', '_' or '.'", "and must start and end with an alphanumeric character"
+_ALNUM, _ENDS = (
+    "alphanumeric characters, '-', '_' or '.'",
+    "and must start and end with an alphanumeric character",
+)
 _IN_LABEL = f"a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', {_ENDS}"
 _IN_SUBDOMAIN = (
     f"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', {_ENDS}"
@@ -69,7 +74,9 @@ def qualified_name(text: str) -> list[str]:
     says = _says(_IN_KEY, _PART, "MyName", "my.name", "123-abc")
     parts, found = text.split("/"), []
     if len(parts) > 2:
-        return [f"a valid label key {says} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"]
+        return [
+            f"a valid label key {says} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+        ]
     if len(parts) == 2:
         wrong = subdomain(parts[0], "bytes") if parts[0] else ["must be non-empty"]
         found += [f"prefix part {each}" for each in wrong]

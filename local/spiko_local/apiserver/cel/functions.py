@@ -32,7 +32,12 @@ _WORDS = {
     "bytes": ty.BYTES, "duration": ty.DURATION, "timestamp": ty.TIMESTAMP, "type": ty.TYPE, "Quantity": ty.QUANTITY, "URL": ty.URL,
     "Format": ty.FORMAT, "Semver": ty.SEMVER, "IP": ty.IP, "CIDR": ty.CIDR,
 }  # fmt: skip
-_MAKERS: dict[str, Callable[..., Type]] = {"list": list_of, "map": map_of, "optional": optional_of, "type": type_of}
+_MAKERS: dict[str, Callable[..., Type]] = {
+    "list": list_of,
+    "map": map_of,
+    "optional": optional_of,
+    "type": type_of,
+}
 
 
 @dataclass(frozen=True)

@@ -66,10 +66,14 @@ def _format_faults(node: Call, target: Literal) -> list[Fault]:
         if fault := clause_fault(clause):
             return [Fault(node.at, fault)]
         for given in _written(values.items[i]) if clause[3] == "s" else (values.items[i],):
-            if given.type.kind != ty.DYN.kind and (refusal := clause_refusal(clause[3], given.type, constant=True)):
+            if given.type.kind != ty.DYN.kind and (
+                refusal := clause_refusal(clause[3], given.type, constant=True)
+            ):
                 return [Fault(given.at, f"error during formatting: {refusal}")]
     if len(values.items) > len(wanted):
-        text = f"too many arguments supplied to string.format (expected {len(wanted)}, got {len(values.items)})"
+        text = (
+            f"too many arguments supplied to string.format (expected {len(wanted)}, got {len(values.items)})"
+        )
         return [Fault(node.at, text)]
     return []
 

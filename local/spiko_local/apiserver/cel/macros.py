@@ -6,7 +6,18 @@ import copy
 from collections.abc import Callable
 
 from spiko_local.apiserver.cel.faults import Fault
-from spiko_local.apiserver.cel.tree import ACCUMULATOR, Call, Fold, Ident, ListOf, Literal, MapOf, Node, Select, walk
+from spiko_local.apiserver.cel.tree import (
+    ACCUMULATOR,
+    Call,
+    Fold,
+    Ident,
+    ListOf,
+    Literal,
+    MapOf,
+    Node,
+    Select,
+    walk,
+)
 
 Macro = Callable[[str, int, Node, list[Node]], Node]
 SORT_INPUT = "@__sortBy_input__"
@@ -54,7 +65,9 @@ def _variables(arguments: list[Node], count: int, text: str) -> tuple[str, ...]:
     return found
 
 
-def _fold(name: str, at: int, over: Node, variables: tuple[str, ...], begin: Node, condition: Node, step: Node) -> Fold:
+def _fold(
+    name: str, at: int, over: Node, variables: tuple[str, ...], begin: Node, condition: Node, step: Node
+) -> Fold:
     return Fold(at, name, over, variables, ACCUMULATOR, begin, condition, step, Ident(at, ACCUMULATOR))
 
 

@@ -92,9 +92,13 @@ def _checked(make: Callable[[int], Any], function: Callable[..., int]) -> Callab
 def add_lists(one: list[Any], other: list[Any]) -> list[Any]:
     """Two lists as one; of sets and keyed lists what is new, or replaces what has its key."""
     if isinstance(one, SetList):
-        return SetList([*one, *(each for i, each in enumerate(other) if each not in one and each not in other[:i])])
+        return SetList(
+            [*one, *(each for i, each in enumerate(other) if each not in one and each not in other[:i])]
+        )
     if isinstance(one, KeyedList):
-        found = {key_of(each, one.keys): each for each in one} | {key_of(each, one.keys): each for each in other}
+        found = {key_of(each, one.keys): each for each in one} | {
+            key_of(each, one.keys): each for each in other
+        }
         merged = KeyedList(found.values())
         merged.keys = one.keys
         return merged
@@ -144,9 +148,9 @@ _NUMBERS = ("int", "uint", "double")
 
 def _ordered(name: str) -> dict[str, Callable[..., Any]]:
     holds = _ORDER[name]
-    pairs = [(each, each) for each in ("bool", "int", "uint", "double", "string", "bytes", "timestamp", "duration")] + [
-        pair for pair in product(_NUMBERS, _NUMBERS) if pair[0] != pair[1]
-    ]
+    pairs = [
+        (each, each) for each in ("bool", "int", "uint", "double", "string", "bytes", "timestamp", "duration")
+    ] + [pair for pair in product(_NUMBERS, _NUMBERS) if pair[0] != pair[1]]
     return {f"{name}({one}, {other}) bool": lambda a, b: holds(compare(a, b), 0) for one, other in pairs}
 
 

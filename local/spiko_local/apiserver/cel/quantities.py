@@ -66,7 +66,9 @@ def _rounded(value: Decimal) -> Decimal:
     exponent = value.as_tuple().exponent
     if not isinstance(exponent, int) or exponent >= NANO:
         return value
-    return value.quantize(Decimal(1).scaleb(NANO), ROUND_UP, Context(prec=10_000, Emax=MAX_EMAX, Emin=MIN_EMIN))
+    return value.quantize(
+        Decimal(1).scaleb(NANO), ROUND_UP, Context(prec=10_000, Emax=MAX_EMAX, Emin=MIN_EMIN)
+    )
 
 
 def is_quantity(text: str) -> bool:

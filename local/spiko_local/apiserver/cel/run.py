@@ -80,7 +80,11 @@ def _select(node: Select) -> Step:
     if node.meant is not None:
         meant = named_type(node.meant)
         return lambda frame: meant
-    operand, name, is_map = _compile(node.operand), _key(node.operand.type, node.name), node.operand.type.kind == "map"
+    operand, name, is_map = (
+        _compile(node.operand),
+        _key(node.operand.type, node.name),
+        node.operand.type.kind == "map",
+    )
     if node.test:
         return lambda frame: _has(operand(frame), name, is_map)
 
@@ -204,7 +208,12 @@ def _is_sure(found: Type) -> bool:
 
 def _direct(overload: Overload, operands: list[Step], types: list[Type]) -> Step:
     """A call of which it is known what it means."""
-    call, cost, work, least = overload.call, cost_of(overload), work_of(overload.name, types), foreseen(overload.name)
+    call, cost, work, least = (
+        overload.call,
+        cost_of(overload),
+        work_of(overload.name, types),
+        foreseen(overload.name),
+    )
     if len(operands) == 2 and work is None and least is None:
         texts = overload.name in ("_==_", "_!=_") and types == [ty.STRING, ty.STRING]
         return _binary(call, cost, operands[0], operands[1], texts)
@@ -297,7 +306,12 @@ def _accepts(wanted: Type, value: Any) -> bool:
         if found.name != wanted.name:
             return False
         inner = wanted.params[0] if wanted.params else None
-        return inner is None or not isinstance(value, Optional) or not value.present or _accepts(inner, value.value)
+        return (
+            inner is None
+            or not isinstance(value, Optional)
+            or not value.present
+            or _accepts(inner, value.value)
+        )
     if found.kind != wanted.kind:
         return False
     if isinstance(value, list) and value:

@@ -110,7 +110,9 @@ _HEAVY = (
     "_==_", "_!=_", "@in", "_+_", "sets.contains", "sets.intersects", "sets.equivalent", "indexOf", "lastIndexOf", "distinct", "flatten",
     "reverse", "slice", "format", "join", "isSorted", "sum", "min", "max", "optional.ofNonZeroValue",
 )  # fmt: skip
-_ORDERED = [f"{name}({kind}, {kind})" for name in ("_<_", "_<=_", "_>_", "_>=_") for kind in ("string", "bytes")]
+_ORDERED = [
+    f"{name}({kind}, {kind})" for name in ("_<_", "_<=_", "_>_", "_>=_") for kind in ("string", "bytes")
+]
 _BY_SIGNATURE: dict[str, Cost] = {
     **dict.fromkeys(["string.startsWith(string)", "string.endsWith(string)", "bytes(string)", "string(bytes)", "strings.quote(string)",
                      "string.format(list(dyn))"], _text()),

@@ -24,7 +24,11 @@ _ROOT = {
     "apiVersion": _TEXT,
     "metadata": {"type": "object", "properties": {"name": _TEXT, "generateName": _TEXT}},
 }
-_TIMES = {"duration": (ty.DURATION, 3, 32), "date": (ty.TIMESTAMP, 12, 12), "date-time": (ty.TIMESTAMP, 21, 32)}
+_TIMES = {
+    "duration": (ty.DURATION, 3, 32),
+    "date": (ty.TIMESTAMP, 12, 12),
+    "date-time": (ty.TIMESTAMP, 21, 32),
+}
 _NUMBERS = {"boolean": (ty.BOOL, 4), "number": (ty.DOUBLE, 1), "integer": (ty.INT, 1)}
 
 
@@ -101,7 +105,9 @@ class Declaration:
             if self.element is not None:
                 return {key: self.element.convert(each) for key, each in value.items()}
             known = {key: self.fields.get(escape(key) or "") for key in value}
-            return {key: each if (to := known[key]) is None else to.convert(each) for key, each in value.items()}
+            return {
+                key: each if (to := known[key]) is None else to.convert(each) for key, each in value.items()
+            }
         return value
 
     def _convert_text(self, text: str) -> Any:
@@ -148,7 +154,9 @@ def declare(schema: Schema, root: bool = False, name: str = "selfType") -> Decla
         case "object":
             more = schema.get("additionalProperties")
             return (
-                _declare_map(schema, more, name) if isinstance(more, Mapping) else _declare_object(schema, root, name)
+                _declare_map(schema, more, name)
+                if isinstance(more, Mapping)
+                else _declare_object(schema, root, name)
             )
         case "string":
             return _declare_text(schema)
@@ -163,7 +171,9 @@ def _declare_list(schema: Schema, name: str) -> Declaration | None:
     element = _declare_child(items, f"{name}.@idx") if isinstance(items, Mapping) else None
     if element is None:
         return None
-    most = max(schema["maxItems"], 0) if "maxItems" in schema else (MOST_BYTES - 2) // (element.least_bytes + 1)
+    most = (
+        max(schema["maxItems"], 0) if "maxItems" in schema else (MOST_BYTES - 2) // (element.least_bytes + 1)
+    )
     return Declaration(schema, list_of(element.type), 2, most, element=element)
 
 
@@ -172,7 +182,9 @@ def _declare_map(schema: Schema, more: Schema, name: str) -> Declaration | None:
     if element is None:
         return None
     most = (
-        max(schema["maxProperties"], 0) if "maxProperties" in schema else (MOST_BYTES - 2) // (element.least_bytes + 6)
+        max(schema["maxProperties"], 0)
+        if "maxProperties" in schema
+        else (MOST_BYTES - 2) // (element.least_bytes + 6)
     )
     return Declaration(schema, map_of(ty.STRING, element.type), 2, most, element=element)
 

@@ -9,11 +9,11 @@ from spiko_local.apiserver.cel.tokens import Token
 from spiko_local.apiserver.cel.tree import Call, Ident, ListOf, Literal, MapOf, Message, Node, Select
 from spiko_local.apiserver.cel.values import Uint
 
-MOST_DEPTH = 100  # of parentheses, calls and the like within each other; Kubernetes counts in another way, up to 250
-MOST_DIGITS = 30  # of a whole number; more are too many for 64 bits, and for Python's patience
-_BEGIN = (
-    "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
+MOST_DEPTH = (
+    100  # of parentheses, calls and the like within each other; Kubernetes counts in another way, up to 250
 )
+MOST_DIGITS = 30  # of a whole number; more are too many for 64 bits, and for Python's patience
+_BEGIN = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
 _RESERVED = frozenset(
     [
         "as",
@@ -54,7 +54,9 @@ def parse(source: str) -> Node:
     found = parser.expression()
     token = parser.next
     if token.kind != t.END:
-        raise CompileError(source, [Fault(token.at, f"Syntax error: mismatched input '{token.text}' expecting <EOF>")])
+        raise CompileError(
+            source, [Fault(token.at, f"Syntax error: mismatched input '{token.text}' expecting <EOF>")]
+        )
     if parser.faults:
         raise CompileError(source, parser.faults)
     return found
@@ -117,7 +119,10 @@ class _Parser:
         if len(terms) == 1:
             return terms[0]
         half = len(terms) // 2
-        sides = self._balanced(name, terms[:half], marks[: half - 1]), self._balanced(name, terms[half:], marks[half:])
+        sides = (
+            self._balanced(name, terms[:half], marks[: half - 1]),
+            self._balanced(name, terms[half:], marks[half:]),
+        )
         return Call(marks[half - 1].at, name, None, list(sides))
 
     def _binary(self, level: int) -> Node:
@@ -125,7 +130,9 @@ class _Parser:
             return self._unary()
         found = self._binary(level + 1)
         while mark := self._take(*_LEVELS[level]):
-            found = Call(mark.at, _NAMES.get(mark.text, f"_{mark.text}_"), None, [found, self._binary(level + 1)])
+            found = Call(
+                mark.at, _NAMES.get(mark.text, f"_{mark.text}_"), None, [found, self._binary(level + 1)]
+            )
         return found
 
     def _unary(self) -> Node:
@@ -270,7 +277,9 @@ class _Parser:
         if token.kind in (t.INT, t.UINT, t.FLOAT):
             return self._number(None)
         self._at += 1
-        return Literal(token.at, t.read_bytes(token.text) if token.kind == t.BYTES else t.read_text(token.text))
+        return Literal(
+            token.at, t.read_bytes(token.text) if token.kind == t.BYTES else t.read_text(token.text)
+        )
 
     def _number(self, minus: Token | None) -> Node:
         token = self.next

@@ -160,7 +160,20 @@ _TAKES: dict[str, tuple[tuple[Type, ...], str]] = {
     "x": ((ty.INT, ty.UINT, ty.STRING, ty.BYTES), "only integers, byte buffers, and strings can be formatted as hex"),
     "o": ((ty.INT, ty.UINT), "octal clause can only be used on integers"),
 }  # fmt: skip
-_SHOWN = ("list", "map", "int", "uint", "double", "bool", "string", "timestamp", "bytes", "duration", "type", "null")
+_SHOWN = (
+    "list",
+    "map",
+    "int",
+    "uint",
+    "double",
+    "bool",
+    "string",
+    "timestamp",
+    "bytes",
+    "duration",
+    "type",
+    "null",
+)
 _NOT_SHOWN = "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps"
 
 

@@ -126,7 +126,12 @@ _PARTS: dict[str, Callable[[datetime], int]] = {
     "getMinutes": lambda moment: moment.minute, "getSeconds": lambda moment: moment.second,
     "getMilliseconds": lambda moment: moment.microsecond // 1000,
 }  # fmt: skip
-_SPANS = {"getHours": 3600 * SECOND, "getMinutes": 60 * SECOND, "getSeconds": SECOND, "getMilliseconds": 10**6}
+_SPANS = {
+    "getHours": 3600 * SECOND,
+    "getMinutes": 60 * SECOND,
+    "getSeconds": SECOND,
+    "getMilliseconds": 10**6,
+}
 
 
 def _part(name: str) -> Callable[..., int]:

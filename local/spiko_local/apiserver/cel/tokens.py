@@ -84,7 +84,9 @@ def read_bytes(token: str) -> bytes:
     body = _body(token[raw:])
     if raw:
         return body.encode()
-    marked = _unescape(body, lambda char: chr(0xDC00 + ord(char)))  # a byte, apart from the character of that number
+    marked = _unescape(
+        body, lambda char: chr(0xDC00 + ord(char))
+    )  # a byte, apart from the character of that number
     return b"".join(bytes([ord(c) - 0xDC00]) if 0xDC00 <= ord(c) <= 0xDCFF else c.encode() for c in marked)
 
 

@@ -24,7 +24,9 @@ class Type:
     @cached_property
     def is_concrete(self) -> bool:
         """Whether nothing of it is only known when it is there."""
-        return self.kind not in (DYN.kind, ERROR.kind, PARAM) and all(each.is_concrete for each in self.params)
+        return self.kind not in (DYN.kind, ERROR.kind, PARAM) and all(
+            each.is_concrete for each in self.params
+        )
 
 
 PARAM, STRUCT, OPAQUE = "param", "struct", "opaque"

@@ -34,7 +34,9 @@ def parse(text: str) -> Url:
         _parse(text, request=True)
         return _parse(text.partition("#")[0], request=False)
     except EvalError as error:
-        raise EvalError(f"URL parse error during conversion from string: parse {quoted(text)}: {error}") from error
+        raise EvalError(
+            f"URL parse error during conversion from string: parse {quoted(text)}: {error}"
+        ) from error
 
 
 def request_fault(text: str) -> str:
@@ -151,7 +153,9 @@ def _query(url: Url) -> dict[str, list[str]]:
         key, _, value = part.partition("=")
         if _BAD_ESCAPE.search(key) or _BAD_ESCAPE.search(value):
             continue
-        key, value = (unquote_to_bytes(each.replace("+", " ")).decode(errors="replace") for each in (key, value))
+        key, value = (
+            unquote_to_bytes(each.replace("+", " ")).decode(errors="replace") for each in (key, value)
+        )
         found.setdefault(key, []).append(value)
     return found
 

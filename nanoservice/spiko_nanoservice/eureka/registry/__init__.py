@@ -1,1 +1,4 @@
-"""Pure: what one eureka knows. Events and the time go in, effects come out; no socket, no clock."""
+"""Pure: the registry of one eureka.
+
+Events and the time go in, effects come out; it uses no socket and no clock.
+"""

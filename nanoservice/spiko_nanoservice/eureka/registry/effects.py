@@ -1,4 +1,4 @@
-"""Pure: what a registry wants said to whom; carried out by `server.py`."""
+"""Pure: what a registry wants done after an event. `server.py` performs it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spiko_nanoservice.messages import Message
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """To one pod."""
+    """Send a message to the pod of one session."""
 
     session: int
     message: Message
@@ -19,7 +19,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """To the other eurekas; those of other regions hear of configurations only."""
+    """Send a message to the other eurekas of the region, or with `all_regions` to all other eurekas."""
 
     message: Message
     all_regions: bool = False
@@ -27,14 +27,17 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class Inform:
-    """To whoever follows from outside: operator, command line."""
+    """Send a message to every control connection: the operator and the command line."""
 
     message: Message
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Pods of a eureka that has vanished, whether they are there themselves: those that do not answer go to `Registry.unanswered`."""
+    """Probe the pods of a eureka whose connection ended.
+
+    Those that do not answer are reported to `Registry.unanswered`.
+    """
 
     peer: str
     hellos: tuple[Hello, ...]
@@ -44,5 +47,5 @@ Effect = Send | Tell | Inform | Ask
 
 
 def dumps(message: Message) -> str:
-    """A message as it goes over the wire."""
+    """Return a message as it goes over the wire."""
     return json.dumps(message, separators=(",", ":"))

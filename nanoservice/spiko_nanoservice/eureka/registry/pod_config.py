@@ -1,4 +1,4 @@
-"""Pure: questions to a configuration."""
+"""Pure: look-ups in a configuration."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from spiko_nanoservice.eureka.registry.visibility import regions_of
 
 
 def find_tier(configuration: Configuration, name: str) -> TierConfig | None:
-    """A tier by name; None if it is no part of the architecture any more."""
+    """Return a tier by name; None if the architecture has no such tier now."""
     return next((tier for tier in configuration.tiers if tier.name == name), None)
 
 
 def space_size(configuration: Configuration, tier: str, version: str, region: str, zone: str) -> int:
-    """How many slots a version of a tier has in a zone."""
+    """Return how many slots a version of a tier has in a zone."""
     found = find_tier(configuration, tier)
     return sum(
         place.size
@@ -24,7 +24,7 @@ def space_size(configuration: Configuration, tier: str, version: str, region: st
 
 
 def pod_config(configuration: Configuration, hello: Hello) -> PodConfig:
-    """The part of a configuration that a pod acts on."""
+    """Return the part of a configuration that a pod acts on."""
     tier = find_tier(configuration, hello.tier)
     names = tuple(region.region for region in configuration.regions)
     zones = next((region.zones for region in configuration.regions if region.region == hello.region), ())

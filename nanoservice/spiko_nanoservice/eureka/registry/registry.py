@@ -1,488 +1,321 @@
-"""Pure: the registry of one eureka. Events and the time go in, effects come out; no socket, no clock.
+"""Pure: the registry of one eureka.
 
-Theory of operation. A pod has a session with one eureka of its region, which *owns* its entry. Every eureka tells its own entries, and
-nothing else, to every other eureka of the region over a connection of its own, in order: first all of them, then changes. What a eureka
-knows is the union over the owners; of two entries of one pod the one with the higher registration counts, so a pod may move from eureka to
-eureka by registering there before it leaves here. No tombstones are needed: an owner's word replaces its earlier word.
+Events and the time go in, effects come out; it uses no socket and no clock.
 
-Death is a session's end. A *peer's* end is not the death of its clients: their entries stay 5 s, time enough to register elsewhere; but
-they are asked at once, and whoever does not answer, as on a node without power, is dropped until it registers again. A
-eureka that comes late to an architecture that was ready before hands out partial tables for 5 s (nobody forgets what it knew) and no slots
-for 3 s, since it may not have heard of everybody.
+Theory of operation. A pod has a session with one eureka of its region; that eureka *owns* the pod's entry.
+Every eureka sends the entries that it owns, and no others, to every other eureka of the region, over a
+connection of its own and in order: first all of them, then changes. A eureka knows the union over the owners
+(`entries.py`). Of two entries of one pod the one with the higher registration counts, so a pod may move from
+eureka to eureka by registering there before it leaves here. No tombstones are needed, because each message of
+an owner replaces its earlier ones.
 
-What must be changed together: the messages (`messages.py`), what pods do with tables (`routing.py`), and this file.
+A pod counts as dead when its session ends. The end of a *eureka's* connection is not the death of its pods:
+their entries stay for 5 s, time enough to register elsewhere. But this eureka probes them at once and drops
+the pods that do not answer, such as those on a node without power, until they register again. A eureka that
+starts late in an architecture that was ready before does not know every pod yet. It therefore hands out
+partial tables for 5 s (`views.py`), so that pods keep what they knew, and grants no slots for 3 s
+(`slots.py`).
+
+Change together: the messages (`messages.py`), the pods' handling of tables (`routing/table.py`), and this
+package.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from spiko_nanoservice import messages as m
-from spiko_nanoservice.contract import (
-    ANYWHERE,
-    EUREKA,
-    PROTOCOL,
-    Configuration,
-    Hello,
-    Instance,
-    Revision,
-    encode,
-)
-from spiko_nanoservice.eureka.registry.ack_status import Programmed, Word
+from spiko_nanoservice.contract import ANYWHERE, PROTOCOL, Configuration, Hello, Revision, encode
+from spiko_nanoservice.eureka.registry.ack_status import AckCounts, AckStatus, count_acks
 from spiko_nanoservice.eureka.registry.effects import Ask, Effect, Inform, Send, Tell
-from spiko_nanoservice.eureka.registry.pod_config import find_tier, pod_config, space_size
-from spiko_nanoservice.eureka.registry.ring_sizes import Rings, is_ring, slots_held
-from spiko_nanoservice.eureka.registry.route_holders import Holders, Session
-from spiko_nanoservice.eureka.registry.slots import Claim, assign
-from spiko_nanoservice.eureka.registry.views import View
-from spiko_nanoservice.eureka.registry.visibility import Viewpoint, dependencies_of
+from spiko_nanoservice.eureka.registry.entries import Changes, Entries
+from spiko_nanoservice.eureka.registry.pod_config import pod_config
+from spiko_nanoservice.eureka.registry.ring_sizes import RingSizes, is_ring
+from spiko_nanoservice.eureka.registry.route_holders import RouteHolders
+from spiko_nanoservice.eureka.registry.sessions import Session, instance_of
+from spiko_nanoservice.eureka.registry.slots import SlotGranter
+from spiko_nanoservice.eureka.registry.views import Views
+from spiko_nanoservice.eureka.registry.visibility import Viewpoint
 from spiko_nanoservice.messages import Message
-from spiko_nanoservice.routing.hash_ring import space_of
-
-PEER_GRACE_S = 5.0
-SETTLE_S = 5.0
-GRANT_WAIT_S = 3.0
-
-
-@dataclass(slots=True)
-class Peer:
-    """Another eureka of the region, as heard over its connection to us."""
-
-    entries: dict[str, Hello] = field(default_factory=dict)
-    connection: int | None = None
-    until: float = 0.0  # when its entries are forgotten, if it is gone
 
 
 class Registry:
-    """One eureka's knowledge.
+    """The registry of one eureka.
+
+    Every event returns the effects that the caller must perform, in order.
 
     Args:
         name: unique in the architecture and over restarts.
-        region: its region.
-        zone: its zone, whose slots it grants.
+        region: the eureka's region.
+        zone: the eureka's zone, whose slots it grants.
         now: monotonic seconds; every later `now` must not be smaller.
-        grant_base: first grant number; above all that earlier processes gave.
+        grant_base: the first grant number; above every number that earlier processes used.
 
+    Attributes:
+        configuration: the active configuration; None before the first.
+        sessions: the open sessions of pods by number.
+        entries: the merged entries of the region.
+        views: the routing tables.
+        holders: the sessions that route to watched pods.
     """
 
     def __init__(self, name: str, region: str, zone: str, now: float, grant_base: int = 1) -> None:
         self.name, self.region, self.zone = name, region, zone
         self.configuration: Configuration | None = None
         self.sessions: dict[int, Session] = {}
-        self.known: dict[str, Hello] = {}  # the union: the winning entry of each pod
-        self._own: dict[str, int] = {}  # pod -> session that owns its entry here
-        self._peers: dict[str, Peer] = {}
-        self._views: dict[Viewpoint, View] = {}
-        self._waiting: list[int] = []  # sessions from before the first configuration
-        self._started_at = now
-        self._settled = False
-        self._next_grant = grant_base
-        self._granting = False
-        self._slots_stale = False
-        self._rings = Rings()
-        self._rings_stale = False
-        self._holders = Holders(self.sessions, self._views)
-        self._programmed = Programmed()
-        self._effects: list[Effect] = []
+        self.entries = Entries(self.sessions)
+        self._rings = RingSizes(region)
+        self.views = Views(region, self.sessions, self.entries.known, self._rings, now)
+        self.holders = RouteHolders(self.sessions, self.views.by_viewpoint)
+        self._slots = SlotGranter(region, zone, self.entries, now, grant_base)
+        self._acks = AckStatus()
+        # Sessions that wait for the first configuration.
+        self._unconfigured: list[int] = []
 
-    # ---------------------------------------------------------------- events
+    # ---------------------------------------------------------------- events: operator
 
     def configure(self, configuration: Configuration, now: float) -> list[Effect]:
-        """Take a configuration if it is newer than the one at hand."""
+        """Take a configuration if its revision is higher than that of the active one."""
         before = self.configuration
         if before is not None and configuration.revision <= before.revision:
             return []
         self.configuration = configuration
-        self._slots_stale = self._rings_stale = True
-        self._effects.append(Tell(self.configuration_message(), all_regions=True))
-        if before is None:
-            self._settled = not configuration.started
-        for view in self._views.values():
-            self._reconfigure(view)
-        for number, session in self.sessions.items():
-            if session.viewpoint in self._views:
-                self._effects.append(
-                    Send(number, {"t": m.CONFIG, "config": encode(pod_config(configuration, session.hello))})
-                )
-        waiting, self._waiting = self._waiting, []
+        effects: list[Effect] = [Tell(self.configuration_message(), all_regions=True)]
+        effects += self.views.configure(configuration)
+        effects += [
+            Send(number, {"t": m.CONFIG, "config": encode(pod_config(configuration, session.hello))})
+            for number, session in self.sessions.items()
+            if self.views.has(session)
+        ]
+        waiting, self._unconfigured = self._unconfigured, []
         for number in waiting:
             if number in self.sessions:
-                self._welcome(number, now)
-        return self._done(now)
+                effects += self._welcome(number, configuration)
+        return effects + self._settle_event(now)
+
+    def follow(self, follower: int, id: str) -> list[Effect]:
+        """Inform a control connection from now on how many callers at this eureka route to a pod."""
+        holders = self.holders.watch(id)
+        self.holders.follows.add((follower, id))
+        session = self._owner(id)
+        process = None if session is None else self.sessions[session].hello.registration[0]
+        return [Inform({"t": m.HOLDERS, "id": id, "holders": holders, "process": process})]
+
+    def unfollow(self, follower: int, id: str) -> None:
+        """Stop informing a control connection about a pod."""
+        self.holders.unfollow(follower, id)
+
+    def unfollow_all(self, follower: int) -> None:
+        """Drop a control connection that has ended."""
+        self.holders.unfollow_all(follower)
+
+    def crash(self, id: str, process: int) -> list[Effect]:
+        """Make a pod crash if its session is here.
+
+        Args:
+            id: the pod.
+            process: the start of the pod's process, as it registered; a message that comes twice then cannot
+                kill the successor.
+        """
+        number = self._owner(id)
+        if number is None or self.sessions[number].hello.registration[0] != process:
+            return [Inform({"t": m.CRASHED, "id": id, "sent": False})]
+        return [Send(number, {"t": m.CRASH}), Inform({"t": m.CRASHED, "id": id, "sent": True})]
+
+    # ---------------------------------------------------------------- events: pods
 
     def hello(self, number: int, hello: Hello, now: float) -> list[Effect]:
-        """A pod registers over a new session."""
+        """Register a pod over a new session; it is welcomed once there is a configuration."""
         viewpoint = Viewpoint(hello.tier, hello.package, hello.region, hello.zone)
         self.sessions[number] = Session(hello, viewpoint)
         if self.configuration is None:
-            self._waiting.append(number)
+            self._unconfigured.append(number)
             return []
-        self._welcome(number, now)
-        return self._done(now)
+        return self._welcome(number, self.configuration) + self._settle_event(now)
 
     def ack(self, number: int, revision: int, config: Revision | None, now: float) -> list[Effect]:
-        """A pod routes by this revision of its table, and acts on this configuration."""
+        """Note that a pod routes by this revision of its table and acts on this configuration."""
         session = self.sessions.get(number)
         if session is None:
             return []
         session.acked = revision
         session.config_acked = config
-        self._effects += self._holders.acknowledged(number)
-        return self._done(now)
+        return self.holders.acknowledged(number) + self._settle_event(now)
 
     def bye(self, number: int, now: float) -> list[Effect]:
-        """A pod leaves: nobody routes to it any more once it is told LEFT; it may still finish what it has."""
+        """Deregister a pod. It serves until it gets LEFT: then no caller at this eureka routes to it."""
         session = self.sessions.get(number)
         if session is None:
             return []
         session.leaving = True
-        self._holders.watch(session.hello.id)
-        self._disown(number)
-        return self._done(now)
+        self.holders.watch(session.hello.id)
+        return self._disown(number, session) + self._settle_event(now)
 
     def lost(self, number: int, now: float) -> list[Effect]:
-        """A session has ended, said or not."""
+        """End a session, after BYE or without it."""
         session = self.sessions.pop(number, None)
         if session is None:
             return []
         self._rings.forget(session.hello.id)
-        view = self._views.get(session.viewpoint)
-        if view is not None:
-            view.sessions.discard(number)
-        self._effects += self._holders.ended(number)
-        self._disown(number, session)
-        self._holders.unwatch(session.hello.id)
-        return self._done(now)
+        self.views.remove_session(number, session)
+        effects = self.holders.ended(number) + self._disown(number, session)
+        self.holders.unwatch(session.hello.id)
+        return effects + self._settle_event(now)
+
+    # ---------------------------------------------------------------- events: other eurekas
 
     def peer_entries(self, connection: int, peer: str, entries: Sequence[Hello], now: float) -> list[Effect]:
-        """A eureka of this region tells all its entries; the first word on a new connection."""
-        known = self._peers.setdefault(peer, Peer())
-        touched = {*known.entries, *(e.id for e in entries)}
-        known.entries = {entry.id: entry for entry in entries}
-        known.connection = connection
-        self._recount(touched)
-        return self._done(now)
+        """Take all entries of a eureka of this region: its first message on a new connection."""
+        return self._apply(self.entries.replace_peer(connection, peer, entries)) + self._settle_event(now)
 
     def peer_changes(
         self, connection: int, peer: str, up: Sequence[Hello], down: Sequence[str], now: float
     ) -> list[Effect]:
-        """A eureka of this region tells what has changed since its last word."""
-        known = self._peers.get(peer)
-        if known is None or known.connection != connection:
-            return []
-        for entry in up:
-            known.entries[entry.id] = entry
-        for id in down:
-            known.entries.pop(id, None)
-        self._recount({*(e.id for e in up), *down})
-        return self._done(now)
+        """Take the changes that a eureka of this region reports."""
+        return self._apply(self.entries.change_peer(connection, peer, up, down)) + self._settle_event(now)
 
     def peer_lost(self, connection: int, peer: str, now: float) -> list[Effect]:
-        """A eureka's connection to us has ended; its clients get time to register elsewhere."""
-        known = self._peers.get(peer)
-        if known is not None and known.connection == connection:
-            known.connection = None
-            known.until = now + PEER_GRACE_S
-            self._effects.append(Ask(peer, tuple(known.entries.values())))
-        return self._done(now)
+        """Give the pods of a eureka whose connection ended time to register elsewhere, and probe them."""
+        hellos = self.entries.disconnect_peer(connection, peer, now)
+        effects: list[Effect] = [] if hellos is None else [Ask(peer, hellos)]
+        return effects + self._settle_event(now)
 
     def unanswered(self, peer: str, hellos: Sequence[Hello], now: float) -> list[Effect]:
-        """Pods of a vanished eureka that do not answer; one that has registered elsewhere meanwhile is another eureka's."""
-        known = self._peers.get(peer)
-        if known is None or known.connection is not None:
-            return []
-        gone = [hello.id for hello in hellos if known.entries.get(hello.id) == hello]
-        for id in gone:
-            del known.entries[id]
-        self._recount(gone)
-        return self._done(now)
+        """Drop silent pods of a disconnected eureka, unless they registered elsewhere meanwhile."""
+        return self._apply(self.entries.remove_silent(peer, hellos)) + self._settle_event(now)
+
+    # ---------------------------------------------------------------- events: time
 
     def tick(self, now: float) -> list[Effect]:
-        """Do what was due by now."""
-        for name in [n for n, p in self._peers.items() if p.connection is None and p.until <= now]:
-            gone = self._peers.pop(name)
-            self._recount(gone.entries)
-        if not self._settled and self.configuration is not None and now >= self._started_at + SETTLE_S:
-            self._settled = True
-            for view in self._views.values():
-                self._effects += [Send(number, view.table(partial=False)) for number in view.sessions]
-        return self._done(now)
+        """Do everything that is due."""
+        return self._apply(self.entries.expire(now)) + self.views.settle(now) + self._settle_event(now)
 
     def deadline(self) -> float | None:
-        """When `tick` is due next, or None."""
-        due = [peer.until for peer in self._peers.values() if peer.connection is None]
-        if self.configuration is not None and not self._settled:
-            due += [self._started_at + SETTLE_S]
-        if self.configuration is not None and not self._granting:
-            due += [self._started_at + GRANT_WAIT_S]
-        if self._programmed.due is not None:
-            due += [self._programmed.due]
-        return min(due, default=None)
+        """Return when `tick` is due next, or None."""
+        due = [self.entries.next_expiry(), self._acks.due, self.views.due()]
+        if self.configuration is not None:
+            due.append(self._slots.due())
+        return min((at for at in due if at is not None), default=None)
 
-    def follow(self, follower: int, id: str) -> list[Effect]:
-        """Begin to tell a connection from outside how many callers of ours hold a table with this pod."""
-        holders = self._holders.watch(id)
-        self._holders.follows.add((follower, id))
-        number = self._own.get(id)
-        process = None if number is None else self.sessions[number].hello.registration[0]
-        return [Inform({"t": m.HOLDERS, "id": id, "holders": holders, "process": process})]
-
-    def unfollow(self, follower: int, id: str) -> None:
-        """Stop it."""
-        self._holders.unfollow(follower, id)
-
-    def unfollow_all(self, follower: int) -> None:
-        """The connection has ended."""
-        self._holders.unfollow_all(follower)
-
-    def crash(self, id: str, process: int) -> list[Effect]:
-        """Have a pod end at once, if its session here is of the process that began then: told twice, no process ends for the other's word."""
-        number = self._own.get(id)
-        sent = number is not None and self.sessions[number].hello.registration[0] == process
-        told: list[Effect] = [Send(number, {"t": m.CRASH})] if sent and number is not None else []
-        return [*told, Inform({"t": m.CRASHED, "id": id, "sent": sent})]
-
-    # ---------------------------------------------------------------- questions
-
-    def holders(self, id: str) -> set[int]:
-        """Sessions of pods that acknowledged a table with this pod in it; its own does not count."""
-        return self._holders.of(id)
+    # ---------------------------------------------------------------- queries
 
     def edges(self) -> list[tuple[str, str]]:
-        """Discovered edges whose caller has its session here: (caller, callee), ids."""
+        """Return the discovered edges of the callers whose entry this eureka owns: (caller id, callee id)."""
         return [
             (session.hello.id, callee)
             for number, session in self.sessions.items()
-            if session.viewpoint in self._views and self._own.get(session.hello.id) == number
-            for callee in self._views[session.viewpoint].history.get(session.acked, ())
+            if self.views.has(session) and self._owner(session.hello.id) == number
+            for callee in self.views.of(session).history.get(session.acked, ())
             if callee != session.hello.id
         ]
 
-    def own_entries(self) -> list[Hello]:
-        """The entries that this eureka owns."""
-        return [self.sessions[number].hello for number in self._own.values()]
+    def introduction_message(self) -> Message:
+        """Return the message that names this eureka, its region and its zone."""
+        return {"t": m.PEER, "name": self.name, "region": self.region, "zone": self.zone}
 
     def entries_message(self) -> Message:
-        """First word to a eureka of this region."""
-        return {"t": m.ENTRIES, "entries": [encode(hello) for hello in self.own_entries()]}
+        """Return the message with all own entries: the first one to a eureka of this region."""
+        return {"t": m.ENTRIES, "entries": [encode(hello) for hello in self.entries.own_hellos()]}
 
     def configuration_message(self) -> Message:
-        """The configuration at hand, or an empty message."""
+        """Return the message with the active configuration; empty before the first."""
         return {"t": m.CONFIG, "configuration": encode(self.configuration)} if self.configuration else {}
 
-    @property
-    def _in_force(self) -> Configuration:
-        """The configuration, where there must be one: nobody is welcomed before it."""
-        assert self.configuration is not None
-        return self.configuration
+    def programmed_message(self) -> Message:
+        """Return the message that says how many pods act on the active configuration."""
+        return self._acks.message()
 
-    # ---------------------------------------------------------------- sessions
+    # ---------------------------------------------------------------- entries
 
-    def _welcome(self, number: int, now: float) -> None:
+    def _owner(self, id: str) -> int | None:
+        return self.entries.own.get(id)
+
+    def _welcome(self, number: int, configuration: Configuration) -> list[Effect]:
         session = self.sessions[number]
         hello = session.hello
         if hello.zone == ANYWHERE and hello.slot is None:
-            hello = session.hello = replace(hello, slot=0, grant=0)  # alone in its space
-        view = self._view(session.viewpoint)
-        view.sessions.add(number)
-        self._effects.append(
-            Send(
-                number,
-                {
-                    "t": m.WELCOME,
-                    "protocol": PROTOCOL,
-                    "eureka": self.name,
-                    "region": self.region,
-                    "zone": self.zone,
-                    "config": encode(pod_config(self._in_force, hello)),
-                    "slot": hello.slot,
-                    "grant": hello.grant,
-                },
-            )
-        )
-        rival = self.known.get(hello.id)
-        if rival is None or tuple(rival.registration) <= tuple(hello.registration):
-            self._own[hello.id] = number
-            self._changed({hello.id})
-        self._effects.append(Send(number, view.table(partial=not self._settled)))
+            # A pod without a zone is alone in its space.
+            hello = session.hello = replace(hello, slot=0, grant=0)
+        self.views.add_session(number)
+        welcome = {
+            "t": m.WELCOME,
+            "protocol": PROTOCOL,
+            "eureka": self.name,
+            "region": self.region,
+            "zone": self.zone,
+            "config": encode(pod_config(configuration, hello)),
+            "slot": hello.slot,
+            "grant": hello.grant,
+        }
+        effects: list[Effect] = [Send(number, welcome)]
+        if self.entries.claim(number):
+            effects += self._publish({hello.id})
+        return [*effects, self.views.send_table(number)]
 
-    def _disown(self, number: int, session: Session | None = None) -> None:
-        session = session or self.sessions[number]
-        if self._own.get(session.hello.id) == number:
-            del self._own[session.hello.id]
-            self._changed({session.hello.id})
+    def _disown(self, number: int, session: Session) -> list[Effect]:
+        return self._publish({session.hello.id}) if self.entries.release(number, session.hello.id) else []
 
-    def _changed(self, ids: Iterable[str]) -> None:
-        """Own entries have changed: tell the peers, recount."""
+    def _publish(self, ids: Iterable[str]) -> list[Effect]:
+        """Report changed own entries to the other eurekas and merge them."""
         ids = set(ids)
-        up = [encode(self.sessions[self._own[id]].hello) for id in ids if id in self._own]
-        down = [id for id in ids if id not in self._own]
-        self._effects.append(Tell({"t": m.CHANGES, "up": up, "down": down}))
-        self._recount(ids)
+        up = [encode(self.sessions[number].hello) for id in ids if (number := self._owner(id)) is not None]
+        down = [id for id in ids if self._owner(id) is None]
+        tell = Tell({"t": m.CHANGES, "up": up, "down": down})
+        return [tell, *self._apply(self.entries.merge(ids))]
 
-    # ---------------------------------------------------------------- the union
-
-    def _recount(self, ids: Iterable[str]) -> None:
-        for id in ids:
-            claims = [peer.entries[id] for peer in self._peers.values() if id in peer.entries]
-            number = self._own.get(id)
-            if number is not None:
-                mine = self.sessions[number].hello
-                if any(tuple(claim.registration) > tuple(mine.registration) for claim in claims):
-                    del self._own[id]  # it registered elsewhere since: its session here is about to end
-                    self._effects.append(Tell({"t": m.CHANGES, "up": [], "down": [id]}))
-                else:
-                    claims.append(mine)
-            winner = max(claims, key=lambda claim: tuple(claim.registration), default=None)
-            if winner is None:
-                gone = self.known.pop(id, None)
-                self._slots_stale = True
-                self._rings_stale = self._rings_stale or (gone is not None and is_ring(gone.package))
-                for view in self._views.values():
-                    view.drop(id)
-            elif self.known.get(id) != winner:
-                self._slots_stale = True
-                self.known[id] = winner
-                instance = _instance(winner)
-                if is_ring(winner.package):
-                    self._rings_stale = True
-                    if winner.slot is not None:
-                        self._rings.succeed(space_of(instance), winner.slot, instance)
-                for view in self._views.values():
-                    if view.wants(instance):
-                        view.put(instance)
-
-    def _view(self, viewpoint: Viewpoint) -> View:
-        view = self._views.get(viewpoint)
-        if view is None:
-            tier = find_tier(self._in_force, viewpoint.tier)
-            across = tier is not None and EUREKA in tier.dependencies
-            view = View(viewpoint, across, ())
-            self._views[viewpoint] = view
-            self._reconfigure(view)
-        return view
-
-    def _reconfigure(self, view: View) -> None:
-        tier = find_tier(self._in_force, view.viewpoint.tier)
-        view.across = tier is not None and EUREKA in tier.dependencies
-        dependencies = dependencies_of(self._in_force, view.viewpoint, self.region)
-        if dependencies == view.dependencies and view.history:
-            return
-        view.dependencies = dependencies
-        view.members = {i.id: view.place(i) for i in map(_instance, self.known.values()) if view.wants(i)}
-        self._size(view)
-        view.restart(dependencies, self._oldest(view))
-        self._effects += [Send(number, view.table(partial=not self._settled)) for number in view.sessions]
-
-    def _oldest(self, view: View) -> int:
-        return min((self.sessions[number].acked for number in view.sessions), default=view.revision)
-
-    # ---------------------------------------------------------------- slots
-
-    def _grant(self, now: float) -> None:
-        if self.configuration is None:
-            return
-        if not self._granting and (not self.configuration.started or now >= self._started_at + GRANT_WAIT_S):
-            self._granting = self._slots_stale = True
-        if not self._slots_stale:
-            return
-        self._slots_stale = False
-        spaces: dict[tuple[str, str], list[Hello]] = {}
-        for hello in self.known.values():
-            if hello.region == self.region and hello.zone == self.zone:
-                spaces.setdefault((hello.tier, hello.version), []).append(hello)
-        changed: set[str] = set()
-        for (tier, version), hellos in spaces.items():
-            claims = [Claim(h.id, h.slot, h.grant, h.id in self._own) for h in hellos]
-            self._next_grant = max(self._next_grant, 1 + max((c.grant or 0 for c in claims), default=0))
-            for id, (slot, grant) in assign(
-                claims,
-                space_size(self.configuration, tier, version, self.region, self.zone),
-                self._next_grant,
-                self._granting,
-            ).items():
-                number = self._own[id]
-                session = self.sessions[number]
-                hello = session.hello = replace(session.hello, slot=slot, grant=grant)
-                message = {"t": m.SLOT, "slot": slot, "grant": grant}
-                if is_ring(hello.package) and slot is not None:
-                    instance = _instance(hello)
-                    before = self._rings.succeed(space_of(instance), slot, instance)
-                    message["before"] = encode(before) if before else None
-                self._effects.append(Send(number, message))
-                changed.add(id)
-        if changed:
-            self._changed(changed)
-            self._slots_stale = False
-
-    # ---------------------------------------------------------------- rings
-
-    def _resize(self) -> None:
-        if self._rings_stale and self.configuration is not None:
-            self._rings_stale = False
-            self._rings.resize(self.configuration, slots_held(self.known.values(), self.region))
-            for view in self._views.values():
-                self._size(view)
-
-    def _size(self, view: View) -> None:
-        """Tell the callers of a view how many slots their own ring has, if it is in this region."""
-        tier, place = find_tier(self._in_force, view.viewpoint.tier), view.viewpoint
-        here = tier is not None and place.region == self.region
-        view.resize(self._rings.sizes_for(tier, place.region, place.zone) if tier and here else {})
+    def _apply(self, changes: Changes) -> list[Effect]:
+        """Bring tables and rings up to date with the merged entries."""
+        self.views.apply(changes)
+        for hello in changes.present:
+            if is_ring(hello.package) and hello.slot is not None:
+                self._rings.take_slot(hello.slot, instance_of(hello))
+        return [Tell({"t": m.CHANGES, "up": [], "down": changes.superseded})] if changes.superseded else []
 
     # ---------------------------------------------------------------- the end of every event
 
-    def _done(self, now: float) -> list[Effect]:
-        self._grant(now)
-        self._resize()
-        for view in self._views.values():
-            if view.changed:
-                delta = view.advance(self._oldest(view))
-                self._effects += [Send(number, delta) for number in view.sessions]
-        self._say_left()
-        if self.configuration is not None:
-            self._effects += self._programmed.changed(now, self._count)
-        effects, self._effects = self._effects, []
-        return effects
+    def _settle_event(self, now: float) -> list[Effect]:
+        """Bring slots, rings, tables and counts up to date with what the event changed."""
+        configuration = self.configuration
+        if configuration is None:
+            return self._release_leavers()
+        effects = self._grant_slots(configuration, now)
+        if self._rings.update(configuration, self.entries.known, self.entries.ring_version):
+            self.views.resize()
+        effects += self.views.deltas()
+        effects += self._release_leavers()
+        return effects + self._acks.update(now, self._count_acks)
 
-    def _say_left(self) -> None:
-        for id in self._holders.free():
+    def _grant_slots(self, configuration: Configuration, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        granted = self._slots.grant(configuration, now)
+        for id, (slot, grant) in granted.items():
+            number = self.entries.own[id]
+            session = self.sessions[number]
+            session.hello = replace(session.hello, slot=slot, grant=grant)
+            message: Message = {"t": m.SLOT, "slot": slot, "grant": grant}
+            if is_ring(session.hello.package) and slot is not None:
+                before = self._rings.take_slot(slot, instance_of(session.hello))
+                message["before"] = encode(before) if before else None
+            effects.append(Send(number, message))
+        return effects + self._publish(granted) if granted else effects
+
+    def _release_leavers(self) -> list[Effect]:
+        """Send LEFT to pods that have deregistered and that no caller at this eureka routes to any more."""
+        effects: list[Effect] = []
+        for id in self.holders.unheld():
             for number, session in self.sessions.items():
                 if session.leaving and session.hello.id == id:
                     session.leaving = False
-                    self._effects.append(Send(number, {"t": m.LEFT}))
-            self._holders.unwatch(id)
+                    effects.append(Send(number, {"t": m.LEFT}))
+            self.holders.unwatch(id)
+        return effects
 
-    def _count(self) -> Word:
-        """Who acts on the configuration."""
-        current = self._in_force.revision
-        acked = behind = 0
-        for session in (self.sessions[number] for number in self._own.values()):
-            if session.config_acked != current or session.acked != self._views[session.viewpoint].revision:
-                behind += 1
-            elif self._at_home(session.hello):
-                acked += 1
-        return Word(current, acked + behind, acked, self._hears_all())
-
-    def _at_home(self, hello: Hello) -> bool:
-        """Whether a pod is counted here: one that has registered in several regions in its own, or in the first."""
-        return hello.region == self.region or (
-            hello.region == ANYWHERE and self._in_force.regions[0].region == self.region
-        )
-
-    def programmed_message(self) -> Message:
-        """Which configuration is in force here, for how many pods (those at home here, and all that are behind), and how many act on it."""
-        return self._programmed.message()
-
-    def _hears_all(self) -> bool:
-        """Whether every other eureka of the region tells us what it has: before that our tables may lack somebody."""
-        zones = next((region.zones for region in self._in_force.regions if region.region == self.region), ())
-        return sum(peer.connection is not None for peer in self._peers.values()) >= len(zones) - 1
-
-
-def _instance(hello: Hello) -> Instance:
-    slot = hello.slot if is_ring(hello.package) else None
-    return Instance(
-        hello.id, hello.tier, hello.package, hello.version, hello.region, hello.zone, hello.address, hello.port, slot
-    )
+    def _count_acks(self) -> AckCounts:
+        configuration = self.configuration
+        assert configuration is not None
+        owned = (self.sessions[number] for number in self.entries.own.values())
+        pods, acked = count_acks(configuration, self.region, owned, self.views)
+        zones = next((region.zones for region in configuration.regions if region.region == self.region), ())
+        complete = self.entries.connected_peers() >= len(zones) - 1
+        return AckCounts(configuration.revision, pods, acked, complete)

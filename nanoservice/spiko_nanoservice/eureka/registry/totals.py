@@ -1,7 +1,10 @@
-"""What pods report, added up per edge: the last second for whoever follows, and everything since this eureka began.
+"""Pure: adds up the reports of pods per edge.
 
-An edge is (caller tier, version, region, zone) -> (callee tier, version, region, zone). Three latencies each, in microseconds: response as
-the caller saw it, service as the callee says, network the difference.
+Followers get the sum of every second; the totals have everything since the start of this eureka.
+
+An edge is (caller tier, version, region, zone) -> (callee tier, version, region, zone). Each has three
+latencies in microseconds: response as the caller measured it, service as the callee reported it, and network,
+the difference.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ Ends = tuple[tuple[str, ...], tuple[str, ...]]
 
 @dataclass(slots=True)
 class Sum:
-    """Counts, and encoded histograms that wait to be merged."""
+    """Counts, and encoded histograms that are not merged yet."""
 
     ok: int = 0
     miss: int = 0
@@ -50,13 +53,13 @@ class Sum:
             self._count(reason, count)
 
     def counts(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the counts as JSON values."""
         return {"ok": self.ok, "miss": self.miss, "errors": dict(self.errors)}
 
 
 @dataclass(slots=True)
 class Total:
-    """Everything since the beginning."""
+    """Everything since the start of this eureka."""
 
     sum: Sum = field(default_factory=Sum)
     counts: dict[str, Counts] = field(default_factory=dict)
@@ -68,12 +71,12 @@ class Total:
             add_counts(self.counts.setdefault(latency, {}), window)
 
     def rendered(self) -> dict[str, Any]:
-        """Plain values, histograms encoded."""
+        """Return counts and encoded histograms as JSON values."""
         return self.sum.counts() | {name: encode_counts(counts) for name, counts in self.counts.items()}
 
 
 class Totals:
-    """Reports in, seconds and totals out."""
+    """Takes reports; returns seconds and totals."""
 
     def __init__(self) -> None:
         self._edges: dict[Ends, Sum] = {}
@@ -87,8 +90,10 @@ class Totals:
 
         Args:
             caller: tier, version, region, zone of the pod.
-            report: its message; raises KeyError, TypeError or ValueError if it does not follow the contract.
+            report: its message.
 
+        Raises:
+            KeyError, TypeError, ValueError: the report violates the contract.
         """
         for edge in report.get("edges", ()):
             callee = tuple(str(part) for part in edge["to"])
@@ -98,7 +103,7 @@ class Totals:
         self.dropped_spans += int(report.get("dropped_spans", 0))
 
     def second(self, eureka: str) -> Message | None:
-        """End the second: fold it into the totals and return it; None if nothing was reported."""
+        """Close the second: add it to the totals and return it; None if no pod reported."""
         if not self._edges and not self._served:
             return None
         edges, self._edges = self._edges, {}
@@ -107,7 +112,11 @@ class Totals:
             "t": SECOND,
             "eureka": eureka,
             "edges": [
-                {"from": list(a), "to": list(b), **self._close(self._edge_totals.setdefault((a, b), Total()), second)}
+                {
+                    "from": list(a),
+                    "to": list(b),
+                    **self._close(self._edge_totals.setdefault((a, b), Total()), second),
+                }
                 for (a, b), second in edges.items()
             ],
             "served": [
@@ -117,9 +126,11 @@ class Totals:
         }
 
     def totals(self) -> dict[str, Any]:
-        """Everything since this eureka began, without the second in progress."""
+        """Return everything since the start of this eureka, without the second in progress."""
         return {
-            "edges": [{"from": list(a), "to": list(b), **t.rendered()} for (a, b), t in self._edge_totals.items()],
+            "edges": [
+                {"from": list(a), "to": list(b), **t.rendered()} for (a, b), t in self._edge_totals.items()
+            ],
             "served": [{"at": list(tier), **t.rendered()} for tier, t in self._served_totals.items()],
             "dropped_spans": self.dropped_spans,
         }
@@ -132,6 +143,7 @@ class Totals:
                 try:
                     add_counts(window, decode_counts(text))
                 except ValueError:
-                    continue  # one pod's garbage must not cost the others their second
+                    # An invalid histogram of one pod must not discard the second of the others.
+                    continue
         total.fold(second, windows)
         return second.counts() | {name: encode_counts(window) for name, window in windows.items()}

@@ -1,113 +1,146 @@
-"""Pure: routing tables as revisions. A view is the table of one viewpoint; its pods get it whole once and then only deltas."""
+"""Pure: all routing tables of one eureka, by viewpoint."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
 
-from spiko_nanoservice.contract import Dependency, Instance, encode
-from spiko_nanoservice.eureka.registry.visibility import Viewpoint, sees
-from spiko_nanoservice.messages import DELTA, TABLE, Message
+from spiko_nanoservice.contract import EUREKA, Configuration, Hello
+from spiko_nanoservice.eureka.registry.effects import Effect, Send
+from spiko_nanoservice.eureka.registry.entries import Changes
+from spiko_nanoservice.eureka.registry.pod_config import find_tier
+from spiko_nanoservice.eureka.registry.ring_sizes import RingSizes
+from spiko_nanoservice.eureka.registry.sessions import Session, instance_of
+from spiko_nanoservice.eureka.registry.view import View
+from spiko_nanoservice.eureka.registry.visibility import Viewpoint, dependencies_of
+
+SETTLE_S = 5.0
 
 
-@dataclass(slots=True)
-class View:
-    """The table of all pods that share a viewpoint.
+class Views:
+    """The routing tables, their callers, and whether they are partial.
 
-    `history` has the members of every revision that some pod may still be at: an edge is discovered when its caller acknowledged a table
-    with the callee in it, and a death is noticed when the last caller acknowledged one without.
+    A eureka that starts late in an architecture that was ready before may not know every pod yet, so it marks
+    its tables as partial for `SETTLE_S`: pods then keep the instances that they knew.
+
+    Args:
+        region: the registry's region.
+        sessions: the registry's sessions by number.
+        known: the merged entries of the region.
+        rings: the sizes of the region's rings.
+        now: start of the eureka, monotonic seconds.
+
+    Attributes:
+        by_viewpoint: every table that a pod of this eureka has, or had.
     """
 
-    viewpoint: Viewpoint
-    across: bool
-    dependencies: tuple[Dependency, ...]
-    revision: int = 1
-    members: dict[str, Instance] = field(default_factory=dict)
-    history: dict[int, frozenset[str]] = field(default_factory=dict)
-    sessions: set[int] = field(default_factory=set)
-    rings: dict[str, int] = field(default_factory=dict)  # slots of the callers' own ring, by version
-    rings_changed: bool = False
-    added: dict[str, Instance] = field(default_factory=dict)
-    removed: set[str] = field(default_factory=set)
+    def __init__(
+        self,
+        region: str,
+        sessions: Mapping[int, Session],
+        known: Mapping[str, Hello],
+        rings: RingSizes,
+        now: float,
+    ) -> None:
+        self._region, self._sessions, self._known, self._rings = region, sessions, known, rings
+        self.by_viewpoint: dict[Viewpoint, View] = {}
+        self._configuration: Configuration | None = None
+        self._settles_at = now + SETTLE_S
+        self._settled = False
 
-    def place(self, instance: Instance) -> Instance:
-        """An instance as this table has it: slots are told within a tier only."""
-        return (
-            instance if instance.tier == self.viewpoint.tier or instance.slot is None else replace(instance, slot=None)
-        )
+    def has(self, session: Session) -> bool:
+        """Return whether a session has a table."""
+        return session.viewpoint in self.by_viewpoint
 
-    def wants(self, instance: Instance) -> bool:
-        """Whether an instance belongs in this table; one whose version has no share is called by nobody."""
-        called = any(
-            version == instance.version and weight > 0
-            for dependency in self.dependencies
-            if dependency.tier == instance.tier
-            for version, weight in dependency.versions
-        )
-        return called and sees(self.viewpoint, self.across, instance.tier, instance.region, instance.zone)
+    def of(self, session: Session) -> View:
+        """Return the table of a session."""
+        return self.by_viewpoint[session.viewpoint]
 
-    def put(self, instance: Instance) -> None:
-        """Note a new or changed instance; nothing if it is there already."""
-        instance = self.place(instance)
-        if self.members.get(instance.id) != instance:
-            self.members[instance.id] = instance
-            self.added[instance.id] = instance
-            self.removed.discard(instance.id)
+    # ---------------------------------------------------------------- callers
 
-    def drop(self, id: str) -> None:
-        """Note that an instance has gone."""
-        if self.members.pop(id, None) is not None:
-            if id not in self.added or id in self.history.get(self.revision, ()):
-                self.removed.add(id)
-            self.added.pop(id, None)
+    def add_session(self, number: int) -> None:
+        """Give a session a table."""
+        viewpoint = self._sessions[number].viewpoint
+        view = self.by_viewpoint.get(viewpoint)
+        if view is None:
+            view = self.by_viewpoint[viewpoint] = View(viewpoint, False, ())
+            self._reconfigure(view)
+        view.sessions.add(number)
 
-    def resize(self, rings: dict[str, int]) -> None:
-        """Note the sizes of the ring."""
-        if rings != self.rings:
-            self.rings = rings
-            self.rings_changed = True
+    def remove_session(self, number: int, session: Session) -> None:
+        """Forget a session that has ended."""
+        view = self.by_viewpoint.get(session.viewpoint)
+        if view is not None:
+            view.sessions.discard(number)
 
-    @property
-    def changed(self) -> bool:
-        """Whether a new revision is due."""
-        return bool(self.added or self.removed or self.rings_changed)
+    def send_table(self, number: int) -> Send:
+        """Return the effect that sends a session its whole table."""
+        return Send(number, self.of(self._sessions[number]).table(partial=not self._settled))
 
-    def advance(self, oldest: int) -> Message:
-        """Make the next revision and return its delta.
+    # ---------------------------------------------------------------- changes
 
-        Args:
-            oldest: the lowest revision that a pod of this view has acknowledged; older history is forgotten.
+    def configure(self, configuration: Configuration) -> list[Effect]:
+        """Follow a configuration; send the whole table to the callers whose dependencies have changed."""
+        if self._configuration is None:
+            self._settled = not configuration.started
+        self._configuration = configuration
+        return [effect for view in self.by_viewpoint.values() for effect in self._reconfigure(view)]
 
-        """
-        message: Message = {
-            "t": DELTA,
-            "base": self.revision,
-            "revision": self.revision + 1,
-            "add": [encode(instance) for instance in self.added.values()],
-            "remove": sorted(self.removed - self.added.keys()),
-        }
-        if self.rings_changed:
-            message["rings"] = self.rings
-        self._next(oldest)
-        return message
+    def apply(self, changes: Changes) -> None:
+        """Follow the merged entries."""
+        for view in self.by_viewpoint.values():
+            for hello in changes.gone:
+                view.drop(hello.id)
+            for instance in map(instance_of, changes.present):
+                if view.includes(instance):
+                    view.put(instance)
 
-    def restart(self, dependencies: tuple[Dependency, ...], oldest: int) -> None:
-        """Make the next revision for another list of dependencies; pods get the table whole."""
-        self.dependencies = dependencies
-        self._next(oldest)
+    def resize(self) -> None:
+        """Follow the sizes of the rings."""
+        if self._configuration is not None:
+            for view in self.by_viewpoint.values():
+                view.resize(self._rings.sizes_for(self._configuration, view.viewpoint))
 
-    def table(self, partial: bool) -> Message:
-        """The whole table at its present revision."""
-        return {
-            "t": TABLE,
-            "revision": self.revision,
-            "partial": partial,
-            "dependencies": [encode(dependency) for dependency in self.dependencies],
-            "instances": [encode(instance) for instance in self.members.values()],
-            "rings": self.rings,
-        }
+    def deltas(self) -> list[Effect]:
+        """Begin the next revision of every table that has changed and return the messages for its callers."""
+        effects: list[Effect] = []
+        for view in self.by_viewpoint.values():
+            if view.changed:
+                delta = view.advance(self._oldest(view))
+                effects += [Send(number, delta) for number in view.sessions]
+        return effects
 
-    def _next(self, oldest: int) -> None:
-        self.revision += 1
-        self.added, self.removed, self.rings_changed = {}, set(), False
-        self.history = {revision: ids for revision, ids in self.history.items() if revision >= oldest}
-        self.history[self.revision] = frozenset(self.members)
+    # ---------------------------------------------------------------- settling
+
+    def due(self) -> float | None:
+        """Return when the tables become complete; None if they are, or without a configuration."""
+        return None if self._settled or self._configuration is None else self._settles_at
+
+    def settle(self, now: float) -> list[Effect]:
+        """Send complete tables to every caller once the tables are no longer partial."""
+        due = self.due()
+        if due is None or now < due:
+            return []
+        self._settled = True
+        return [
+            Send(number, view.table(partial=False))
+            for view in self.by_viewpoint.values()
+            for number in view.sessions
+        ]
+
+    def _reconfigure(self, view: View) -> list[Effect]:
+        assert self._configuration is not None
+        configuration, viewpoint = self._configuration, view.viewpoint
+        tier = find_tier(configuration, viewpoint.tier)
+        view.across = tier is not None and EUREKA in tier.dependencies
+        dependencies = dependencies_of(configuration, viewpoint, self._region)
+        if dependencies == view.dependencies and view.history:
+            return []
+        view.dependencies = dependencies
+        instances = map(instance_of, self._known.values())
+        view.members = {i.id: view.place(i) for i in instances if view.includes(i)}
+        view.resize(self._rings.sizes_for(configuration, viewpoint))
+        view.restart(dependencies, self._oldest(view))
+        return [Send(number, view.table(partial=not self._settled)) for number in view.sessions]
+
+    def _oldest(self, view: View) -> int:
+        return min((self._sessions[number].acked for number in view.sessions), default=view.revision)

@@ -1,25 +1,39 @@
-"""Pure: who may connect to whom, and with what weight. Spigo's rules, with callers kept in their region.
+"""Pure: which instances a caller may connect to, and with what weight.
 
-| package | sees instances in |
+Spigo's rules, except that callers stay in their region.
+
+| package of the caller | sees instances in |
 |---|---|
 | denominator outside any region | every region |
 | karyon, zuul | its own zone |
 | everything else | every zone of its region |
 
-A tier that lists `eureka` sees its *own* instances in every region, and nothing else across regions. A karyon or zuul never sees what has no
-zone. Source: spigo, handlers.go; its leak of cross-region callers into such tiers is not reproduced.
+A tier that lists `eureka` sees its *own* instances in every region, and no other tier across regions. A
+karyon or zuul never sees instances without a zone. Source: spigo, handlers.go, without its leak of callers
+from other regions into such tiers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spiko_nanoservice.contract import ANYWHERE, EUREKA, Configuration, Dependency, Sees, TierConfig, traits_of
+from spiko_nanoservice.contract import (
+    ANYWHERE,
+    EUREKA,
+    Configuration,
+    Dependency,
+    Sees,
+    TierConfig,
+    traits_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Viewpoint:
-    """What a caller's sight depends on; all pods of one tier and package in one zone share a table. A version may have a package of its own."""
+    """What decides which instances a caller sees: all pods of one tier and package in one zone share a table.
+
+    The package is part of it because a version may have a package of its own.
+    """
 
     tier: str
     package: str
@@ -28,7 +42,7 @@ class Viewpoint:
 
 
 def sees(viewer: Viewpoint, across: bool, tier: str, region: str, zone: str) -> bool:
-    """Whether a caller may connect to an instance of a tier that it depends on.
+    """Return whether a caller may connect to an instance of a tier that it depends on.
 
     Args:
         viewer: the caller.
@@ -39,16 +53,19 @@ def sees(viewer: Viewpoint, across: bool, tier: str, region: str, zone: str) -> 
 
     >>> sees(Viewpoint("web", "karyon", "r", "a"), False, "db", "r", "b")
     False
-
     """
-    if viewer.region != ANYWHERE and region not in (viewer.region, ANYWHERE) and not (across and tier == viewer.tier):
+    if (
+        viewer.region != ANYWHERE
+        and region not in (viewer.region, ANYWHERE)
+        and not (across and tier == viewer.tier)
+    ):
         return False
     traits = traits_of(viewer.package)
     return traits is None or traits.sees is Sees.REGION or zone == viewer.zone
 
 
 def regions_of(tier: TierConfig, region: str, configured: tuple[str, ...]) -> tuple[str, ...]:
-    """The regions whose eurekas a pod registers with, its own first."""
+    """Return the regions whose eurekas a pod registers with, its own first."""
     if region == ANYWHERE:
         return configured
     if EUREKA in tier.dependencies:
@@ -57,13 +74,14 @@ def regions_of(tier: TierConfig, region: str, configured: tuple[str, ...]) -> tu
 
 
 def dependencies_of(configuration: Configuration, viewer: Viewpoint, here: str) -> tuple[Dependency, ...]:
-    """The dependencies of a viewpoint that one region's registry answers for, each weighted by declared instances in sight.
+    """Return the dependencies of a caller that one region's registry answers for.
+
+    Each is weighted by its visible declared instances.
 
     Args:
-        configuration: in force.
+        configuration: the active configuration.
         viewer: the caller.
-        here: the registry's region; a caller that registers in several regions adds the weights up.
-
+        here: the registry's region; a caller that registers in several regions adds up the weights.
     """
     tiers = {tier.name: tier for tier in configuration.tiers}
     caller = tiers.get(viewer.tier)

@@ -1,4 +1,4 @@
-"""How many pods act on the configuration: each is counted once, wherever else it has registered."""
+"""Counts of the pods that act on the configuration: each pod counts in one region."""
 
 from __future__ import annotations
 
@@ -31,28 +31,32 @@ PODS = (("www", "denominator", "*", "*"), ("db", "store", "r", "a"), ("db", "sto
 
 
 def a_registry(region: str, behind: int | None = None) -> Registry:
-    """Where all three pods have registered and route by the newest table, but for one."""
+    """Return a registry with three pods that route by the current table, except `behind`."""
     registry = Registry(f"e-{region}", region, "a", 0.0)
     registry.configure(CONFIGURATION, 0.0)
     for number, (tier, package, at, zone) in enumerate(PODS, start=1):
-        registry.hello(number, Hello(PROTOCOL, f"{tier}{at}", tier, tier, package, "1.0.0", at, zone, "10.0.0.1", 1, (1, 1)), 0.0)  # fmt: skip
+        name = f"{tier}{at}"
+        hello = Hello(PROTOCOL, name, tier, tier, package, "1.0.0", at, zone, "10.0.0.1", 1, (1, 1))
+        registry.hello(number, hello, 0.0)
     for number in range(1, 4):
         if number != behind:
-            revision = registry._views[registry.sessions[number].viewpoint].revision
+            revision = registry.views.by_viewpoint[registry.sessions[number].viewpoint].revision
             registry.ack(number, revision, CONFIGURATION.revision, 0.0)
     registry.tick(EVERY_S)
     return registry
 
 
 def test_a_pod_in_several_regions_is_counted_in_one() -> None:
-    """At home; a pod outside any region in the first."""
+    """Given pods in two regions, then each counts in its own; one outside any region counts in the first."""
     words = [a_registry(region).programmed_message() for region in REGIONS]
 
     assert [(2, 2), (1, 1)] == [(word["pods"], word["acked"]) for word in words]
 
 
-def test_a_visitor_that_is_behind_holds_it_up() -> None:
-    """Its table of this region is old: not everybody acts on what is in force."""
+def test_a_pod_of_another_region_that_is_behind_counts() -> None:
+    """Given a pod of another region with an old table of this one, then not all pods act on the
+    configuration.
+    """
     word = a_registry("s", behind=1).programmed_message()
 
     assert word["acked"] < word["pods"]

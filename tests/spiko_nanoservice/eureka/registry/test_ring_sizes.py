@@ -1,4 +1,4 @@
-"""What one registry says of rings: their slots, their sizes, and who had a slot before."""
+"""Rings in one registry: slots, sizes, and the previous holder of a slot."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ SPACE = Space("db", "1.0.0", "r", "a")
 
 
 class Pods:
-    """One registry and its pods, each with the table that it was told."""
+    """One registry and its pods, each with the table that the registry sent."""
 
-    def __init__(self, size: int, package: str = "riak", dependencies: tuple[str, ...] = ("db",), weight: int = 100) -> None:  # fmt: skip
+    def __init__(
+        self, size: int, package: str = "riak", dependencies: tuple[str, ...] = ("db",), weight: int = 100
+    ) -> None:
         self.package, self._dependencies, self._weight = package, dependencies, weight
         self.registry = Registry("e", "r", "a", 0.0)
         self.routes: dict[int, Routes] = {}
@@ -39,7 +41,7 @@ class Pods:
         self.configure(size)
 
     def configure(self, size: int) -> None:
-        """A ring of this size."""
+        """Configure a ring of this size."""
         self._revision += 1
         places = (Place("r", "a", size),)
         versions = (VersionConfig("1.0.0", self._weight, places),)
@@ -48,7 +50,7 @@ class Pods:
         self._hear(self.registry.configure(made, 1.0))
 
     def start(self, *numbers: int) -> None:
-        """Pods register."""
+        """Register pods."""
         for number in numbers:
             name = f"pod{number}"
             hello = Hello(PROTOCOL, name, name, "db", self.package, "1.0.0", "r", "a", "10.0.0.1", 1, (1, 1))
@@ -57,11 +59,11 @@ class Pods:
             self._hear(self.registry.hello(number, hello, 1.0))
 
     def say_bye(self, number: int) -> None:
-        """A pod leaves in order."""
+        """Deregister a pod."""
         self._hear(self.registry.bye(number, 1.0))
 
     def end(self, number: int) -> None:
-        """Its process ends."""
+        """End a pod's session."""
         self._hear(self.registry.lost(number, 1.0))
 
     def _hear(self, effects: list[Effect]) -> None:
@@ -77,7 +79,7 @@ class Pods:
                     self.slots[effect.session].append((message["slot"], before and before["id"]))
 
     def rings(self) -> set[tuple[int, tuple[int | None, ...]]]:
-        """Size and slots of all pods in every pod's view: one, when they agree."""
+        """Return size and slots of all pods in every pod's view; one element if all agree."""
         found = set()
         for number, routes in self.routes.items():
             ring = routes.ring(SPACE)
@@ -86,16 +88,16 @@ class Pods:
         return found
 
 
-def test_every_node_of_a_ring_sees_the_same_one() -> None:
-    """Slots come with the entries, the size with the table."""
+def test_every_node_of_a_ring_sees_the_same_ring() -> None:
+    """Given three pods, then all get the slots with the entries and the size with the table."""
     pods = Pods(3)
     pods.start(0, 1, 2)
 
     assert {(3, (0, 1, 2))} == pods.rings()
 
 
-def test_a_ring_grows_when_every_new_slot_has_a_node_and_shrinks_at_once() -> None:
-    """While new nodes start the old ones own everything."""
+def test_a_ring_grows_once_every_new_slot_has_a_node_and_shrinks_at_once() -> None:
+    """Given a ring configured larger, then the old nodes own every key until all new nodes are there."""
     pods = Pods(2)
     pods.start(0, 1)
     pods.configure(4)
@@ -110,8 +112,8 @@ def test_a_ring_grows_when_every_new_slot_has_a_node_and_shrinks_at_once() -> No
     assert {(1, (0, None, None, None))} == pods.rings()
 
 
-def test_a_node_that_dies_leaves_the_ring_as_it_is() -> None:
-    """Its slot is vacant until another pod has it."""
+def test_a_node_that_dies_leaves_its_slot_vacant() -> None:
+    """Given a dead node, then the ring keeps its size and the slot is vacant until another pod has it."""
     pods = Pods(2)
     pods.start(0, 1)
     pods.end(0)
@@ -126,18 +128,22 @@ def test_a_node_that_dies_leaves_the_ring_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("package", "dependencies", "weight"),
     [("store", ("db",), 100), ("riak", (), 100), ("riak", ("eureka",), 100), ("riak", ("db",), 0)],
-    ids=["a store", "that depends on nobody", "on eureka only", "a version without a share"],
+    ids=["a store", "without dependencies", "on eureka only", "a version without a share"],
 )
-def test_there_is_no_ring_for_others(package: str, dependencies: tuple[str, ...], weight: int) -> None:
-    """Only nodes of a ring that see each other have one; the others own everything, or are no nodes."""
+def test_only_ring_nodes_that_depend_on_themselves_have_a_ring(
+    package: str, dependencies: tuple[str, ...], weight: int
+) -> None:
+    """Given a store, or a ring tier without itself as a dependency, or without a share, then there is no
+    ring.
+    """
     pods = Pods(2, package, dependencies, weight)
     pods.start(0, 1)
 
     assert {(0, (None, None))} == pods.rings()
 
 
-def test_who_gets_the_slot_of_one_that_leaves_is_told_whose_it_was() -> None:
-    """It may still hold keys, until its process ends."""
+def test_the_next_holder_of_a_slot_learns_its_predecessor() -> None:
+    """Given a pod that leaves, then the next holder of its slot learns its id until the process ends."""
     pods = Pods(1)
     pods.start(0, 1)
     pods.say_bye(0)
@@ -151,10 +157,10 @@ def test_who_gets_the_slot_of_one_that_leaves_is_told_whose_it_was() -> None:
 
 
 def test_an_entry_without_a_slot_is_read() -> None:
-    """A eureka of the release before does not tell slots, nor sizes of rings: then there are none."""
+    """Given a eureka of the release before, which sends no slots and no sizes, then a pod has no ring."""
     pods = Pods(2)
     pods.start(0)
-    table = pods.registry._views[pods.registry.sessions[0].viewpoint].table(False)
+    table = pods.registry.views.by_viewpoint[pods.registry.sessions[0].viewpoint].table(False)
     old = table | {"instances": [{k: v for k, v in i.items() if k != "slot"} for i in table["instances"]]}
     del old["rings"]
     routes = Routes("other")

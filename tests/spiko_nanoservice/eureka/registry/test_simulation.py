@@ -1,4 +1,4 @@
-"""Registries in a simulated world: whatever dies, tables and slots become right again, by themselves."""
+"""Registries in a simulation: tables and slots recover from every failure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import pytest
 
 from tests.support.registry_simulation import SIZE, ZONES, Pod, World
 
-SEEDS = range(40)
+# Seed 141 has two messages of one connection that arrive at the same time.
+SEEDS = (*range(40), 141)
 QUIET_S = 15.0
 
 
 def a_world(seed: int) -> World:
-    """Three eurekas, full tiers, settled."""
+    """Return a simulation with three eurekas and full tiers, settled."""
     world = World(Random(seed))
     for zone in ZONES:
         world.start_eureka(zone, started=False)
@@ -26,7 +27,7 @@ def a_world(seed: int) -> World:
 
 
 def trouble(world: World) -> None:
-    """One random thing that goes wrong, or right again."""
+    """Cause one random failure, or end one."""
     random = world.random
     zone = random.choice(ZONES)
     match random.randrange(6):
@@ -50,19 +51,21 @@ def trouble(world: World) -> None:
 
 
 def bring(world: World, pod: Pod) -> None:
-    """A pod in place of one that died."""
+    """Start a pod in place of one that died."""
     world.start_pod(pod.hello.tier, pod.hello.zone)
 
 
 def revive(world: World, zone: str) -> None:
-    """A new eureka, unless one is there."""
+    """Start a eureka unless the zone has one."""
     if world.eurekas.get(zone) is None:
         world.start_eureka(zone)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_after_trouble_everything_is_right_again(seed: int) -> None:
-    """Pods and eurekas die, connections are cut; once it is quiet every table is exact, no slot is held twice, and every node sees its ring."""
+def test_tables_and_slots_recover_from_random_failures(seed: int) -> None:
+    """Given pods and eurekas that die and connections that are cut, once no more fail every table is exact,
+    no slot is held twice, and every node sees its ring.
+    """
     world = a_world(seed)
     assert not world.wrong_tables()
     assert not world.duplicates()
@@ -82,8 +85,8 @@ def test_after_trouble_everything_is_right_again(seed: int) -> None:
     assert {0, 1, 2} == {pod.hello.slot for pod in world.pods.values()}
 
 
-def test_one_death_is_known_everywhere_within_a_tenth_of_a_second() -> None:
-    """A session's end removes the pod from every table that has it."""
+def test_a_death_reaches_every_table_within_a_tenth_of_a_second() -> None:
+    """Given a pod that dies, then after 0.1 s no table has it."""
     world = a_world(1)
     victim = next(pod for pod in world.pods.values() if pod.hello.tier == "db")
 
@@ -93,8 +96,8 @@ def test_one_death_is_known_everywhere_within_a_tenth_of_a_second() -> None:
     assert world.wrong_tables() == []
 
 
-def test_a_restarted_eureka_takes_nobody_from_any_table() -> None:
-    """While a eureka is away and when it comes back no pod loses an instance that lives."""
+def test_a_restarted_eureka_removes_no_live_pod_from_any_table() -> None:
+    """Given a eureka that is away and comes back, then no pod loses an instance that lives."""
     world = a_world(2)
     world.kill_eureka("a")
     for _ in range(200):
@@ -104,8 +107,10 @@ def test_a_restarted_eureka_takes_nobody_from_any_table() -> None:
         assert world.wrong_tables() == []
 
 
-def test_all_eurekas_restarted_at_once_take_nobody_from_any_table() -> None:
-    """Partial tables: pods keep what they knew until the new registries have heard of everybody; rings as well."""
+def test_eurekas_restarted_together_remove_no_live_pod_from_any_table() -> None:
+    """Given three new eurekas, then tables are partial until they know every pod: pods keep instances and
+    rings.
+    """
     world = a_world(3)
     for zone in ZONES:
         world.kill_eureka(zone)
@@ -118,8 +123,8 @@ def test_all_eurekas_restarted_at_once_take_nobody_from_any_table() -> None:
         assert world.wrong_rings() == []
 
 
-def test_a_returning_pod_keeps_its_slot() -> None:
-    """A pod that registers again brings its slot along, wherever it registers."""
+def test_a_pod_that_registers_again_keeps_its_slot() -> None:
+    """Given a eureka that restarts, then every pod brings its slot along, wherever it registers."""
     world = a_world(4)
     before = {pod.hello.id: pod.hello.slot for pod in world.pods.values()}
     world.kill_eureka("b")
@@ -131,8 +136,8 @@ def test_a_returning_pod_keeps_its_slot() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_zone_that_falls_silent_is_left_when_its_eureka_is_missed(seed: int) -> None:
-    """Its pods are asked and do not answer: nobody waits the five seconds that pods of a dead eureka have to register elsewhere."""
+def test_pods_of_a_silent_zone_are_dropped_once_its_eureka_is_missed(seed: int) -> None:
+    """Given a zone without power, then its pods are probed and dropped within the grace period of 5 s."""
     world = a_world(seed)
     world.lose_zone("b")
     world.run(3.0 + 1.0 + 0.2)
@@ -140,12 +145,12 @@ def test_a_zone_that_falls_silent_is_left_when_its_eureka_is_missed(seed: int) -
     assert world.wrong_tables() == []
 
 
-def test_a_pod_that_answers_is_kept_while_its_eureka_is_away() -> None:
-    """Only those that are silent are dropped: a dead eureka's living pods stay in every table, its dead ones leave."""
+def test_a_pod_that_answers_the_probe_is_kept() -> None:
+    """Given a dead eureka, then its live pods stay in every table and its dead ones leave."""
     world = a_world(6)
     dead = next(pod for pod in world.pods.values() if (pod.hello.tier, pod.hello.zone) == ("db", "a"))
     dead.alive = False
-    del world.pods[dead.hello.id]  # its session would have told, but its eureka dies at the same moment
+    del world.pods[dead.hello.id]  # the end of its session is not noticed, because its eureka dies as well
     dead.at = dead.number = None
     world.kill_eureka("a")
     for _ in range(40):

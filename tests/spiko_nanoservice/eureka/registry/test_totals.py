@@ -1,4 +1,4 @@
-"""What pods report, added up."""
+"""Totals of the reports of pods."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ CALLER = ("web", "1.0.0", "r", "a")
 
 
 def report(**errors: int) -> dict[str, Any]:
-    """One edge's second."""
-    return {"edges": [{"to": ["db", "1.0.0", "r", "a"], "ok": 1, "miss": 0, "errors": errors}], "served": None}
+    """Return the report of one edge for one second."""
+    return {
+        "edges": [{"to": ["db", "1.0.0", "r", "a"], "ok": 1, "miss": 0, "errors": errors}],
+        "served": None,
+    }
 
 
-def test_reasons_are_bounded_and_none_is_lost() -> None:
-    """A reason is what some pod said: new ones beyond 32 are counted together, in the second and in the totals, and long ones are cut."""
+def test_reasons_are_bounded_and_no_error_is_lost() -> None:
+    """Given more than 32 reasons, then the later ones are counted together in second and totals."""
     totals = Totals()
     for second in range(5):
         for pod in range(40):
