@@ -1,7 +1,7 @@
 """START HERE: all kopf decorators. Each handler only updates the cache and queues keys.
 
 There are no change handlers, timers, daemons, indices or finalizers: kopf writes nothing to any object, and
-the operator is level-triggered. The reasons are in `docs/how-it-works.md`.
+the operator is level-triggered. The reasons are in `docs/kopf.md`.
 """
 
 from __future__ import annotations

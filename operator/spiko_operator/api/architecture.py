@@ -55,12 +55,15 @@ class Telemetry(Model):
             max_length=255,
             pattern=ENDPOINT_PATTERN,
             description="base URL of an OTLP/HTTP collector, such as http://collector:4318; port 4318 if "
-            "left out",
+            "left out. Live: a change restarts no pod",
         ),
     ] = None
     samples_per_million: Annotated[
         PerMillion | None,
-        Field(description="traces per million that are recorded; 1000000 (all) if left out"),
+        Field(
+            description="traces per million that are recorded; 1000000 (all) if left out. Live: a change "
+            "restarts no pod"
+        ),
     ] = None
 
 
@@ -173,9 +176,8 @@ class Chaos(Model):
 
 
 class ArchitectureSpec(Model):
-    """Desired state.
-
-    A field identifies a version (immutable), is live (restarts no pod) or rolling (spec.runtime).
+    """Desired state. A field identifies a version (immutable), is live (a change restarts no pod) or is
+    rolling (spec.runtime: a change replaces the pods).
     """
 
     description: Annotated[

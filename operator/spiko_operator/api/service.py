@@ -63,13 +63,16 @@ class Behavior(Model):
     service_time: Annotated[
         ServiceTime | None,
         Field(
-            description="processing time before the instance answers or calls a dependency; 0 if left out. "
-            "Exactly one distribution"
+            description="processing time before the instance answers or calls a dependency, as exactly one "
+            "distribution; 0 if left out. Identity of a version: immutable"
         ),
     ] = None
     errors_per_million: Annotated[
         PerMillion | None,
-        Field(description="requests per million that are answered with 503 at once; 0 if left out"),
+        Field(
+            description="requests per million that are answered with 503 at once; 0 if left out. Identity "
+            "of a version: immutable"
+        ),
     ] = None
 
 

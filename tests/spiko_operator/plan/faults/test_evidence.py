@@ -72,13 +72,13 @@ def test_lost_eureka_delays_noticed_and_removed_eureka_does_not() -> None:
 def test_failed_requests_count_from_the_kill() -> None:
     """Given failed calls before the kill or after an undone kill, then they do not count."""
     one = evidence()
-    hurt = {"t": "hurt", "eureka": "a", "errors": {"reset": 2, "timeout": 1}}
-    one.receive(hurt, 0.0)
+    failed = {"t": "hurt", "eureka": "a", "errors": {"reset": 2, "timeout": 1}}
+    one.receive(failed, 0.0)
     one.act(1.0)
-    one.receive(hurt, 1.1)
+    one.receive(failed, 1.1)
     assert one.failed_requests == 3
     one.undo()
-    one.receive(hurt, 1.2)
+    one.receive(failed, 1.2)
 
     assert (one.failed_requests, one.acted_s) == (0, None)
 
@@ -148,7 +148,7 @@ def test_each_victim_has_its_own_replacement() -> None:
         (pod("p", restarts=1, ready=False), True, False),
         (pod("p", restarts=1), True, True),
     ],
-    ids=["goes on", "ended", "waiting to be started", "started again", "Ready again"],
+    ids=["running", "ended", "waiting to be started", "started again", "Ready again"],
 )
 def test_crashed_pod_is_its_own_replacement(after: Object, ended: bool, replaced: bool) -> None:
     """Given a Crash, when the pod is Ready with a higher restart count than recorded, then it is its own
