@@ -75,7 +75,7 @@ def build_parts(home: Home, binaries: Path | None, ports: Ports, nodes: str, ope
 
 def _own_control_plane(home: Home, ports: Ports) -> list[Part]:
     command = (
-        sys.executable, "-m", "spiko_local.apiserver", "--port", str(ports.api), "--data", str(home.objects / "objects.db"),
+        sys.executable, "-m", "kube_devserver", "--port", str(ports.api), "--data", str(home.objects / "objects.db"),
         "--pki", str(home.pki),
     )  # fmt: skip
     return [Part("apiserver", API_STAGE, command, f"https://127.0.0.1:{ports.api}/readyz")]

@@ -20,7 +20,7 @@ import aiohttp
 for folder in ("cluster", "differential"):
     sys.path.insert(0, str(Path(__file__).parents[1] / folder))
 
-from both import Server, both_servers
+from devserver_support.servers import Server, both_servers
 
 APPLIES, PODS, WATCHERS, WRITES = 200, 1_000, 100, 10
 MAPS = "/api/v1/namespaces/bench/configmaps"

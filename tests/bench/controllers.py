@@ -13,9 +13,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "controllers"))
 
-from control import Control, budget, control, deployment, template
-
-from spiko_local.controllers.work import BUDGETS, DEPLOYMENTS
+from devserver_support.control import Control, budget, control, deployment, template
+from kube_devserver.controllers.workqueue import BUDGETS, DEPLOYMENTS
 
 NODES = 6
 SPREAD = [

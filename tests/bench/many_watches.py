@@ -19,7 +19,7 @@ from typing import Any
 for folder in ("cluster", "differential"):
     sys.path.insert(0, str(Path(__file__).parents[1] / folder))
 
-from both import Own, Server, own_home
+from devserver_support.servers import Own, Server, own_home
 
 NAMESPACES, WRITES, AT_ONCE = 100, 20, 100
 

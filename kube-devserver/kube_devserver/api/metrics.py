@@ -1,0 +1,70 @@
+"""What the server counts of itself: `/metrics` in the Prometheus text format, with Kubernetes' own names for what it has in common.
+
+Source: kubernetes.io/docs/reference/instrumentation/metrics.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from kube_devserver.api.request_parsing import Place
+from kube_devserver.api.verbs import APPLY
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+Labels = tuple[tuple[str, str], ...]
+
+
+def verb_of(method: str, named: bool, watch: bool, content: str) -> str:
+    """The verb as Kubernetes counts it.
+
+    >>> verb_of("GET", False, False, ""), verb_of("GET", True, False, ""), verb_of("PATCH", True, False, APPLY), verb_of("DELETE", False, False, "")
+    ('LIST', 'GET', 'APPLY', 'DELETECOLLECTION')
+    """
+    if watch and method == "GET":
+        return "WATCH"
+    if content == APPLY and method == "PATCH":
+        return "APPLY"
+    if not named:
+        return {"GET": "LIST", "DELETE": "DELETECOLLECTION"}.get(method, method)
+    return method
+
+
+class Metrics:
+    """Requests by verb, resource and code, and watches that are open."""
+
+    def __init__(self) -> None:
+        self._requests: Counter[Labels] = Counter()
+
+    def count(self, verb: str, place: Place, code: int) -> None:
+        """One request has been answered."""
+        labels = {"code": str(code), "component": "apiserver", "group": place.group, "resource": place.plural,
+                  "subresource": place.subresource, "verb": verb, "version": place.version}  # fmt: skip
+        self._requests[tuple(labels.items())] += 1
+
+    def render(self, objects: Mapping[str, int], watches: int) -> str:
+        """The page.
+
+        Args:
+            objects: how many are stored, by resource.
+            watches: open now.
+        """
+        families = (
+            ("apiserver_request_total", "counter", "Requests answered, watches when they end.", self._requests),
+            ("apiserver_storage_objects", "gauge", "Objects stored.",
+             {(("resource", name),): count for name, count in objects.items()}),
+            ("apiserver_longrunning_requests", "gauge", "Watches open now.", {(("verb", "WATCH"),): watches}),
+        )  # fmt: skip
+        lines = []
+        for name, kind, meaning, samples in families:
+            lines += [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}"]
+            lines += [f"{name}{{{_text(labels)}}} {count}" for labels, count in sorted(samples.items())]
+        return "\n".join(lines) + "\n"
+
+
+def _text(labels: Labels) -> str:
+    return ",".join(f'{name}="{_escaped(value)}"' for name, value in labels)
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

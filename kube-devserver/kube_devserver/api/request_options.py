@@ -1,0 +1,134 @@
+"""What writes and deletes bring along: options of the query, and the body."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from kube_devserver import api_errors
+from kube_devserver.api import request_parsing
+from kube_devserver.api.options import Options
+from kube_devserver.api.request_parsing import flag
+from kube_devserver.api_errors import bad_request
+from kube_devserver.storage.store import Body
+
+
+def demand_objects(sent: Any, *names: str) -> Body:
+    """The body of a request, which is an object, and so are some of its fields if they are there.
+
+    Raises:
+        StatusError: 400, something else stands there.
+    """
+    if not isinstance(sent, dict):
+        raise bad_request("json: cannot unmarshal: the body is not an object")
+    for name in names:
+        if not isinstance(sent.get(name), dict | None):
+            raise bad_request(f"json: cannot unmarshal into Go struct field .{name}: an object is expected")
+    return sent
+
+
+async def _body_of(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except (web.RequestPayloadError, HttpProcessingError, zlib.error) as error:
+        raise bad_request(f"the body of the request cannot be read: {error}") from error
+
+
+async def read_write(request: web.Request) -> tuple[Options, Any]:
+    """A write's options and its body.
+
+    Raises:
+        StatusError: an option is not one, or the body cannot be read.
+    """
+    query = request.query
+    dry = query.getall("dryRun", [])
+    if any(each != "All" for each in dry):
+        kind = {"POST": "CreateOptions", "PUT": "UpdateOptions"}.get(request.method, "PatchOptions")
+        raise api_errors.invalid("meta.k8s.io", kind, "", [api_errors.unsupported_value("dryRun", dry, ["All"])])
+    strict = query.get("fieldValidation") or "Warn"
+    if strict not in ("Ignore", "Warn", "Strict"):
+        raise api_errors.invalid("meta.k8s.io", "CreateOptions", "", [
+            api_errors.unsupported_value("fieldValidation", strict, ["", "Ignore", "Strict", "Warn"])])  # fmt: skip
+    manager = query.get("fieldManager", "")
+    if len(manager) > 128 or not manager.isprintable():
+        cause = api_errors.wrong("fieldManager", manager, "should only contain printable characters, at most 128")
+        raise api_errors.invalid("meta.k8s.io", "CreateOptions", "", [cause])
+    agent = request.headers.get("User-Agent", "").split("/")[0]
+    options = Options(manager or agent or "unknown", bool(dry), strict, flag(query, "force"), user=request.get("user"))
+    request["options"] = options
+    return options, request_parsing.read_body(await _body_of(request), request.headers.get("Content-Type", ""))
+
+
+async def read_delete(request: web.Request) -> tuple[Options, Body]:
+    """A delete's options: those of the query and those of the body."""
+    data, query = await _body_of(request), request.query
+    wanted = request_parsing.read_body(data, request.headers.get("Content-Type", "")) if data else {}
+    wanted = demand_objects(wanted, "preconditions")
+    for name, value in (wanted.get("preconditions") or {}).items():
+        if not isinstance(value, str | None):
+            raise bad_request(
+                f"json: cannot unmarshal into Go struct field Preconditions.preconditions.{name} of type string"
+            )
+    if "gracePeriodSeconds" in query:
+        wanted["gracePeriodSeconds"] = number(query["gracePeriodSeconds"], "gracePeriodSeconds")
+    if "propagationPolicy" in query:
+        wanted["propagationPolicy"] = query["propagationPolicy"]
+    if wanted.get("propagationPolicy") not in (None, "Orphan", "Background", "Foreground"):
+        raise api_errors.invalid("meta.k8s.io", "DeleteOptions", "", [
+            api_errors.unsupported_value("propagationPolicy", wanted["propagationPolicy"], ["Foreground", "Background", "Orphan", "nil"])])  # fmt: skip
+    grace = wanted.get("gracePeriodSeconds")
+    if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
+        raise bad_request("json: cannot unmarshal into Go struct field DeleteOptions.gracePeriodSeconds of type int64")
+    dry = bool(query.getall("dryRun", []) or wanted.get("dryRun"))
+    return Options(dry_run=dry), wanted
+
+
+def number(text: str | None, name: str) -> int | None:
+    """A number of the query; None if it is not there.
+
+    Raises:
+        StatusError: 400, it is none.
+    """
+    if text is None or text == "":
+        return None
+    try:
+        found = int(text)
+    except ValueError as error:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
+    if not -(2**63) <= found < 2**63:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return found
+
+
+def check_log_options(query: Mapping[str, str], pod: str) -> None:
+    """Of `kubectl logs`; the kubelet does what they say.
+
+    Raises:
+        StatusError: 400, one is no number or no time; 422, one is too small, or two say the same.
+    """
+    causes = []
+    found = {name: number(query.get(name), name) for name in ("tailLines", "sinceSeconds", "limitBytes")}
+    since = query.get("sinceTime")
+    if since:
+        try:
+            datetime.fromisoformat(since)
+        except ValueError as error:
+            text = f'parsing time "{since}" as "2006-01-02T15:04:05Z07:00": {error}'
+            raise bad_request(text) from error
+    if found["tailLines"] is not None and found["tailLines"] < 0:
+        causes.append(api_errors.wrong("tailLines", found["tailLines"], "must be greater than or equal to 0"))
+    if found["limitBytes"] is not None and found["limitBytes"] < 1:
+        causes.append(api_errors.wrong("limitBytes", found["limitBytes"], "must be greater than 0"))
+    if found["sinceSeconds"] is not None and since:
+        causes.append(api_errors.prohibited("[]", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
+    elif found["sinceSeconds"] is not None and found["sinceSeconds"] < 1:
+        causes.append(api_errors.wrong("sinceSeconds", found["sinceSeconds"], "must be greater than 0"))
+    if "stream" in query:
+        causes.append(api_errors.prohibited("stream", "may not be specified"))
+    if causes:
+        raise api_errors.invalid("", "PodLogOptions", pod, causes)

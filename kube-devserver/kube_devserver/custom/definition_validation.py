@@ -1,0 +1,292 @@
+"""Faults of CustomResourceDefinitions, but for their schemas: names, groups, versions. After the validation of
+k8s.io/apiextensions-apiserver, in its words; and which of their names are free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from kube_devserver.api_errors import IMMUTABLE, Cause, prohibited, required, unsupported_value, wrong
+from kube_devserver.objects.names import IN_SUBDOMAIN, SUBDOMAIN, service_faults
+
+Body = dict[str, Any]
+APPROVED = "api-approved.kubernetes.io"
+ABOUT_APPROVAL = "see https://github.com/kubernetes/enhancements/pull/1111"
+COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
+COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
+MIXED = "may have mixed case, but should otherwise match: "
+
+
+def definition_faults(body: Body, old: Body | None) -> list[Cause]:
+    """Every fault of a definition outside its schemas.
+
+    Args:
+        body: new, with defaults.
+        old: what it replaces; None for a create.
+    """
+    found = shape_faults(body["spec"]) + _approval_faults(body, old) + _stored_faults(body, old)
+    return found + (_changes(body["spec"], old) if old is not None else [])
+
+
+def shape_faults(spec: Body) -> list[Cause]:
+    """Faults that keep a definition from being served, whatever its history."""
+    found = _group_faults(spec.get("group", ""))
+    scope = spec.get("scope", "")
+    if not scope:
+        found.append(required("spec.scope"))
+    elif scope not in ("Cluster", "Namespaced"):
+        found.append(unsupported_value("spec.scope", scope, ["Cluster", "Namespaced"]))
+    found += _name_faults(spec.get("names") or {}) + _version_faults(spec.get("versions"))
+    found += _conversion_faults(spec.get("conversion") or {})
+    if spec.get("preserveUnknownFields"):
+        text = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+        found.append(wrong("spec.preserveUnknownFields", True, text))
+    return found
+
+
+def _stored_faults(body: Body, old: Body | None) -> list[Cause]:
+    """A version that objects are stored at must stay."""
+    versions = body["spec"].get("versions") or ()
+    names = {version.get("name", "") for version in versions}
+    stored = (body.get("status") or {}).get("storedVersions")
+    if not stored:
+        return [wrong("status.storedVersions", stored, "must have at least one stored version")] if old is None else []
+    kept = [version.get("name", "") for version in versions if version.get("storage")]
+    return [
+        wrong("status.storedVersions", stored, f"must have the storage version {name}") for name in kept if name not in stored
+    ] + [
+        wrong(f"status.storedVersions[{i}]", name, (
+            f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until a storage migration"
+            f" ensures no data remains persisted in {name} and removes {name} from status.storedVersions"
+        ))
+        for i, name in enumerate(stored) if name not in names
+    ]  # fmt: skip
+
+
+def _group_faults(group: str) -> list[Cause]:
+    if not group:
+        return [required("spec.group")]
+    if not SUBDOMAIN.match(group):
+        return [wrong("spec.group", group, IN_SUBDOMAIN)]
+    return [] if "." in group else [wrong("spec.group", group, "should be a domain with at least one dot")]
+
+
+def _approval_faults(body: Body, old: Body | None) -> list[Cause]:
+    """Groups of Kubernetes' own are for definitions that say where they were approved."""
+    where, (approved, text) = f"metadata.annotations[{APPROVED}]", approval(body)
+    if not text or approved or (old is not None and approval(old) == (approved, text)):
+        return []
+    value = (body["metadata"].get("annotations") or {}).get(APPROVED, "")
+    return [wrong(where, value, text) if value else required(where, text)]
+
+
+def approval(body: Body) -> tuple[bool, str]:
+    """Whether a definition may be in the group it is in, and what there is to say of it; nothing if the group is nobody's."""
+    group = f".{body['spec'].get('group', '')}"
+    if not group.endswith((".k8s.io", ".kubernetes.io")):
+        return True, ""
+    value = (body["metadata"].get("annotations") or {}).get(APPROVED, "")
+    needed = f'protected groups must have approval annotation "{APPROVED}"'
+    if not value:
+        return False, f"{needed}, {ABOUT_APPROVAL}"
+    if value.startswith("unapproved"):
+        return True, f'not approved: "{value}"'
+    url = urlsplit(value)
+    if url.scheme and url.netloc:
+        return True, f"approved in {value}"
+    return False, f'{needed} with either a URL or a reason starting with "unapproved", {ABOUT_APPROVAL}'
+
+
+def _name_faults(names: Body) -> list[Cause]:
+    path = "spec.names"
+    found = [required(f"{path}.{name}") for name in ("plural", "singular", "kind", "listKind") if not names.get(name)]
+    for name, before in (("plural", ""), ("singular", ""), ("kind", MIXED), ("listKind", MIXED)):
+        value = names.get(name, "")
+        faults = service_faults(value.lower() if before else value)
+        if value and faults:
+            found.append(wrong(f"{path}.{name}", value, before + ",".join(faults)))
+    for name in ("shortNames", "categories"):
+        for i, value in enumerate(names.get(name) or ()):
+            if faults := service_faults(value):
+                found.append(wrong(f"{path}.{name}[{i}]", value, ",".join(faults)))
+    if names.get("kind") and names["kind"] == names.get("listKind"):
+        found.append(wrong(f"{path}.listKind", names["listKind"], "kind and listKind may not be the same"))
+    return found
+
+
+def _version_faults(versions: list[Body] | None) -> list[Cause]:
+    found, names = [], [version.get("name", "") for version in versions or ()]
+    if names and names[0] and (faults := service_faults(names[0])):
+        found.append(wrong("spec.version", names[0], ",".join(faults)))
+    for i, version in enumerate(versions or ()):
+        where = f"spec.versions[{i}]"
+        if faults := service_faults(names[i]):
+            found.append(wrong(f"{where}.name", names[i], ",".join(faults)))
+        warning = version.get("deprecationWarning")
+        if warning is not None and not version.get("deprecated"):
+            found.append(wrong(f"{where}.deprecationWarning", warning, "can only be set for deprecated versions"))
+        elif warning is not None and not 0 < len(warning) <= 256:
+            text = "must be <= 256 characters long" if warning else "must not be an empty string"
+            found.append(wrong(f"{where}.deprecationWarning", warning, text))
+    for where, columns in _places(versions or [], "additionalPrinterColumns"):
+        for j, column in enumerate(columns):
+            found += _column_faults(column, f"{where}[{j}]")
+    for where, subresources in _places(versions or [], "subresources"):
+        if subresources.get("scale") is not None:
+            found += _scale_faults(subresources["scale"], f"{where}.scale")
+    if len(set(names)) < len(names):
+        found.append(wrong("spec.versions", _as_go(versions), "must contain unique version names"))
+    if sum(bool(version.get("storage")) for version in versions or ()) != 1:
+        text = "must have exactly one version marked as storage version"
+        found.append(wrong("spec.versions", _as_go(versions), text))
+    return found
+
+
+def _places(versions: list[Body], name: str) -> list[tuple[str, Any]]:
+    """Where Kubernetes has a field of the versions: it is the definition's as long as all versions have the same."""
+    values = [version.get(name) for version in versions]
+    if values and all(value and value == values[0] for value in values):
+        return [(f"spec.{name}", values[0])]
+    return [(f"spec.versions[{i}].{name}", value) for i, value in enumerate(values) if value]
+
+
+def _as_go(versions: list[Body] | None) -> list[Body] | None:
+    """Versions as a message shows them: without what is the same in all."""
+    fields = ("deprecationWarning", "schema", "subresources", "additionalPrinterColumns", "selectableFields")
+    plain = [name for name in fields if len(_places(versions or [], name)) != 1 or name == "deprecationWarning"]
+    return versions and [
+        {"Name": each.get("name", ""), "Served": each.get("served", False), "Storage": each.get("storage", False),
+         "Deprecated": each.get("deprecated", False)}
+        | {name[0].upper() + name[1:]: each.get(name) if name in plain else None for name in fields}
+        for each in versions
+    ]  # fmt: skip
+
+
+def _column_faults(column: Body, where: str) -> list[Cause]:
+    found = [] if column.get("name") else [required(f"{where}.name")]
+    kind, form, path = column.get("type", ""), column.get("format", ""), column.get("jsonPath", "")
+    text = f"must be one of {','.join(COLUMN_TYPES)}"
+    if kind not in COLUMN_TYPES:
+        found.append(wrong(f"{where}.type", kind, text) if kind else required(f"{where}.type", text))
+    if form and form not in COLUMN_FORMATS:
+        found.append(wrong(f"{where}.format", form, f"must be one of {','.join(COLUMN_FORMATS)}"))
+    if not path:
+        found.append(required(f"{where}.JSONPath"))
+    return found + _path_faults(path, f"{where}.JSONPath", ())
+
+
+def _scale_faults(scale: Body, where: str) -> list[Cause]:
+    found = []
+    for name, below in (("specReplicasPath", (".spec.",)), ("statusReplicasPath", (".status.",))):
+        if not scale.get(name):
+            found.append(required(f"{where}.{name}"))
+        found += _path_faults(scale.get(name, ""), f"{where}.{name}", below)
+    return found + _path_faults(
+        scale.get("labelSelectorPath", ""), f"{where}.labelSelectorPath", (".spec.", ".status.")
+    )
+
+
+def _path_faults(path: str, where: str, below: tuple[str, ...]) -> list[Cause]:
+    """Of a path that may be absent."""
+    if path and not path.startswith("."):
+        return [wrong(where, path, "must be a simple json path starting with .")]
+    if path and below and not path.startswith(below):
+        places = f"under {below[0][:-1]}" if len(below) == 1 else "under either .spec or .status"
+        return [wrong(where, path, f"should be a json path {places}")]
+    return []
+
+
+NO_WEBHOOKS = (
+    "webhooks are not to be had here: with None, versions differ in their name and in the fields of their schemas"
+)
+
+
+def _conversion_faults(conversion: Body) -> list[Cause]:
+    path, strategy = "spec.conversion", conversion.get("strategy", "")
+    webhook = conversion.get("webhook") or {}
+    if strategy == "Webhook":
+        text = "required when strategy is set to Webhook"
+        found = [] if webhook.get("clientConfig") else [required(f"{path}.webhookClientConfig", text)]
+        reviewed = webhook.get("conversionReviewVersions")
+        found += [] if reviewed else [required(f"{path}.conversionReviewVersions")]
+        return found or [prohibited(f"{path}.strategy", NO_WEBHOOKS)]
+    if strategy != "None":
+        return [
+            unsupported_value(f"{path}.strategy", strategy, ["None", "Webhook"])
+            if strategy
+            else required(f"{path}.strategy")
+        ]
+    if webhook:
+        text = "should not be set when strategy is not set to Webhook"
+        return [prohibited(f"{path}.webhookClientConfig", text)]
+    return []
+
+
+def _changes(spec: Body, old: Body) -> list[Cause]:
+    """What names the stored objects, and therefore stays."""
+    was, names, had = old["spec"], spec.get("names") or {}, old["spec"].get("names") or {}
+    pairs = [
+        ("spec.group", spec.get("group"), was.get("group")),
+        ("spec.names.plural", names.get("plural"), had.get("plural")),
+    ]
+    conditions = old.get("status", {}).get("conditions") or ()
+    if any(each["type"] == "Established" and each["status"] == "True" for each in conditions):
+        pairs += [
+            ("spec.scope", spec.get("scope"), was.get("scope")),
+            ("spec.names.kind", names.get("kind"), had.get("kind")),
+        ]
+    return [wrong(path, new, IMMUTABLE) for path, new, before in pairs if new != before]
+
+
+# ------------------------------------------------------------------ status and names
+
+
+def mark_terminating(body: Body, now: str) -> Body:
+    """A definition that is being deleted says what happens first."""
+    condition = {
+        "type": "Terminating", "status": "True", "lastTransitionTime": now, "reason": "InstanceDeletionPending",
+        "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+    }  # fmt: skip
+    status = body.get("status") or {}
+    kept = [each for each in status.get("conditions") or () if each.get("type") != "Terminating"]
+    return body | {"status": status | {"conditions": [*kept, condition]}}
+
+
+def accept_names(names: Body, accepted: Body, others: Iterable[Body]) -> tuple[Body, str, str]:
+    """Which of the wanted names a definition gets. After NamingConditionController of k8s.io/apiextensions-apiserver.
+
+    Args:
+        names: `spec.names`.
+        accepted: what it has, `status.acceptedNames`.
+        others: what others of the group have.
+
+    Returns:
+        The names that it has now; a reason and a message if there is one that it cannot have.
+
+    >>> accept_names({"plural": "as", "kind": "A"}, {}, [{"plural": "bs", "kind": "A"}])
+    ({'plural': 'as'}, 'KindConflict', '"A" is already in use')
+    """
+    resources, kinds = set[str](), set[str]()
+    for each in others:
+        resources |= {each.get("plural", ""), each.get("singular", ""), *(each.get("shortNames") or ())}
+        kinds |= {each.get("kind", ""), each.get("listKind", "")}
+    found, reason, message = dict(accepted), "", ""
+    for name in ("plural", "singular", "shortNames", "kind", "listKind"):
+        taken = kinds if name in ("kind", "listKind") else resources
+        wanted, had = names.get(name), _listed(accepted.get(name))
+        used = [f'"{value}" is already in use' for value in _listed(wanted) if value not in had and value in taken]
+        if used:
+            reason = f"{name[0].upper()}{name[1:]}Conflict"
+            message = used[0] if len(used) == 1 else f"[{', '.join(used)}]"
+        elif wanted is not None:
+            found[name] = wanted
+        else:
+            found.pop(name, None)
+    found.pop("categories", None)
+    return found | ({"categories": names["categories"]} if names.get("categories") else {}), reason, message
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or ())

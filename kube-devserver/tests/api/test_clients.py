@@ -1,0 +1,164 @@
+"""What clients of Kubernetes' and of others' making ask of our API server, and kubectl does not."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import socket
+import struct
+from typing import Any
+
+from google.protobuf.message import Message
+
+from devserver_support.servers import Server
+from kube_devserver.objects.protobuf import EXTENSIONS, MAGIC, PACKAGES, _message, read_protobuf
+from kube_devserver.objects.resource_registry import Catalog
+
+CM = "/api/v1/namespaces/default/configmaps"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+
+
+def envelope(version: str, kind: str, body: Message) -> bytes:
+    """A body as typed clients send it."""
+    unknown: Any = _message("k8s.io.apimachinery.pkg.runtime.Unknown")()
+    unknown.typeMeta.apiVersion, unknown.typeMeta.kind, unknown.raw = version, kind, body.SerializeToString()
+    whole: bytes = unknown.SerializeToString()
+    return MAGIC + whole
+
+
+def test_every_kind_that_is_created_can_come_as_protobuf() -> None:
+    """Client-go's typed clients send nothing else."""
+    served = {r.api_version for r in Catalog() if "create" in r.verbs}
+
+    assert served <= PACKAGES.keys()
+
+
+def test_a_time_that_is_not_set_is_null() -> None:
+    """Go sends its zero time as an empty message, not as 1970."""
+    event: Any = _message("k8s.io.api.core.v1.Event")()
+    event.eventTime.SetInParent()
+    event.lastTimestamp.seconds = 60
+
+    found = read_protobuf(envelope("v1", "Event", event))
+
+    assert (found["eventTime"], found["lastTimestamp"]) == (None, "1970-01-01T00:01:00Z")
+
+
+def test_schemas_come_as_protobuf() -> None:
+    """Unions are what stands in them, and names are those of JSON."""
+    schema: Any = _message(f"{EXTENSIONS}.JSONSchemaProps")()
+    schema.type, schema.xKubernetesListType, schema.nullable, schema.minimum = "array", "set", False, 0.0
+    schema.items.schema.type = "string"
+    schema.additionalProperties.allows = True
+
+    found = read_protobuf(envelope("apiextensions.k8s.io/v1", "JSONSchemaProps", schema))
+
+    expected = {
+        "type": "array",
+        "x-kubernetes-list-type": "set",
+        "minimum": 0.0,
+        "items": {"type": "string"},
+        "additionalProperties": True,
+    }
+    assert expected == {key: value for key, value in found.items() if key not in ("apiVersion", "kind")}
+
+
+def test_an_event_of_the_new_spelling_comes_as_protobuf(server: Server) -> None:
+    """As client-go's recorder sends it."""
+    event: Any = _message("k8s.io.api.events.v1.Event")()
+    event.metadata.name, event.metadata.namespace = "a", "default"
+    event.eventTime.seconds, event.eventTime.nanos = 1_700_000_000, 5000
+    event.reportingController, event.reportingInstance = "x.y/z", "here"
+    event.action, event.reason, event.type = "Look", "Seen", "Normal"
+    event.regarding.kind, event.regarding.name, event.regarding.namespace = "ConfigMap", "a", "default"
+
+    answer = server.ask(
+        "POST",
+        "/apis/events.k8s.io/v1/namespaces/default/events",
+        envelope("events.k8s.io/v1", "Event", event),
+        PROTOBUF,
+    )
+
+    assert (answer.status, answer.body.get("eventTime")) == (201, "2023-11-14T22:13:20.000005Z")
+
+
+def test_a_list_of_an_exact_version_is_as_it_was(server: Server) -> None:
+    """What was created, changed and deleted since is undone."""
+    version = [server.ask("POST", CM, {"metadata": {"name": f"exact-{i}"}, "data": {"k": "v"}}) for i in range(2)][
+        -1
+    ].body["metadata"]["resourceVersion"]
+    server.ask("PUT", f"{CM}/exact-0", {"metadata": {"name": "exact-0"}, "data": {"k": "w"}})
+    server.ask("DELETE", f"{CM}/exact-1")
+    server.ask("POST", CM, {"metadata": {"name": "exact-2"}})
+
+    then = server.ask("GET", f"{CM}?resourceVersion={version}&resourceVersionMatch=Exact").body
+
+    found = {
+        each["metadata"]["name"]: each.get("data")
+        for each in then["items"]
+        if each["metadata"]["name"].startswith("exact")
+    }
+    assert {"exact-0": {"k": "v"}, "exact-1": {"k": "v"}} == found
+    assert version == then["metadata"]["resourceVersion"]
+
+
+def test_a_delete_names_the_version_that_it_expects(server: Server) -> None:
+    """In the words that Kubernetes has for it."""
+    version = server.ask("POST", CM, {"metadata": {"name": "precise"}}).body["metadata"]["resourceVersion"]
+
+    refused = server.ask("DELETE", f"{CM}/precise", {"preconditions": {"resourceVersion": "1"}}).body
+
+    why = f"the ResourceVersion in the precondition (1) does not match the ResourceVersion in record ({version}). The object might have been modified"
+    assert refused["message"] == f'Operation cannot be fulfilled on ConfigMap "precise": {why}'
+
+
+def test_discovery_has_kubernetes_own_hashes(server: Server) -> None:
+    """Of the version that objects are stored in; and a built-in kind says no group of its own."""
+    listed = {each["name"]: each.get("storageVersionHash") for each in server.ask("GET", "/api/v1").body["resources"]}
+    accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    groups = {each["metadata"]["name"]: each for each in server.ask("GET", "/apis", accept=accept).body["items"]}
+
+    assert (listed["pods"], listed["configmaps"]) == ("xPOwRZ+Yhw8=", "qFsyl6wFWjQ=")
+    assert {"group": "", "version": "", "kind": "Deployment"} == groups["apps"]["versions"][0]["resources"][0][
+        "responseKind"
+    ]
+
+
+def test_a_watch_over_a_websocket(server: Server) -> None:
+    """As fabric8's client and browsers watch: a message an event."""
+    server.ask("POST", CM, {"metadata": {"name": "seen", "labels": {"over": "websocket"}}})
+    with (
+        socket.create_connection((server.host, server.port), timeout=20) as plain,
+        server.context.wrap_socket(plain, server_hostname=server.host) as link,
+    ):
+        key = base64.b64encode(os.urandom(16)).decode()
+        lines = [f"GET {CM}?watch=true&labelSelector=over%3Dwebsocket&timeoutSeconds=1 HTTP/1.1", f"Host: {server.host}", "Connection: Upgrade",
+                 "Upgrade: websocket", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}",
+                 *(f"{name}: {value}" for name, value in server.headers.items())]  # fmt: skip
+        link.sendall("\r\n".join([*lines, "", ""]).encode())
+        stream = link.makefile("rb")
+        assert b"101" in stream.readline()
+        while stream.readline() != b"\r\n":
+            pass
+        first, size = stream.read(2)
+        length = struct.unpack(">H", stream.read(2))[0] if size == 126 else size
+        event = json.loads(stream.read(length))
+
+    assert (first, event["type"], event["object"]["metadata"]["name"]) == (0x81, "ADDED", "seen")
+
+
+def test_the_old_openapi_document_as_protobuf(server: Server) -> None:
+    """Client-go's `OpenAPISchema` takes nothing else; kubectl reads the patch strategies of custom kinds there."""
+    media = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    connection = http.client.HTTPSConnection(server.host, server.port, context=server.context, timeout=20)
+    connection.request("GET", "/openapi/v2", headers=server.headers | {"Accept": media})
+    reply = connection.getresponse()
+    data = reply.read()
+    connection.close()
+
+    assert (reply.status, reply.headers["Content-Type"]) == (200, media.replace("@", "."))
+    assert data.startswith(b"\x0a\x032.0")
+    assert b"io.k8s.api.core.v1.ConfigMap" in data
+    assert b"x-kubernetes-group-version-kind" in data

@@ -1,0 +1,177 @@
+"""Single requests that were answered otherwise than Kubernetes answers them."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+from typing import Any
+
+import pytest
+
+from devserver_support.custom_kinds import custom, define, path_of, version
+from devserver_support.servers import TOKEN, Server
+from kube_devserver.objects.yaml_documents import load_yaml
+
+RBAC, CM = "/apis/rbac.authorization.k8s.io/v1", "/api/v1/namespaces/default/configmaps"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+ROLE = {"kind": "Role", "name": "n", "apiGroup": "rbac.authorization.k8s.io"}
+_numbers = itertools.count()
+
+
+def send(
+    server: Server, method: str, path: str, headers: dict[str, str], data: bytes | None = None
+) -> tuple[int, dict[str, str], bytes]:
+    """One request with headers of the test's own."""
+    connection = http.client.HTTPSConnection(server.host, server.port, context=server.context, timeout=20)
+    try:
+        connection.request(method, path, data, headers)
+        reply = connection.getresponse()
+        return reply.status, dict(reply.getheaders()), reply.read()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        (LEASES, {"spec": {"holderIdentity": "me"}}),
+        (f"{RBAC}/namespaces/default/roles", {"rules": []}),
+        (f"{RBAC}/namespaces/default/rolebindings", {"roleRef": ROLE}),
+        (f"{RBAC}/clusterroles", {"rules": []}),
+        (f"{RBAC}/clusterrolebindings", {"roleRef": ROLE | {"kind": "ClusterRole"}}),
+        ("/api/v1/namespaces/default/services", {"spec": {"ports": [{"port": 80}]}}),
+        ("/api/v1/namespaces/default/events", {"involvedObject": {"namespace": "default"}}),
+    ],
+)
+def test_a_put_creates_what_is_not_there(server: Server, path: str, fields: dict[str, Any]) -> None:
+    """Of some kinds: leases, Services, Events and those of RBAC."""
+    name = f"put-{next(_numbers)}"
+    answer = server.ask("PUT", f"{path}/{name}", {"metadata": {"name": name, "resourceVersion": "5"}} | fields)
+
+    assert 201 == answer.status, answer.body
+    assert 200 == server.ask("GET", f"{path}/{name}").status
+
+
+def test_a_put_of_another_kind_finds_nothing(server: Server) -> None:
+    """404, as for ConfigMaps."""
+    assert 404 == server.ask("PUT", f"{CM}/none", {"metadata": {"name": "none"}}).status
+
+
+def test_a_put_that_creates_needs_the_right_to_create(server: Server) -> None:
+    """The right to update is not enough."""
+    rules = [{"verbs": ["update"], "apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}]
+    server.ask("POST", f"{RBAC}/clusterroles", {"metadata": {"name": "updater"}, "rules": rules})
+    reference = {"kind": "ClusterRole", "name": "updater", "apiGroup": "rbac.authorization.k8s.io"}
+    subjects = [{"kind": "User", "name": "updater"}]
+    server.ask(
+        "POST",
+        f"{RBAC}/clusterrolebindings",
+        {"metadata": {"name": "updater"}, "roleRef": reference, "subjects": subjects},
+    )
+    connection = http.client.HTTPSConnection(server.host, server.port, context=server.context, timeout=20)
+    headers = server.headers | {"Impersonate-User": "updater", "Content-Type": "application/json"}
+    connection.request("PUT", f"{LEASES}/denied", b'{"metadata": {"name": "denied"}, "spec": {}}', headers)
+    reply = connection.getresponse()
+    text = reply.read().decode()
+    connection.close()
+
+    assert 403 == reply.status
+    assert "cannot create resource" in text
+
+
+@pytest.mark.parametrize(
+    ("spec", "code"),
+    [({"tenth": 0.3}, 201), ({"tenth": 0.35}, 422), ({"zero": 1}, 422), ({"zero": 0}, 422), ({"tenth": 1e300}, 422)],
+)
+def test_multiples_allow_for_rounding(server: Server, spec: dict[str, Any], code: int) -> None:
+    """0.3 is a multiple of 0.1, and nothing is one of 0."""
+    number = {"type": "number"}
+    schema = {
+        "type": "object",
+        "properties": {"tenth": number | {"multipleOf": 0.1}, "zero": number | {"multipleOf": 0}},
+    }
+    define(server, "mul", version("v1", schema, storage=True))
+
+    assert code == server.ask("POST", path_of("v1", "mul"), custom("v1", "mul", f"m{next(_numbers)}", spec)).status
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{a: 2026-01-01}", {"a": "2026-01-01"}), ("{a: 2026-01-01T00:00:00Z}", {"a": "2026-01-01T00:00:00Z"}), ("{1: x}", {"1": "x"}),
+        ("{2026-01-01: a, on: b}", {"2026-01-01": "a", "true": "b"}), ("{a: '1', a: '2'}", {"a": "2"}), ("{<<: {a: b}}", {"a": "b"}),
+        ("{a: !!binary aGVsbG8=}", {"a": "hello"}), ("{a: y}", None), ("{a: 0x10}", None), ("{? [a]: b}", None), ("{~: b}", None),
+    ],
+)  # fmt: skip
+def test_yaml_is_read_as_go_reads_it(server: Server, text: str, expected: dict[str, str] | None) -> None:
+    """On its way to JSON: dates stay texts, keys become texts; what is no text is refused as a value."""
+    name = f"yaml-{next(_numbers)}"
+    answer = server.ask("POST", CM, f"metadata: {{name: {name}}}\ndata: {text}\n".encode(), "application/yaml")
+
+    assert (201 if expected else 400) == answer.status, answer.body
+    assert not expected or expected == answer.body["data"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("012", 10), ("0o7", 7), ("1_0", 10), ("1e0", 1), ("-0x10", -16), ("12:30", "12:30"), (".5", 0.5), ("08", 8), ("0b11", 3), ("1.2.3", "1.2.3"),
+     ("no", False), ("~", None), ("+1", 1), ("-", None)],
+)  # fmt: skip
+def test_numbers_of_yaml(text: str, expected: Any) -> None:
+    """Those of Go: no hours and minutes, octals of both kinds."""
+    found = load_yaml(f"a: {text}".encode() if text != "-" else b"a:")["a"]
+
+    assert (expected, type(expected)) == (found, type(found))
+
+
+def test_who_acts_for_somebody_may_not_take_any_uid_or_extra_field(server: Server) -> None:
+    """Each is a right of its own; who has them all is known by them."""
+    whoami = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    rules = [{"verbs": ["impersonate"], "apiGroups": [""], "resources": ["users"]}]
+    server.ask("POST", f"{RBAC}/clusterroles", {"metadata": {"name": "actor"}, "rules": rules})
+    reference = {"kind": "ClusterRole", "name": "actor", "apiGroup": "rbac.authorization.k8s.io"}
+    subjects = [{"kind": "ServiceAccount", "name": "actor", "namespace": "default"}]
+    server.ask(
+        "POST",
+        f"{RBAC}/clusterrolebindings",
+        {"metadata": {"name": "actor"}, "roleRef": reference, "subjects": subjects},
+    )
+    server.ask("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "actor"}})
+    made = server.ask("POST", "/api/v1/namespaces/default/serviceaccounts/actor/token", {"spec": {}})
+    actor = {"Authorization": f"Bearer {made.body['status']['token']}", "Impersonate-User": "bob"}
+    extra = {"Impersonate-Extra-acme.com%2fproject": "p"}
+    whole = bearer | extra | {"Impersonate-User": "bob", "Impersonate-Uid": "u1"}
+    _, _, known = send(server, "POST", whoami, whole, b"{}")
+
+    assert 403 == send(server, "GET", "/api", actor | {"Impersonate-Uid": "u1"})[0]
+    assert 403 == send(server, "GET", "/api", actor | extra)[0]
+    assert 200 == send(server, "GET", "/api", actor)[0]
+    assert b'"uid":"u1"' in known
+    assert b'"extra":{"acme.com/project":["p"]}' in known
+
+
+def test_openapi_documents_may_be_kept_by_their_hash(server: Server) -> None:
+    """What the index names never changes; another hash leads there, and who has it is not sent it again."""
+    path = server.ask("GET", "/openapi/v3").body["paths"]["api/v1"]["serverRelativeURL"]
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    code, headers, _ = send(server, "GET", path, bearer)
+    again, _, empty = send(server, "GET", path, bearer | {"If-None-Match": headers["ETag"]})
+    other, moved, _ = send(server, "GET", "/openapi/v3/api/v1?hash=ABC", bearer)
+
+    assert (200, "public, immutable") == (code, headers["Cache-Control"])
+    assert (304, b"") == (again, empty)
+    assert (301, path) == (other, moved["Location"])
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [("tailLines=x", 400), ("sinceSeconds=x", 400), ("limitBytes=1.5", 400), ("sinceTime=x", 400), ("tailLines=-1", 422), ("limitBytes=0", 422),
+     ("sinceSeconds=0", 422), ("sinceSeconds=1&sinceTime=2026-01-01T00:00:00Z", 422), ("stream=Stdout", 422), ("tailLines=1", 204)],
+)  # fmt: skip
+def test_options_of_logs_are_looked_at(server: Server, query: str, code: int) -> None:
+    """Before anybody is asked for the log."""
+    spec = {"schedulerName": "nobody", "containers": [{"name": "c", "image": "x"}]}
+    server.ask("POST", "/api/v1/namespaces/default/pods", {"metadata": {"name": "logged"}, "spec": spec})
+
+    assert code == server.ask("GET", f"/api/v1/namespaces/default/pods/logged/log?{query}").status

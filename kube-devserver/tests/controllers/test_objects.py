@@ -1,0 +1,132 @@
+"""The store: what was acknowledged is in the file, what failed is not, and a file that cannot be read is named."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kube_devserver.objects.selectors import Selection
+from kube_devserver.storage.store import Body, DamagedError, Event, Store
+from kube_devserver.storage.watch_cache import ADDED, DELETED, MODIFIED
+
+KIND = ("", "configmaps")
+
+
+def body(name: str, **data: str) -> Body:
+    """A ConfigMap."""
+    return {"metadata": {"name": name}, "data": data}
+
+
+def test_versions_rise_and_events_tell_what_was() -> None:
+    """One counter for all kinds; a watch hears everything after its version, in order."""
+    store = Store(None)
+    watcher = store.watch(KIND, store.revision, Selection())
+    assert watcher is not None
+    store.put(KIND, "a", "x", body("x"))
+    store.put(("", "secrets"), "a", "x", body("x"))
+    store.put(KIND, "a", "x", body("x", k="v"))
+    store.remove(KIND, "a", "x")
+    told = list(watcher.take())
+    store.close()
+
+    assert [each.type for each in told] == [ADDED, MODIFIED, DELETED]
+    assert [each.change.revision for each in told] == [2, 4, 5]
+    last = told[-1].change
+    assert last.now.body()["metadata"]["resourceVersion"] == "5"
+    assert last.before is not None
+    assert last.before.body()["data"] == {"k": "v"}
+
+
+def test_objects_outlive_the_process(tmp_path: Path) -> None:
+    """The file holds objects and counter; what was deleted is gone."""
+    path = tmp_path / "objects.db"
+    store = Store(path)
+    for name in "xyz":
+        store.put(KIND, "a", name, body(name))
+    store.remove(KIND, "a", "y")
+    revision = store.revision
+    store.close()
+    again = Store(path)
+    names = [entry.body["metadata"]["name"] for entry in again.entries(KIND)]
+    again.close()
+
+    assert names == ["x", "z"]
+    assert again.revision == revision
+
+
+@pytest.mark.parametrize("table", ["objects", "counter"])
+def test_a_write_that_fails_leaves_nothing_and_the_next_one_succeeds(tmp_path: Path, table: str) -> None:
+    """Neither the object, nor its version, nor a transaction that is open; nobody is told."""
+    path = tmp_path / "objects.db"
+    store = Store(path)
+    store.put(KIND, "a", "before", body("before"))
+    other = sqlite3.connect(path)
+    other.execute(f"CREATE TRIGGER no BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")
+    other.commit()
+    heard: list[Event] = []
+    store.listeners.append(heard.append)
+    with pytest.raises(sqlite3.Error, match="the disk is full"):
+        store.put(KIND, "a", "x", body("x"))
+
+    assert store.get(KIND, "a", "x") is None
+    assert heard == []
+    other.execute("DROP TRIGGER no")
+    other.commit()
+    other.close()
+    assert store.put(KIND, "a", "y", body("y")).revision == 3
+    store.close()
+
+
+DAMAGED = {
+    "no database": b"these are no objects " * 500,
+    "cut short": b"SQLite format 3\x00" + b"\x10\x00\x02\x02\x00\x40\x20\x20" + b"\x00" * 3000,
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_file_is_named_with_the_way_out(tmp_path: Path, content: bytes) -> None:
+    """No traceback: which file, and what to do."""
+    path = tmp_path / "objects.db"
+    path.write_bytes(content)
+    with pytest.raises(DamagedError, match="spiko down") as caught:
+        Store(path)
+
+    assert str(path) in str(caught.value)
+
+
+def test_an_object_that_is_no_json_is_damage_too(tmp_path: Path) -> None:
+    """SQLite is content, the objects are not."""
+    path = tmp_path / "objects.db"
+    Store(path).close()
+    db = sqlite3.connect(path)
+    db.execute("INSERT INTO objects VALUES ('', 'pods', 'a', 'x', 2, '{')")
+    db.commit()
+    db.close()
+    with pytest.raises(DamagedError, match=r"objects\.db"):
+        Store(path)
+
+
+def test_the_api_server_ends_with_the_message_alone(tmp_path: Path) -> None:
+    """What the log's end shows is what somebody can act on."""
+    path = tmp_path / "objects.db"
+    path.write_bytes(DAMAGED["no database"])
+    command = [
+        sys.executable,
+        "-m",
+        "kube_devserver",
+        "--port",
+        "1",
+        "--data",
+        str(path),
+        "--pki",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 1
+    assert str(path) in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout

@@ -1,0 +1,322 @@
+"""Deployments, ReplicaSets, budgets and the scheduler. What is expected is what Kubernetes' documentation of each says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from devserver_support.control import Control, budget, conditions, control, deployment, pod, replica_set, template
+from kube_devserver.controllers.placement import Load, Room, choose
+from kube_devserver.controllers.replica_sets import choose as choose_victims
+from kube_devserver.controllers.rolling import Limits, Set, proportions, read_limits, step
+from kube_devserver.controllers.workqueue import BUDGETS, DEPLOYMENTS, PODS, REPLICA_SETS
+from kube_devserver.storage.store import Body
+
+# ------------------------------------------------------------------ rolling updates, pure
+
+LIMITS: list[tuple[str, int, dict[str, Any], Limits]] = [
+    ("25% of 10: surge up, unavailable down", 10, {"maxSurge": "25%", "maxUnavailable": "25%"}, Limits(10, 3, 2)),
+    ("of one pod nothing may be away", 1, {"maxSurge": "25%", "maxUnavailable": "25%"}, Limits(1, 1, 0)),
+    ("both zero would never move", 3, {"maxSurge": 0, "maxUnavailable": 0}, Limits(3, 0, 1)),
+    ("no more away than there are", 2, {"maxSurge": 1, "maxUnavailable": 5}, Limits(2, 1, 2)),
+]
+
+
+@pytest.mark.parametrize(("replicas", "rolling", "wanted"), [row[1:] for row in LIMITS], ids=[row[0] for row in LIMITS])
+def test_limits(replicas: int, rolling: dict[str, Any], wanted: Limits) -> None:
+    """Percentages of the replicas, rounded so that a roll can move."""
+    assert read_limits(replicas, rolling) == wanted
+
+
+def one(name: str, replicas: int, available: int, created: str = "1", most: int = 0) -> Set:
+    """A set."""
+    return Set(name, replicas, available, created, most)
+
+
+STEPS: list[tuple[str, Set | None, list[Set], Limits, dict[str, int]]] = [
+    ("the first set is made whole", None, [], Limits(3, 1, 0), {"": 3}),
+    ("a new one is made as large as the surge", None, [one("old", 10, 10)], Limits(10, 3, 2), {"": 3}),
+    ("old pods go as far as availability allows", one("new", 3, 0), [one("old", 10, 10)], Limits(10, 3, 2), {"old": 8}),
+    ("the new set takes the room", one("new", 3, 0), [one("old", 8, 8)], Limits(10, 3, 2), {"new": 5}),
+    (
+        "sick pods of an old set go first",
+        one("new", 1, 1),
+        [one("sick", 2, 0, "1"), one("well", 2, 2, "2")],
+        Limits(4, 1, 1),
+        {"sick": 0},
+    ),
+    ("nothing may be away: one in, one out", one("new", 1, 1), [one("old", 3, 3)], Limits(3, 1, 0), {"old": 2}),
+    ("new pods are awaited", one("new", 1, 0), [one("old", 3, 3)], Limits(3, 1, 0), {}),
+    ("a set that is too large shrinks", one("new", 5, 5), [], Limits(3, 1, 0), {"new": 3}),
+    ("done", one("new", 3, 3), [one("old", 0, 0)], Limits(3, 1, 0), {}),
+]
+
+
+@pytest.mark.parametrize(("new", "old", "limits", "wanted"), [row[1:] for row in STEPS], ids=[row[0] for row in STEPS])
+def test_a_step_of_a_roll(new: Set | None, old: list[Set], limits: Limits, wanted: dict[str, int]) -> None:
+    """The next step, and no more than the limits allow."""
+    assert step(new, old, limits) == wanted
+
+
+def test_a_roll_never_leaves_its_limits() -> None:
+    """From any start to the end, however slowly pods become available: total and available keep to the limits."""
+    for surge, unavailable in ((1, 0), (0, 1), (3, 2)):
+        limits, old, new = Limits(10, surge, unavailable), one("old", 10, 10), one("new", 0, 0)
+        for _ in range(100):
+            changes = step(new, [old], limits)
+            new = one("new", changes.get("new", new.replicas), new.available, "2")
+            old = one("old", changes.get("old", old.replicas), min(old.available, changes.get("old", old.replicas)))
+            assert old.replicas + new.replicas <= 10 + surge
+            assert old.available + new.available >= 10 - unavailable
+            new = one("new", new.replicas, min(new.replicas, new.available + 1), "2")
+        assert (old.replicas, new.replicas) == (0, 10)
+
+
+def test_scaling_in_the_middle_of_a_roll_is_shared_in_proportion() -> None:
+    """The example of the documentation: 10 replicas as 8 and 5, scaled to 15, surge 3."""
+    sets = [one("old", 8, 8, "1", 13), one("new", 5, 0, "2", 13)]
+
+    assert proportions(sets, Limits(15, 3, 2)) == {"old": 11, "new": 7}
+
+
+# ------------------------------------------------------------------ Deployments and ReplicaSets
+
+
+async def run(made: Control, rounds: int = 20) -> None:
+    """Nodes start and bury pods."""
+    for _ in range(rounds):
+        await made.settle()
+        made.run_pods()
+    await made.settle()
+
+
+def test_a_deployment_rolls_out_a_change_and_keeps_the_old_set() -> None:
+    """A second set with the next revision; the first is empty, and can be rolled back to."""
+
+    async def scenario(made: Control) -> None:
+        made.start_node("n")
+        body = made.create(DEPLOYMENTS, deployment())
+        await run(made)
+        assert conditions(made.get(DEPLOYMENTS, "a")) == {"Progressing": "True", "Available": "True"}
+        changed = template("a", terminationGracePeriodSeconds=1)
+        made.change(DEPLOYMENTS, "a", spec=body["spec"] | {"template": changed}, metadata={"name": "a"})
+        await run(made)
+        sets = [entry.body for entry in made.store.each(REPLICA_SETS)]
+        revisions = {
+            each["metadata"]["annotations"]["deployment.kubernetes.io/revision"]: each["spec"]["replicas"]
+            for each in sets
+        }
+
+        assert revisions == {"1": 0, "2": 3}
+        found = made.get(DEPLOYMENTS, "a")
+        assert found is not None
+        assert found["status"]["updatedReplicas"] == found["status"]["availableReplicas"] == 3
+
+    control(scenario)
+
+
+def test_recreate_waits_until_the_old_pods_have_gone() -> None:
+    """No pod of the new set while one of the old set is there."""
+
+    async def scenario(made: Control) -> None:
+        made.start_node("n")
+        body = made.create(DEPLOYMENTS, deployment(strategy={"type": "Recreate"}))
+        await run(made)
+        before = set(made.names(PODS))
+        changed = template("a", terminationGracePeriodSeconds=1)
+        made.change(DEPLOYMENTS, "a", spec=body["spec"] | {"template": changed}, metadata={"name": "a"})
+        await made.settle(5.0)
+        assert set(made.names(PODS)) == before
+        await run(made)
+        assert len(made.pods()) == 3
+        assert not before & set(made.names(PODS))
+
+    control(scenario)
+
+
+def test_a_deployment_that_does_not_progress_says_so() -> None:
+    """After its deadline, which counts from the last progress."""
+
+    async def scenario(made: Control) -> None:
+        made.create(DEPLOYMENTS, deployment(progressDeadlineSeconds=60))
+        await made.settle(50.0)
+        assert conditions(made.get(DEPLOYMENTS, "a"))["Progressing"] == "True"
+        await made.settle(20.0)
+        assert conditions(made.get(DEPLOYMENTS, "a")) == {"Progressing": "False", "Available": "False"}
+
+    control(scenario)
+
+
+def test_a_set_replaces_pods_and_adopts_orphans() -> None:
+    """One that is deleted is made anew; one that matches and is nobody's counts."""
+
+    async def scenario(made: Control) -> None:
+        made.create(PODS, pod("orphan"))
+        made.create(REPLICA_SETS, replica_set())
+        await made.settle()
+        assert "orphan" in made.names(PODS)
+        assert len(made.pods()) == 3
+        made.delete(PODS, "orphan")
+        await made.settle()
+        assert "orphan" not in made.names(PODS)
+        assert len(made.pods()) == 3
+
+    control(scenario)
+
+
+def test_a_large_set_is_made_and_scaled_in_slices() -> None:
+    """All pods come, and the status says how many there are."""
+
+    async def scenario(made: Control) -> None:
+        body = made.create(REPLICA_SETS, replica_set(replicas=90))
+        for replicas in (90, 25, 0):
+            made.change(REPLICA_SETS, "a", spec=body["spec"] | {"replicas": replicas}, metadata={"name": "a"})
+            await made.settle()
+            found = made.get(REPLICA_SETS, "a")
+            assert found is not None
+            assert len(made.pods()) == found["status"]["replicas"] == replicas
+
+    control(scenario)
+
+
+def victim(
+    name: str, node: str = "n", phase: str = "Running", ready: str = "True", cost: str = "0", since: str = "1"
+) -> Body:
+    """A pod that may have to go."""
+    time = f"2026-01-01T00:00:0{since}Z"
+    status = {"phase": phase, "conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": time}]}
+    annotations = {"controller.kubernetes.io/pod-deletion-cost": cost}
+    metadata = {"name": name, "annotations": annotations, "creationTimestamp": time}
+    return {"metadata": metadata, "spec": {"nodeName": node}, "status": status}
+
+
+def test_who_goes_first_when_a_set_shrinks() -> None:
+    """No node, pending, not ready, cheap, from a crowded node, young."""
+    pods = [
+        victim("old"), victim("young", since="5"), victim("crowded", "m"), victim("cheap", cost="-1"), victim("unready", ready="False"),
+        victim("pending", phase="Pending"), victim("homeless", ""),
+    ]  # fmt: skip
+    order = [each["metadata"]["name"] for each in choose_victims(pods, 7, {"m": 2, "n": 1})]
+
+    assert order == ["homeless", "pending", "unready", "cheap", "crowded", "young", "old"]
+
+
+# ------------------------------------------------------------------ budgets
+
+BUDGET_ROWS: list[tuple[str, dict[str, Any], int, int]] = [
+    ("one may be away", {"maxUnavailable": 1}, 3, 1),
+    ("a quarter of four, rounded up", {"maxUnavailable": "25%"}, 3, 1),
+    ("half must stay, rounded up", {"minAvailable": "50%"}, 2, 2),
+    ("all must stay", {"minAvailable": 4}, 4, 0),
+    ("more than there are", {"minAvailable": 9}, 9, 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("spec", "desired", "allowed"), [row[1:] for row in BUDGET_ROWS], ids=[row[0] for row in BUDGET_ROWS]
+)
+def test_a_budget_counts_what_its_pods_owner_wants(spec: dict[str, Any], desired: int, allowed: int) -> None:
+    """Of four pods that are ready; one that is not ready may not be followed by another."""
+
+    async def scenario(made: Control) -> None:
+        made.start_node("n")
+        made.create(BUDGETS, budget(**spec))
+        made.create(DEPLOYMENTS, deployment(replicas=4))
+        await run(made, 3)
+        found = made.get(BUDGETS, "a")
+        assert found is not None
+        assert (found["status"]["desiredHealthy"], found["status"]["disruptionsAllowed"]) == (desired, allowed)
+        made.set_ready(made.names(PODS)[0], ready=False)
+        await made.settle()
+        found = made.get(BUDGETS, "a")
+        assert found is not None
+        assert found["status"]["disruptionsAllowed"] == max(0, allowed - 1)
+
+    control(scenario)
+
+
+# ------------------------------------------------------------------ placement, pure
+
+
+def room(name: str, *pods: Body, zone: str = "z", **parts: Any) -> Room:
+    """A node with pods on it."""
+    load = Load()
+    for number, each in enumerate(pods):
+        load.put(each | {"metadata": each["metadata"] | {"name": f"{name}-{number}"}})
+    status = {"allocatable": {"cpu": "1", "pods": "10"}}
+    return Room({"metadata": {"name": name, "labels": {"zone": zone}}, "status": status} | parts, load)
+
+
+def asking(cpu: str, **spec: Any) -> Body:
+    """A pod that asks for CPU."""
+    found = pod(**spec)
+    found["spec"]["containers"][0]["resources"] = {"requests": {"cpu": cpu}}
+    return found
+
+
+HARD: dict[str, Any] = {"topologySpreadConstraints": [
+    {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {"matchLabels": {"app": "a"}}}
+]}  # fmt: skip
+WISH = {"weight": 1, "preference": {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["y"]}]}}
+TAINTED: dict[str, Any] = {"spec": {"taints": [{"key": "k", "effect": "NoSchedule"}]}}
+PLACES: list[tuple[str, Body, list[Room], str | None]] = [
+    ("the emptier node", pod(), [room("n", pod()), room("m")], "m"),
+    ("no node", pod(), [], None),
+    ("a taint", pod(), [room("n", **TAINTED)], None),
+    ("a taint that is tolerated", pod(tolerations=[{"operator": "Exists"}]), [room("n", **TAINTED)], "n"),
+    ("closed", pod(), [room("n", spec={"unschedulable": True})], None),
+    ("a selector", pod(nodeSelector={"zone": "y"}), [room("n"), room("m", pod(), zone="y")], "m"),
+    ("not enough CPU", asking("600m"), [room("n", asking("500m")), room("m", asking("100m"), asking("100m"))], "m"),
+    ("a spread that must be kept", pod(**HARD), [room("n", pod()), room("m", pod("q", "b"), pod("q", "b"), zone="y")], "m"),
+    ("a spread that cannot be kept", pod(**HARD), [room("n", pod()), room("m", zone="y", **TAINTED)], None),
+    ("a wish before emptiness", pod(affinity={"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [WISH]}}),
+     [room("n"), room("m", pod("q", "b"), zone="y")], "m"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "rooms", "wanted"), [row[1:] for row in PLACES], ids=[row[0] for row in PLACES])
+def test_where_a_pod_goes(body: Body, rooms: list[Room], wanted: str | None) -> None:
+    """Filters first, then what is liked best."""
+    name, why = choose(body, rooms)
+
+    assert name == wanted
+    assert bool(why) == (wanted is None)
+
+
+def test_why_a_pod_goes_nowhere() -> None:
+    """Reasons with their counts, as the scheduler says them."""
+    rooms = [room("a", **TAINTED), room("b", asking("1")), room("c", asking("1"))]
+
+    assert (
+        choose(asking("1"), rooms)[1]
+        == "0/3 nodes are available: 1 node(s) had untolerated taint {k: }, 2 Insufficient cpu."
+    )
+
+
+def test_a_load_forgets_what_has_gone() -> None:
+    """Sums and groups are those of the pods that are there; a change counts once."""
+    load, body = Load(), asking("250m")
+    load.put(body)
+    load.put(body | {"metadata": body["metadata"] | {"deletionTimestamp": "2026-01-01T00:00:00Z"}})
+    assert len(load) == 1
+    assert [group.going for group in load.groups] == [True]
+    load.pop(body)
+    load.pop(body)
+    assert (len(load), len(load.groups), sum(load.requests.values())) == (0, 0, 0)
+
+
+def test_a_pod_that_waits_is_placed_when_there_is_room() -> None:
+    """It says why it waits, until a node comes."""
+
+    async def scenario(made: Control) -> None:
+        made.create(PODS, pod())
+        await made.settle()
+        assert conditions(made.get(PODS, "p")) == {"PodScheduled": "False"}
+        made.start_node("n")
+        await made.settle()
+        found = made.get(PODS, "p")
+        assert found is not None
+        assert found["spec"]["nodeName"] == "n"
+
+    control(scenario)

@@ -1,0 +1,264 @@
+"""Our API server answers as Kubernetes' does, field by field.
+
+Both get the same calls; answers are compared after what differs by nature (UIDs, versions, times) has been given names. What may differ is in
+`allowed.py`, each with its reason; anything else fails.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import rulings
+from allowed import may_differ
+from calls import (
+    CM,
+    CRD,
+    DEFINITION,
+    LOOSE,
+    MERGE,
+    PAIRS,
+    SVC,
+    THING,
+    TIGHT,
+    TIGHTENED,
+    Call,
+    custom,
+    delete,
+    get,
+    patch,
+    post,
+)  # fmt: skip
+from expressions import DEFINITIONS, VALUE
+from generated import generate
+from refused import REFUSED
+from rulings import BATCHES, by_expression, checked, definition, faults, shown, with_rules
+from scenarios import SCENARIOS
+
+from devserver_support.servers import Answer, Both, Plain, Server, both_servers
+
+ALL = SCENARIOS | REFUSED
+WATCHED = (CM, SVC, THING)
+SEEDS = [int(each) for each in os.environ.get("SPIKO_TEST_SEEDS", "1 2 3 4 5 6 7 8").split()]
+pytestmark = [pytest.mark.differential, pytest.mark.timeout(180)]
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def both() -> Iterator[Both]:
+    """Kubernetes' API server and ours, with the custom kind of the scenarios."""
+    with both_servers() as made:
+        define(made)
+        yield made
+
+
+@pytest.fixture
+def namespace(both: Both) -> str:
+    """A namespace of the test's own on both."""
+    name = f"d-{next(_numbers)}"
+    for server in (both.real, both.own):
+        assert server.ask("POST", "/api/v1/namespaces", {"metadata": {"name": name}}).status == 201
+    return name
+
+
+def define(both: Both) -> None:
+    """Create the definition and wait until it is served."""
+    for server in (both.real, both.own):
+        for body in (DEFINITION, PAIRS, LOOSE):
+            made = server.ask("POST", CRD, body)
+            assert made.status == 201, made.body["message"]
+            group, plural = body["spec"]["group"], body["spec"]["names"]["plural"]
+            paths = [f"/apis/{group}/{each['name']}/{plural}" for each in body["spec"]["versions"]]
+            while any(server.ask("GET", path).status != 200 for path in paths) or group not in json.dumps(
+                server.ask("GET", "/apis").body
+            ):
+                pass
+
+
+def run(both: Both, namespace: str, calls: list[Call]) -> list[str]:
+    """Every difference of a scenario, in words."""
+    real, own, found = Plain(), Plain(), []
+    marks = [{path: server.ask("GET", path.replace("{ns}", namespace)).body["metadata"]["resourceVersion"] for path in WATCHED}
+             for server in (both.real, both.own)]  # fmt: skip
+    for number, call in enumerate(calls):
+        path, body = call.path.replace("{ns}", namespace), call.body
+        if isinstance(body, dict):
+            body = json.loads(json.dumps(body).replace("{ns}", namespace))
+        user = call.user.replace("{ns}", namespace)
+        asked = (call.method, path, body, call.content, call.accept, user)
+        answers = [server.ask(*asked) for server in (both.real, both.own)]
+        differences = list(compare(real, own, *answers))
+        left = [each for each in differences if not may_differ(call, each)]
+        found += [
+            f"{number} {call.method} {call.path} {json.dumps(call.body, default=repr)[:150]}\n     {each}"
+            for each in left
+        ]
+    return found + watched(both, namespace, marks, real, own)
+
+
+def watched(both: Both, namespace: str, marks: list[dict[str, str]], real: Plain, own: Plain) -> list[str]:
+    """Differences of what watches tell that begin before the scenario; all of them wait at the same time."""
+    wanted = [(path, selector) for path in WATCHED for selector in ("", "&labelSelector=n%3Da")]
+    found = []
+    with ThreadPoolExecutor(2 * len(wanted)) as pool:
+        pairs = [
+            [pool.submit(history, server, f"{path.replace('{ns}', namespace)}?watch=true{selector}", mark[path])
+             for server, mark in zip((both.real, both.own), marks, strict=True)]
+            for path, selector in wanted
+        ]  # fmt: skip
+        for (path, selector), (theirs, ours) in zip(wanted, pairs, strict=True):
+            differences = walk("", real(theirs.result()), own(ours.result()))
+            found += [f"watch {path}{selector}\n     {each}" for each in differences if not may_differ(get(path), each)]
+    return found
+
+
+def history(server: Server, path: str, after: str) -> list[Any]:
+    """What a watch from a version on tells, until it ends by itself."""
+    answer = server.ask("GET", f"{path}&resourceVersion={after}&timeoutSeconds=1")
+    assert answer.status == 200
+    # Kubernetes puts the cluster's authority into every namespace, for tokens that are mounted; ours mounts none
+    return [event for event in answer.body if event["object"]["metadata"].get("name") != "kube-root-ca.crt"]
+
+
+def compare(real: Plain, own: Plain, theirs: Answer, ours: Answer) -> list[str]:
+    """Differences of two answers, each with its path and both values."""
+    found = [f"status: {theirs.status} != {ours.status}"] if theirs.status != ours.status else []
+    warned = [answer.headers.get("Warning") for answer in (theirs, ours)]
+    found += [f"warning: {warned[0]} != {warned[1]}"] if warned[0] != warned[1] else []
+    return found + list(walk("", unordered(real(theirs.body)), unordered(own(ours.body))))
+
+
+def unordered(body: Any) -> Any:
+    """A refusal with several causes names them in the random order of a Go map: they are sorted, and the message made of them left out."""
+    details = body.get("details") if isinstance(body, dict) else None
+    causes = details.get("causes", []) if isinstance(details, dict) else []
+    if len(causes) < 2:
+        return body
+    ordered = (details or {}) | {"causes": sorted(causes, key=lambda cause: json.dumps(cause, sort_keys=True))}
+    return {key: value for key, value in body.items() if key != "message"} | {"details": ordered}
+
+
+def walk(path: str, theirs: Any, ours: Any) -> list[str]:
+    """Differences below a path."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        found = []
+        for key in sorted(theirs.keys() | ours.keys()):
+            below = f"{path}.{key}"
+            if key not in ours:
+                found.append(f"{below}: {json.dumps(theirs[key])[:300]} != (absent)")
+            elif key not in theirs:
+                found.append(f"{below}: (absent) != {json.dumps(ours[key])[:300]}")
+            else:
+                found += walk(below, theirs[key], ours[key])
+        return found
+    if isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
+        return [
+            each
+            for i, (one, other) in enumerate(zip(theirs, ours, strict=True))
+            for each in walk(f"{path}[{i}]", one, other)
+        ]
+    return (
+        []
+        if theirs == ours and type(theirs) is type(ours)
+        else [f"{path}: {json.dumps(theirs)[:600]} != {json.dumps(ours)[:600]}"]
+    )
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_same_answers(both: Both, namespace: str, name: str) -> None:
+    """The same calls, the same answers."""
+    found = run(both, namespace, ALL[name])
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_the_same_after_a_schema_has_become_stricter(both: Both, namespace: str) -> None:
+    """What was there before is let through where it is not touched, and a rule that it breaks is warned of."""
+    spec: dict[str, Any] = {"size": 50, "word": "toolong", "plain": ["toolong", "a"], "tags": ["a", "a"], "sub": {"a": "x"},
+            "parts": [{"name": "a", "v": 50}, {"name": "b", "v": 1}]}  # fmt: skip
+    old = custom("Tight", "v1", "a", **spec)
+    found = run(both, namespace, [post(TIGHT, old | {"metadata": {"name": "a", "finalizers": ["x.y/z"]}})])
+    change = {"spec": {"versions": TIGHTENED["spec"]["versions"]}}
+    for server in (both.real, both.own):
+        assert server.ask("PATCH", f"{CRD}/tights.more.example.dev", change, MERGE).status == 200
+        path = TIGHT.replace("{ns}", namespace)
+        while server.ask("POST", f"{path}?dryRun=All", old).status != 422:
+            pass
+    changes = [{"other": 1}, {"sub": {"a": "z"}}, {"sub": {"b": "z"}}, {"parts": [{"name": "b", "v": 2}, {"name": "a", "v": 50}]},
+               {"parts": [{"name": "b", "v": 2}, {"name": "a", "v": 51}]}, {"plain": ["toolong", "b"]}, {"tags": ["a", "a", "b"]},
+               {"size": 51}, {"size": 5}, {"word": "other"}]  # fmt: skip
+    found += run(both, namespace, [
+        patch(f"{TIGHT}/a", {"metadata": {"labels": {"a": "b"}}}), patch(f"{TIGHT}/a/status", {"status": {"a": "b"}}),
+        *(patch(f"{TIGHT}/a", {"spec": each}) for each in changes), get(f"{TIGHT}/a"), delete(f"{TIGHT}/a"),
+        patch(f"{TIGHT}/a", {"metadata": {"finalizers": None}}), get(f"{TIGHT}/a"),
+    ])  # fmt: skip
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_a_list_is_read_in_pieces_as_it_was(both: Both, namespace: str) -> None:
+    """With each server's own token: what comes in between is not seen, and a version beside a token is refused."""
+    path = CM.replace("{ns}", namespace)
+    answers = []
+    for server in (both.real, both.own):
+        for name in "abcde":
+            server.ask("POST", path, {"metadata": {"name": name, "labels": {"l": "1"}}})
+        first = server.ask("GET", f"{path}?limit=2&labelSelector=l")
+        token = quote(first.body["metadata"]["continue"])
+        server.ask("POST", path, {"metadata": {"name": "dd", "labels": {"l": "1"}}})
+        second = server.ask("GET", f"{path}?limit=2&labelSelector=l&continue={token}")
+        last = server.ask("GET", f"{path}?labelSelector=l&continue={quote(second.body['metadata']['continue'])}")
+        refused = server.ask("GET", f"{path}?limit=2&labelSelector=l&resourceVersion=1&continue={token}")
+        names = [[item["metadata"]["name"] for item in each.body["items"]] for each in (first, second, last)]
+        versions = {each.body["metadata"]["resourceVersion"] for each in (first, second, last)}
+        answers.append((names, len(versions), refused.status, refused.body["message"]))
+
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_same_answers_to_generated_calls(both: Both, namespace: str, seed: int) -> None:
+    """Random creates, applies by several managers, patches and deletes of the same few objects."""
+    found = run(both, namespace, generate(random.Random(seed)))
+    assert not found, "\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("batch", BATCHES, ids=lambda batch: batch[0])
+def test_expressions_are_refused_and_evaluated_alike(both: Both, batch: list[str]) -> None:
+    """Those that cannot be compiled are refused in the same words; the others have the same values, or go wrong in the same words."""
+    servers = (both.real, both.own)
+    spec = {f"e{i}": with_rules(checked(each), shown(each)) for i, each in enumerate(batch)}
+    dry = definition(f"dry{next(_numbers)}", {"type": "object", "properties": spec})
+    theirs, ours = (faults(server.ask("POST", f"{CRD}?dryRun=All", dry)) for server in servers)
+
+    assert by_expression(theirs, batch) == by_expression(ours, batch)
+
+    bad = {match[1] + match[2] for each in theirs if (match := re.search(r"\[(e\d+)\].*validations\[(\d)\]", each))}
+    spec = {}
+    for i, each in enumerate(batch):
+        if f"e{i}0" not in bad:
+            spec[f"e{i}"] = with_rules(checked(each), *([shown(each)] if f"e{i}1" not in bad else []))
+    name = f"kind{next(_numbers)}"
+    for server in servers:
+        made = server.ask("POST", CRD, definition(name, {"type": "object", "properties": spec}))
+        assert 201 == made.status, made.body["message"]
+    theirs, ours = (rulings.make(server, name, dict.fromkeys(spec, VALUE)) for server in servers)
+
+    assert by_expression(theirs, batch) == by_expression(ours, batch)
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_definitions_are_refused_alike(both: Both, name: str) -> None:
+    """For what their rules are, and for what they could cost."""
+    body = definition(f"def{next(_numbers)}", DEFINITIONS[name])
+    theirs, ours = (server.ask("POST", f"{CRD}?dryRun=All", body) for server in (both.real, both.own))
+
+    assert (theirs.status, faults(theirs)) == (ours.status, faults(ours))
