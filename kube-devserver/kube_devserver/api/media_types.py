@@ -1,4 +1,4 @@
-"""The representations that a client accepts: objects, Tables, metadata alone, discovery; as JSON or YAML."""
+"""The representations that a client accepts: objects, Tables, metadata alone, discovery."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from kube_devserver.api_errors import StatusError
 
-JSON, YAML, TABLE, PARTIAL, DISCOVERY = "json", "yaml", "table", "partial", "discovery"
-_ENCODINGS = {"application/json": JSON, "*/*": JSON, "application/*": JSON, "application/yaml": YAML}
+JSON, TABLE, PARTIAL, DISCOVERY = "json", "table", "partial", "discovery"
+_JSON_TYPES = ("application/json", "*/*", "application/*")
 _OFFERED = (
     "application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch,"
     " application/vnd.kubernetes.protobuf;stream=watch"
@@ -16,10 +16,9 @@ _OFFERED = (
 
 @dataclass(frozen=True)
 class Form:
-    """A representation: what is shown, its encoding, and the version of a Table or of metadata."""
+    """A representation: what is shown, and the version of a Table or of metadata; all are JSON."""
 
     what: str
-    encoding: str = JSON
     version: str = "v1"
 
 
@@ -27,23 +26,22 @@ def accepted(header: str) -> list[Form]:
     """The representations that an Accept header takes and this server has, best first.
 
     >>> accepted("application/json;as=Table;v=v1;g=meta.k8s.io,application/json")
-    [Form(what='table', encoding='json', version='v1'), Form(what='json', encoding='json', version='v1')]
+    [Form(what='table', version='v1'), Form(what='json', version='v1')]
     """
     found: list[tuple[float, Form]] = []
     for part in (header or "*/*").split(","):
         media, *parameters = [each.strip() for each in part.split(";")]
         named = dict(each.split("=", 1) for each in parameters if "=" in each)
-        encoding = _ENCODINGS.get(media)
-        if encoding is None:
+        if media not in _JSON_TYPES:
             continue
         kind = named.get("as", "")
-        form: Form | None = Form(JSON, encoding)
+        form: Form | None = Form(JSON)
         if kind == "Table" and named.get("g") == "meta.k8s.io" and named.get("v") in ("v1", "v1beta1"):
-            form = Form(TABLE, encoding, named["v"])
+            form = Form(TABLE, named["v"])
         elif kind in ("PartialObjectMetadata", "PartialObjectMetadataList"):
-            form = Form(PARTIAL, encoding, named.get("v", "v1"))
+            form = Form(PARTIAL, named.get("v", "v1"))
         elif kind == "APIGroupDiscoveryList":
-            form = Form(DISCOVERY, encoding, named.get("v", "v2"))
+            form = Form(DISCOVERY, named.get("v", "v2"))
         elif kind:
             form = None
         if form is not None:

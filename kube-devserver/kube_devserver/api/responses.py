@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-import yaml
 from aiohttp import web
 from multidict import CIMultiDict
 
 from kube_devserver.api import tables
-from kube_devserver.api.media_types import JSON, PARTIAL, TABLE, YAML, Form, best_form
+from kube_devserver.api.media_types import JSON, PARTIAL, TABLE, Form, best_form
 from kube_devserver.api.options import Options
 from kube_devserver.custom import versions
 from kube_devserver.objects.kinds import Body
@@ -50,10 +49,10 @@ def object_answer(
     headers = warning_headers(options)
     if form.what == TABLE and body.get("kind") == resource.kind:
         metadata = {"resourceVersion": body["metadata"].get("resourceVersion", "")}
-        return _encoded(form, _table(request, resource, [body], metadata, form), status, headers)
+        return json_answer(_table(request, resource, [body], metadata, form), status, headers)
     if form.what == PARTIAL:
-        return _encoded(form, tables.partial(body, form.version), status, headers)
-    return _encoded(form, body, status, headers)
+        return json_answer(tables.partial(body, form.version), status, headers)
+    return json_answer(body, status, headers)
 
 
 def entry_answer(request: web.Request, resource: Resource, entry: Entry) -> web.Response:
@@ -74,11 +73,11 @@ def list_answer(request: web.Request, resource: Resource, entries: Sequence[Entr
     form = form_of(request)
     entries = [versions.shown(resource, entry) for entry in entries] if resource.custom is not None else entries
     if form.what == TABLE:
-        return _encoded(form, _table(request, resource, [entry.body for entry in entries], metadata, form))
+        return json_answer(_table(request, resource, [entry.body for entry in entries], metadata, form))
     if form.what == PARTIAL:
         items = [tables.partial(entry.body, form.version) for entry in entries]
         kind = {"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{form.version}"}
-        return _encoded(form, kind | {"metadata": metadata, "items": items})
+        return json_answer(kind | {"metadata": metadata, "items": items})
     if resource.custom is not None:
         metadata = {"continue": ""} | metadata
         items_raw = b",".join(entry.raw for entry in entries)
@@ -86,8 +85,6 @@ def list_answer(request: web.Request, resource: Resource, entries: Sequence[Entr
         items_raw = b",".join(_item(resource, entry) for entry in entries)
     head = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": metadata}
     raw = orjson.dumps(head)[:-1] + b',"items":[' + items_raw + b"]}"
-    if form.encoding == YAML:
-        return _encoded(form, orjson.loads(raw))
     return web.Response(body=raw, content_type="application/json")
 
 
@@ -106,13 +103,6 @@ def _table(request: web.Request, resource: Resource, bodies: list[Body], metadat
 def now() -> datetime:
     """The time, UTC."""
     return datetime.now(UTC)
-
-
-def _encoded(form: Form, body: Body, status: int = 200, headers: Headers | None = None) -> web.Response:
-    if form.encoding == YAML:
-        text = yaml.safe_dump(body, sort_keys=True, allow_unicode=True)
-        return web.Response(text=text, status=status, headers=headers, content_type="application/yaml")
-    return json_answer(body, status, headers)
 
 
 def json_answer(body: Any, status: int = 200, headers: Headers | None = None) -> web.Response:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kube_devserver.controllers.workqueue import Key, Workqueue
-from kube_devserver.custom.definition_validation import accept_names, approval, shape_faults
+from kube_devserver.custom.definition_validation import accept_names, shape_faults
 from kube_devserver.objects.conditions import condition_of, set_condition
 from kube_devserver.objects.kinds import DEFINITIONS, Body, Kind
 from kube_devserver.objects.resource_registry import CLEANUP, Resource
@@ -134,12 +134,6 @@ class Definitions:
                 _condition("NamesAccepted", True, "NoConflicts", "no conflicts found"),
                 _condition("Established", True, "InitialNamesAccepted", "the initial names have been accepted"),
             ]
-        approved, text = approval(body)
-        if text:
-            reason = "ApprovedAnnotation" if text.startswith("approved") else "UnapprovedAnnotation"
-            reason = reason if approved else "MissingAnnotation"
-            is_good = reason == "ApprovedAnnotation"
-            found.append(_condition("KubernetesAPIApprovalPolicyConformant", is_good, reason, text))
         return found
 
     def _delete_objects(self, body: Body) -> None:

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 from kube_devserver.api_errors import IMMUTABLE, Cause, prohibited, required, unsupported_value, wrong
 from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.names import IN_SUBDOMAIN, SUBDOMAIN, service_faults
 
-APPROVED = "api-approved.kubernetes.io"
-ABOUT_APPROVAL = "see https://github.com/kubernetes/enhancements/pull/1111"
 COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 MIXED = "may have mixed case, but should otherwise match: "
@@ -27,7 +24,7 @@ def definition_faults(body: Body, old: Body | None) -> list[Cause]:
         body: the definition, with defaults.
         old: the definition that it replaces; None for a create.
     """
-    found = shape_faults(body["spec"]) + _approval_faults(body, old) + _stored_faults(body, old)
+    found = shape_faults(body["spec"]) + _stored_faults(body, old)
     return found + (_changes(body["spec"], old) if old is not None else [])
 
 
@@ -72,32 +69,6 @@ def _group_faults(group: str) -> list[Cause]:
     if not SUBDOMAIN.match(group):
         return [wrong("spec.group", group, IN_SUBDOMAIN)]
     return [] if "." in group else [wrong("spec.group", group, "should be a domain with at least one dot")]
-
-
-def _approval_faults(body: Body, old: Body | None) -> list[Cause]:
-    """Errors of a definition in a group of Kubernetes without a valid approval annotation."""
-    where, (approved, text) = f"metadata.annotations[{APPROVED}]", approval(body)
-    if not text or approved or (old is not None and approval(old) == (approved, text)):
-        return []
-    value = (body["metadata"].get("annotations") or {}).get(APPROVED, "")
-    return [wrong(where, value, text) if value else required(where, text)]
-
-
-def approval(body: Body) -> tuple[bool, str]:
-    """Whether a definition may use its group, and a message if the group is protected."""
-    group = f".{body['spec'].get('group', '')}"
-    if not group.endswith((".k8s.io", ".kubernetes.io")):
-        return True, ""
-    value = (body["metadata"].get("annotations") or {}).get(APPROVED, "")
-    needed = f'protected groups must have approval annotation "{APPROVED}"'
-    if not value:
-        return False, f"{needed}, {ABOUT_APPROVAL}"
-    if value.startswith("unapproved"):
-        return True, f'not approved: "{value}"'
-    url = urlsplit(value)
-    if url.scheme and url.netloc:
-        return True, f"approved in {value}"
-    return False, f'{needed} with either a URL or a reason starting with "unapproved", {ABOUT_APPROVAL}'
 
 
 def _name_faults(names: Body) -> list[Cause]:

@@ -99,14 +99,13 @@ class Lists:
         return entries[at : at + limit], metadata
 
     def _begin(self, query: ListQuery, kind: Kind, selection: Selection) -> tuple[str, list[Entry]]:
-        # The first piece of a list is of the very version that the client names.
+        # The first piece of a list is of the very version that the client names; only the present one can be listed.
         is_exact = query.match == EXACT or (query.limit > 0 and not query.match)
-        version = query.version if query.version and is_exact else self._store.revision
-        everything = self._store.entries_at(kind, selection.namespace, version)
-        if everything is None:
-            raise api_errors.expired(f"The resourceVersion for the provided list is too old: {version}")
+        if query.version and is_exact and query.version != self._store.revision:
+            raise api_errors.expired(f"The resourceVersion for the provided list is too old: {query.version}")
+        everything = self._store.entries(kind, selection.namespace)
         entries = [entry for entry in everything if selection.test is None or selection.test(entry.body)]
-        return f"{version}.{self._random.getrandbits(48):x}", entries
+        return f"{self._store.revision}.{self._random.getrandbits(48):x}", entries
 
     def _expire(self) -> None:
         now_s = self._clock()

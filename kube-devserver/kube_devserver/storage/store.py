@@ -169,33 +169,6 @@ class Store:
         keys = sorted(found) if not namespace else sorted(key for key in found if key[0] == namespace)
         return [found[key] for key in keys]
 
-    def entries_at(self, kind: Kind, namespace: str, version: int) -> list[Entry] | None:
-        """The objects of a kind, or of one namespace, as they were at a version; None if it is older than the history."""
-        if version >= self.revision:
-            return self.entries(kind, namespace)
-        if version < self.oldest:
-            return None
-        alias = self._aliases.get(kind)
-        kept = alias.of if alias else kind
-        found = {
-            (each.body["metadata"].get("namespace", ""), each.body["metadata"]["name"]): each
-            for each in self.entries(kept, namespace)
-        }
-        for change in reversed(self._history):  # undo the changes since the version, the latest first
-            if change.revision <= version:
-                break
-            metadata = change.now.digest["metadata"]
-            if change.kind != kept or (namespace and metadata.get("namespace", "") != namespace):
-                continue
-            key = (metadata.get("namespace", ""), metadata["name"])
-            if change.before is None:
-                del found[key]
-            else:
-                body = change.before.body()
-                found[key] = Entry(body, int(body["metadata"]["resourceVersion"]), change.before.raw)
-        entries = [found[key] for key in sorted(found)]
-        return [alias.entry(entry) for entry in entries] if alias else entries
-
     def each(self, kind: Kind) -> Iterable[Entry]:
         """The objects of a kind in no order; the store must not be written meanwhile."""
         return self._kinds.get(kind, {}).values()
