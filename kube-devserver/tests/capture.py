@@ -202,7 +202,11 @@ def discover(server: Server, path: str) -> list[Any]:
 def module(go_module: Path, name: str) -> Path:
     """The folder of a Go module, of the version that the server was built from."""
     done = subprocess.run(
-        ["go", "list", "-m", "-f", "{{.Dir}}", name], cwd=go_module, capture_output=True, text=True, check=True
+        ["go", "list", "-m", "-f", "{{.Dir}}", name],
+        cwd=go_module,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return Path(done.stdout.strip())
 

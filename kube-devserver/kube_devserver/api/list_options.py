@@ -54,7 +54,11 @@ def check_list(query: Query, revision: int) -> None:
             options contradict each other; 504, the version does not exist yet.
     """
     check_options(query, False)
-    version, limit, match = asked_version(query, False), number(query, "limit") or 0, query.get("resourceVersionMatch")
+    version, limit, match = (
+        asked_version(query, False),
+        number(query, "limit") or 0,
+        query.get("resourceVersionMatch"),
+    )
     if query.get("continue"):
         raise expired("The provided continue parameter is too old to display a consistent list result.")
     if version and version > revision:

@@ -6,7 +6,7 @@ from kube_devserver import api_errors
 from kube_devserver.api.options import Options, Target
 from kube_devserver.api.verbs import Verbs
 from kube_devserver.api_errors import StatusError, bad_request
-from kube_devserver.objects.conditions import is_ready
+from kube_devserver.objects.conditions import conditions_of, is_ready, is_terminating, labels_of
 from kube_devserver.objects.kinds import BUDGETS, NODES, PODS, Body
 from kube_devserver.objects.selectors import matches_selector
 
@@ -28,7 +28,7 @@ def evict(verbs: Verbs, at: Target, sent: Body, options: Options) -> Body:
     if wanted.get("dryRun"):
         options.dry_run = True
     if not _needs_no_budget(body):
-        labels = body["metadata"].get("labels") or {}
+        labels = labels_of(body)
         entries = verbs.store.entries(BUDGETS, at.namespace)
         budgets = [each.body for each in entries if matches_selector(each.body["spec"].get("selector"), labels)]
         if len(budgets) > 1:
@@ -42,7 +42,7 @@ def evict(verbs: Verbs, at: Target, sent: Body, options: Options) -> Body:
 
 def _needs_no_budget(body: Body) -> bool:
     phase = body.get("status", {}).get("phase")
-    return phase in ("Succeeded", "Failed", "Pending") or bool(body["metadata"].get("deletionTimestamp"))
+    return phase in ("Succeeded", "Failed", "Pending") or is_terminating(body)
 
 
 def _is_spare(pod: Body, budget: Body) -> bool:
@@ -95,14 +95,14 @@ def bind_to_node(verbs: Verbs, at: Target, node: str, options: Options) -> Body:
     why = ""
     if pod["spec"].get("nodeName"):
         why = f'pod {at.name} is already assigned to node "{pod["spec"]["nodeName"]}"'
-    elif pod["metadata"].get("deletionTimestamp"):
+    elif is_terminating(pod):
         why = f"pod {at.name} is being deleted, cannot be assigned to a host"
     if why:
         raise api_errors.conflict("", "pods/binding", at.name, why)
     if options.dry_run:
         return pod
     scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": verbs.now()}
-    conditions = [c for c in pod.get("status", {}).get("conditions") or () if c["type"] != "PodScheduled"]
+    conditions = [c for c in conditions_of(pod) if c["type"] != "PodScheduled"]
     body = pod | {
         "metadata": _with_topology(verbs, pod["metadata"], node),
         "spec": pod["spec"] | {"nodeName": node},
@@ -114,6 +114,6 @@ def bind_to_node(verbs: Verbs, at: Target, node: str, options: Options) -> Body:
 def _with_topology(verbs: Verbs, metadata: Body, node: str) -> Body:
     """A pod's metadata with its node's region and zone, as the admission plugin PodTopologyLabels sets them."""
     entry = verbs.store.get(NODES, "", node)
-    labels = (entry.body["metadata"].get("labels") or {}) if entry is not None else {}
+    labels = labels_of(entry.body) if entry is not None else {}
     found = {key: labels[key] for key in TOPOLOGY if key in labels}
     return metadata | {"labels": (metadata.get("labels") or {}) | found} if found else metadata

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from kube_devserver.objects import events
-from kube_devserver.objects.conditions import condition_of, read_time
+from kube_devserver.objects.conditions import condition_of, is_terminating, labels_of, read_time
 from kube_devserver.objects.kinds import (
     BUDGETS,
     CONFIG_MAPS,
@@ -94,7 +94,7 @@ def _pod(body: Body, now: datetime) -> list[Any]:
             reason = failed
         elif running:
             reason = "NotReady"
-    if body["metadata"].get("deletionTimestamp"):
+    if is_terminating(body):
         if status.get("reason") == "NodeLost":
             reason = UNKNOWN.strip("<>").capitalize()
         elif status.get("phase") not in ("Succeeded", "Failed"):
@@ -140,7 +140,7 @@ def _node(body: Body, now: datetime) -> list[Any]:
     if spec.get("unschedulable"):
         words.append("SchedulingDisabled")
     roles = set()
-    for key, value in (body["metadata"].get("labels") or {}).items():
+    for key, value in labels_of(body).items():
         if key.startswith("node-role.kubernetes.io/") and key != "node-role.kubernetes.io/":
             roles.add(key.removeprefix("node-role.kubernetes.io/"))
         elif key == "kubernetes.io/role" and value:
@@ -205,11 +205,7 @@ PRINTERS: dict[Kind, Callable[[Body, datetime], list[Any]]] = {
     NEW_EVENTS: lambda body, now: _event(events.to_core(body), now),
     SERVICES: _service,
     NAMESPACES: lambda body, now: [NAME, body.get("status", {}).get("phase", ""), AGE],
-    CONFIG_MAPS: lambda body, now: [
-        NAME,
-        len(body.get("data") or ()) + len(body.get("binaryData") or ()),
-        AGE,
-    ],
+    CONFIG_MAPS: lambda body, now: [NAME, len(body.get("data") or ()) + len(body.get("binaryData") or ()), AGE],
     ("", "secrets"): lambda body, now: [NAME, body.get("type", ""), len(body.get("data") or ()), AGE],
     SERVICE_ACCOUNTS: lambda body, now: [NAME, AGE],
     DEPLOYMENTS: _deployment,

@@ -13,6 +13,7 @@ from kube_devserver.api.request_parsing import ResourcePath
 from kube_devserver.api.responses import json_answer, object_answer
 from kube_devserver.api.scale import scale_of, write_scale
 from kube_devserver.api.verbs import Verbs
+from kube_devserver.objects.conditions import is_terminating
 from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.resource_registry import Resource
 
@@ -90,6 +91,6 @@ class SubresourceRoutes:
         body = entry.body | {"spec": {"finalizers": finalizers} if finalizers else {}}
         store = self._verbs.store
         store.put(at.resource.key, "", at.name, body)
-        if not finalizers and body["metadata"].get("deletionTimestamp") and not body["metadata"].get("finalizers"):
+        if not finalizers and is_terminating(body) and not body["metadata"].get("finalizers"):
             return store.remove(at.resource.key, "", at.name).body
         return self._verbs.get(at).body

@@ -24,17 +24,8 @@ from kube_devserver.api_errors import Cause, StatusError, bad_request
 from kube_devserver.custom import custom_resources
 from kube_devserver.custom.validation_rules import rules_after_faults
 from kube_devserver.objects import events, field_sets, managed_fields, patches
-from kube_devserver.objects.kinds import (
-    DEFINITIONS,
-    EVENTS,
-    LEASES,
-    NAMESPACES,
-    NEW_EVENTS,
-    PODS,
-    RBAC,
-    SERVICES,
-    Body,
-)
+from kube_devserver.objects.conditions import is_terminating
+from kube_devserver.objects.kinds import DEFINITIONS, EVENTS, LEASES, NAMESPACES, NEW_EVENTS, PODS, RBAC, SERVICES, Body
 from kube_devserver.objects.managed_fields import Manager, Writer
 from kube_devserver.objects.metadata_validation import metadata_faults
 from kube_devserver.objects.resource_registry import CLEANUP, Registry, Resource
@@ -126,7 +117,7 @@ class Verbs:
         found = self.store.get(NAMESPACES, "", namespace)
         if found is None:
             raise api_errors.not_found("", "namespaces", namespace)
-        if found.body["metadata"].get("deletionTimestamp"):
+        if is_terminating(found.body):
             raise api_errors.terminating(resource.group, resource.plural, namespace)
 
     # ------------------------------------------------------------------ update
@@ -175,7 +166,7 @@ class Verbs:
         return self._put(at, body)
 
     def _check_finalizers(self, at: Target, body: Body, old: Body) -> None:
-        if not body["metadata"].get("deletionTimestamp"):
+        if not is_terminating(body):
             return
         added = set(body["metadata"].get("finalizers") or ()) - set(old["metadata"].get("finalizers") or ())
         if added:
@@ -333,7 +324,7 @@ class Verbs:
 
     def _is_current(self, at: Target) -> bool:
         """Whether an object is stored in the present storage version; any update migrates one that is not."""
-        entry, storage = self.store.get(at.resource.key, at.namespace, at.name), self.registry.stored(at.resource.key)
+        entry, storage = (self.store.get(at.resource.key, at.namespace, at.name), self.registry.stored(at.resource.key))
         if entry is None or storage is None or storage.custom is None:
             return True
         return bool(entry.body["apiVersion"] == storage.api_version)

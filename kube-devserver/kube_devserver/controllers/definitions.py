@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from kube_devserver.controllers.workqueue import Key, Workqueue
 from kube_devserver.custom.definition_validation import accept_names, shape_faults
-from kube_devserver.objects.conditions import condition_of, set_condition
+from kube_devserver.objects.conditions import condition_of, is_terminating, set_condition
 from kube_devserver.objects.kinds import DEFINITIONS, Body, Kind
 from kube_devserver.objects.resource_registry import CLEANUP, Resource
 from kube_devserver.storage.store import Event
@@ -103,7 +103,7 @@ class Definitions:
         body = self._work.get(DEFINITIONS, "", key[0])
         if body is None:
             return
-        if body["metadata"].get("deletionTimestamp"):
+        if is_terminating(body):
             self._delete_objects(body)
             return
         if (accepted := self._accepted.get(key[0])) is not None and accepted.reason:

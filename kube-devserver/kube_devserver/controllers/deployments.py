@@ -13,7 +13,16 @@ from kube_devserver.controllers import rolling
 from kube_devserver.controllers.replica_sets import reference_to
 from kube_devserver.controllers.rolling import Limits, Set
 from kube_devserver.controllers.workqueue import Key, Workqueue
-from kube_devserver.objects.conditions import condition_of, owner_of, read_time, set_condition
+from kube_devserver.objects.conditions import (
+    annotations_of,
+    condition_of,
+    has_ended,
+    is_terminating,
+    labels_of,
+    owner_of,
+    read_time,
+    set_condition,
+)
 from kube_devserver.objects.kinds import DEPLOYMENTS, PODS, REPLICA_SETS, Body
 from kube_devserver.objects.selectors import matches_selector
 from kube_devserver.storage.store import Event
@@ -62,7 +71,7 @@ class Deployments:
         if body is None:
             return
         sets = self._claim(body)
-        if body["metadata"].get("deletionTimestamp"):
+        if is_terminating(body):
             self._report(key, body, sets)
             return
         if body["spec"].get("paused") or self._is_scaling(body, sets):
@@ -79,10 +88,10 @@ class Deployments:
 
     def _claim(self, body: Body) -> list[Body]:
         found = self._work.index.controlled(REPLICA_SETS, body)
-        if not body["metadata"].get("deletionTimestamp"):
+        if not is_terminating(body):
             for each in self._work.index.unowned(REPLICA_SETS, body["metadata"]["namespace"]):
-                labels = each["metadata"].get("labels") or {}
-                if not each["metadata"].get("deletionTimestamp") and matches_selector(body["spec"]["selector"], labels):
+                labels = labels_of(each)
+                if not is_terminating(each) and matches_selector(body["spec"]["selector"], labels):
                     references = [*(each["metadata"].get("ownerReferences") or ()), reference_to(body)]
                     adopted = each | {"metadata": each["metadata"] | {"ownerReferences": references}}
                     found.append(self._work.update(REPLICA_SETS, adopted, MANAGER))
@@ -97,7 +106,7 @@ class Deployments:
     def _make(self, body: Body, sets: Sequence[Body], replicas: int) -> Body:
         template = body["spec"]["template"]
         mark = template_hash(template, body.get("status", {}).get("collisionCount", 0))
-        labels = (template["metadata"].get("labels") or {}) | {HASH: mark}
+        labels = labels_of(template) | {HASH: mark}
         selector = dict(body["spec"]["selector"])
         selector["matchLabels"] = (selector.get("matchLabels") or {}) | {HASH: mark}
         metadata = {
@@ -118,7 +127,7 @@ class Deployments:
         return made
 
     def _annotations(self, body: Body, revision: int) -> dict[str, str]:
-        own = {k: v for k, v in (body["metadata"].get("annotations") or {}).items() if k not in NOT_COPIED}
+        own = {k: v for k, v in annotations_of(body).items() if k not in NOT_COPIED}
         limits = _limits(body)
         return own | {REVISION: str(revision), DESIRED: str(limits.replicas), MOST: str(limits.replicas + limits.surge)}
 
@@ -131,7 +140,7 @@ class Deployments:
         revision = (
             max(others + 1, _number(new, REVISION)) if others >= _number(new, REVISION) else _number(new, REVISION)
         )
-        wanted = (new["metadata"].get("annotations") or {}) | self._annotations(body, revision)
+        wanted = annotations_of(new) | self._annotations(body, revision)
         least = body["spec"].get("minReadySeconds", 0)
         if wanted != new["metadata"].get("annotations") or new["spec"].get("minReadySeconds", 0) != least:
             spec = new["spec"] | {"minReadySeconds": least}
@@ -143,9 +152,9 @@ class Deployments:
 
     def _set_revision(self, body: Body, revision: int) -> None:
         current = self._work.get(DEPLOYMENTS, body["metadata"]["namespace"], body["metadata"]["name"])
-        if current is None or (current["metadata"].get("annotations") or {}).get(REVISION) == str(revision):
+        if current is None or annotations_of(current).get(REVISION) == str(revision):
             return
-        annotations = (current["metadata"].get("annotations") or {}) | {REVISION: str(revision)}
+        annotations = annotations_of(current) | {REVISION: str(revision)}
         changed = current | {"metadata": current["metadata"] | {"annotations": annotations}}
         self._work.update(DEPLOYMENTS, changed, MANAGER, "status")  # a write of the status keeps the generation
 
@@ -172,7 +181,7 @@ class Deployments:
             self._scale(body, each["metadata"]["name"], 0)
         left = [
             pod for each in old for pod in self._work.index.controlled(PODS, each)
-            if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+            if not has_ended(pod)
         ]  # fmt: skip
         if down or left:
             return
@@ -187,8 +196,7 @@ class Deployments:
     def _is_scaling(self, body: Body, sets: Sequence[Body]) -> bool:
         wanted = str(body["spec"].get("replicas", 1))
         return any(
-            each["spec"].get("replicas") and (each["metadata"].get("annotations") or {}).get(DESIRED, wanted) != wanted
-            for each in sets
+            each["spec"].get("replicas") and annotations_of(each).get(DESIRED, wanted) != wanted for each in sets
         )
 
     def _scale_all(self, body: Body, sets: list[Body]) -> None:
@@ -217,7 +225,7 @@ class Deployments:
         limits = _limits(body)
         before = current["spec"].get("replicas", 0)
         notes = {DESIRED: str(limits.replicas), MOST: str(limits.replicas + limits.surge)}
-        annotations = (current["metadata"].get("annotations") or {}) | notes
+        annotations = annotations_of(current) | notes
         if before == replicas and annotations == current["metadata"].get("annotations"):
             return
         changed = current | {
@@ -312,7 +320,7 @@ class Deployments:
         old = [
             each for each in sets
             if each is not new and not each["spec"].get("replicas") and not _count(each, "replicas")
-            and not each["metadata"].get("deletionTimestamp")
+            and not is_terminating(each)
         ]  # fmt: skip
         for each in sorted(old, key=lambda each: _number(each, REVISION))[: max(0, len(old) - most)]:
             self._work.delete(REPLICA_SETS, each)
@@ -367,7 +375,7 @@ def _count(body: Body, name: str) -> int:
 
 def _number(body: Body, annotation: str) -> int:
     try:
-        return int((body["metadata"].get("annotations") or {}).get(annotation, 0))
+        return int(annotations_of(body).get(annotation, 0))
     except ValueError:
         return 0
 

@@ -9,7 +9,7 @@ from typing import Any
 from kube_devserver.controllers.index import SelectorIndex
 from kube_devserver.controllers.rolling import scaled
 from kube_devserver.controllers.workqueue import Key, Workqueue
-from kube_devserver.objects.conditions import is_ready, owner_of, read_time
+from kube_devserver.objects.conditions import has_ended, is_ready, is_terminating, labels_of, owner_of, read_time
 from kube_devserver.objects.kinds import BUDGETS, DEPLOYMENTS, PODS, REPLICA_SETS, Body
 from kube_devserver.objects.selectors import matches_selector
 from kube_devserver.storage.store import Event
@@ -47,7 +47,7 @@ class Disruption:
                 return ()
             if event.before.body["metadata"].get("labels") != body["metadata"].get("labels"):
                 seen.append(event.before.body)
-        return [key for each in seen for key in self._covering(event.namespace, each["metadata"].get("labels") or {})]
+        return [key for each in seen for key in self._covering(event.namespace, labels_of(each))]
 
     def _index(self, event: Event) -> list[Key]:
         body = event.entry.body
@@ -75,16 +75,14 @@ class Disruption:
         pods = [
             pod
             for pod in self._work.index.candidates(PODS, key[0], spec.get("selector"))
-            if matches_selector(spec.get("selector"), pod["metadata"].get("labels") or {})
-            and pod.get("status", {}).get("phase") not in ENDED
+            if matches_selector(spec.get("selector"), labels_of(pod)) and not has_ended(pod)
         ]
         expected, desired = self._expected(spec, pods)
         disrupted, wait_s = self._disrupted(before, pods)
         if wait_s is not None:
             self._work.enqueue_after(wait_s, self, key)
         healthy = sum(
-            is_ready(pod) and not pod["metadata"].get("deletionTimestamp") and pod["metadata"]["name"] not in disrupted
-            for pod in pods
+            is_ready(pod) and not is_terminating(pod) and pod["metadata"]["name"] not in disrupted for pod in pods
         )
         allowed = max(0, healthy - desired) if expected > 0 else 0
         status: Body = {
@@ -139,7 +137,7 @@ class Disruption:
     def _disrupted(self, status: Body, pods: list[Body]) -> tuple[dict[str, str], float | None]:
         """Evicted pods that still exist, and the seconds until the first of them counts again."""
         found, wait_s = {}, None
-        existing = {pod["metadata"]["name"] for pod in pods if not pod["metadata"].get("deletionTimestamp")}
+        existing = {pod["metadata"]["name"] for pod in pods if not is_terminating(pod)}
         for name, since in (status.get("disruptedPods") or {}).items():
             left = (read_time(since) + timedelta(seconds=EVICTION_S) - self._work.now()).total_seconds()
             if name in existing and left > 0:
@@ -151,7 +149,7 @@ class Disruption:
 def _counted(pod: Body) -> tuple[Any, ...]:
     """What of a pod changes a budget's status."""
     metadata = pod["metadata"]
-    is_ended = pod.get("status", {}).get("phase") in ENDED
+    is_ended = has_ended(pod)
     return (
         metadata.get("labels"),
         metadata.get("ownerReferences"),

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from kube_devserver.api.deletion import FOREGROUND, ORPHAN
 from kube_devserver.controllers.workqueue import Key, Workqueue
+from kube_devserver.objects.conditions import is_terminating
 from kube_devserver.objects.kinds import EVENTS, Body, Kind
 from kube_devserver.storage.store import Event
 from kube_devserver.storage.watch_cache import DELETED
@@ -130,7 +131,7 @@ class Garbage:
         for each, body in self._dependents(owner):
             if _owners(body["metadata"]).get(uid):
                 blocked = True
-                if not body["metadata"].get("deletionTimestamp"):
+                if not is_terminating(body):
                     self._work.enqueue(self, (*each, body["metadata"].get("namespace", ""), body["metadata"]["name"]))
         if not blocked:
             self._finish(kind, owner, FOREGROUND)

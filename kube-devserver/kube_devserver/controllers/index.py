@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kube_devserver.objects.conditions import owner_of
+from kube_devserver.objects.conditions import labels_of, owner_of
 from kube_devserver.objects.kinds import Body, Kind
 from kube_devserver.storage.store import Event, Store
 from kube_devserver.storage.watch_cache import DELETED
@@ -75,7 +75,7 @@ def _places(body: Body | None) -> set[tuple[str, str]]:
     if body is None:
         return set()
     namespace, owner = body["metadata"].get("namespace", ""), owner_of(body)
-    labels = body["metadata"].get("labels") or {}
+    labels = labels_of(body)
     by_label = {("label", f"{namespace}/{key}={value}") for key, value in labels.items()}
     return {("all", namespace), ("unowned", namespace) if owner is None else ("owner", owner["uid"]), *by_label}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kube_devserver.controllers.workqueue import Key, Workqueue
+from kube_devserver.objects.conditions import is_terminating
 from kube_devserver.objects.kinds import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS, Kind
 from kube_devserver.storage.store import Event
 from kube_devserver.storage.watch_cache import DELETED
@@ -47,7 +48,7 @@ class Namespaces:
         if body is None:
             if key[0] in SYSTEM_NAMESPACES:
                 self._work.create(NAMESPACES, "", {"metadata": {"name": key[0]}}, "kube-apiserver")
-        elif not body["metadata"].get("deletionTimestamp"):
+        elif not is_terminating(body):
             self._complete(key[0])
         elif not self._delete_contents(key[0]):
             self._finish(key[0])
@@ -70,7 +71,7 @@ class Namespaces:
             if self._work.verbs.registry.stored(kind) is None:
                 continue
             for entry in self._work.store.entries(kind, name):
-                if not entry.body["metadata"].get("deletionTimestamp"):
+                if not is_terminating(entry.body):
                     self._work.delete(kind, entry.body, propagationPolicy="Background")
                 is_left = is_left or self._work.get(kind, name, entry.body["metadata"]["name"]) is not None
         return is_left

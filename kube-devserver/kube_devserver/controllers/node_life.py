@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from kube_devserver.controllers.placement import tolerates
 from kube_devserver.controllers.workqueue import Key, Workqueue
-from kube_devserver.objects.conditions import condition_of, read_time
+from kube_devserver.objects.conditions import condition_of, conditions_of, is_terminating, read_time
 from kube_devserver.objects.kinds import LEASES, NODES, PODS, Body
 from kube_devserver.storage.store import Event
 from kube_devserver.storage.watch_cache import DELETED
@@ -142,10 +142,7 @@ class NodeLife:
 
     def _mark_not_ready(self, pod: Body) -> None:
         not_ready = {"status": "False", "lastTransitionTime": self._work.verbs.now()}
-        changed = [
-            c | not_ready if c["type"] == "Ready" and c["status"] == "True" else c
-            for c in pod.get("status", {}).get("conditions") or ()
-        ]
+        changed = [c | not_ready if c["type"] == "Ready" and c["status"] == "True" else c for c in conditions_of(pod)]
         self._work.write_status(PODS, pod, pod.get("status", {}) | {"conditions": changed}, MANAGER)
 
     def _taint(self, node: Body) -> None:
@@ -178,7 +175,7 @@ class NodeLife:
         if node is None:
             self._work.delete(PODS, pod, gracePeriodSeconds=0)
             return
-        if pod["metadata"].get("deletionTimestamp"):
+        if is_terminating(pod):
             return
         wait = toleration_s(pod, node, self._work.now())
         if wait is None:

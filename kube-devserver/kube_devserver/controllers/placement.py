@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-from kube_devserver.objects.conditions import owner_of
+from kube_devserver.objects.conditions import labels_of, owner_of
 from kube_devserver.objects.decoding import parse_quantity
 from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.selectors import matches_selector
@@ -122,7 +122,7 @@ class Candidate:
     @property
     def labels(self) -> Mapping[str, str]:
         """The node's labels."""
-        return self.node["metadata"].get("labels") or {}
+        return labels_of(self.node)
 
     @property
     def name(self) -> str:
@@ -253,7 +253,7 @@ def _count(constraint: Body, pod: Body, candidates: Sequence[Candidate]) -> Coun
     key = constraint["topologyKey"]
     found: Counter[str] = Counter()
     selector = dict(constraint.get("labelSelector") or {})
-    own = pod["metadata"].get("labels") or {}
+    own = labels_of(pod)
     shared = {k: own[k] for k in constraint.get("matchLabelKeys") or () if k in own}
     if shared:
         selector["matchLabels"] = (selector.get("matchLabels") or {}) | shared

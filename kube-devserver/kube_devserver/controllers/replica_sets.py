@@ -9,7 +9,16 @@ from typing import Any
 
 from kube_devserver.api_errors import StatusError
 from kube_devserver.controllers.workqueue import Key, Workqueue
-from kube_devserver.objects.conditions import condition_of, owner_of, read_time
+from kube_devserver.objects.conditions import (
+    annotations_of,
+    condition_of,
+    conditions_of,
+    has_ended,
+    is_terminating,
+    labels_of,
+    owner_of,
+    read_time,
+)
 from kube_devserver.objects.kinds import PODS, REPLICA_SETS, Body
 from kube_devserver.objects.selectors import matches_selector
 from kube_devserver.storage.store import Event
@@ -40,7 +49,7 @@ class ReplicaSets:
             return [(event.namespace, owner["name"])] if owner["kind"] == "ReplicaSet" else ()
         return [
             (event.namespace, each["metadata"]["name"]) for each in self._work.index.candidates(REPLICA_SETS, event.namespace)
-            if matches_selector(each["spec"]["selector"], body["metadata"].get("labels") or {})
+            if matches_selector(each["spec"]["selector"], labels_of(body))
         ]  # fmt: skip
 
     def sync(self, key: Key) -> None:
@@ -51,7 +60,7 @@ class ReplicaSets:
         pods = self._claim(owner)
         active = [pod for pod in pods if is_active(pod)]
         failure: StatusError | None = None
-        if not owner["metadata"].get("deletionTimestamp"):
+        if not is_terminating(owner):
             failure = self._manage(owner, active)
             if failure is None and abs(owner["spec"].get("replicas", 1) - len(active)) > SLICE:
                 self._work.enqueue(self, key)  # for the rest, and then the status
@@ -68,10 +77,10 @@ class ReplicaSets:
     def _claim(self, owner: Body) -> list[Body]:
         """The set's pods; matching pods without a controller are adopted."""
         found = self._work.index.controlled(PODS, owner)
-        if owner["metadata"].get("deletionTimestamp"):
+        if is_terminating(owner):
             return found
         for pod in self._work.index.unowned(PODS, owner["metadata"]["namespace"]):
-            if is_active(pod) and matches_selector(owner["spec"]["selector"], pod["metadata"].get("labels") or {}):
+            if is_active(pod) and matches_selector(owner["spec"]["selector"], labels_of(pod)):
                 references = [*(pod["metadata"].get("ownerReferences") or ()), reference_to(owner)]
                 adopted = pod | {"metadata": pod["metadata"] | {"ownerReferences": references}}
                 found.append(self._work.update(PODS, adopted, MANAGER))
@@ -117,17 +126,13 @@ class ReplicaSets:
             return
         status: dict[str, Any] = {"replicas": len(active)}
         counts = {
-            "fullyLabeledReplicas": sum(template.items() <= (pod["metadata"].get("labels") or {}).items() for pod in active),
+            "fullyLabeledReplicas": sum(template.items() <= labels_of(pod).items() for pod in active),
             "readyReplicas": len(ready), "availableReplicas": len(available),
         }  # fmt: skip
         status |= {name: count for name, count in counts.items() if count}
-        status["terminatingReplicas"] = sum(
-            bool(pod["metadata"].get("deletionTimestamp"))
-            and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
-            for pod in pods
-        )
+        status["terminatingReplicas"] = sum(is_terminating(pod) and not has_ended(pod) for pod in pods)
         status["observedGeneration"] = current["metadata"].get("generation", 1)
-        conditions = [c for c in current.get("status", {}).get("conditions") or () if c["type"] != "ReplicaFailure"]
+        conditions = [c for c in conditions_of(current) if c["type"] != "ReplicaFailure"]
         if failure is not None:
             wanted = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": str(failure)}
             before = condition_of(
@@ -164,9 +169,7 @@ def pod_of(owner: Body) -> Body:
 
 def is_active(pod: Body) -> bool:
     """Whether a pod counts as a replica: it has not ended and is not being deleted."""
-    return pod.get("status", {}).get("phase") not in ("Succeeded", "Failed") and not pod["metadata"].get(
-        "deletionTimestamp"
-    )
+    return not has_ended(pod) and not pod["metadata"].get("deletionTimestamp")
 
 
 def choose(pods: Sequence[Body], count: int, crowd: dict[str, int]) -> list[Body]:
@@ -175,7 +178,7 @@ def choose(pods: Sequence[Body], count: int, crowd: dict[str, int]) -> list[Body
     def rank(pod: Body) -> tuple[Any, ...]:
         ready = condition_of(pod, "Ready")
         phase = {"Pending": 0, "Unknown": 1, "Running": 2}.get(pod.get("status", {}).get("phase", ""), 0)
-        cost = int((pod["metadata"].get("annotations") or {}).get(DELETION_COST, 0))
+        cost = int(annotations_of(pod).get(DELETION_COST, 0))
         node = pod["spec"].get("nodeName", "")
         young = [-ord(c) for c in ready.get("lastTransitionTime", "") + pod["metadata"]["creationTimestamp"]]
         return (bool(node), phase, ready.get("status") == "True", cost, -crowd.get(node, 0), young)

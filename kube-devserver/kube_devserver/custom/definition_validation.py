@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kube_devserver.api_errors import IMMUTABLE, Cause, prohibited, required, unsupported_value, wrong
+from kube_devserver.objects.conditions import conditions_of
 from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.names import IN_SUBDOMAIN, SUBDOMAIN, service_faults
 
@@ -174,7 +175,7 @@ def _changes(spec: Body, old: Body) -> list[Cause]:
         ("spec.group", spec.get("group"), was.get("group")),
         ("spec.names.plural", names.get("plural"), had.get("plural")),
     ]
-    conditions = old.get("status", {}).get("conditions") or ()
+    conditions = conditions_of(old)
     if any(each["type"] == "Established" and each["status"] == "True" for each in conditions):
         pairs += [
             ("spec.scope", spec.get("scope"), was.get("scope")),

@@ -6,14 +6,7 @@ import re
 
 from kube_devserver.api_errors import Cause, required, wrong
 from kube_devserver.objects.kinds import Body
-from kube_devserver.objects.names import (
-    IN_LABEL,
-    IN_SUBDOMAIN,
-    LABEL,
-    MOST_ANNOTATIONS_BYTES,
-    SUBDOMAIN,
-    key_faults,
-)
+from kube_devserver.objects.names import IN_LABEL, IN_SUBDOMAIN, LABEL, MOST_ANNOTATIONS_BYTES, SUBDOMAIN, key_faults
 from kube_devserver.objects.selectors import label_faults
 
 _STANDARD_FINALIZERS = ("orphan", "foregroundDeletion", "kubernetes")

@@ -15,7 +15,7 @@ from kube_devserver.objects.schema import Node, canonical
 
 MOST_OPERATIONS = 10_000
 MOST_COPIED_BYTES = 3 << 20
-DIRECTIVE, ORDER, DELETE_LIST, RETAIN = "$patch", "$setElementOrder/", "$deleteFromPrimitiveList/", "$retainKeys"
+DIRECTIVE, ORDER, DELETE_LIST, RETAIN = ("$patch", "$setElementOrder/", "$deleteFromPrimitiveList/", "$retainKeys")
 _DELETED: Any = object()  # an item of a list that a patch has deleted
 NOT_A_MAP = "error decoding patch: json: cannot unmarshal {} into Go value of type map[string]interface {{}}"
 

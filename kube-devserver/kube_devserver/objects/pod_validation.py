@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from kube_devserver.api_errors import Cause, prohibited, required, unsupported_value, wrong
+from kube_devserver.objects.conditions import annotations_of
 from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.names import IN_LABEL, LABEL, key_faults, value_faults
 from kube_devserver.objects.selectors import operator_faults, selector_faults
@@ -21,7 +22,7 @@ _MAY_CHANGE = ("activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolera
 def pod_faults(body: Body, old: Body | None) -> list[Cause]:
     """Every error of a pod."""
     found = pod_spec_faults(body["spec"], "spec")
-    cost = (body["metadata"].get("annotations") or {}).get(DELETION_COST)
+    cost = annotations_of(body).get(DELETION_COST)
     if cost is not None and not _is_int32(cost):
         found.append(wrong(f"metadata.annotations[{DELETION_COST}]", cost, "must be a 32bit integer"))
     if old is None:
@@ -121,7 +122,7 @@ def _affinity_faults(affinity: Body, path: str) -> list[Cause]:
         for i, term in enumerate(terms):
             found += _term_faults(term, f"{where}[{i}]", strict=True)
     for i, preferred in enumerate(affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()):
-        where, weight = f"{path}.preferredDuringSchedulingIgnoredDuringExecution[{i}]", preferred.get("weight", 0)
+        where, weight = (f"{path}.preferredDuringSchedulingIgnoredDuringExecution[{i}]", preferred.get("weight", 0))
         if not 0 < weight <= 100:
             found.append(wrong(f"{where}.weight", weight, "must be in the range 1-100"))
         found += _term_faults(preferred.get("preference") or {}, f"{where}.preference", strict=False)

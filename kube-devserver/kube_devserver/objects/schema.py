@@ -17,7 +17,7 @@ import orjson
 SCALAR, STRUCT, MAP, LIST, ANY = "scalar", "struct", "map", "list", "any"
 ATOMIC, GRANULAR, SET, KEYED = "atomic", "granular", "set", "map"
 REF = "#/components/schemas/"
-QUANTITY, INT_OR_STRING, BYTES, TIME, MICRO_TIME = "quantity", "int-or-string", "byte", "date-time", "micro-time"
+QUANTITY, INT_OR_STRING, BYTES, TIME, MICRO_TIME = ("quantity", "int-or-string", "byte", "date-time", "micro-time")
 _SPECIAL = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": QUANTITY,
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": INT_OR_STRING,

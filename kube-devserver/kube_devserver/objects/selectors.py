@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kube_devserver.api_errors import Cause, bad_request, prohibited, required, wrong
+from kube_devserver.objects.conditions import labels_of
 from kube_devserver.objects.field_selectors import Term
 from kube_devserver.objects.kinds import Body, Kind
 from kube_devserver.objects.label_selectors import read_labels
@@ -109,7 +110,7 @@ def label_selector(text: str) -> Test:
     tests = read_labels(text)
 
     def matches(body: Body) -> bool:
-        labels = body["metadata"].get("labels") or {}
+        labels = labels_of(body)
         return all(test(labels) for test in tests)
 
     return matches

@@ -93,7 +93,11 @@ async def fill(asker: Asker) -> None:
 
     async def client() -> None:
         for number in numbers:
-            body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"p{number}", "labels": {"n": str(number)}}}
+            body = {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": f"p{number}", "labels": {"n": str(number)}},
+            }
             await asker.ask("POST", POD_LIST, body | {"spec": spec})
 
     await asyncio.gather(*(client() for _ in range(8)))

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from devserver_support.control import Control, budget, conditions, control, definition, deployment, replica_set
+from devserver_support.control import (
+    Control,
+    budget,
+    conditions,
+    control,
+    definition,
+    deployment,
+    replica_set,
+)
 from kube_devserver.api_errors import StatusError
-from kube_devserver.objects.kinds import BUDGETS, DEFINITIONS, DEPLOYMENTS, NAMESPACES, REPLICA_SETS, Body, Kind
+from kube_devserver.objects.kinds import (
+    BUDGETS,
+    DEFINITIONS,
+    DEPLOYMENTS,
+    NAMESPACES,
+    REPLICA_SETS,
+    Body,
+    Kind,
+)
 from kube_devserver.storage.store import Store
 
 TYPO = {"matchExpressions": [{"key": "app", "operator": "in", "values": ["a"]}]}
@@ -163,7 +179,11 @@ REFUSED: list[tuple[Kind, Body, str]] = [
     (BUDGETS, budget(selector=TYPO), "not a valid selector operator"),
     (BUDGETS, budget(minAvailable="abc"), "a valid percent string"),
     (DEPLOYMENTS, deployment(strategy={"type": "Sideways"}), 'supported values: "Recreate", "RollingUpdate"'),
-    (DEFINITIONS, definition("deployments", "Deployment", "apps"), "should be a domain with at least one dot"),
+    (
+        DEFINITIONS,
+        definition("deployments", "Deployment", "apps"),
+        "should be a domain with at least one dot",
+    ),
     (DEFINITIONS, nameless(), r"spec.versions\[0\].name"),
 ]
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from devserver_support.control import Control, control, definition, deployment, owned_by
 from kube_devserver.objects.kinds import CONFIG_MAPS, DEFINITIONS, DEPLOYMENTS, PODS, REPLICA_SETS, Body
 
-UNKNOWN = {"apiVersion": "example.dev/v1", "kind": "Gadget", "name": "g", "uid": "u-g", "blockOwnerDeletion": True}
+UNKNOWN = {
+    "apiVersion": "example.dev/v1",
+    "kind": "Gadget",
+    "name": "g",
+    "uid": "u-g",
+    "blockOwnerDeletion": True,
+}
 
 
 def thing(made: Control, name: str, references: list[Body] | None = None, finalizers: list[str] | None = None) -> Body:

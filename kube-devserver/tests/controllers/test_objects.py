@@ -120,7 +120,17 @@ def test_the_server_refuses_an_older_store_with_the_caller_s_hint(tmp_path: Path
     Store(path).close()
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA user_version=1")
-    command = [sys.executable, "-m", "kube_devserver", "--port", "1", "--data", str(path), "--pki", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "kube_devserver",
+        "--port",
+        "1",
+        "--data",
+        str(path),
+        "--pki",
+        str(tmp_path),
+    ]
     done = subprocess.run([*command, "--reset-hint", "run `x`"], capture_output=True, text=True, check=False)
 
     assert 1 == done.returncode

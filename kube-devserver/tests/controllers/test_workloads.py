@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from devserver_support.control import Control, budget, conditions, control, deployment, pod, replica_set, template
+from devserver_support.control import (
+    Control,
+    budget,
+    conditions,
+    control,
+    deployment,
+    pod,
+    replica_set,
+    template,
+)
 from kube_devserver.controllers.placement import Candidate, Load, choose
 from kube_devserver.controllers.replica_sets import choose as choose_victims
 from kube_devserver.controllers.rolling import Limits, Set, proportions, read_limits, step
@@ -15,7 +24,12 @@ from kube_devserver.objects.kinds import BUDGETS, DEPLOYMENTS, PODS, REPLICA_SET
 # ------------------------------------------------------------------ rolling updates, pure
 
 LIMITS: list[tuple[str, int, dict[str, Any], Limits]] = [
-    ("25% of 10: surge up, unavailable down", 10, {"maxSurge": "25%", "maxUnavailable": "25%"}, Limits(10, 3, 2)),
+    (
+        "25% of 10: surge up, unavailable down",
+        10,
+        {"maxSurge": "25%", "maxUnavailable": "25%"},
+        Limits(10, 3, 2),
+    ),
     ("of one pod nothing may be away", 1, {"maxSurge": "25%", "maxUnavailable": "25%"}, Limits(1, 1, 0)),
     ("both zero would never move", 3, {"maxSurge": 0, "maxUnavailable": 0}, Limits(3, 0, 1)),
     ("no more away than there are", 2, {"maxSurge": 1, "maxUnavailable": 5}, Limits(2, 1, 2)),
@@ -36,7 +50,13 @@ def one(name: str, replicas: int, available: int, created: str = "1", most: int 
 STEPS: list[tuple[str, Set | None, list[Set], Limits, dict[str, int]]] = [
     ("the first set is made whole", None, [], Limits(3, 1, 0), {"": 3}),
     ("a new one is made as large as the surge", None, [one("old", 10, 10)], Limits(10, 3, 2), {"": 3}),
-    ("old pods go as far as availability allows", one("new", 3, 0), [one("old", 10, 10)], Limits(10, 3, 2), {"old": 8}),
+    (
+        "old pods go as far as availability allows",
+        one("new", 3, 0),
+        [one("old", 10, 10)],
+        Limits(10, 3, 2),
+        {"old": 8},
+    ),
     ("the new set takes the room", one("new", 3, 0), [one("old", 8, 8)], Limits(10, 3, 2), {"new": 5}),
     (
         "sick pods of an old set go first",
@@ -45,7 +65,13 @@ STEPS: list[tuple[str, Set | None, list[Set], Limits, dict[str, int]]] = [
         Limits(4, 1, 1),
         {"sick": 0},
     ),
-    ("nothing may be away: one in, one out", one("new", 1, 1), [one("old", 3, 3)], Limits(3, 1, 0), {"old": 2}),
+    (
+        "nothing may be away: one in, one out",
+        one("new", 1, 1),
+        [one("old", 3, 3)],
+        Limits(3, 1, 0),
+        {"old": 2},
+    ),
     ("new pods are awaited", one("new", 1, 0), [one("old", 3, 3)], Limits(3, 1, 0), {}),
     ("a set that is too large shrinks", one("new", 5, 5), [], Limits(3, 1, 0), {"new": 3}),
     ("done", one("new", 3, 3), [one("old", 0, 0)], Limits(3, 1, 0), {}),
@@ -225,7 +251,10 @@ def test_a_budget_counts_what_its_pods_owner_wants(spec: dict[str, Any], desired
         await run(made, 3)
         found = made.get(BUDGETS, "a")
         assert found is not None
-        assert (found["status"]["desiredHealthy"], found["status"]["disruptionsAllowed"]) == (desired, allowed)
+        assert (found["status"]["desiredHealthy"], found["status"]["disruptionsAllowed"]) == (
+            desired,
+            allowed,
+        )
         made.set_ready(made.names(PODS)[0], ready=False)
         await made.settle()
         found = made.get(BUDGETS, "a")

@@ -28,7 +28,12 @@ def schema_of(is_strict: bool) -> dict[str, Any]:
         "properties": {"name": WORD, "v": {"type": "integer"} | strict(maximum=10)},
         "required": ["name"],
     }
-    parts = {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"], "items": part}
+    parts = {
+        "type": "array",
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+        "items": part,
+    }
     rule = {"rule": "self.a == 'y'", "message": "a must be y"}
     properties = {
         "size": {"type": "integer"} | strict(maximum=10),

@@ -66,7 +66,11 @@ def test_a_reason_decides_how_a_broken_rule_is_reported(reason: str, text: str) 
 def test_transition_rules_need_an_old_value() -> None:
     """Given rules with oldSelf, when there is no old value, then only the one with an optional oldSelf is evaluated."""
     never = {"rule": "oldSelf == self", "message": "it stays"}
-    once = {"rule": "!oldSelf.hasValue() || oldSelf.value() == self", "optionalOldSelf": True, "message": "it stays"}
+    once = {
+        "rule": "!oldSelf.hasValue() || oldSelf.value() == self",
+        "optionalOldSelf": True,
+        "message": "it stays",
+    }
     schema = STRING | {RULES: [never, once]}
 
     assert [] == texts_of(schema, "a")
@@ -86,7 +90,12 @@ def test_an_unchanged_value_that_breaks_a_rule_is_warned_of() -> None:
 def test_items_of_a_keyed_list_are_compared_with_their_old_values() -> None:
     """Given a transition rule of an item, when items are reordered, then each meets its own old value."""
     item = struct({"rule": "self.v >= oldSelf.v", "message": "v must not fall"}, name=STRING, v=INTEGER)
-    parts = {"type": "array", "items": item, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+    parts = {
+        "type": "array",
+        "items": item,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+    }
     old = [{"name": "a", "v": 1}, {"name": "b", "v": 5}]
 
     assert [] == texts_of(parts, [{"name": "b", "v": 5}, {"name": "a", "v": 2}], old)
@@ -134,7 +143,11 @@ def test_an_evaluation_error_breaks_the_rule() -> None:
         ({"rule": "\u0663 > 1"}, "rule", "token recognition error"),
         ({"rule": "true", "messageExpression": "1"}, "messageExpression", "must evaluate to a string"),
         ({"rule": "true", "messageExpression": "("}, "messageExpression", "compilation failed"),
-        ({"rule": "true", "optionalOldSelf": True}, "optionalOldSelf", "may not be set if oldSelf is not used"),
+        (
+            {"rule": "true", "optionalOldSelf": True},
+            "optionalOldSelf",
+            "may not be set if oldSelf is not used",
+        ),
         ({"rule": "true", "fieldPath": ".none"}, "fieldPath", "must be a valid path"),
         ({"message": "x"}, "rule", "rule is not specified"),
     ],
@@ -214,7 +227,10 @@ def test_a_chain_of_conditions_may_be_long() -> None:
 def test_all_rules_of_an_object_share_a_budget() -> None:
     """Given a clock that jumps over the budget, when the second rule is due, then no further rule is evaluated."""
     times = iter([0.0, 0.0, BUDGET_S + 1, BUDGET_S + 1])
-    schema = {"type": "object", "properties": {"spec": struct({"rule": "true"}, {"rule": "false"}, {"rule": "false"})}}
+    schema = {
+        "type": "object",
+        "properties": {"spec": struct({"rule": "true"}, {"rule": "false"}, {"rule": "false"})},
+    }
     (cause,) = run_rules(custom_node(schema), {"spec": {}}, None, [], lambda: next(times))
 
     assert "running out of cost budget" in cause.text
@@ -225,7 +241,12 @@ def test_a_thousand_items_with_nested_loops_are_within_the_budget() -> None:
     inner = {"type": "array", "items": {"type": "object", "properties": {"v": STRING}}}
     rule = {"rule": "self.vs.all(n, oldSelf.vs.all(o, o.v != n.v || n.v == o.v))"}
     item = struct(rule, name=STRING, vs=inner)
-    items = {"type": "array", "items": item, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+    items = {
+        "type": "array",
+        "items": item,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+    }
     value = [{"name": str(i), "vs": [{"v": f"1.{k}.0"} for k in range(8)]} for i in range(1000)]
     began = time.process_time()
 

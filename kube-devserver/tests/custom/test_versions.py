@@ -9,7 +9,11 @@ import pytest
 from devserver_support.custom_kinds import CRD, GROUP, custom, define, definition, path_of, version
 from devserver_support.servers import Server
 
-MERGE, JSON, APPLY = "application/merge-patch+json", "application/json-patch+json", "application/apply-patch+yaml"
+MERGE, JSON, APPLY = (
+    "application/merge-patch+json",
+    "application/json-patch+json",
+    "application/apply-patch+yaml",
+)
 SIZE: dict[str, Any] = {"size": {"type": "integer"}, "replicas": {"type": "integer"}}
 TEXT = {"type": "string"}
 
@@ -78,7 +82,10 @@ def test_scale_and_status_work_through_another_version(two: Server) -> None:
 
     assert 200 == two.ask("PATCH", f"{path}/scale", {"spec": {"replicas": 3}}, MERGE).status
     assert 200 == two.ask("PATCH", f"{path}/status", {"status": {"replicas": 3}}, MERGE).status
-    assert (3, 3) == (two.ask("GET", path).body["spec"]["replicas"], two.ask("GET", path).body["status"]["replicas"])
+    assert (3, 3) == (
+        two.ask("GET", path).body["spec"]["replicas"],
+        two.ask("GET", path).body["status"]["replicas"],
+    )
     assert 200 == two.ask("DELETE", path).status
 
 

@@ -209,7 +209,11 @@ def template(app: str, **spec: Any) -> Body:
 
 def deployment(name: str = "a", replicas: int = 3, **spec: Any) -> Body:
     """A Deployment."""
-    whole = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template(name)} | spec
+    whole = {
+        "replicas": replicas,
+        "selector": {"matchLabels": {"app": name}},
+        "template": template(name),
+    } | spec
     return {"metadata": {"name": name}, "spec": whole}
 
 
@@ -231,8 +235,18 @@ def budget(name: str = "a", **spec: Any) -> Body:
 
 def definition(plural: str, kind: str, group: str = "example.dev") -> Body:
     """A CustomResourceDefinition."""
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
-    spec = {"group": group, "scope": "Namespaced", "names": {"plural": plural, "kind": kind}, "versions": [version]}
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": {"type": "object"}},
+    }
+    spec = {
+        "group": group,
+        "scope": "Namespaced",
+        "names": {"plural": plural, "kind": kind},
+        "versions": [version],
+    }
     return {"metadata": {"name": f"{plural}.{group}"}, "spec": spec}
 
 

@@ -37,7 +37,10 @@ def define(server: Server, name: str, *versions: Object) -> None:
     if made.status == 409:
         spec = definition(name, *versions)["spec"]
         made = server.ask(
-            "PATCH", f"{CRD}/{name}s.{GROUP}", {"spec": {"versions": spec["versions"]}}, "application/merge-patch+json"
+            "PATCH",
+            f"{CRD}/{name}s.{GROUP}",
+            {"spec": {"versions": spec["versions"]}},
+            "application/merge-patch+json",
         )
     assert made.status in (200, 201), made.body
     for each in versions:

@@ -21,7 +21,12 @@ def make_pki(folder: Path) -> None:
     subject = _name("test-ca")
     builder = _builder(subject, subject, authority, authority)
     constraints = x509.BasicConstraints(ca=True, path_length=None)
-    _write(folder, "ca", authority, builder.add_extension(constraints, critical=True).sign(authority, hashes.SHA256()))
+    _write(
+        folder,
+        "ca",
+        authority,
+        builder.add_extension(constraints, critical=True).sign(authority, hashes.SHA256()),
+    )
     for name, usage in (
         ("apiserver", ExtendedKeyUsageOID.SERVER_AUTH),
         ("kubelet-client", ExtendedKeyUsageOID.CLIENT_AUTH),

@@ -18,7 +18,24 @@ CM = "/api/v1/namespaces/default/configmaps"
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 JSON_PATCH, STRATEGIC = "application/json-patch+json", "application/strategic-merge-patch+json"
 MOST_S = 10.0  # a moment, on a machine that is busy with something else
-WRONG: list[Any] = [None, True, 1, -1, 1.5, "", "x", [], [1], {}, {"a": 1}, [{}], [None], 10**30, "a" * 300, "\x00"]
+WRONG: list[Any] = [
+    None,
+    True,
+    1,
+    -1,
+    1.5,
+    "",
+    "x",
+    [],
+    [1],
+    {},
+    {"a": 1},
+    [{}],
+    [None],
+    10**30,
+    "a" * 300,
+    "\x00",
+]
 
 
 def ask(server: Server, method: str, path: str, body: Any = None, content: str = "application/json") -> Answer:
@@ -80,7 +97,11 @@ def test_a_body_that_unpacks_to_more_than_is_taken_is_refused(server: Server) ->
 
     for data in (gzip.compress(b'{"a":"' + b"a" * (100 << 20) + b'"}'), b"\x1f\x8b\x08\x00garbage", b"{}"):
         connection = http.client.HTTPSConnection(server.host, server.port, context=server.context, timeout=20)
-        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Encoding": "gzip", "Content-Type": "application/json"}
+        headers = {
+            "Authorization": f"Bearer {TOKEN}",
+            "Content-Encoding": "gzip",
+            "Content-Type": "application/json",
+        }
         connection.request("POST", CM, data, headers)
         assert 400 <= connection.getresponse().status < 500
         connection.close()
@@ -109,7 +130,8 @@ def test_steps_of_a_patch_that_are_none(server: Server, step: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "directive", ["$patch", "$retainKeys", "$setElementOrder/finalizers", "$deleteFromPrimitiveList/finalizers"]
+    "directive",
+    ["$patch", "$retainKeys", "$setElementOrder/finalizers", "$deleteFromPrimitiveList/finalizers"],
 )
 def test_directives_of_a_patch_that_are_none(server: Server, directive: str) -> None:
     """Any JSON for each of them."""

@@ -134,7 +134,10 @@ def _compare(writer: Writer, there: dict[str, Any]) -> None:
             assert (version, value) == (int(found["metadata"]["resourceVersion"]), found["data"]["value"])
     for name in writer.maybe - writer.known.keys():
         if name in there:
-            writer.known[name] = (int(there[name]["metadata"]["resourceVersion"]), there[name]["data"]["value"])
+            writer.known[name] = (
+                int(there[name]["metadata"]["resourceVersion"]),
+                there[name]["data"]["value"],
+            )
 
 
 def _resume(server: Server, listed: str, now: str) -> None:

@@ -58,7 +58,13 @@ def test_a_put_of_another_kind_finds_nothing(server: Server) -> None:
 
 @pytest.mark.parametrize(
     ("spec", "code"),
-    [({"tenth": 0.3}, 201), ({"tenth": 0.35}, 422), ({"zero": 1}, 422), ({"zero": 0}, 422), ({"tenth": 1e300}, 422)],
+    [
+        ({"tenth": 0.3}, 201),
+        ({"tenth": 0.35}, 422),
+        ({"zero": 1}, 422),
+        ({"zero": 0}, 422),
+        ({"tenth": 1e300}, 422),
+    ],
 )
 def test_multiples_allow_for_rounding(server: Server, spec: dict[str, Any], code: int) -> None:
     """0.3 is a multiple of 0.1, and nothing is one of 0."""

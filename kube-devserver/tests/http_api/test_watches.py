@@ -55,7 +55,8 @@ def test_a_bookmark_comes_before_the_end_however_much_happens(maps: Server) -> N
     after = version_of(maps)
     try:
         told = watched(
-            maps, f"resourceVersion={after}&timeoutSeconds=4&allowWatchBookmarks=true&fieldSelector=metadata.name=busy"
+            maps,
+            f"resourceVersion={after}&timeoutSeconds=4&allowWatchBookmarks=true&fieldSelector=metadata.name=busy",
         )
     finally:
         done.set()

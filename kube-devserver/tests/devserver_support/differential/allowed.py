@@ -29,7 +29,11 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
         r"^\.metadata\.managedFields",
         "a review is not stored, so that no manager owns its fields",
     ),
-    (r"/deployments/a", r"^warning: .*duplicate port", "Kubernetes does not repeat some warnings of the old object"),
+    (
+        r"/deployments/a",
+        r"^warning: .*duplicate port",
+        "Kubernetes does not repeat some warnings of the old object",
+    ),
     (
         r"^PATCH .*/deployments/a$",
         r"patch: Invalid value|\.details\.causes\[0\]\.message",
@@ -50,7 +54,11 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
         r"must have exactly one version|must contain unique version names",
         "Kubernetes shows an internal Go struct, this server the names of the versions",
     ),
-    (r"/things", r"Checked value must be of type integer|accessor error", "a second cause for the same error"),
+    (
+        r"/things",
+        r"Checked value must be of type integer|accessor error",
+        "a second cause for the same error",
+    ),
     (r"/things", r"evaluating rule: ", "the message of an evaluation error is the CEL library's"),
     (rf"/({INERT})", r"^warning: ", "this server warns that it does not act on objects of the kind"),
     (

@@ -255,4 +255,9 @@ LOOSE, TIGHTENED = (definition("tight", ("v1", tight_spec(is_tight))) for is_tig
 
 def custom(kind: str, version: str = "v1", name: str = "a", **spec: Any) -> dict[str, Any]:
     """An object of one of these."""
-    return {"apiVersion": f"more.example.dev/{version}", "kind": kind, "metadata": {"name": name}, "spec": spec}
+    return {
+        "apiVersion": f"more.example.dev/{version}",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": spec,
+    }

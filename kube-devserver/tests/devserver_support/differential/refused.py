@@ -51,7 +51,10 @@ def replica_set(name: str = "a", **spec: Any) -> dict[str, Any]:
 def rolling(surge: Any, unavailable: Any) -> dict[str, Any]:
     """A Deployment with these limits."""
     return deployment(
-        strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}
+        strategy={
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable},
+        }
     )
 
 
