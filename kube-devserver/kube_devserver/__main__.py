@@ -1,4 +1,6 @@
-"""`python -m kube_devserver`: the API server and the controllers in one process, until SIGTERM or the end of a lifeline."""
+"""`python -m kube_devserver`: the API server and the controllers in one process, until SIGTERM or the end of
+a lifeline.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,8 @@ def main() -> None:
     parser.add_argument("--reset-hint", default="", help="shown when the data cannot be read: how to remove it")
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # it would log every request that is not HTTP
+    # It would log every request that is not HTTP.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

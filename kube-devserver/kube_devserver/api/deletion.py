@@ -1,4 +1,6 @@
-"""Pure: deletion: preconditions, grace periods, finalizers, and the marks of an object that waits for its end."""
+"""Pure: deletion: preconditions, grace periods, finalizers, and the marks of an object that waits for its
+end.
+"""
 
 from __future__ import annotations
 

@@ -56,7 +56,8 @@ class Kubelets:
         """The container that a request names, or the pod's only one.
 
         Raises:
-            StatusError: 400, the pod has no container of this name, or it has several and the request names none.
+            StatusError: 400, the pod has no container of this name, or it has several and the request names
+                none.
         """
         names = [c["name"] for c in pod["spec"].get("containers", ())]
         name = pod["metadata"]["name"]

@@ -50,8 +50,8 @@ def check_list(query: Query, revision: int) -> None:
         revision: the present one, which is the only one that can be listed.
 
     Raises:
-        StatusError: 400, a number is not valid; 410, an exact older version or a piece of a list is requested; 422,
-            options contradict each other; 504, the version does not exist yet.
+        StatusError: 400, a number is not valid; 410, an exact older version or a piece of a list is
+            requested; 422, options contradict each other; 504, the version does not exist yet.
     """
     check_options(query, False)
     version, limit, match = (

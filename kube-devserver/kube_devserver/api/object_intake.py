@@ -1,4 +1,6 @@
-"""Pure: from the object that a client sent to the object that is stored: identity, types, unknown fields, defaults."""
+"""Pure: from the object that a client sent to the object that is stored: identity, types, unknown fields,
+defaults.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from kube_devserver.objects.resource_registry import Resource
 
 
 def identify(resource: Resource, namespace: str, body: Any) -> Body:
-    """The object with apiVersion, kind and namespace, which must agree with the path where the client sent them.
+    """The object with apiVersion, kind and namespace, which must agree with the path where the client sent
+    them.
 
     Raises:
         StatusError: 400.

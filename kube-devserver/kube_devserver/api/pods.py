@@ -46,7 +46,9 @@ def _needs_no_budget(body: Body) -> bool:
 
 
 def _is_spare(pod: Body, budget: Body) -> bool:
-    """Whether a pod is not ready, and either enough others are or the budget's policy allows the eviction of such pods."""
+    """Whether a pod is not ready, and either enough others are or the budget's policy allows the eviction of
+    such pods.
+    """
     status = budget.get("status", {})
     if is_ready(pod):
         return False

@@ -91,7 +91,8 @@ def check_log_options(query: Mapping[str, str], pod: str) -> None:
     """Validate the options of a pod's log; the kubelet applies them.
 
     Raises:
-        StatusError: 400, a value is not a number or a time; 422, a value is too small, or two options exclude each other.
+        StatusError: 400, a value is not a number or a time; 422, a value is too small, or two options exclude
+            each other.
     """
     causes = []
     found = {name: number(query, name) for name in ("tailLines", "sinceSeconds", "limitBytes")}

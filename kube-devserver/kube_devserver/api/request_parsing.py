@@ -119,7 +119,9 @@ def read_yaml(data: bytes) -> Any:
 
 
 def _limit(value: Any, most: int) -> None:
-    """Refuse a value that is nested too deep, or YAML whose aliases expand to more values than the text has bytes."""
+    """Refuse a value that is nested too deep, or YAML whose aliases expand to more values than the text has
+    bytes.
+    """
     level = [value]
     count = 0
     for _ in range(DEEPEST):

@@ -20,7 +20,8 @@ from kube_devserver.storage import versions
 from kube_devserver.storage.store import Entry
 
 Headers = CIMultiDict[str]
-# Seconds that a client may take to read one piece of a stream. The last piece comes when the request's time is over.
+# Seconds that a client may take to read one piece of a stream. The last piece comes when the request's time
+# is over.
 MOST_STUCK_S, LEAST_STUCK_S = 30.0, 1.0
 
 
@@ -113,7 +114,8 @@ def json_answer(body: Any, status: int = 200, headers: Headers | None = None) ->
 async def stream(
     request: web.Request, pieces: AsyncGenerator[bytes, None], media: str, timeout_s: float
 ) -> web.StreamResponse:
-    """Send pieces as they come, until they end or the client leaves. A client that reads nothing is disconnected.
+    """Send pieces as they come, until they end or the client leaves. A client that reads nothing is
+    disconnected.
 
     Args:
         request: to answer.

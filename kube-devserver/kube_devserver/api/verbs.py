@@ -1,7 +1,7 @@
 """Create, read, update, patch and delete: the steps of every write, in Kubernetes' order, without HTTP.
 
-Decode -> prune -> defaults -> strategy -> managed fields -> validation -> rules -> admission -> store. All of it is
-synchronous: on one event loop a request is atomic, and no lock is needed.
+Decode -> prune -> defaults -> strategy -> managed fields -> validation -> rules -> admission -> store. All of
+it is synchronous: on one event loop a request is atomic, and no lock is needed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from kube_devserver.storage import versions
 from kube_devserver.storage.store import Entry, Store, TooLargeError
 
 SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # characters of generated names
-CREATED_BY_UPDATE = {LEASES, SERVICES, EVENTS, NEW_EVENTS}  # a PUT of these creates an object that does not exist
+# A PUT of these creates an object that does not exist.
+CREATED_BY_UPDATE = {LEASES, SERVICES, EVENTS, NEW_EVENTS}
 STRATEGIC, MERGE, JSON_PATCH, APPLY = (
     "application/strategic-merge-patch+json",
     "application/merge-patch+json",
@@ -248,7 +249,8 @@ class Verbs:
             name = f"{own.get('namespace', '')}/{own.get('name', '')}"
             what = f"{name}; {resource.api_version}, Kind={resource.kind}"
             raise StatusError(500, "", f"failed to create typed patch object ({what}): {fault}")
-        read(resource, config, options)  # a wrong type is an error of the configuration, not of the merged object
+        # A wrong type is an error of the configuration, not of the merged object.
+        read(resource, config, options)
         config = {key: value for key, value in config.items() if value is not None}
         live = old.body if old is not None else {}
         writer = self._writer(at, options)
@@ -368,7 +370,8 @@ class Verbs:
             admit(self.store, resource, body, old)
 
     def _invalid(self, at: Target, causes: list[Cause]) -> StatusError:
-        group = "" if at.resource.group == events.GROUP else at.resource.group  # of the spelling that is stored
+        # Of the spelling that is stored.
+        group = "" if at.resource.group == events.GROUP else at.resource.group
         return api_errors.invalid(group, at.resource.kind, at.name, causes)
 
 

@@ -37,7 +37,8 @@ class Watch:
         form: of the objects in the answer.
         include: of each object in a Table's row.
         after: the version to begin after; None or 0 begins with the objects that exist.
-        initial: whether the objects that exist are sent first, followed by a bookmark; None if the client did not say.
+        initial: whether the objects that exist are sent first, followed by a bookmark; None if the client did
+            not say.
         bookmarks: whether the client accepts them.
         timeout_s: how long the watch lasts.
     """
@@ -58,7 +59,8 @@ async def watch_lines(
     """The answer to a watch, in pieces of whole lines, until its time is over."""
     encoder = _Encoder(watch, now, cache)
     if watch.after and watch.after > store.revision:
-        # Kubernetes waits for the version. A client that knew an earlier cluster would miss every change until then.
+        # Kubernetes waits for the version. A client that knew an earlier cluster would miss every change
+        # until then.
         error = f"unknown resource version: {watch.after}, current: {store.revision}"
         yield encoder.error(too_large_version(watch.after, store.revision) if watch.initial else expired(error))
         return
@@ -153,7 +155,9 @@ class _Encoder:
         return self._cache.get(key, lambda: self.event(notice.type, self._entry(notice)))
 
     def _entry(self, notice: Notice) -> Entry:
-        """The state to show, with the version of the change: an object that left a selector is shown as it was before."""
+        """The state to show, with the version of the change: an object that left a selector is shown as it
+        was before.
+        """
         body, revision = notice.version.body(), notice.change.revision
         if notice.version is not notice.change.now:
             body = body | {"metadata": body["metadata"] | {"resourceVersion": str(revision)}}

@@ -1,7 +1,8 @@
-"""CustomResourceDefinitions: serve what they define, report it in their status, and delete the objects of a deleted one.
+"""CustomResourceDefinitions: serve what they define, report it in their status, and delete the objects of a
+deleted one.
 
-A definition is served when no other definition of its group and no built-in kind has its names. A definition that is
-not valid, stored by an earlier release, is not served, and its status says why.
+A definition is served when no other definition of its group and no built-in kind has its names. A definition
+that is not valid, stored by an earlier release, is not served, and its status says why.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ class Definitions:
             self._serve(body)
 
     def keys(self, event: Event) -> Iterable[Key]:
-        """The definition; the others of its group if it was deleted; the definition of an object that was deleted."""
+        """The definition; the others of its group if it was deleted; the definition of an object that was
+        deleted.
+        """
         if event.kind == DEFINITIONS:
             body, name = event.entry.body, event.entry.body["metadata"]["name"]
             if event.type == DELETED:
@@ -137,7 +140,9 @@ class Definitions:
         return found
 
     def _delete_objects(self, body: Body) -> None:
-        """Delete all objects of the kind, then remove the finalizer. Objects of a built-in kind of this name stay."""
+        """Delete all objects of the kind, then remove the finalizer. Objects of a built-in kind of this name
+        stay.
+        """
         if CLEANUP not in (body["metadata"].get("finalizers") or ()):
             return
         kind = (body["spec"].get("group", ""), body["spec"].get("names", {}).get("plural", ""))

@@ -52,7 +52,9 @@ class Deployments:
         self._work = work
 
     def keys(self, event: Event) -> Iterable[Key]:
-        """The Deployment; the Deployment of a set; the Deployment of a deleted pod, which it may have waited for."""
+        """The Deployment; the Deployment of a set; the Deployment of a deleted pod, which it may have waited
+        for.
+        """
         body = event.entry.body
         if event.kind == DEPLOYMENTS:
             return [(event.namespace, body["metadata"]["name"])]
@@ -135,7 +137,9 @@ class Deployments:
         return max((_number(each, REVISION) for each in sets), default=0)
 
     def _adjust(self, body: Body, sets: Sequence[Body], new: Body) -> Body:
-        """Give the new set the highest revision and the Deployment's annotations, and the Deployment the revision."""
+        """Give the new set the highest revision and the Deployment's annotations, and the Deployment the
+        revision.
+        """
         others = self._revision(each for each in sets if each is not new)
         revision = (
             max(others + 1, _number(new, REVISION)) if others >= _number(new, REVISION) else _number(new, REVISION)
@@ -156,7 +160,8 @@ class Deployments:
             return
         annotations = annotations_of(current) | {REVISION: str(revision)}
         changed = current | {"metadata": current["metadata"] | {"annotations": annotations}}
-        self._work.update(DEPLOYMENTS, changed, MANAGER, "status")  # a write of the status keeps the generation
+        # A write of the status keeps the generation.
+        self._work.update(DEPLOYMENTS, changed, MANAGER, "status")
 
     # ------------------------------------------------------------------ strategies
 

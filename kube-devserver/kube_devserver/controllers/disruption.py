@@ -30,7 +30,9 @@ class Disruption:
         self._budgets = SelectorIndex()
 
     def keys(self, event: Event) -> Iterable[Key]:
-        """The budget; the budgets that cover a pod; all budgets of the namespace for an owner that was scaled."""
+        """The budget; the budgets that cover a pod; all budgets of the namespace for an owner that was
+        scaled.
+        """
         body = event.entry.body
         if event.kind == BUDGETS:
             return self._index(event)

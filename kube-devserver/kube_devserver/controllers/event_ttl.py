@@ -41,7 +41,8 @@ class EventTtl:
 
 
 def last_write(body: Body, now: datetime) -> datetime:
-    """When an Event was last written, according to its own fields, which survive a restart; never in the future.
+    """When an Event was last written, according to its own fields, which survive a restart; never in the
+    future.
 
     >>> fields = {"creationTimestamp": "2026-01-01T00:00:00Z", "managedFields": [{"time": "2026-01-01T00:00:09Z"}, {}]}
     >>> last_write({"metadata": fields, "lastTimestamp": None}, datetime.fromisoformat("2027-01-01T00:00:00Z")).second

@@ -1,8 +1,9 @@
-"""The garbage collector: it deletes objects whose owners are gone, and owners in the foreground after their dependents.
+"""The garbage collector: it deletes objects whose owners are gone, and owners in the foreground after their
+dependents.
 
-After pkg/controller/garbagecollector of k8s.io/kubernetes: an object's owners are solid (they exist), dangling (they do
-not) or waiting (they are being deleted in the foreground). One solid owner keeps the object, and references to the
-others are removed. Without a solid owner the object is deleted.
+After pkg/controller/garbagecollector of k8s.io/kubernetes: an object's owners are solid (they exist),
+dangling (they do not) or waiting (they are being deleted in the foreground). One solid owner keeps the
+object, and references to the others are removed. Without a solid owner the object is deleted.
 """
 
 from __future__ import annotations
@@ -104,7 +105,9 @@ class Garbage:
             self._work.delete(kind, body, propagationPolicy=policy)
 
     def _state(self, reference: Body, namespace: str) -> str:
-        """The state of an owner; "unknown" if its kind is not served, or it cannot own an object of this namespace."""
+        """The state of an owner; "unknown" if its kind is not served, or it cannot own an object of this
+        namespace.
+        """
         if reference["uid"] in self._gone:
             return "dangling"
         resource = self._work.verbs.registry.by_kind(reference["apiVersion"], reference["kind"])

@@ -1,4 +1,6 @@
-"""An index of objects by namespace, controller and labels, so that no controller reads a thousand to find three."""
+"""An index of objects by namespace, controller and labels, so that no controller reads a thousand to find
+three.
+"""
 
 from __future__ import annotations
 

@@ -42,7 +42,9 @@ class Controllers:
             self._work.add(controller(self._work))
 
     def prepare(self) -> None:
-        """Do what the first request relies on: serve custom kinds, create the system's namespaces and the Service."""
+        """Do what the first request relies on: serve custom kinds, create the system's namespaces and the
+        Service.
+        """
         self._definitions.serve_all()
         for name in SYSTEM_NAMESPACES:
             self._ensure(NAMESPACES, "", {"metadata": {"name": name}})

@@ -1,4 +1,6 @@
-"""Namespaces: each gets its default service account and the cluster's authority, and is deleted after its contents."""
+"""Namespaces: each gets its default service account and the cluster's authority, and is deleted after its
+contents.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""Node life cycle: a silent node becomes Unknown and is tainted, and its pods are deleted after their toleration time.
+"""Node life cycle: a silent node becomes Unknown and is tainted, and its pods are deleted after their
+toleration time.
 
-Pods of a node that was deleted are deleted at once. Silence is measured in the event loop's time since the last report,
-because a lease's wall-clock time may be from before a laptop's sleep. While no node is ready, no pod is evicted: the
-fault is then the cluster's, and no other node would be better. Kubernetes calls that full disruption mode.
+Pods of a node that was deleted are deleted at once. Silence is measured in the event loop's time since the
+last report, because a lease's wall-clock time may be from before a laptop's sleep. While no node is ready, no
+pod is evicted: the fault is then the cluster's, and no other node would be better. Kubernetes calls that full
+disruption mode.
 """
 
 from __future__ import annotations

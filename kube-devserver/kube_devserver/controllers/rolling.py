@@ -1,4 +1,6 @@
-"""Pure: how a Deployment moves from its old ReplicaSets to its new one. After the deployment controller of k8s.io/kubernetes."""
+"""Pure: how a Deployment moves from its old ReplicaSets to its new one. After the deployment controller of
+k8s.io/kubernetes.
+"""
 
 from __future__ import annotations
 
@@ -109,7 +111,9 @@ def _without_unavailable(old: Sequence[Set], spare: int) -> dict[str, int]:
 
 
 def proportions(sets: Sequence[Set], limits: Limits) -> dict[str, int]:
-    """Desired replicas when a Deployment is scaled during a rolling update: each set in proportion to its size."""
+    """Desired replicas when a Deployment is scaled during a rolling update: each set in proportion to its
+    size.
+    """
     total = sum(each.replicas for each in sets)
     allowed = limits.replicas + limits.surge if limits.replicas else 0
     add = allowed - total

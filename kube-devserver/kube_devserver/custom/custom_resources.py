@@ -32,8 +32,8 @@ ABSENT: Any = object()  # the old object has no value at this place
 def check(node: Node, value: Any, old: Any = ABSENT) -> list[Cause]:
     """Every error of an object against its schema.
 
-    Values that did not change are accepted, so that an object can be changed and deleted after its schema has become
-    stricter. Kubernetes calls that ratcheting.
+    Values that did not change are accepted, so that an object can be changed and deleted after its schema has
+    become stricter. Kubernetes calls that ratcheting.
 
     Args:
         node: the schema.
@@ -170,7 +170,8 @@ def _check_number(document: Any, value: float, path: str, found: list[Cause]) ->
 
 
 def _is_multiple(value: float, factor: float) -> bool:
-    """Whether a value is a multiple, as kube-openapi defines it: rounding errors of binary fractions are ignored.
+    """Whether a value is a multiple, as kube-openapi defines it: rounding errors of binary fractions are
+    ignored.
 
     >>> _is_multiple(0.3, 0.1), _is_multiple(0.35, 0.1), _is_multiple(6, 3), _is_multiple(1e300, 0.1)
     (True, False, True, False)

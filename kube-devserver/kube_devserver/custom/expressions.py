@@ -1,8 +1,9 @@
 """CEL expressions of validation rules, compiled and evaluated by Google's library.
 
-The library bounds what it parses (100,000 characters, 32 levels) and how often an evaluation loops (10,000 times). It does
-not bound what one step of a loop may do, and it cannot be interrupted. `estimate_cost` therefore bounds an evaluation
-before it begins, from the sizes of the values and from what stands in the expression.
+The library bounds what it parses (100,000 characters, 32 levels) and how often an evaluation loops (10,000
+times). It does not bound what one step of a loop may do, and it cannot be interrupted. `estimate_cost`
+therefore bounds an evaluation before it begins, from the sizes of the values and from what stands in the
+expression.
 """
 
 from __future__ import annotations

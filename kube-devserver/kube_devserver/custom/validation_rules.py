@@ -1,4 +1,6 @@
-"""Validation rules of custom kinds, `x-kubernetes-validations`: evaluated for each object. After apiextensions' schema/cel."""
+"""Validation rules of custom kinds, `x-kubernetes-validations`: evaluated for each object. After
+apiextensions' schema/cel.
+"""
 
 from __future__ import annotations
 
@@ -71,8 +73,8 @@ def run_rules(node: Node, value: Any, old: Any, warnings: list[str], clock: Cloc
         node: the object's schema.
         value: the object.
         old: the object that it replaces; None for a create, for which transition rules are not evaluated.
-        warnings: gets the broken rules of values that are as they were before: a rule that was added later does
-            not keep clients from changing the rest of the object.
+        warnings: gets the broken rules of values that are as they were before: a rule that was added later
+            does not keep clients from changing the rest of the object.
         clock: seconds of CPU time since any moment.
     """
     run = _Run(warnings, clock)

@@ -1,4 +1,6 @@
-"""Validation of Services, ConfigMaps, Secrets and Leases. After the validation of k8s.io/kubernetes, in its words."""
+"""Validation of Services, ConfigMaps, Secrets and Leases. After the validation of k8s.io/kubernetes, in its
+words.
+"""
 
 from __future__ import annotations
 

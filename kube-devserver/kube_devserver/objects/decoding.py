@@ -1,7 +1,7 @@
 """Decodes an object of a built-in kind as Go does when it reads and writes it again.
 
-Unknown fields, nulls, and empty fields with `omitempty` are dropped. Structs without it are added, quantities become
-canonical, and wrong types are refused.
+Unknown fields, nulls, and empty fields with `omitempty` are dropped. Structs without it are added, quantities
+become canonical, and wrong types are refused.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Sets of fields for server-side apply: which fields an object has, and how objects are compared, merged and reduced.
+"""Sets of fields for server-side apply: which fields an object has, and how objects are compared, merged and
+reduced.
 
 After the structured-merge-diff library. A path is a tuple of elements as FieldsV1 writes them (`f:spec`,
-`k:{"name":"a"}`, `v:"x"`); a set of fields is a frozenset of paths. Maps are sets of keys unless they are atomic; lists
-are atomic unless the schema says otherwise.
+`k:{"name":"a"}`, `v:"x"`); a set of fields is a frozenset of paths. Maps are sets of keys unless they are
+atomic; lists are atomic unless the schema says otherwise.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def field_set(node: Node, value: Any) -> Fields:
 
 
 def places(node: Node, value: Any) -> dict[Path, Any]:
-    """Every path of a value, including maps, structs and items, with the value of a leaf and None for the others."""
+    """Every path of a value, including maps, structs and items, with the value of a leaf and None for the
+    others.
+    """
     found: dict[Path, Any] = {}
     _visit(node, value, (), found)
     return found
@@ -104,7 +107,8 @@ def _dump(value: Any) -> str:
 def find_fault(node: Node, value: Any, path: Path = ()) -> str:
     """Why a configuration cannot be applied; empty if it can.
 
-    Reasons are an unknown field, a string in the place of a number, an item without its key, or a repeated item.
+    Reasons are an unknown field, a string in the place of a number, an item without its key, or a repeated
+    item.
     """
     if isinstance(value, dict) and node.kind == s.STRUCT and node.relation != s.ATOMIC:
         for name, each in value.items():
@@ -213,7 +217,8 @@ def under(fields: Fields, prefixes: Iterable[Path]) -> Fields:
 def closed(node: Node, fields: Fields) -> set[Path]:
     """The fields, with the struct fields that contain them: a removal treats these as owned, too.
 
-    Items of lists and keys of maps are not added: a manager that owns a field inside an item does not keep the item.
+    Items of lists and keys of maps are not added: a manager that owns a field inside an item does not keep
+    the item.
     """
     found = set(fields)
     nodes: dict[Path, Node] = {(): node}
@@ -264,7 +269,9 @@ def merge(node: Node, live: Any, config: Any) -> Any:
 
 
 def _merge_lists(node: Node, live: list[Any], config: list[Any]) -> list[Any]:
-    """Merge two lists: the configuration's items keep their order, others stay before the item that they preceded."""
+    """Merge two lists: the configuration's items keep their order, others stay before the item that they
+    preceded.
+    """
     element = node.element or s.UNTYPED
     left = [(element_of(node, item), item) for item in live]
     right = [(element_of(node, item), item) for item in config]

@@ -1,8 +1,8 @@
 """Field management: `metadata.managedFields` kept through every write, and server-side apply itself.
 
-After k8s.io/apimachinery's managedfields package: each manager, per operation, version and subresource, has the set of
-fields that it last set. An update takes the fields that it changes from all managers. An apply that would change a
-field of another manager is a conflict.
+After k8s.io/apimachinery's managedfields package: each manager, per operation, version and subresource, has
+the set of fields that it last set. An update takes the fields that it changes from all managers. An apply
+that would change a field of another manager is a conflict.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ class Writer:
         subresource: that is written; empty for the object.
         now: RFC 3339.
         reset: fields that the endpoint ignores.
-        only_own: whether the fields of other versions cannot be converted: as in Kubernetes, their owners are dropped.
+        only_own: whether the fields of other versions cannot be converted: as in Kubernetes, their owners are
+            dropped.
     """
 
     name: str

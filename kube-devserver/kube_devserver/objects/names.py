@@ -1,4 +1,6 @@
-"""Patterns of names, of label keys and of label values, and Kubernetes' messages for what does not match them."""
+"""Patterns of names, of label keys and of label values, and Kubernetes' messages for what does not match
+them.
+"""
 
 from __future__ import annotations
 

@@ -36,7 +36,8 @@ def json_patch(body: dict[str, Any], patch: Any) -> Any:
     """Apply a JSON patch.
 
     Raises:
-        StatusError: 400, it is not a JSON patch; 422, it does not fit the object; 413, it has too many operations.
+        StatusError: 400, it is not a JSON patch; 422, it does not fit the object; 413, it has too many
+            operations.
     """
     if not isinstance(patch, list) or not all(isinstance(each, dict) for each in patch):
         raise bad_request(
@@ -61,7 +62,9 @@ def json_patch(body: dict[str, Any], patch: Any) -> Any:
 
 
 def _patch_with_copies(body: dict[str, Any], patch: list[Any]) -> Any:
-    """Apply a patch step by step and bound its copies: forty copies of an object into itself would fill the memory."""
+    """Apply a patch step by step and bound its copies: forty copies of an object into itself would fill the
+    memory.
+    """
     found: Any = orjson.loads(orjson.dumps(body))
     copied = 0
     for step in patch:
@@ -175,7 +178,9 @@ def _merge_items(node: Node, old: list[Any], new: list[Any], key: str) -> list[A
 
 
 def _sort(node: Node, items: list[Any], order: list[Any], before: list[Any]) -> list[Any]:
-    """Sort items by the patch's order; items that only the server has stay before the item that followed them."""
+    """Sort items by the patch's order; items that only the server has stay before the item that followed
+    them.
+    """
     key = node.merge_key
 
     def name(item: Any) -> str:

@@ -1,4 +1,5 @@
-"""Kubernetes' protobuf encoding, in which kubectl sends some objects, decoded into the same dictionaries as JSON.
+"""Kubernetes' protobuf encoding, in which kubectl sends some objects, decoded into the same dictionaries as
+JSON.
 
 The messages come from the descriptors of Kubernetes' own .proto files, whose field names are JSON's.
 """
@@ -116,7 +117,9 @@ def _micro_time(message: Any) -> str | None:
 
 
 def _schema(message: Message) -> Any:
-    """A JSON schema: some of its names are not valid in protobuf, and Go writes empty strings and flags as well."""
+    """A JSON schema: some of its names are not valid in protobuf, and Go writes empty strings and flags as
+    well.
+    """
     found = {_schema_name(field.name): _value(field, value) for field, value in message.ListFields()}
     return {name: value for name, value in found.items() if value != "" and value is not False}
 

@@ -1,4 +1,6 @@
-"""The resources that are served: built-in ones, as a real API server lists them, and those of CustomResourceDefinitions."""
+"""The resources that are served: built-in ones, as a real API server lists them, and those of
+CustomResourceDefinitions.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Schemas as trees: types, defaults, list types and merge keys, from Kubernetes' OpenAPI documents and from definitions.
+"""Schemas as trees: types, defaults, list types and merge keys, from Kubernetes' OpenAPI documents and from
+definitions.
 
-A `Node` is built when it is first read, so that recursive schemas (JSONSchemaProps) end and unused ones cost nothing.
+A `Node` is built when it is first read, so that recursive schemas (JSONSchemaProps) end and unused ones cost
+nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""The objects, in memory and in a SQLite file, with one revision counter and the history that watches begin from.
+"""The objects, in memory and in a SQLite file, with one revision counter and the history that watches begin
+from.
 
-A write goes to SQLite first, in one transaction with the counter. A killed process loses nothing that was acknowledged.
-A crash of the machine may lose the last writes, because a write does not wait for the disk, but the file stays valid.
-Stored objects are never changed in place.
+A write goes to SQLite first, in one transaction with the counter. A killed process loses nothing that was
+acknowledged. A crash of the machine may lose the last writes, because a write does not wait for the disk, but
+the file stays valid. Stored objects are never changed in place.
 """
 
 from __future__ import annotations
@@ -238,7 +239,9 @@ class Store:
             listener(event)
 
     def _add_to_history(self, change: Change) -> None:
-        """Add a change to the history, which is bounded in changes and bytes; watchers that are behind it are ended."""
+        """Add a change to the history, which is bounded in changes and bytes; watchers that are behind it are
+        ended.
+        """
         history = self._history
         history.append(change)
         self._history_bytes += change.size
