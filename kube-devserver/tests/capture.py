@@ -181,7 +181,9 @@ def discover(server: Server, path: str) -> list[Any]:
         group = item["metadata"].get("name", "")
         versions = []
         for version in item["versions"]:
-            served = SERVED.get(f"apis/{group}/{version['version']}" if group else f"api/{version['version']}")
+            served = SERVED.get(
+                f"apis/{group}/{version['version']}" if group else f"api/{version['version']}"
+            )
             if served is None:
                 continue
             kept = [resource for resource in version["resources"] if resource["resource"] in served]
@@ -228,7 +230,9 @@ def read_omitted(go_module: Path) -> dict[str, dict[str, list[str]]]:
             if path.name.endswith("_test.go") or "generated" in path.name:
                 continue
             for struct in STRUCT.finditer(path.read_text()):
-                structs[f"{prefix}.{struct[1]}"] = [(match[2], match[3]) for match in FIELD.finditer(struct[2])]
+                structs[f"{prefix}.{struct[1]}"] = [
+                    (match[2], match[3]) for match in FIELD.finditer(struct[2])
+                ]
     named = {name.rsplit(".", 1)[1] for name in structs}
 
     def read(name: str) -> tuple[list[str], list[str], list[str]]:
@@ -249,7 +253,12 @@ def read_omitted(go_module: Path) -> dict[str, dict[str, list[str]]]:
                 kind.startswith(("[", "map[")) and not {"omitempty", "omitzero"} & set(options)
             ):
                 bare.append(json_name)
-            elif kind[0] not in "[m" and short in named and short not in NO_STRUCTS and "omitzero" not in options:
+            elif (
+                kind[0] not in "[m"
+                and short in named
+                and short not in NO_STRUCTS
+                and "omitzero" not in options
+            ):
                 present.append(json_name)
             elif "omitempty" in options or "omitzero" in options:
                 omitted.append(json_name)

@@ -66,7 +66,8 @@ def mark(resource: Resource, body: Body, grace: int, finalizers: list[str], now:
         metadata["finalizers"] = finalizers
     else:
         metadata.pop("finalizers", None)
-    status = {"status": body.get("status", {}) | {"phase": "Terminating"}} if resource.key == NAMESPACES else {}
+    phase = {"status": body.get("status", {}) | {"phase": "Terminating"}}
+    status = phase if resource.key == NAMESPACES else {}
     return body | {"metadata": metadata} | status
 
 

@@ -30,7 +30,8 @@ def select(query: Query, resource: Resource, namespace: str, name: str = "") -> 
     if text := query.get("labelSelector"):
         tests.append(label_selector(text))
     if text := query.get("fieldSelector"):
-        custom = tuple(each["jsonPath"].lstrip(".") for each in (resource.custom or {}).get("selectableFields") or ())
+        fields = (resource.custom or {}).get("selectableFields") or ()
+        custom = tuple(each["jsonPath"].lstrip(".") for each in fields)
         terms = read_terms(text)
         tests.append(field_selector(resource.key, terms, custom))
         whole = any(term.path in custom for term in terms)

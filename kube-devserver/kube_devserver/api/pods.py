@@ -30,9 +30,10 @@ def evict(verbs: Verbs, at: Target, sent: Body, options: Options) -> Body:
     if not _needs_no_budget(body):
         labels = labels_of(body)
         entries = verbs.store.entries(BUDGETS, at.namespace)
-        budgets = [each.body for each in entries if matches_selector(each.body["spec"].get("selector"), labels)]
+        budgets = [e.body for e in entries if matches_selector(e.body["spec"].get("selector"), labels)]
         if len(budgets) > 1:
-            text = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+            text = "This pod has more than one PodDisruptionBudget"
+            text += ", which the eviction subresource does not support."
             raise StatusError(500, "InternalError", f"Internal error occurred: {text}")
         if budgets and not _is_spare(body, budgets[0]):
             _spend(verbs, at, budgets[0], options)
@@ -66,7 +67,8 @@ def _spend(verbs: Verbs, at: Target, budget: Body, options: Options) -> None:
         raise _refusal(f"The disruption budget {name} is still being processed by the server.", retry_s=10)
     if status.get("disruptionsAllowed", 0) <= 0:
         desired, current = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
-        raise _refusal(f"The disruption budget {name} needs {desired} healthy pods and has {current} currently")
+        text = f"The disruption budget {name} needs {desired} healthy pods and has {current} currently"
+        raise _refusal(text)
     if options.dry_run:
         return
     spent = status | {
@@ -103,7 +105,8 @@ def bind_to_node(verbs: Verbs, at: Target, node: str, options: Options) -> Body:
         raise api_errors.conflict("", "pods/binding", at.name, why)
     if options.dry_run:
         return pod
-    scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": verbs.now()}
+    now = verbs.now()
+    scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
     conditions = [c for c in conditions_of(pod) if c["type"] != "PodScheduled"]
     body = pod | {
         "metadata": _with_topology(verbs, pod["metadata"], node),
@@ -114,7 +117,7 @@ def bind_to_node(verbs: Verbs, at: Target, node: str, options: Options) -> Body:
 
 
 def _with_topology(verbs: Verbs, metadata: Body, node: str) -> Body:
-    """A pod's metadata with its node's region and zone, as the admission plugin PodTopologyLabels sets them."""
+    """A pod's metadata with its node's region and zone, as the plugin PodTopologyLabels sets them."""
     entry = verbs.store.get(NODES, "", node)
     labels = labels_of(entry.body) if entry is not None else {}
     found = {key: labels[key] for key in TOPOLOGY if key in labels}

@@ -32,7 +32,9 @@ class SubresourceRoutes:
     def __init__(self, verbs: Verbs, kubelets: Kubelets) -> None:
         self._verbs, self._kubelets = verbs, kubelets
 
-    async def answer(self, request: web.Request, path: ResourcePath, resource: Resource) -> web.StreamResponse:
+    async def answer(
+        self, request: web.Request, path: ResourcePath, resource: Resource
+    ) -> web.StreamResponse:
         """Answer a request for a subresource.
 
         Raises:
@@ -81,7 +83,8 @@ class SubresourceRoutes:
                 )
                 return object_answer(request, at.resource, changed, 200, options)
             case "finalize":
-                return object_answer(request, at.resource, self._finalize(at, demand_objects(sent, "spec")), 200)
+                body = self._finalize(at, demand_objects(sent, "spec"))
+                return object_answer(request, at.resource, body, 200)
         raise api_errors.no_method()
 
     def _finalize(self, at: Target, sent: Body) -> Body:

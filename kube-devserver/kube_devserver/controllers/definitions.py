@@ -68,7 +68,7 @@ class Definitions:
                 self._work.verbs.registry.remove(name)
                 self._broken.pop(name, None)
                 gone = self._accepted.pop(name, None)
-                return [(other,) for other, each in self._accepted.items() if gone and each.group == gone.group]
+                return [(other,) for other, e in self._accepted.items() if gone and e.group == gone.group]
             if event.before is None or event.before.body["spec"] != body["spec"]:
                 self._serve(body)
             return [(name,)]
@@ -96,7 +96,7 @@ class Definitions:
     def _accept(self, name: str, spec: Body) -> Accepted:
         """Accept the names that no other definition and no built-in kind has."""
         group = spec["group"]
-        others = [each.names for other, each in self._accepted.items() if other != name and each.group == group]
+        others = [e.names for other, e in self._accepted.items() if other != name and e.group == group]
         others += [_names_of(r) for r in self._work.verbs.registry.built_in(group)]
         known = self._accepted.get(name, Accepted(group, NO_NAMES)).names
         return Accepted(group, *accept_names(spec["names"], known, others))
@@ -117,7 +117,7 @@ class Definitions:
             conditions = set_condition(conditions, wanted, self._work.verbs.now())
         status["conditions"] = [{k: v for k, v in c.items() if k != "lastUpdateTime"} for c in conditions]
         status["acceptedNames"] = NO_NAMES | self._accepted[key[0]].names
-        stored = [each["name"] for each in body["spec"].get("versions") or () if each.get("storage") and "name" in each]
+        stored = [v["name"] for v in body["spec"].get("versions") or () if v.get("storage") and "name" in v]
         versions = list(status.get("storedVersions") or ())
         status["storedVersions"] = [*versions, *(name for name in stored if name not in versions)]
         self._work.write_status(DEFINITIONS, body, status, MANAGER)
@@ -133,9 +133,10 @@ class Definitions:
             if condition_of(body, "Established").get("status") != "True":
                 found.append(_condition("Established", False, "NotAccepted", "not all names are accepted"))
         else:
+            text = "the initial names have been accepted"
             found = [
                 _condition("NamesAccepted", True, "NoConflicts", "no conflicts found"),
-                _condition("Established", True, "InitialNamesAccepted", "the initial names have been accepted"),
+                _condition("Established", True, "InitialNamesAccepted", text),
             ]
         return found
 
@@ -158,7 +159,8 @@ class Definitions:
                 return
             self._work.store.end_watches(kind)
         finalizers = [name for name in body["metadata"]["finalizers"] if name != CLEANUP]
-        self._work.update(DEFINITIONS, body | {"metadata": body["metadata"] | {"finalizers": finalizers}}, MANAGER)
+        metadata = body["metadata"] | {"finalizers": finalizers}
+        self._work.update(DEFINITIONS, body | {"metadata": metadata}, MANAGER)
 
 
 def _names_of(resource: Resource) -> Body:

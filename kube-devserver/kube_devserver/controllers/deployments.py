@@ -1,4 +1,4 @@
-"""Deployments: they create and scale ReplicaSets until the newest has all replicas, and report the progress."""
+"""Deployments: ReplicaSets are created and scaled until the newest has all replicas."""
 
 from __future__ import annotations
 
@@ -34,13 +34,9 @@ REVISION = "deployment.kubernetes.io/revision"
 DESIRED, MOST = "deployment.kubernetes.io/desired-replicas", "deployment.kubernetes.io/max-replicas"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 NOT_COPIED = {
-    LAST_APPLIED,
-    REVISION,
-    DESIRED,
-    MOST,
-    "deployment.kubernetes.io/revision-history",
-    "deprecated.deployment.rollback.to",
-}
+    LAST_APPLIED, REVISION, DESIRED, MOST,
+    "deployment.kubernetes.io/revision-history", "deprecated.deployment.rollback.to",
+}  # fmt: skip
 
 
 class Deployments:
@@ -52,15 +48,13 @@ class Deployments:
         self._work = work
 
     def keys(self, event: Event) -> Iterable[Key]:
-        """The Deployment; the Deployment of a set; the Deployment of a deleted pod, which it may have waited
-        for.
-        """
+        """The Deployment, also for a set of it and for a deleted pod, which it may have waited for."""
         body = event.entry.body
         if event.kind == DEPLOYMENTS:
             return [(event.namespace, body["metadata"]["name"])]
         owner = owner_of(body)
         if event.kind == REPLICA_SETS:
-            return [(event.namespace, owner["name"])] if owner is not None and owner["kind"] == "Deployment" else ()
+            return [(event.namespace, owner["name"])] if owner and owner["kind"] == "Deployment" else ()
         if event.type == "DELETED" and owner is not None and owner["kind"] == "ReplicaSet":
             above = self._work.get(REPLICA_SETS, event.namespace, owner["name"])
             top = owner_of(above) if above is not None else None
@@ -97,7 +91,7 @@ class Deployments:
                     references = [*(each["metadata"].get("ownerReferences") or ()), reference_to(body)]
                     adopted = each | {"metadata": each["metadata"] | {"ownerReferences": references}}
                     found.append(self._work.update(REPLICA_SETS, adopted, MANAGER))
-        return sorted(found, key=lambda each: (each["metadata"]["creationTimestamp"], each["metadata"]["name"]))
+        return sorted(found, key=lambda s: (s["metadata"]["creationTimestamp"], s["metadata"]["name"]))
 
     # ------------------------------------------------------------------ the new set
 
@@ -112,7 +106,8 @@ class Deployments:
         selector = dict(body["spec"]["selector"])
         selector["matchLabels"] = (selector.get("matchLabels") or {}) | {HASH: mark}
         metadata = {
-            "name": f"{body['metadata']['name'][:200]}-{mark}", "labels": labels, "ownerReferences": [reference_to(body)],
+            "name": f"{body['metadata']['name'][:200]}-{mark}", "labels": labels,
+            "ownerReferences": [reference_to(body)],
             "annotations": self._annotations(body, self._revision(sets) + 1),
         }  # fmt: skip
         spec: Body = {
@@ -131,26 +126,22 @@ class Deployments:
     def _annotations(self, body: Body, revision: int) -> dict[str, str]:
         own = {k: v for k, v in annotations_of(body).items() if k not in NOT_COPIED}
         limits = _limits(body)
-        return own | {REVISION: str(revision), DESIRED: str(limits.replicas), MOST: str(limits.replicas + limits.surge)}
+        most = str(limits.replicas + limits.surge)
+        return own | {REVISION: str(revision), DESIRED: str(limits.replicas), MOST: most}
 
     def _revision(self, sets: Iterable[Body]) -> int:
         return max((_number(each, REVISION) for each in sets), default=0)
 
     def _adjust(self, body: Body, sets: Sequence[Body], new: Body) -> Body:
-        """Give the new set the highest revision and the Deployment's annotations, and the Deployment the
-        revision.
-        """
+        """Give the new set the highest revision and the Deployment's annotations; set the revision."""
         others = self._revision(each for each in sets if each is not new)
-        revision = (
-            max(others + 1, _number(new, REVISION)) if others >= _number(new, REVISION) else _number(new, REVISION)
-        )
+        revision = max(others + 1, _number(new, REVISION))
         wanted = annotations_of(new) | self._annotations(body, revision)
         least = body["spec"].get("minReadySeconds", 0)
         if wanted != new["metadata"].get("annotations") or new["spec"].get("minReadySeconds", 0) != least:
             spec = new["spec"] | {"minReadySeconds": least}
-            new = self._work.update(
-                REPLICA_SETS, new | {"metadata": new["metadata"] | {"annotations": wanted}, "spec": spec}, MANAGER
-            )
+            metadata = new["metadata"] | {"annotations": wanted}
+            new = self._work.update(REPLICA_SETS, new | {"metadata": metadata, "spec": spec}, MANAGER)
         self._set_revision(body, revision)
         return new
 
@@ -200,9 +191,8 @@ class Deployments:
 
     def _is_scaling(self, body: Body, sets: Sequence[Body]) -> bool:
         wanted = str(body["spec"].get("replicas", 1))
-        return any(
-            each["spec"].get("replicas") and annotations_of(each).get(DESIRED, wanted) != wanted for each in sets
-        )
+        active = [each for each in sets if each["spec"].get("replicas")]
+        return any(annotations_of(each).get(DESIRED, wanted) != wanted for each in active)
 
     def _scale_all(self, body: Body, sets: list[Body]) -> None:
         """Scale the sets of a Deployment that is paused or being scaled, without a rollout."""
@@ -244,7 +234,11 @@ class Deployments:
     def _record_scaling(self, body: Body, changed: Body, before: int, after: int) -> None:
         verb, name = "up" if after > before else "down", changed["metadata"]["name"]
         self._work.record(
-            body, "Normal", "ScalingReplicaSet", f"Scaled {verb} replica set {name} from {before} to {after}", COMPONENT
+            body,
+            "Normal",
+            "ScalingReplicaSet",
+            f"Scaled {verb} replica set {name} from {before} to {after}",
+            COMPONENT,
         )
 
     # ------------------------------------------------------------------ status
@@ -252,12 +246,13 @@ class Deployments:
     def _report(self, key: Key, body: Body, sets: Sequence[Body]) -> None:
         new = self._new_set(body, sets)
         before = body.get("status", {})
-        total, ready, available = (
-            sum(_count(each, name) for each in sets) for name in ("replicas", "readyReplicas", "availableReplicas")
-        )
+        names = ("replicas", "readyReplicas", "availableReplicas")
+        total, ready, available = (sum(_count(each, name) for each in sets) for name in names)
+        wanted = sum(each["spec"].get("replicas", 0) for each in sets)
         counts = {
-            "replicas": total, "updatedReplicas": _count(new, "replicas") if new is not None else 0, "readyReplicas": ready,
-            "availableReplicas": available, "unavailableReplicas": max(0, sum(each["spec"].get("replicas", 0) for each in sets) - available),
+            "replicas": total, "updatedReplicas": _count(new, "replicas") if new is not None else 0,
+            "readyReplicas": ready, "availableReplicas": available,
+            "unavailableReplicas": max(0, wanted - available),
         }  # fmt: skip
         status: dict[str, Any] = {"observedGeneration": body["metadata"].get("generation", 1)}
         status |= {name: count for name, count in counts.items() if count}
@@ -272,8 +267,9 @@ class Deployments:
         if progress is not None:
             conditions = set_condition(conditions, progress, now)
             done = {k: before.get(k, 0) for k in ("updatedReplicas", "readyReplicas", "availableReplicas")}
-            if progress["reason"] == "ReplicaSetUpdated" and any(counts[name] > was for name, was in done.items()):
-                conditions = [c | ({"lastUpdateTime": now} if c["type"] == "Progressing" else {}) for c in conditions]
+            if progress["reason"] == "ReplicaSetUpdated" and any(counts[n] > was for n, was in done.items()):
+                update = {"lastUpdateTime": now}
+                conditions = [c | update if c["type"] == "Progressing" else c for c in conditions]
         conditions = set_condition(conditions, _availability(body, available), now)
         status["conditions"] = _with_failure(conditions, [new, *sets] if new is not None else sets)
         self._work.write_status(DEPLOYMENTS, body, status, MANAGER)
@@ -284,24 +280,18 @@ class Deployments:
         """The condition Progressing; None keeps the present one."""
         limit = body["spec"].get("progressDeadlineSeconds", 600)
         if body["spec"].get("paused"):
-            return {
-                "type": "Progressing",
-                "status": "Unknown",
-                "reason": "DeploymentPaused",
-                "message": "Deployment is paused",
-            }
+            return _progressing("Unknown", "DeploymentPaused", "Deployment is paused")
         wanted = body["spec"].get("replicas", 1)
         name = new["metadata"]["name"] if new is not None else ""
-        if counts["updatedReplicas"] == wanted == counts["replicas"] == counts["availableReplicas"] and new is not None:
+        reached = {counts[each] for each in ("updatedReplicas", "replicas", "availableReplicas")}
+        if new is not None and reached == {wanted}:
             message = f'ReplicaSet "{name}" has successfully progressed.'
-            return {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "message": message}
+            return _progressing("True", "NewReplicaSetAvailable", message)
         old = next((c for c in conditions if c["type"] == "Progressing"), None)
         if old is None or (
             old["reason"] == "NewReplicaSetAvailable" and new is not None and name not in old["message"]
         ):
-            return {
-                "type": "Progressing", "status": "True", "reason": "NewReplicaSetCreated", "message": f'Created new replica set "{name}"',
-            }  # fmt: skip
+            return _progressing("True", "NewReplicaSetCreated", f'Created new replica set "{name}"')
         if old["reason"] == "NewReplicaSetAvailable":
             return None
         before = body.get("status", {})
@@ -309,15 +299,15 @@ class Deployments:
             counts[each] != before.get(each, 0)
             for each in ("updatedReplicas", "readyReplicas", "availableReplicas", "replicas")
         )
-        left = (read_time(old["lastUpdateTime"]) + timedelta(seconds=limit) - self._work.now()).total_seconds()
+        end = read_time(old["lastUpdateTime"]) + timedelta(seconds=limit)
+        left = (end - self._work.now()).total_seconds()
         if moved:
-            return {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated",
-                    "message": f'ReplicaSet "{name}" is progressing.'}  # fmt: skip
+            return _progressing("True", "ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.')
         if left > 0:
             self._work.enqueue_after(left + 0.01, self, key)
             return None
-        return {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
-                "message": f'ReplicaSet "{name}" has timed out progressing.'}  # fmt: skip
+        message = f'ReplicaSet "{name}" has timed out progressing.'
+        return _progressing("False", "ProgressDeadlineExceeded", message)
 
     def _delete_old_sets(self, body: Body, sets: Sequence[Body]) -> None:
         new = self._new_set(body, sets)
@@ -329,6 +319,10 @@ class Deployments:
         ]  # fmt: skip
         for each in sorted(old, key=lambda each: _number(each, REVISION))[: max(0, len(old) - most)]:
             self._work.delete(REPLICA_SETS, each)
+
+
+def _progressing(status: str, reason: str, message: str) -> Body:
+    return {"type": "Progressing", "status": status, "reason": reason, "message": message}
 
 
 def _with_failure(conditions: list[Body], sets: Sequence[Body]) -> list[Body]:

@@ -9,7 +9,14 @@ from typing import Any
 from kube_devserver.controllers.index import SelectorIndex
 from kube_devserver.controllers.rolling import scaled
 from kube_devserver.controllers.workqueue import Key, Workqueue
-from kube_devserver.objects.conditions import has_ended, is_ready, is_terminating, labels_of, owner_of, read_time
+from kube_devserver.objects.conditions import (
+    has_ended,
+    is_ready,
+    is_terminating,
+    labels_of,
+    owner_of,
+    read_time,
+)
 from kube_devserver.objects.kinds import BUDGETS, DEPLOYMENTS, PODS, REPLICA_SETS, Body
 from kube_devserver.objects.selectors import matches_selector
 from kube_devserver.storage.store import Event
@@ -40,9 +47,8 @@ class Disruption:
             before = event.before.body["spec"].get("replicas") if event.before is not None else None
             if event.before is not None and before == body["spec"].get("replicas"):
                 return ()
-            return [
-                (event.namespace, each["metadata"]["name"]) for each in self._work.list_all(BUDGETS, event.namespace)
-            ]
+            budgets = self._work.list_all(BUDGETS, event.namespace)
+            return [(event.namespace, each["metadata"]["name"]) for each in budgets]
         seen = [body]
         if event.before is not None:
             if event.type != DELETED and _counted(event.before.body) == _counted(body):
@@ -83,9 +89,8 @@ class Disruption:
         disrupted, wait_s = self._disrupted(before, pods)
         if wait_s is not None:
             self._work.enqueue_after(wait_s, self, key)
-        healthy = sum(
-            is_ready(pod) and not is_terminating(pod) and pod["metadata"]["name"] not in disrupted for pod in pods
-        )
+        staying = [pod for pod in pods if pod["metadata"]["name"] not in disrupted]
+        healthy = sum(is_ready(pod) and not is_terminating(pod) for pod in staying)
         allowed = max(0, healthy - desired) if expected > 0 else 0
         status: Body = {
             "currentHealthy": healthy,
@@ -100,13 +105,14 @@ class Disruption:
     def _condition(self, before: Body, is_allowed: bool, generation: int) -> Body:
         old: Body = next(iter(before.get("conditions") or ()), {})
         status = str(is_allowed)
+        is_same = old.get("status") == status
         return {
             "type": "DisruptionAllowed",
             "status": status,
             "reason": "SufficientPods" if is_allowed else "InsufficientPods",
             "message": "",
             "observedGeneration": generation,
-            "lastTransitionTime": old["lastTransitionTime"] if old.get("status") == status else self._work.verbs.now(),
+            "lastTransitionTime": old["lastTransitionTime"] if is_same else self._work.verbs.now(),
         }
 
     def _expected(self, spec: Body, pods: list[Body]) -> tuple[int, int]:
@@ -121,7 +127,7 @@ class Disruption:
         return expected, max(0, expected - scaled(most, expected, up=True))
 
     def _wanted(self, pods: list[Body]) -> int:
-        """The sum of the replicas that the pods' controllers want; a pod without a controller counts as one."""
+        """The sum of the replicas that the pods' controllers want; a pod without one counts as one."""
         wanted: dict[str, int] = {}
         for pod in pods:
             owner, namespace = owner_of(pod), pod["metadata"]["namespace"]

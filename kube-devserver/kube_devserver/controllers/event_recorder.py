@@ -70,7 +70,7 @@ class EventRecorder:
         """
         metadata, writer = about["metadata"], self._writer
         involved = {key: about[key] for key in ("kind", "apiVersion")} | {
-            key: metadata.get(key, "") for key in ("name", "namespace", "uid", "resourceVersion") if key in metadata
+            key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion") if key in metadata
         }
         message, group = self._correlate((metadata.get("uid", ""), kind, reason, component), message)
         if not message:
@@ -85,15 +85,10 @@ class EventRecorder:
         event = {
             "metadata": {"name": f"{metadata['name']}.{writer.store.revision:016x}"},
             "involvedObject": involved,
-            "type": kind,
-            "reason": reason,
-            "message": message,
-            "source": {"component": component},
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
-            "reportingComponent": component,
-        }
+            "type": kind, "reason": reason, "message": message, "count": 1,
+            "firstTimestamp": now, "lastTimestamp": now,
+            "source": {"component": component}, "reportingComponent": component,
+        }  # fmt: skip
         try:
             made = writer.create(EVENTS, namespace, event, component)
             self._names[group] = made["metadata"]["name"]

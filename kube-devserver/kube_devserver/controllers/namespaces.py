@@ -15,9 +15,9 @@ from kube_devserver.storage.watch_cache import DELETED
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 AUTHORITY = "kube-root-ca.crt"
 ABOUT = (
-    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the"
-    " internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes"
-    " clusters."
+    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such"
+    " as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across"
+    " distributions of Kubernetes clusters."
 )
 MANAGER = "kube-controller-manager"
 

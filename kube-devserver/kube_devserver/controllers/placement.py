@@ -191,7 +191,8 @@ def _is_selected(spec: Body, candidate: Candidate) -> bool:
     if not (spec.get("nodeSelector") or {}).items() <= candidate.labels.items():
         return False
     required = _node_affinity(spec).get(_REQUIRED)
-    return required is None or any(_matches_term(term, candidate) for term in required.get("nodeSelectorTerms") or ())
+    terms = (required or {}).get("nodeSelectorTerms") or ()
+    return required is None or any(_matches_term(term, candidate) for term in terms)
 
 
 def _node_affinity(spec: Body) -> Body:

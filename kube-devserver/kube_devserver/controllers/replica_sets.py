@@ -47,10 +47,9 @@ class ReplicaSets:
         owner = owner_of(body)
         if owner is not None:
             return [(event.namespace, owner["name"])] if owner["kind"] == "ReplicaSet" else ()
-        return [
-            (event.namespace, each["metadata"]["name"]) for each in self._work.index.candidates(REPLICA_SETS, event.namespace)
-            if matches_selector(each["spec"]["selector"], labels_of(body))
-        ]  # fmt: skip
+        sets = self._work.index.candidates(REPLICA_SETS, event.namespace)
+        fitting = [each for each in sets if matches_selector(each["spec"]["selector"], labels_of(body))]
+        return [(event.namespace, each["metadata"]["name"]) for each in fitting]
 
     def sync(self, key: Key) -> None:
         """Create or delete pods, then update the status."""
@@ -94,54 +93,52 @@ class ReplicaSets:
             except StatusError as error:
                 self._work.record(owner, "Warning", "FailedCreate", f"Error creating: {error}", COMPONENT)
                 return error
-            self._work.record(
-                owner, "Normal", "SuccessfulCreate", f"Created pod: {made['metadata']['name']}", COMPONENT
-            )
+            text = f"Created pod: {made['metadata']['name']}"
+            self._work.record(owner, "Normal", "SuccessfulCreate", text, COMPONENT)
         if missing < 0:
             for pod in choose(active, min(-missing, SLICE), _crowd(active)):
                 self._work.delete(PODS, pod)
-                self._work.record(
-                    owner, "Normal", "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}", COMPONENT
-                )
+                text = f"Deleted pod: {pod['metadata']['name']}"
+                self._work.record(owner, "Normal", "SuccessfulDelete", text, COMPONENT)
         return None
 
     def _report(self, key: Key, owner: Body, pods: Sequence[Body], failure: StatusError | None) -> None:
         active = [pod for pod in pods if is_active(pod)]
         template = owner["spec"]["template"]["metadata"].get("labels") or {}
-        least = owner["spec"].get("minReadySeconds", 0)
-        now = self._work.now()
         ready = [pod for pod in active if condition_of(pod, "Ready").get("status") == "True"]
-        available, wait = [], None
-        for pod in ready:
-            since = condition_of(pod, "Ready").get("lastTransitionTime")
-            left = (read_time(since) + timedelta(seconds=least) - now).total_seconds() if least and since else 0
-            if left <= 0:
-                available.append(pod)
-            else:
-                wait = left if wait is None else min(wait, left)
-        if wait is not None:
-            self._work.enqueue_after(wait + 0.01, self, key)
+        waits = self._waits(ready, owner["spec"].get("minReadySeconds", 0))
+        if waits:
+            self._work.enqueue_after(min(waits) + 0.01, self, key)
         current = self._work.get(REPLICA_SETS, *key)
         if current is None:
             return
         status: dict[str, Any] = {"replicas": len(active)}
         counts = {
             "fullyLabeledReplicas": sum(template.items() <= labels_of(pod).items() for pod in active),
-            "readyReplicas": len(ready), "availableReplicas": len(available),
+            "readyReplicas": len(ready), "availableReplicas": len(ready) - len(waits),
         }  # fmt: skip
         status |= {name: count for name, count in counts.items() if count}
         status["terminatingReplicas"] = sum(is_terminating(pod) and not has_ended(pod) for pod in pods)
         status["observedGeneration"] = current["metadata"].get("generation", 1)
         conditions = [c for c in conditions_of(current) if c["type"] != "ReplicaFailure"]
         if failure is not None:
-            wanted = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": str(failure)}
-            before = condition_of(
-                current, "ReplicaFailure"
-            )  # the first failure's stays: it names a pod that is another each time
-            conditions.append(before or wanted | {"lastTransitionTime": self._work.verbs.now()})
+            wanted = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
+            wanted |= {"message": str(failure), "lastTransitionTime": self._work.verbs.now()}
+            # The first failure's message stays: each attempt names another pod.
+            conditions.append(condition_of(current, "ReplicaFailure") or wanted)
         if conditions:
             status["conditions"] = conditions
         self._work.write_status(REPLICA_SETS, current, status, MANAGER)
+
+    def _waits(self, ready: Sequence[Body], least: float) -> list[float]:
+        """Seconds until the ready pods that are not yet available become so."""
+        if not least:
+            return []
+        found, now = [], self._work.now()
+        for pod in ready:
+            if since := condition_of(pod, "Ready").get("lastTransitionTime"):
+                found.append((read_time(since) + timedelta(seconds=least) - now).total_seconds())
+        return [each for each in found if each > 0]
 
 
 def _crowd(active: Sequence[Body]) -> dict[str, int]:
@@ -151,16 +148,18 @@ def _crowd(active: Sequence[Body]) -> dict[str, int]:
 
 def reference_to(owner: Body) -> Body:
     """A reference to an object's controller."""
+    metadata = owner["metadata"]
     return {
-        "apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"],
-        "controller": True, "blockOwnerDeletion": True,
+        "apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": metadata["name"],
+        "uid": metadata["uid"], "controller": True, "blockOwnerDeletion": True,
     }  # fmt: skip
 
 
 def pod_of(owner: Body) -> Body:
     """A new pod of a set, without a name."""
     template = owner["spec"]["template"]
-    metadata: Body = {"generateName": f"{owner['metadata']['name']}-", "ownerReferences": [reference_to(owner)]}
+    prefix = f"{owner['metadata']['name']}-"
+    metadata: Body = {"generateName": prefix, "ownerReferences": [reference_to(owner)]}
     for name in ("labels", "annotations", "finalizers"):
         if template["metadata"].get(name):
             metadata[name] = template["metadata"][name]
@@ -173,7 +172,7 @@ def is_active(pod: Body) -> bool:
 
 
 def choose(pods: Sequence[Body], count: int, crowd: dict[str, int]) -> list[Body]:
-    """The pods to delete: those without a node first, then unready, cheap, on crowded nodes, and young ones."""
+    """The pods to delete: first those without a node, then unready, cheap, crowded and young ones."""
 
     def rank(pod: Body) -> tuple[Any, ...]:
         ready = condition_of(pod, "Ready")

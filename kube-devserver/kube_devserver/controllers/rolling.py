@@ -79,7 +79,7 @@ def step(new: Set | None, old: Sequence[Set], limits: Limits) -> dict[str, int]:
     if spare <= 0:
         return {}
     changes = _without_unavailable(old, spare)
-    left = [Set(each.name, changes.get(each.name, each.replicas), each.available, each.created) for each in old]
+    left = [Set(s.name, changes.get(s.name, s.replicas), s.available, s.created) for s in old]
     available = sum(each.available for each in left) + (new.available if new else 0)
     down = available - least
     for each in sorted(left, key=lambda s: s.created):
@@ -117,9 +117,8 @@ def proportions(sets: Sequence[Set], limits: Limits) -> dict[str, int]:
     total = sum(each.replicas for each in sets)
     allowed = limits.replicas + limits.surge if limits.replicas else 0
     add = allowed - total
-    ordered = sorted(
-        sets, key=lambda s: (-s.replicas, s.created) if add > 0 else (-s.replicas, [-ord(c) for c in s.created])
-    )
+    ordered = sorted(sets, key=lambda s: s.created, reverse=add <= 0)
+    ordered.sort(key=lambda s: -s.replicas)
     added, found = 0, {}
     for each in ordered:
         share = 0

@@ -56,7 +56,7 @@ class Scheduler:
         if pod["spec"].get("schedulerName", COMPONENT) != COMPONENT:
             return
         nodes = self._work.list_all(NODES)
-        candidates = [Candidate(node, self._loads.setdefault(node["metadata"]["name"], Load())) for node in nodes]
+        candidates = [Candidate(n, self._loads.setdefault(n["metadata"]["name"], Load())) for n in nodes]
         name, why = choose(pod, candidates)
         if name is not None:
             at = Target(self._work.resource(PODS), *key)

@@ -95,7 +95,8 @@ class Workqueue:
             return list(controller.keys(event))
         except Exception:
             name = event.entry.body.get("metadata", {}).get("name", "")
-            log.exception("%s cannot read %s %s/%s", type(controller).__name__, event.kind[1], event.namespace, name)
+            place = f"{event.kind[1]} {event.namespace}/{name}"
+            log.exception("%s cannot read %s", type(controller).__name__, place)
             return []
 
     def enqueue(self, controller: Controller, key: Key) -> None:

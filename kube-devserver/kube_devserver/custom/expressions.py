@@ -106,13 +106,14 @@ class Expression:
         self.uses_old = _OLD.search(code) is not None
         self.type: str = compiled.return_type().name()
         self._compiled = compiled
+        matches = len(_MATCHES.findall(code))
         self._shape = _Shape(
             loops=len(_LOOPS.findall(code)),
             squares=len(_SQUARES.findall(code)),
             adds=len(_ADDS.findall(code)),
             lists=len(_LISTS.findall(code)),
-            matches=len(_MATCHES.findall(code)),
-            is_match_dear="{" in "".join(literals) or len(_LITERAL_MATCHES.findall(text)) < len(_MATCHES.findall(code)),
+            matches=matches,
+            is_match_dear="{" in "".join(literals) or len(_LITERAL_MATCHES.findall(text)) < matches,
             longest_literal=max([len(_LIST_LENGTH.findall(code)) + 1, *map(len, literals)]),
             growth=1 + "".join(literals).count("%"),
             length=len(text),
@@ -176,10 +177,10 @@ def compile_expression(text: str) -> Expression:
         raise ExpressionError(_plain(str(error))) from error
 
 
-def with_optional_old(text: str, is_present: bool) -> str:
+def with_optional(text: str, is_present: bool) -> str:
     """An expression whose `oldSelf` is an optional value.
 
-    >>> with_optional_old("oldSelf.hasValue() && 'oldSelf' != self", True)
+    >>> with_optional("oldSelf.hasValue() && 'oldSelf' != self", True)
     "optional.of(oldSelf).hasValue() && 'oldSelf' != self"
     """
     value = f"optional.of({OLD})" if is_present else "optional.none()"
@@ -194,7 +195,8 @@ def with_optional_old(text: str, is_present: bool) -> str:
 def _environment() -> Any:
     dynamic, numbers = cel.Type.DYN, cel.Type.List(cel.Type.DYN)
     total = cel.FunctionDecl("sum", [cel.Overload("list_sum", dynamic, [numbers], True, impl=sum)])
-    extensions = [ext_strings.ExtStrings(), ext_optional.ExtOptional(), cel.CelExtension("kubernetes.lists", [total])]
+    own = cel.CelExtension("kubernetes.lists", [total])
+    extensions = [ext_strings.ExtStrings(), ext_optional.ExtOptional(), own]
     return cel.NewEnv(variables={SELF: dynamic, OLD: dynamic}, extensions=extensions)
 
 

@@ -62,7 +62,8 @@ class _Checker:
             self.check(schema["additionalProperties"], below, "object fields", uncorrelated)
         if isinstance(schema.get("items"), dict):
             is_keyed = schema.get("x-kubernetes-list-type") == "map"
-            self.check(schema["items"], f"{path}.items", "array items", uncorrelated or ("" if is_keyed else path))
+            lost = uncorrelated or ("" if is_keyed else path)
+            self.check(schema["items"], f"{path}.items", "array items", lost)
         # The rules of a schema that is not right would fail for that reason alone.
         if len(self.found) == before:
             self.of_rules += compile_faults(schema, path, uncorrelated)

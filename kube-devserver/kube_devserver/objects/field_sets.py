@@ -138,9 +138,9 @@ def _find_list_fault(node: Node, value: list[Any], path: Path) -> str:
             element = element_of(node, item)
             if node.relation == s.KEYED and element == "k:{}":
                 return (
-                    f"{spell(path)}: element {i}: associative list with keys has an element that omits all key fields "
-                    + " ".join(f"{_dump(key)}" for key in node.keys)
-                    + " (and doesn't have default values for any key fields)"
+                    f"{spell(path)}: element {i}: associative list with keys has an element that omits all"
+                    f" key fields {' '.join(_dump(key) for key in node.keys)}"
+                    " (and doesn't have default values for any key fields)"
                 )
             if element in seen:
                 return f"{spell(path)}: duplicate entries for key {spell((element,))}"
@@ -244,7 +244,7 @@ def closed(node: Node, fields: Fields) -> set[Path]:
 def changed(node: Node, old: Any, new: Any) -> tuple[Fields, Fields]:
     """The fields that were added or modified, and the fields that were removed."""
     before, after = places(node, old), places(node, new)
-    touched = frozenset(path for path, value in after.items() if path not in before or not _same(before[path], value))
+    touched = frozenset(p for p, value in after.items() if p not in before or not _same(before[p], value))
     return touched - {()}, frozenset(before.keys() - after.keys())
 
 
@@ -257,13 +257,14 @@ def merge(node: Node, live: Any, config: Any) -> Any:
     """Merge a configuration into a live value: its fields win, other fields stay."""
     if config is None or live is None:
         return config
-    if isinstance(config, dict) and isinstance(live, dict) and not (node.kind != s.LIST and node.relation == s.ATOMIC):
+    is_atomic = node.relation == s.ATOMIC
+    if isinstance(config, dict) and isinstance(live, dict) and not (node.kind != s.LIST and is_atomic):
         found = dict(live)
         for name, value in config.items():
             child = node.field(name) or s.UNTYPED
             found[name] = merge(child, live[name], value) if name in live else value
         return found
-    if isinstance(config, list) and isinstance(live, list) and node.kind == s.LIST and node.relation != s.ATOMIC:
+    if isinstance(config, list) and isinstance(live, list) and node.kind == s.LIST and not is_atomic:
         return _merge_lists(node, live, config)
     return config
 

@@ -16,8 +16,8 @@ from kube_devserver.objects.names import key_faults, value_faults
 Test = Callable[[Body], bool]
 FIELDS = {
     ("", "pods"): {
-        "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
-        "status.phase", "status.podIP", "status.nominatedNodeName",
+        "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
+        "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName",
     },
     ("", "events"): {
         "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
@@ -94,7 +94,7 @@ def _paths(name: str) -> list[tuple[str, ...]]:
     return [(each,) for each in _SOURCE] if name == "source" else [tuple(name.split("."))]
 
 
-_DIGESTS = {kind: tuple(path for each in sorted(names) for path in _paths(each)) for kind, names in FIELDS.items()}
+_DIGESTS = {kind: tuple(path for n in sorted(names) for path in _paths(n)) for kind, names in FIELDS.items()}
 
 
 def label_selector(text: str) -> Test:
@@ -147,7 +147,7 @@ def _at(body: Body, path: tuple[str, ...]) -> str:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     if value is None:
-        return "false" if path[-1] in ("unschedulable", "hostNetwork") else ("0" if path[-1] == "replicas" else "")
+        return {"unschedulable": "false", "hostNetwork": "false", "replicas": "0"}.get(path[-1], "")
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -166,7 +166,8 @@ def matches_selector(selector: Body | None, labels: dict[str, str]) -> bool:
     for each in selector.get("matchExpressions") or ():
         value, values = labels.get(each.get("key", "")), each.get("values") or ()
         good = {
-            "In": value in values, "NotIn": value not in values, "Exists": value is not None, "DoesNotExist": value is None,
+            "In": value in values, "NotIn": value not in values,
+            "Exists": value is not None, "DoesNotExist": value is None,
         }.get(each.get("operator", ""), False)  # fmt: skip
         if not good:
             return False

@@ -45,7 +45,7 @@ class Change:
 
     @property
     def size(self) -> int:
-        """The memory that the change takes in the history; the state before it belongs to an earlier change."""
+        """The memory that the change takes in the history; the state before belongs to an earlier one."""
         return len(self.now.raw) + OVERHEAD_BYTES
 
 

@@ -52,7 +52,8 @@ def main() -> None:
         await until(
             made,
             lambda: all(
-                each.body["status"].get("availableReplicas") == pods // apps for each in made.store.each(DEPLOYMENTS)
+                each.body["status"].get("availableReplicas") == pods // apps
+                for each in made.store.each(DEPLOYMENTS)
             ),
         )
         say("ready", began, made)
@@ -80,7 +81,9 @@ async def until(made: Control, asked: object) -> None:
 
 def say(what: str, began: float, made: Control) -> None:
     """One line."""
-    print(f"{what:8}{time.process_time() - began:8.2f} s of CPU, longest turn {made.longest_turn() * 1000:7.0f} ms")
+    print(
+        f"{what:8}{time.process_time() - began:8.2f} s of CPU, longest turn {made.longest_turn() * 1000:7.0f} ms"
+    )
 
 
 if __name__ == "__main__":

@@ -40,7 +40,9 @@ class Watcher:
         server = self._server
         reader, self._writer = await asyncio.open_connection(server.host, server.port, ssl=server.context)
         head = "".join(f"{name}: {value}\r\n" for name, value in server.headers.items())
-        path = f"{path_of(self._namespace)}?watch=true&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"
+        path = (
+            f"{path_of(self._namespace)}?watch=true&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"
+        )
         self._writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode())
         answer = await reader.readuntil(b"\r\n\r\n")
         assert b" 200 " in answer.split(b"\r\n")[0], answer
@@ -79,7 +81,9 @@ async def measure(own: Own, namespaces: list[str], what: str) -> None:
         await asyncio.gather(*(each.open() for each in watchers[i : i + AT_ONCE]))
     opened_s = time.perf_counter() - began
     each_kb = (memory_mb(own) - before) * 1000 / len(watchers)
-    concerned = [each for each, namespace in zip(watchers, namespaces, strict=True) if namespace in ("", "n-0")]
+    concerned = [
+        each for each, namespace in zip(watchers, namespaces, strict=True) if namespace in ("", "n-0")
+    ]
     took, answered = [], []
     for write in range(WRITES):
         body: Any = {"metadata": {"name": f"{what.split()[0]}-{write}"}, "data": {"x": "x" * 300}}

@@ -31,7 +31,9 @@ LONG_AGO = {"lastTimestamp": None, "series": {"lastObservedTime": "2026-01-01T00
     ("minutes", "more", "is_there"),
     [(50, {}, True), (61, {}, False), (61, NOW, True), (10_000, LONG_AGO, False)],
 )
-async def test_an_event_goes_an_hour_after_its_last_write(minutes: float, more: dict[str, Any], is_there: bool) -> None:
+async def test_an_event_goes_an_hour_after_its_last_write(
+    minutes: float, more: dict[str, Any], is_there: bool
+) -> None:
     """Also one that was there before the process was."""
     store = Store(None)
     if more is NOW:

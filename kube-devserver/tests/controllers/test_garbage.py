@@ -14,7 +14,9 @@ UNKNOWN = {
 }
 
 
-def thing(made: Control, name: str, references: list[Body] | None = None, finalizers: list[str] | None = None) -> Body:
+def thing(
+    made: Control, name: str, references: list[Body] | None = None, finalizers: list[str] | None = None
+) -> Body:
     """An object that nobody but the garbage collector looks at."""
     metadata: Body = {"name": name, "ownerReferences": references or [], "finalizers": finalizers or []}
     return made.create(CONFIG_MAPS, {"metadata": metadata})

@@ -67,7 +67,9 @@ def test_a_write_that_fails_leaves_nothing_and_the_next_one_succeeds(tmp_path: P
     store = Store(path)
     store.put(KIND, "a", "before", body("before"))
     other = sqlite3.connect(path)
-    other.execute(f"CREATE TRIGGER no BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")
+    other.execute(
+        f"CREATE TRIGGER no BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+    )
     other.commit()
     heard: list[Event] = []
     store.listeners.append(heard.append)
@@ -107,7 +109,9 @@ def test_a_store_of_another_format_is_refused(tmp_path: Path, found: int) -> Non
     Store(path).close()
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute(f"PRAGMA user_version={found}")
-    with pytest.raises(DamagedError, match=f"has format {found}, and this release reads format {FORMAT} only"):
+    with pytest.raises(
+        DamagedError, match=f"has format {found}, and this release reads format {FORMAT} only"
+    ):
         Store(path)
 
     with contextlib.closing(sqlite3.connect(path)) as db:

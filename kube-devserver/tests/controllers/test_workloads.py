@@ -36,7 +36,9 @@ LIMITS: list[tuple[str, int, dict[str, Any], Limits]] = [
 ]
 
 
-@pytest.mark.parametrize(("replicas", "rolling", "wanted"), [row[1:] for row in LIMITS], ids=[row[0] for row in LIMITS])
+@pytest.mark.parametrize(
+    ("replicas", "rolling", "wanted"), [row[1:] for row in LIMITS], ids=[row[0] for row in LIMITS]
+)
 def test_limits(replicas: int, rolling: dict[str, Any], wanted: Limits) -> None:
     """Percentages of the replicas, rounded so that a roll can move."""
     assert read_limits(replicas, rolling) == wanted
@@ -78,7 +80,9 @@ STEPS: list[tuple[str, Set | None, list[Set], Limits, dict[str, int]]] = [
 ]
 
 
-@pytest.mark.parametrize(("new", "old", "limits", "wanted"), [row[1:] for row in STEPS], ids=[row[0] for row in STEPS])
+@pytest.mark.parametrize(
+    ("new", "old", "limits", "wanted"), [row[1:] for row in STEPS], ids=[row[0] for row in STEPS]
+)
 def test_a_step_of_a_roll(new: Set | None, old: list[Set], limits: Limits, wanted: dict[str, int]) -> None:
     """The next step, and no more than the limits allow."""
     assert step(new, old, limits) == wanted
@@ -91,7 +95,9 @@ def test_a_roll_never_leaves_its_limits() -> None:
         for _ in range(100):
             changes = step(new, [old], limits)
             new = one("new", changes.get("new", new.replicas), new.available, "2")
-            old = one("old", changes.get("old", old.replicas), min(old.available, changes.get("old", old.replicas)))
+            old = one(
+                "old", changes.get("old", old.replicas), min(old.available, changes.get("old", old.replicas))
+            )
             assert old.replicas + new.replicas <= 10 + surge
             assert old.available + new.available >= 10 - unavailable
             new = one("new", new.replicas, min(new.replicas, new.available + 1), "2")
@@ -303,7 +309,9 @@ PLACES: list[tuple[str, Body, list[Candidate], str | None]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("body", "candidates", "wanted"), [row[1:] for row in PLACES], ids=[row[0] for row in PLACES])
+@pytest.mark.parametrize(
+    ("body", "candidates", "wanted"), [row[1:] for row in PLACES], ids=[row[0] for row in PLACES]
+)
 def test_where_a_pod_goes(body: Body, candidates: list[Candidate], wanted: str | None) -> None:
     """Filters first, then what is liked best."""
     name, why = choose(body, candidates)

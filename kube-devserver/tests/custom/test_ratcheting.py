@@ -104,7 +104,9 @@ def test_large_lists_are_checked_in_good_time(relation: str) -> None:
     item: dict[str, Any] = WORD if relation == "set" else {"type": "object", "properties": {"k": WORD}}
     keys = {"x-kubernetes-list-map-keys": ["k"]} if relation == "map" else {}
     items = {"type": "array", "x-kubernetes-list-type": relation, "items": item} | keys
-    node = custom_node({"type": "object", "properties": {"spec": {"type": "object", "properties": {"l": items}}}})
+    node = custom_node(
+        {"type": "object", "properties": {"spec": {"type": "object", "properties": {"l": items}}}}
+    )
     texts = [str(i) for i in range(50_000)] + ["7"]
     value = {"metadata": {}, "spec": {"l": texts if relation == "set" else [{"k": each} for each in texts]}}
     began = time.process_time()

@@ -21,11 +21,15 @@ MOST_S = 10.0  # on a machine that is busy with something else
 INTEGER, STRING = {"type": "integer"}, {"type": "string"}
 
 
-def causes_of(schema: dict[str, Any], value: Any, old: Any = None, warnings: list[str] | None = None) -> list[Cause]:
+def causes_of(
+    schema: dict[str, Any], value: Any, old: Any = None, warnings: list[str] | None = None
+) -> list[Cause]:
     """The causes for which the rules of a spec's schema refuse a value."""
     node = custom_node({"type": "object", "properties": {"spec": schema}})
     before = {"spec": old} if old is not None else None
-    return run_rules(node, {"spec": value}, before, warnings if warnings is not None else [], time.process_time)
+    return run_rules(
+        node, {"spec": value}, before, warnings if warnings is not None else [], time.process_time
+    )
 
 
 def texts_of(schema: dict[str, Any], value: Any, old: Any = None) -> list[str]:
@@ -41,7 +45,9 @@ def struct(*rules: dict[str, Any], **properties: Any) -> dict[str, Any]:
 def test_a_message_and_a_path_may_be_the_rule_s_own() -> None:
     """Given messageExpression and fieldPath, when the rule is broken, then both are used."""
     message = "'%d is not below %d'.format([self.a, self.b])"
-    schema = struct({"rule": "self.a < self.b", "messageExpression": message, "fieldPath": ".a"}, a=INTEGER, b=INTEGER)
+    schema = struct(
+        {"rule": "self.a < self.b", "messageExpression": message, "fieldPath": ".a"}, a=INTEGER, b=INTEGER
+    )
 
     assert ["spec.a: Invalid value: 2 is not below 1"] == texts_of(schema, {"a": 2, "b": 1})
     assert [] == texts_of(schema, {"a": 1, "b": 2})
@@ -152,7 +158,9 @@ def test_an_evaluation_error_breaks_the_rule() -> None:
         ({"message": "x"}, "rule", "rule is not specified"),
     ],
 )
-def test_a_rule_that_does_not_compile_is_refused_with_its_path(rule: dict[str, Any], field: str, text: str) -> None:
+def test_a_rule_that_does_not_compile_is_refused_with_its_path(
+    rule: dict[str, Any], field: str, text: str
+) -> None:
     """Given a definition with a wrong rule, when it is validated, then path and message name the mistake."""
     causes = schema_faults(struct(rule), "schema")
 
@@ -166,7 +174,8 @@ def test_old_values_of_unkeyed_items_cannot_be_used() -> None:
     (cause,) = schema_faults({"type": "object", "properties": {"l": items}}, "schema")
 
     assert (
-        "oldSelf cannot be used on the uncorrelatable portion of the schema within schema.properties[l]" in cause.text
+        "oldSelf cannot be used on the uncorrelatable portion of the schema within schema.properties[l]"
+        in cause.text
     )
 
 

@@ -34,12 +34,19 @@ def two(server: Server) -> Server:
 def test_an_object_is_shown_in_the_version_that_is_asked_for(two: Server) -> None:
     """By get, list and watch; and without the fields that this version does not have."""
     assert (
-        201 == two.ask("POST", path_of("v1beta1", "two"), custom("v1beta1", "two", "a", {"size": 1, "old": "x"})).status
+        201
+        == two.ask(
+            "POST", path_of("v1beta1", "two"), custom("v1beta1", "two", "a", {"size": 1, "old": "x"})
+        ).status
     )
     one = two.ask("GET", path_of("v1", "two", "a")).body
-    (listed,) = (item for item in two.ask("GET", path_of("v1", "two")).body["items"] if item["metadata"]["name"] == "a")
+    (listed,) = (
+        item for item in two.ask("GET", path_of("v1", "two")).body["items"] if item["metadata"]["name"] == "a"
+    )
     after = int(one["metadata"]["resourceVersion"]) - 1
-    (event,) = two.ask("GET", f"{path_of('v1', 'two')}?watch=true&resourceVersion={after}&timeoutSeconds=1").body
+    (event,) = two.ask(
+        "GET", f"{path_of('v1', 'two')}?watch=true&resourceVersion={after}&timeoutSeconds=1"
+    ).body
 
     assert (f"{GROUP}/v1", {"size": 1}) == (one["apiVersion"], one["spec"])
     assert one == listed == event["object"]
@@ -103,7 +110,9 @@ def test_a_write_that_changes_nothing_brings_an_object_to_a_new_storage_version(
     first = server.ask("POST", path_of("v1beta1", "move"), custom("v1beta1", "move", "m", {"size": 1})).body
     define(server, "move", version("v1beta1", spec_of()), version("v1", spec_of(), storage=True))
     path = path_of("v1", "move", "m")
-    second, third = (server.ask("PATCH", path, {}, MERGE).body["metadata"]["resourceVersion"] for _ in range(2))
+    second, third = (
+        server.ask("PATCH", path, {}, MERGE).body["metadata"]["resourceVersion"] for _ in range(2)
+    )
 
     assert first["metadata"]["resourceVersion"] != second == third
 
@@ -111,14 +120,21 @@ def test_a_write_that_changes_nothing_brings_an_object_to_a_new_storage_version(
 def test_a_version_that_is_served_no_more_keeps_its_objects(server: Server) -> None:
     """The storage version need not be served."""
     define(server, "hide", version("v1beta1", spec_of(), storage=True), version("v1", spec_of()))
-    server.ask("POST", path_of("v1beta1", "hide"), custom("v1beta1", "hide", "h", {"size": 1}, finalizers=["x.y/z"]))
+    server.ask(
+        "POST", path_of("v1beta1", "hide"), custom("v1beta1", "hide", "h", {"size": 1}, finalizers=["x.y/z"])
+    )
     hidden = version("v1beta1", spec_of(), storage=True, served=False)
-    server.ask("PATCH", f"{CRD}/hides.{GROUP}", {"spec": {"versions": [hidden, version("v1", spec_of())]}}, MERGE)
+    server.ask(
+        "PATCH", f"{CRD}/hides.{GROUP}", {"spec": {"versions": [hidden, version("v1", spec_of())]}}, MERGE
+    )
     while server.ask("GET", path_of("v1beta1", "hide")).status == 200:
         pass
 
     assert 200 == server.ask("GET", path_of("v1", "hide", "h")).status
-    assert 200 == server.ask("PATCH", path_of("v1", "hide", "h"), {"metadata": {"finalizers": None}}, MERGE).status
+    assert (
+        200
+        == server.ask("PATCH", path_of("v1", "hide", "h"), {"metadata": {"finalizers": None}}, MERGE).status
+    )
 
 
 def test_conversion_by_a_webhook_is_refused_by_name(server: Server) -> None:
@@ -127,7 +143,9 @@ def test_conversion_by_a_webhook_is_refused_by_name(server: Server) -> None:
         "strategy": "Webhook",
         "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": {"url": "https://x"}},
     }
-    answer = server.ask("POST", CRD, definition("hook", version("v1", spec_of(), storage=True), conversion=hook))
+    answer = server.ask(
+        "POST", CRD, definition("hook", version("v1", spec_of(), storage=True), conversion=hook)
+    )
 
     assert (422, "spec.conversion.strategy") == (answer.status, answer.body["details"]["causes"][0]["field"])
     assert "webhooks" in answer.body["message"]

@@ -54,7 +54,9 @@ class Control:
     def __init__(self, selector: _Waitless, store: Store) -> None:
         self._selector, self.store = selector, store
         self.jump = timedelta()  # of the wall clock, which need not go as the loop's
-        self.verbs = Verbs(store, Registry(), lambda: self.now().strftime("%Y-%m-%dT%H:%M:%SZ"), random.Random(1))
+        self.verbs = Verbs(
+            store, Registry(), lambda: self.now().strftime("%Y-%m-%dT%H:%M:%SZ"), random.Random(1)
+        )
         self.controllers = Controllers(self.verbs, "authority", self.now)
 
     def now(self) -> datetime:
@@ -80,7 +82,9 @@ class Control:
         """Create an object."""
         resource = self.verbs.registry.stored(kind)
         assert resource is not None
-        return self.verbs.create(resource, namespace if resource.namespaced else "", body, Options(manager="test"))
+        return self.verbs.create(
+            resource, namespace if resource.namespaced else "", body, Options(manager="test")
+        )
 
     def get(self, kind: Kind, name: str, namespace: str = NAMESPACE) -> Body | None:
         """An object, or None."""

@@ -114,7 +114,11 @@ def watched(both: Both, namespace: str, marks: list[dict[str, str]], real: Plain
         ]  # fmt: skip
         for (path, selector), (theirs, ours) in zip(wanted, pairs, strict=True):
             differences = walk("", real(theirs.result()), own(ours.result()))
-            found += [f"watch {path}{selector}\n     {each}" for each in differences if not may_differ(get(path), each)]
+            found += [
+                f"watch {path}{selector}\n     {each}"
+                for each in differences
+                if not may_differ(get(path), each)
+            ]
     return found
 
 
@@ -138,7 +142,11 @@ def steady(body: Any) -> Any:
     """An answer without the bookmarks of a watch whose number depends on the time that it takes."""
     if not isinstance(body, list):
         return body
-    return [each for each in body if each.get("type") != "BOOKMARK" or each["object"]["metadata"].get("annotations")]
+    return [
+        each
+        for each in body
+        if each.get("type") != "BOOKMARK" or each["object"]["metadata"].get("annotations")
+    ]
 
 
 def unordered(body: Any) -> Any:
@@ -147,7 +155,9 @@ def unordered(body: Any) -> Any:
     causes = details.get("causes", []) if isinstance(details, dict) else []
     if len(causes) < 2:
         return body
-    ordered = (details or {}) | {"causes": sorted(causes, key=lambda cause: json.dumps(cause, sort_keys=True))}
+    ordered = (details or {}) | {
+        "causes": sorted(causes, key=lambda cause: json.dumps(cause, sort_keys=True))
+    }
     return {key: value for key, value in body.items() if key != "message"} | {"details": ordered}
 
 

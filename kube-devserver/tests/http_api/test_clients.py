@@ -90,11 +90,16 @@ def test_a_delete_names_the_version_that_it_expects(server: Server) -> None:
 
 def test_discovery_has_kubernetes_own_hashes(server: Server) -> None:
     """Of the version that objects are stored in; and a built-in kind says no group of its own."""
-    listed = {each["name"]: each.get("storageVersionHash") for each in server.ask("GET", "/api/v1").body["resources"]}
+    listed = {
+        each["name"]: each.get("storageVersionHash")
+        for each in server.ask("GET", "/api/v1").body["resources"]
+    }
     accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-    groups = {each["metadata"]["name"]: each for each in server.ask("GET", "/apis", accept=accept).body["items"]}
+    groups = {
+        each["metadata"]["name"]: each for each in server.ask("GET", "/apis", accept=accept).body["items"]
+    }
 
     assert (listed["pods"], listed["configmaps"]) == ("xPOwRZ+Yhw8=", "qFsyl6wFWjQ=")
-    assert {"group": "", "version": "", "kind": "Deployment"} == groups["apps"]["versions"][0]["resources"][0][
-        "responseKind"
-    ]
+    assert {"group": "", "version": "", "kind": "Deployment"} == groups["apps"]["versions"][0]["resources"][
+        0
+    ]["responseKind"]

@@ -38,7 +38,9 @@ WRONG: list[Any] = [
 ]
 
 
-def ask(server: Server, method: str, path: str, body: Any = None, content: str = "application/json") -> Answer:
+def ask(
+    server: Server, method: str, path: str, body: Any = None, content: str = "application/json"
+) -> Answer:
     """One request that must be answered in good time and by no fault."""
     began = time.monotonic()
     answer = server.ask(method, path, body, content)
@@ -61,7 +63,9 @@ def test_wrong_types_in_metadata(server: Server, name: str) -> None:
     for value in WRONG:
         ask(server, "POST", f"{CM}?dryRun=All", {"metadata": {"name": "other", name: value}})
         for content in ("application/merge-patch+json", "application/apply-patch+yaml"):
-            ask(server, "PATCH", f"{CM}/wrong?dryRun=All&fieldManager=x", {"metadata": {name: value}}, content)
+            ask(
+                server, "PATCH", f"{CM}/wrong?dryRun=All&fieldManager=x", {"metadata": {name: value}}, content
+            )
 
 
 BODIES = {
@@ -84,7 +88,9 @@ def test_bodies_that_are_none(server: Server, name: str) -> None:
 
 def test_yaml_that_refers_to_itself_over_and_over_is_refused(server: Server) -> None:
     """Nine to the seventh references in 300 bytes."""
-    lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x]"] + [f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 8)]
+    lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x]"] + [
+        f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 8)
+    ]
     text = "\n".join([*lines, "metadata: {name: bomb}"]).encode()
 
     assert 400 == ask(server, "POST", CM, text, "application/yaml").status
@@ -247,7 +253,9 @@ def test_rules_that_could_take_too_long_are_stopped(server: Server) -> None:
 def test_patterns_take_linear_time(server: Server) -> None:
     """A pattern that makes an engine with back-tracking try 2^40 ways, in a schema and in a rule."""
     rule = {"rule": "self.s.matches('^(a+)+$')"}
-    define(server, "pattern", {"type": "object", "properties": {"s": {"type": "string", "pattern": "^(a+)+$"}}})
+    define(
+        server, "pattern", {"type": "object", "properties": {"s": {"type": "string", "pattern": "^(a+)+$"}}}
+    )
     define(server, "match", {"type": "object", "properties": {"s": SHORT}, RULES: [rule]})
     for name in ("pattern", "match"):
         assert 422 == make(server, name, {"s": "a" * 40 + "b"}).status
@@ -261,7 +269,9 @@ def test_patterns_take_linear_time(server: Server) -> None:
         ({"type": "object", RULES: [{"message": "x"}]}, f"{RULES}[0].rule"), ({"type": "object", RULES: [{"rule": "true", "reason": "Bogus"}]}, f"{RULES}[0].reason"),
     ],
 )  # fmt: skip
-def test_schemas_that_are_not_structural_are_refused(server: Server, spec: dict[str, Any], field: str) -> None:
+def test_schemas_that_are_not_structural_are_refused(
+    server: Server, spec: dict[str, Any], field: str
+) -> None:
     """When they are defined, and not when the first object comes."""
     answer = define(server, "never", spec)
 

@@ -93,7 +93,9 @@ def test_what_was_acknowledged_survives() -> None:
         own.check_log()
 
 
-def _round(own: Own, source: random.Random, known: list[dict[str, tuple[int | None, str]]], listed: str) -> int:
+def _round(
+    own: Own, source: random.Random, known: list[dict[str, tuple[int | None, str]]], listed: str
+) -> int:
     """Write, be killed, start again, compare; returns the highest version that anybody was told."""
     events: list[dict[str, Any]] = []
     watcher = threading.Thread(target=follow, args=(own.server, listed, events), daemon=True)
@@ -113,7 +115,9 @@ def _round(own: Own, source: random.Random, known: list[dict[str, tuple[int | No
     there = {item["metadata"]["name"]: item for item in body["items"]}
     for writer in writers:
         _compare(writer, there)
-    told = [int(event["object"]["metadata"]["resourceVersion"]) for event in events if event["type"] != "ERROR"]
+    told = [
+        int(event["object"]["metadata"]["resourceVersion"]) for event in events if event["type"] != "ERROR"
+    ]
     assert told == sorted(set(told))
     _resume(own.server, listed, body["metadata"]["resourceVersion"])
     versions = [version for each in known for version, _ in each.values() if version]
@@ -125,7 +129,9 @@ def _compare(writer: Writer, there: dict[str, Any]) -> None:
         found = there.get(name)
         if name in writer.maybe:  # the answer was lost with the server: either is right
             writer.known[name] = (
-                (None, "") if found is None else (int(found["metadata"]["resourceVersion"]), found["data"]["value"])
+                (None, "")
+                if found is None
+                else (int(found["metadata"]["resourceVersion"]), found["data"]["value"])
             )
         elif version is None:
             assert found is None, f"{name} was deleted, and is back"

@@ -45,7 +45,9 @@ def send(
 def test_a_put_creates_what_is_not_there(server: Server, path: str, fields: dict[str, Any]) -> None:
     """Of some kinds: leases, Services, Events and those of RBAC."""
     name = f"put-{next(_numbers)}"
-    answer = server.ask("PUT", f"{path}/{name}", {"metadata": {"name": name, "resourceVersion": "5"}} | fields)
+    answer = server.ask(
+        "PUT", f"{path}/{name}", {"metadata": {"name": name, "resourceVersion": "5"}} | fields
+    )
 
     assert 201 == answer.status, answer.body
     assert 200 == server.ask("GET", f"{path}/{name}").status
@@ -75,7 +77,10 @@ def test_multiples_allow_for_rounding(server: Server, spec: dict[str, Any], code
     }
     define(server, "mul", version("v1", schema, storage=True))
 
-    assert code == server.ask("POST", path_of("v1", "mul"), custom("v1", "mul", f"m{next(_numbers)}", spec)).status
+    assert (
+        code
+        == server.ask("POST", path_of("v1", "mul"), custom("v1", "mul", f"m{next(_numbers)}", spec)).status
+    )
 
 
 def test_yaml_is_read(server: Server) -> None:

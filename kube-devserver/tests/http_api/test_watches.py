@@ -102,7 +102,9 @@ def test_when_files_run_out_new_watches_are_refused_and_nothing_else() -> None:
         own.start(files=100)
         server, opened = own.server, []
         for _ in range(81):
-            connection = http.client.HTTPSConnection(server.host, server.port, context=server.context, timeout=20)
+            connection = http.client.HTTPSConnection(
+                server.host, server.port, context=server.context, timeout=20
+            )
             connection.request("GET", "/api/v1/namespaces?watch=true", headers=server.headers)
             opened.append((connection, connection.getresponse()))
         refused, reply = opened.pop()
@@ -136,7 +138,8 @@ def test_a_client_that_reads_nothing_is_cut_off(maps: Server) -> None:
     """A stopped `kubectl get -w` holds neither the connection nor the objects for ever; others are told all the same."""
     upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
     stuck = [
-        watch_without_reading(maps, more) for more in ({}, upgrade | {"Sec-WebSocket-Key": "c3Bpa28gc3Bpa28gc3Bpaw=="})
+        watch_without_reading(maps, more)
+        for more in ({}, upgrade | {"Sec-WebSocket-Key": "c3Bpa28gc3Bpa28gc3Bpaw=="})
     ]
     body: dict[str, Any] = {"metadata": {"name": "large"}, "data": {"x": "x" * 500_000}}
     maps.ask("POST", CM, body)

@@ -88,7 +88,9 @@ def test_a_watcher_that_does_not_read_holds_no_more_than_history_does(store: Sto
         (Selection(test=field_selector(MAPS, read_terms("metadata.name!=a"))), ["b", "c"]),
     ],
 )
-async def test_only_those_whom_it_concerns_are_woken(store: Store, chosen: Selection, expected: list[str]) -> None:
+async def test_only_those_whom_it_concerns_are_woken(
+    store: Store, chosen: Selection, expected: list[str]
+) -> None:
     """By namespace, name and selectors, before anything is put into a queue."""
     watcher = store.watch(MAPS, store.revision, chosen)
     assert watcher is not None
@@ -123,9 +125,13 @@ def test_history_is_told_by_selectors_and_under_both_names(store: Store) -> None
     store.put(EVENTS, "d", "e", event)
     store.put(MAPS, "d", "a", body_of("a", l="1"))
     store.put(MAPS, "d", "a", body_of("a", l="2"))
-    new = store.watch(NEW_EVENTS, after, Selection(test=field_selector(NEW_EVENTS, read_terms("regarding.name=x"))))
+    new = store.watch(
+        NEW_EVENTS, after, Selection(test=field_selector(NEW_EVENTS, read_terms("regarding.name=x")))
+    )
     assert new is not None
     (first,) = new.take()
 
     assert ("m", "events.k8s.io/v1") == (first.version.body()["note"], first.version.body()["apiVersion"])
-    assert [("ADDED", "a"), ("DELETED", "a")] == told(store.watch(MAPS, after, Selection(test=label_selector("l=1"))))
+    assert [("ADDED", "a"), ("DELETED", "a")] == told(
+        store.watch(MAPS, after, Selection(test=label_selector("l=1")))
+    )

@@ -31,7 +31,9 @@ class Plain:
             value = [each for each in value if each.get("manager") != "kube-controller-manager"]
             # their order is that of their times, and a second may end between two writes on one server only
             value.sort(
-                key=lambda each: [str(each.get(name)) for name in ("operation", "manager", "subresource", "apiVersion")]
+                key=lambda each: [
+                    str(each.get(name)) for name in ("operation", "manager", "subresource", "apiVersion")
+                ]
             )
         if isinstance(value, list):
             return [self(each, key) for each in value]

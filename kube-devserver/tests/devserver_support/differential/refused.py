@@ -27,7 +27,11 @@ RS = "/apis/apps/v1/namespaces/{ns}/replicasets"
 
 def expression(operator: Any = "In", key: Any = "app", *values: str) -> dict[str, Any]:
     """A LabelSelector of one expression."""
-    return {"matchExpressions": [{"key": key, "operator": operator, **({"values": list(values)} if values else {})}]}
+    return {
+        "matchExpressions": [
+            {"key": key, "operator": operator, **({"values": list(values)} if values else {})}
+        ]
+    }
 
 
 SELECTORS: list[dict[str, Any]] = [
