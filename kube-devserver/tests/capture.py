@@ -3,10 +3,11 @@
 
     KUBE_DEVSERVER_BINARIES=FOLDER python kube-devserver/tests/capture.py GO_MODULE
 
-FOLDER has etcd, kube-apiserver and kube-controller-manager; GO_MODULE is the folder of a Go module that requires
-k8s.io/kubernetes of the same version. Needs grpcio-tools. The files in `kube_devserver/data/` are discovery, the OpenAPI
-documents of the kinds that are served (merge keys, list types, required fields), the columns of tables, the fields that
-Go omits when they are empty, and the protobuf descriptors. Run it when the version of Kubernetes changes.
+FOLDER has etcd, kube-apiserver and kube-controller-manager; GO_MODULE is the folder of a Go module that
+requires k8s.io/kubernetes of the same version. Needs grpcio-tools. The files in `kube_devserver/data/` are
+discovery, the OpenAPI documents of the kinds that are served (merge keys, list types, required fields), the
+columns of tables, the fields that Go omits when they are empty, and the protobuf descriptors. Run it when the
+version of Kubernetes changes.
 """
 
 from __future__ import annotations
@@ -220,9 +221,11 @@ def folder(go_module: Path, package: str) -> Path:
 
 
 def read_omitted(go_module: Path) -> dict[str, dict[str, list[str]]]:
-    """By schema: fields that Go omits when they are empty, structs that it writes even then, and other empty fields.
+    """By schema: fields that Go omits when they are empty, structs that it writes even then, and other empty
+    fields.
 
-    Go omits a pointer only when it is nil, so that a zero behind it stays; `omitempty` omits no struct, `omitzero` does.
+    Go omits a pointer only when it is nil, so that a zero behind it stays; `omitempty` omits no struct,
+    `omitzero` does.
     """
     structs: dict[str, list[tuple[str, str]]] = {}
     for prefix, package in GO_PACKAGES.items():

@@ -393,6 +393,6 @@ def _check_preconditions(at: Target, old: Entry, body: Body) -> None:
         key = f"/registry/{'/'.join(part for part in (plural, at.namespace, at.name) if part)}"
         why = (
             f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg:"
-            f" failed: UID in precondition: {uid}, UID in object meta: {real}"
+            f" Precondition failed: UID in precondition: {uid}, UID in object meta: {real}"
         )
         raise api_errors.conflict(group, plural, at.name, why)

@@ -75,8 +75,8 @@ def _patch_with_copies(body: dict[str, Any], patch: list[Any]) -> Any:
             copied += len(orjson.dumps(resolve_pointer(found, str(step.get("from", "")))))
             if copied > MOST_COPIED_BYTES:
                 raise jsonpatch.JsonPatchConflict(f"copies of more than {MOST_COPIED_BYTES} bytes")
-            copied = orjson.loads(orjson.dumps(resolve_pointer(found, step["from"])))
-            step = step | {"op": "add", "value": copied}
+            value = orjson.loads(orjson.dumps(resolve_pointer(found, step["from"])))
+            step = step | {"op": "add", "value": value}
         found = jsonpatch.JsonPatch([step]).apply(found, in_place=True)
     return found
 

@@ -1,4 +1,5 @@
-"""The cost of the controllers: a thousand pods are created, placed, become ready and are deleted, without HTTP and disk.
+"""The cost of the controllers: a thousand pods are created, placed, become ready and are deleted, without
+HTTP and disk.
 
     PYTHONPATH=kube-devserver/tests python kube-devserver/tests/benchmarks/controllers.py [pods] [deployments]
 
@@ -26,7 +27,7 @@ SPREAD = [
 
 
 def main() -> None:
-    """Measure."""
+    """Run the benchmark."""
     pods = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     apps = int(sys.argv[2]) if len(sys.argv) > 2 else 10
 
@@ -80,7 +81,7 @@ async def until(made: Control, asked: object) -> None:
 
 
 def say(what: str, began: float, made: Control) -> None:
-    """One line."""
+    """Print one line of the result."""
     print(
         f"{what:8}{time.process_time() - began:8.2f} s of CPU, longest turn {made.longest_turn() * 1000:7.0f} ms"
     )

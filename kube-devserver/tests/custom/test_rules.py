@@ -70,7 +70,9 @@ def test_a_reason_decides_how_a_broken_rule_is_reported(reason: str, text: str) 
 
 
 def test_transition_rules_need_an_old_value() -> None:
-    """Given rules with oldSelf, when there is no old value, then only the one with an optional oldSelf is evaluated."""
+    """Given rules with oldSelf, when there is no old value, then only the one with an optional oldSelf is
+    evaluated.
+    """
     never = {"rule": "oldSelf == self", "message": "it stays"}
     once = {
         "rule": "!oldSelf.hasValue() || oldSelf.value() == self",
@@ -109,7 +111,9 @@ def test_items_of_a_keyed_list_are_compared_with_their_old_values() -> None:
 
 
 def test_reserved_names_are_escaped() -> None:
-    """Given fields whose names CEL cannot spell, when a rule escapes them as Kubernetes does, then it reads them."""
+    """Given fields whose names CEL cannot spell, when a rule escapes them as Kubernetes does, then it reads
+    them.
+    """
     properties = {"package": STRING, "a-b": STRING, "c.d": STRING, "e__f": STRING}
     rule = "self.__package__ + self.a__dash__b + self.c__dot__d + self.e__underscores__f == '1234'"
     schema = struct({"rule": rule}, **properties)
@@ -202,7 +206,9 @@ def test_old_values_of_unkeyed_items_cannot_be_used() -> None:
     ],
 )
 def test_a_hostile_rule_or_value_is_stopped(expression: str, value: Any) -> None:
-    """Given a rule whose evaluation would take minutes or fill the memory, when it is evaluated, then it is refused."""
+    """Given a rule whose evaluation would take minutes or fill the memory, when it is evaluated, then it is
+    refused.
+    """
     began = time.process_time()
     try:
         compiled = compile_expression(expression)
@@ -217,7 +223,8 @@ def test_a_hostile_rule_or_value_is_stopped(expression: str, value: Any) -> None
 @pytest.mark.parametrize(
     "expression",
     ["(" * 500 + "1" + ")" * 500, "!" * 5000 + "true", "-" * 50_000 + "x", "[" * 2000, " + ".join("1" * 2000),
-     "self" + ".a" * 20_000, "[1].map(a, " * 300 + "true" + ")" * 300, "'" + "x" * 2_000_000 + "' == self", "\ud800"],
+     "self" + ".a" * 20_000, "[1].map(a, " * 300 + "true" + ")" * 300, "'" + "x" * 2_000_000 + "' == self",
+     "\ud800"],
 )  # fmt: skip
 def test_a_deep_or_long_expression_is_refused_or_compiled(expression: str) -> None:
     """Given deep nesting or much text, when it is compiled, then the process survives, and the time is short."""
@@ -234,7 +241,9 @@ def test_a_chain_of_conditions_may_be_long() -> None:
 
 
 def test_all_rules_of_an_object_share_a_budget() -> None:
-    """Given a clock that jumps over the budget, when the second rule is due, then no further rule is evaluated."""
+    """Given a clock that jumps over the budget, when the second rule is due, then no further rule is
+    evaluated.
+    """
     times = iter([0.0, 0.0, BUDGET_S + 1, BUDGET_S + 1])
     schema = {
         "type": "object",
@@ -246,7 +255,9 @@ def test_all_rules_of_an_object_share_a_budget() -> None:
 
 
 def test_a_thousand_items_with_nested_loops_are_within_the_budget() -> None:
-    """Given many small items with costly-looking rules, when they are evaluated, then all are, and in good time."""
+    """Given many small items with costly-looking rules, when they are evaluated, then all are, and in good
+    time.
+    """
     inner = {"type": "array", "items": {"type": "object", "properties": {"v": STRING}}}
     rule = {"rule": "self.vs.all(n, oldSelf.vs.all(o, o.v != n.v || n.v == o.v))"}
     item = struct(rule, name=STRING, vs=inner)

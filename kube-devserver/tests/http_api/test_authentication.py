@@ -41,7 +41,9 @@ def test_health_and_version_need_no_token(server: Server, path: str) -> None:
 
 
 def test_can_i_answers_yes(server: Server) -> None:
-    """Given any resource, when a client reviews its access, then it is allowed, and the list of rules has everything."""
+    """Given any resource, when a client reviews its access, then it is allowed, and the list of rules has
+    everything.
+    """
     spec = {"resourceAttributes": {"verb": "delete", "resource": "nodes"}}
     review = server.ask("POST", REVIEWS, {"spec": spec})
     rules = server.ask(
@@ -59,7 +61,9 @@ def test_a_review_needs_one_kind_of_attributes(server: Server, spec: dict[str, A
 
 
 def test_metrics_count_requests(server: Server) -> None:
-    """Given requests, when metrics are read, then each is counted by verb, resource and code, as Kubernetes does."""
+    """Given requests, when metrics are read, then each is counted by verb, resource and code, as Kubernetes
+    does.
+    """
     before = server.ask("GET", "/metrics").body
     server.ask("POST", MAPS, {"metadata": {"name": "counted"}})
     server.ask("POST", MAPS, {"metadata": {"name": "counted"}})

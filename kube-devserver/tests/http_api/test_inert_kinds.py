@@ -32,7 +32,9 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("path", KINDS)
 def test_an_inert_kind_is_stored_with_a_warning(server: Server, path: str) -> None:
-    """Given an object of a kind that nothing acts on, when it is applied, then it is stored, and the client is warned."""
+    """Given an object of a kind that nothing acts on, when it is applied, then it is stored, and the client
+    is warned.
+    """
     group = (
         path.split("/namespaces")[0]
         .removeprefix("/apis/")

@@ -13,7 +13,9 @@ _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 
 class Plain:
-    """Makes answers of one server comparable: what may differ by nature gets a name by the order of its appearance."""
+    """Makes answers of one server comparable: what may differ by nature gets a name by the order of its
+    appearance.
+    """
 
     def __init__(self) -> None:
         self._names: dict[str, dict[str, str]] = {}

@@ -1,4 +1,4 @@
-"""Calls drawn at random: a few objects, several managers, every verb; what one draw leaves behind the next one finds."""
+"""Random calls: few objects, several managers and all verbs, so that calls meet each other's results."""
 
 from __future__ import annotations
 
@@ -84,12 +84,16 @@ def _config_map(random: Random) -> Call:
 
 def _thing(random: Random) -> Call:
     name = random.choice("st")
-    parts = [_some(random, {"value": random.randint(1, 3), "kind": random.choice(("plain", "odd"))}) | {"name": each}
+    parts = [_some(random, {"value": random.randint(1, 3),
+            "kind": random.choice(("plain", "odd"))}) | {"name": each}
              for each in random.sample("abc", random.randint(0, 3))]  # fmt: skip
     values: dict[str, Any] = {
-        "replicas": random.randint(0, 3), "word": random.choice(("hi", "NO")), "tags": random.sample(["a", "b", "c"], random.randint(0, 3)),
-        "parts": parts, "free": {"k": random.choice((1, [1, 2], {"x": {}}, {}))}, "plain": [random.randint(0, 2)],
-        "labels": _some(random, {"p": "1", "q": "2"}), "port": random.choice((80, "http")), "ratio": random.choice((0.5, 1, 2.25)),
+        "replicas": random.randint(0, 3), "word": random.choice(("hi", "NO")),
+        "tags": random.sample(["a", "b", "c"], random.randint(0, 3)),
+        "parts": parts, "free": {"k": random.choice((1, [1, 2], {"x": {}}, {}))},
+        "plain": [random.randint(0, 2)],
+        "labels": _some(random, {"p": "1", "q": "2"}), "port": random.choice((80, "http")),
+        "ratio": random.choice((0.5, 1, 2.25)),
         "maybe": random.choice((None, "x")),
     }  # fmt: skip
     body = thing(name, size=random.randint(1, 4), **_some(random, values)) | {
