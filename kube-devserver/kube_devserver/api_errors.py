@@ -90,9 +90,7 @@ def conflict(group: str, plural: str, name: str, why: str = MODIFIED) -> StatusE
 
 
 def apply_conflict(causes: Sequence[tuple[str, str]]) -> StatusError:
-    """409: a server-side apply conflicts with other managers; `causes` are pairs of manager and field,
-    sorted.
-    """
+    """409: a server-side apply conflicts; `causes` are sorted pairs of manager and field."""
     managers = sorted({manager for manager, _ in causes})
     if len(causes) == 1:
         message = f"Apply failed with 1 conflict: conflict with {causes[0][0]}: {causes[0][1]}"

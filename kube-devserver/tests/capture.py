@@ -62,7 +62,9 @@ GO_PACKAGES = {
     "io.k8s.api.authorization.v1": "k8s.io/api/authorization/v1",
     "io.k8s.api.networking.v1": "k8s.io/api/networking/v1",
     "io.k8s.apimachinery.pkg.apis.meta.v1": "k8s.io/apimachinery/pkg/apis/meta/v1",
-    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1": "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1",
+    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1": (
+        "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+    ),
 }
 NO_STRUCTS = {
     "Time",
@@ -276,7 +278,7 @@ def read_omitted(go_module: Path) -> dict[str, dict[str, list[str]]]:
 
 
 def write_descriptors(go_module: Path) -> None:
-    """Write one FileDescriptorSet of the kinds that are served, compiled from Kubernetes' own .proto files."""
+    """Write one FileDescriptorSet of the served kinds, compiled from Kubernetes' own .proto files."""
     with tempfile.TemporaryDirectory() as made:
         tree = Path(made)
         names = []

@@ -87,9 +87,7 @@ def _not_found() -> web.Response:
 
 
 def _cacheable(request: web.Request, data: bytes) -> web.Response:
-    """A document with its hash: a client that asks by the hash may keep the answer, another hash is
-    redirected.
-    """
+    """A document with its hash: the right hash makes it cacheable, another one is redirected."""
     tag = hashlib.sha256(data).hexdigest().upper()
     headers = {"ETag": f'"{tag}"', "Vary": "Accept", "Cache-Control": "no-cache, private"}
     if (wanted := request.query.get("hash")) is not None:

@@ -47,9 +47,7 @@ def _needs_no_budget(body: Body) -> bool:
 
 
 def _is_spare(pod: Body, budget: Body) -> bool:
-    """Whether a pod is not ready, and either enough others are or the budget's policy allows the eviction of
-    such pods.
-    """
+    """Whether an unready pod may be evicted: enough others are ready, or the policy allows it."""
     status = budget.get("status", {})
     if is_ready(pod):
         return False

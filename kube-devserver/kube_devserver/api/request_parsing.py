@@ -120,9 +120,7 @@ def read_yaml(data: bytes) -> Any:
 
 
 def _limit(value: Any, most: int) -> None:
-    """Refuse a value that is nested too deep, or YAML whose aliases expand to more values than the text has
-    bytes.
-    """
+    """Refuse too deep values, and YAML whose aliases expand to more values than its bytes."""
     level = [value]
     count = 0
     for _ in range(DEEPEST):

@@ -167,9 +167,7 @@ class ResourceRoutes:
             self.open_watches -= 1
 
     def _demand_room(self, request: web.Request) -> None:
-        """Refuse a watch that would take one of the file descriptors that requests and kubelet connections
-        need.
-        """
+        """Refuse a watch that would take a file descriptor that requests and kubelets need."""
         if self.open_watches < self._most_watches:
             return
         if time.monotonic() >= self._warn_at_s:

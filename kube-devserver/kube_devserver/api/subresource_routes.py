@@ -88,9 +88,7 @@ class SubresourceRoutes:
         raise api_errors.no_method()
 
     def _finalize(self, at: Target, sent: Body) -> Body:
-        """Replace the finalizers in a Namespace's spec; without any, a namespace that is being deleted is
-        removed.
-        """
+        """Replace a Namespace's finalizers; a deleted namespace without any is removed."""
         entry = self._verbs.get(at)
         finalizers = (sent.get("spec") or {}).get("finalizers") or []
         body = entry.body | {"spec": {"finalizers": finalizers} if finalizers else {}}

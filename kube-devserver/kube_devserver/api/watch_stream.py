@@ -160,9 +160,7 @@ class _Encoder:
         return self._cache.get(key, lambda: self.event(notice.type, self._entry(notice)))
 
     def _entry(self, notice: Notice) -> Entry:
-        """The state to show, with the version of the change: an object that left a selector is shown as it
-        was before.
-        """
+        """The state to show at the change's version: the previous one for an object that left."""
         body, revision = notice.version.body(), notice.change.revision
         if notice.version is not notice.change.now:
             body = body | {"metadata": body["metadata"] | {"resourceVersion": str(revision)}}

@@ -59,9 +59,7 @@ class Definitions:
             self._serve(body)
 
     def keys(self, event: Event) -> Iterable[Key]:
-        """The definition; the others of its group if it was deleted; the definition of an object that was
-        deleted.
-        """
+        """The definition; the others of its group if it was deleted; that of a deleted object."""
         if event.kind == DEFINITIONS:
             body, name = event.entry.body, event.entry.body["metadata"]["name"]
             if event.type == DELETED:
@@ -141,9 +139,7 @@ class Definitions:
         return found
 
     def _delete_objects(self, body: Body) -> None:
-        """Delete all objects of the kind, then remove the finalizer. Objects of a built-in kind of this name
-        stay.
-        """
+        """Delete all objects of the kind unless it is built in, then remove the finalizer."""
         if CLEANUP not in (body["metadata"].get("finalizers") or ()):
             return
         kind = (body["spec"].get("group", ""), body["spec"].get("names", {}).get("plural", ""))

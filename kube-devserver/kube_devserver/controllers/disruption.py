@@ -37,9 +37,7 @@ class Disruption:
         self._budgets = SelectorIndex()
 
     def keys(self, event: Event) -> Iterable[Key]:
-        """The budget; the budgets that cover a pod; all budgets of the namespace for an owner that was
-        scaled.
-        """
+        """The budget; the budgets of a pod; all budgets of the namespace for a scaled owner."""
         body = event.entry.body
         if event.kind == BUDGETS:
             return self._index(event)

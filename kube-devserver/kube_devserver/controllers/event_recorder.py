@@ -97,9 +97,7 @@ class EventRecorder:
             log.debug("event about %s: %s", metadata["name"], error)  # the namespace is being deleted
 
     def _correlate(self, group: Group, message: str) -> tuple[str, Group]:
-        """The message to write, and the group of Events that are counted together; an empty message drops the
-        Event.
-        """
+        """The message to write (an empty one drops the Event), and the group that is counted together."""
         now_s = self._writer.now().timestamp()
         source = (group[0], group[-1])
         tokens, since_s = self._tokens.pop(source, (float(BURST), now_s))

@@ -252,9 +252,7 @@ def _requests(pod: Body) -> dict[str, Decimal]:
 
 
 def _count(constraint: Body, pod: Body, candidates: Sequence[Candidate]) -> Counter[str]:
-    """The number of pods that a spread constraint matches, by the value of its topology key; zeros are
-    included.
-    """
+    """The number of pods that a spread constraint matches, by topology value, with zeros."""
     key = constraint["topologyKey"]
     found: Counter[str] = Counter()
     selector = dict(constraint.get("labelSelector") or {})
@@ -282,9 +280,7 @@ def _spread(constraints: Sequence[Counted], fitting: list[Candidate]) -> tuple[l
 
 
 def _rank(pod: Body, candidate: Candidate, constraints: Sequence[Counted]) -> tuple[int, int, int, int]:
-    """Lower is better: the pod's preferences, then an even spread, then few pods of its controller, then few
-    pods.
-    """
+    """Lower is better: preferences, an even spread, few pods of the controller, few pods."""
     preferences = _node_affinity(pod["spec"]).get(_PREFERRED) or ()
     liked = sum(each["weight"] for each in preferences if _matches_term(each["preference"], candidate))
     tolerations = pod["spec"].get("tolerations") or ()

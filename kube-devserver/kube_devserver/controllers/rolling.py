@@ -111,9 +111,7 @@ def _without_unavailable(old: Sequence[Set], spare: int) -> dict[str, int]:
 
 
 def proportions(sets: Sequence[Set], limits: Limits) -> dict[str, int]:
-    """Desired replicas when a Deployment is scaled during a rolling update: each set in proportion to its
-    size.
-    """
+    """Desired replicas when a Deployment is scaled during a rolling update: in proportion to sizes."""
     total = sum(each.replicas for each in sets)
     allowed = limits.replicas + limits.surge if limits.replicas else 0
     add = allowed - total

@@ -81,9 +81,7 @@ def faults(body: Body, old: Body | None) -> list[Cause]:
 
 
 def _common(core: Body, namespace: str, controller: str) -> list[Cause]:
-    """Errors that both spellings share; without an eventTime, as old clients send Events, few fields are
-    checked.
-    """
+    """Errors that both groups share; few fields are checked without an eventTime (old clients)."""
     where = str((core.get("involvedObject") or {}).get("namespace") or "")
     misplaced = where != namespace if where else namespace not in ("", "default", "kube-system")
     found = [wrong("involvedObject.namespace", where, "does not match event.namespace")] if misplaced else []

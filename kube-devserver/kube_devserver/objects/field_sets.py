@@ -28,9 +28,7 @@ def field_set(node: Node, value: Any) -> Fields:
 
 
 def places(node: Node, value: Any) -> dict[Path, Any]:
-    """Every path of a value, including maps, structs and items, with the value of a leaf and None for the
-    others.
-    """
+    """Every path of a value, with the value of a leaf, and None for maps, structs and items."""
     found: dict[Path, Any] = {}
     _visit(node, value, (), found)
     return found
@@ -270,9 +268,7 @@ def merge(node: Node, live: Any, config: Any) -> Any:
 
 
 def _merge_lists(node: Node, live: list[Any], config: list[Any]) -> list[Any]:
-    """Merge two lists: the configuration's items keep their order, others stay before the item that they
-    preceded.
-    """
+    """Merge two lists in the configuration's order; others stay before the item they preceded."""
     element = node.element or s.UNTYPED
     left = [(element_of(node, item), item) for item in live]
     right = [(element_of(node, item), item) for item in config]

@@ -65,9 +65,7 @@ def json_patch(body: dict[str, Any], patch: Any) -> Any:
 
 
 def _patch_with_copies(body: dict[str, Any], patch: list[Any]) -> Any:
-    """Apply a patch step by step and bound its copies: forty copies of an object into itself would fill the
-    memory.
-    """
+    """Apply a patch step by step and bound its copies, which could fill the memory."""
     found: Any = orjson.loads(orjson.dumps(body))
     copied = 0
     for step in patch:
@@ -182,9 +180,7 @@ def _merge_items(node: Node, old: list[Any], new: list[Any], key: str) -> list[A
 
 
 def _sort(node: Node, items: list[Any], order: list[Any], before: list[Any]) -> list[Any]:
-    """Sort items by the patch's order; items that only the server has stay before the item that followed
-    them.
-    """
+    """Sort items by the patch's order; the server's own stay before the item that followed them."""
     key = node.merge_key
 
     def name(item: Any) -> str:

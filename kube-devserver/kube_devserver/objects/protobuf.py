@@ -118,9 +118,7 @@ def _micro_time(message: Any) -> str | None:
 
 
 def _schema(message: Message) -> Any:
-    """A JSON schema: some of its names are not valid in protobuf, and Go writes empty strings and flags as
-    well.
-    """
+    """A JSON schema: protobuf spells some names otherwise, and Go also writes empty values."""
     found = {_schema_name(field.name): _value(field, value) for field, value in message.ListFields()}
     return {name: value for name, value in found.items() if value != "" and value is not False}
 

@@ -152,8 +152,7 @@ def _at(body: Body, path: tuple[str, ...]) -> str:
 
 
 def matches_selector(selector: Body | None, labels: dict[str, str]) -> bool:
-    """Whether a LabelSelector matches labels: None and an invalid selector match nothing, an empty one
-    everything.
+    """Whether a LabelSelector matches labels; None and an invalid one do not, an empty one does.
 
     >>> invalid = {"key": "a", "operator": "in", "values": ["b"]}
     >>> matches_selector({"matchExpressions": [invalid]}, {"a": "b"})

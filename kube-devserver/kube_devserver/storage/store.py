@@ -243,9 +243,7 @@ class Store:
             listener(event)
 
     def _add_to_history(self, change: Change) -> None:
-        """Add a change to the history, which is bounded in changes and bytes; watchers that are behind it are
-        ended.
-        """
+        """Add a change to the bounded history; a watcher that is behind it is ended."""
         history = self._history
         history.append(change)
         self._history_bytes += change.size

@@ -83,7 +83,8 @@ async def until(made: Control, asked: object) -> None:
 def say(what: str, began: float, made: Control) -> None:
     """Print one line of the result."""
     print(
-        f"{what:8}{time.process_time() - began:8.2f} s of CPU, longest turn {made.longest_turn() * 1000:7.0f} ms"
+        f"{what:8}{time.process_time() - began:8.2f} s of CPU, "
+        f"longest turn {made.longest_turn() * 1000:7.0f} ms"
     )
 
 

@@ -95,8 +95,9 @@ async def measure(own: Own, namespaces: list[str], what: str) -> None:
         await asyncio.gather(*(each.until(write + 1) for each in concerned))
         took.append(time.perf_counter() - began)
     print(
-        f"{len(watchers):>6,} watches on {what}: opened in {opened_s:.1f} s, {each_kb:.0f} kB each; a write is answered in"
-        f" {statistics.median(answered) * 1000:.0f} ms and has reached {len(concerned):,} watchers after {statistics.median(took) * 1000:.0f} ms"
+        f"{len(watchers):>6,} watches on {what}: opened in {opened_s:.1f} s, {each_kb:.0f} kB each;"
+        f" a write is answered in {statistics.median(answered) * 1000:.0f} ms and has reached"
+        f" {len(concerned):,} watchers after {statistics.median(took) * 1000:.0f} ms"
     )
     for each in watchers:
         each.close()

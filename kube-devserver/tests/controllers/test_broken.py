@@ -1,4 +1,4 @@
-"""Objects that an earlier release or a defect left in the store stop neither the server nor the controllers."""
+"""Invalid objects in the store stop neither the server nor the controllers."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize("found", [FORMAT - 1, FORMAT + 1, 0])
 def test_a_store_of_another_format_is_refused(tmp_path: Path, found: int) -> None:
-    """Given a store of an older or newer release, when it is opened, then it is refused and stays as it was."""
+    """Given a store of another release, when it is opened, then it is refused and stays as it was."""
     path = tmp_path / "objects.db"
     Store(path).close()
     with contextlib.closing(sqlite3.connect(path)) as db:

@@ -62,11 +62,11 @@ def rat(server: Server) -> Server:
 
 def test_an_invalid_object_can_be_labeled_and_get_a_status(rat: Server) -> None:
     """Given an unchanged invalid spec, when labels or status change, then a broken rule is a warning."""
-    labelled = rat.ask("PATCH", PATH, {"metadata": {"labels": {"a": "b"}}}, MERGE)
+    labeled = rat.ask("PATCH", PATH, {"metadata": {"labels": {"a": "b"}}}, MERGE)
     status = rat.ask("PATCH", f"{PATH}/status", {"status": {"a": "b"}}, MERGE)
 
-    assert (200, 200) == (labelled.status, status.status), (labelled.body, status.body)
-    assert '299 - "spec.sub: Invalid value: a must be y"' == labelled.headers["Warning"]
+    assert (200, 200) == (labeled.status, status.status), (labeled.body, status.body)
+    assert '299 - "spec.sub: Invalid value: a must be y"' == labeled.headers["Warning"]
 
 
 @pytest.mark.parametrize(

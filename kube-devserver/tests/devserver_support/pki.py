@@ -16,7 +16,7 @@ Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def make_pki(folder: Path) -> None:
-    """Write `ca`, `apiserver` and `kubelet-client` as .crt and .key, and the service account key pair `sa`."""
+    """Write `ca`, `apiserver` and `kubelet-client` as .crt and .key, and the key pair `sa`."""
     authority = ec.generate_private_key(ec.SECP256R1())
     subject = _name("test-ca")
     builder = _builder(subject, subject, authority, authority)

@@ -86,7 +86,8 @@ def test_a_delete_may_have_a_precondition(server: Server) -> None:
 
     refused = server.ask("DELETE", f"{CM}/precise", {"preconditions": {"resourceVersion": "1"}}).body
 
-    why = f"the ResourceVersion in the precondition (1) does not match the ResourceVersion in record ({version}). The object might have been modified"
+    why = "the ResourceVersion in the precondition (1) does not match the ResourceVersion in record"
+    why += f" ({version}). The object might have been modified"
     assert refused["message"] == f'Operation cannot be fulfilled on ConfigMap "precise": {why}'
 
 

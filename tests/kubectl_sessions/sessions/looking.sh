@@ -38,13 +38,11 @@ kubectl create role odd --verb=get --resource=nothing
 kubectl create rolebinding reader --role=reader --serviceaccount=kubectl-looking:worker
 kubectl create clusterrole kubectl-looking --verb=get --resource=nodes
 kubectl create clusterrolebinding kubectl-looking --clusterrole=kubectl-looking --serviceaccount=kubectl-looking:worker
-kubectl get role,rolebinding -o wide
 kubectl describe role reader
 kubectl describe rolebinding reader
 kubectl describe clusterrole kubectl-looking
 kubectl describe clusterrolebinding kubectl-looking
 kubectl get pods --token=wrong
-kubectl get rolebinding reader -o wide
 kubectl delete clusterrole,clusterrolebinding kubectl-looking
 kubectl get pods -A --no-headers | wc -l
 kubectl get nothing

@@ -21,7 +21,7 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"",
-        r"^\.message: .*cannot unmarshal \w+ into Go struct field .*!= .*cannot unmarshal \w+ into Go struct field",
+        r"^\.message: .*cannot unmarshal \w+ into Go struct field .*!= .*cannot unmarshal \w+ into Go",
         "Go names the struct of a path's last field, this server the whole path",
     ),
     (

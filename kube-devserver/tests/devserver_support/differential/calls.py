@@ -218,7 +218,8 @@ def old_event(name: str = "b", **more: Any) -> dict[str, Any]:
 LEASE, RBAC_PATH = "/apis/coordination.k8s.io/v1/namespaces/{ns}/leases", "/apis/rbac.authorization.k8s.io/v1"
 OLD_PAIR, PAIR = (f"/apis/more.example.dev/{name}/namespaces/{{ns}}/pairs" for name in ("v1beta1", "v1"))
 TIGHT = "/apis/more.example.dev/v1/namespaces/{ns}/tights"
-INITIAL = "watch=true&timeoutSeconds=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+INITIAL = "watch=true&timeoutSeconds=1&allowWatchBookmarks=true&sendInitialEvents=true"
+INITIAL += "&resourceVersionMatch=NotOlderThan"
 
 
 def definition(name: str, *versions: tuple[str, dict[str, Any]]) -> dict[str, Any]:
