@@ -16,7 +16,6 @@ from typing import Any
 
 import orjson
 from cel_expr_python import cel
-from cel_expr_python.ext import ext_optional, ext_strings
 
 from kube_devserver.errors import DevServerError
 
@@ -171,10 +170,12 @@ def compile_expression(text: str) -> Expression:
     Raises:
         ExpressionError: it cannot be compiled.
     """
-    try:
-        return Expression(text, _environment().compile(text))
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise ExpressionError(_plain(str(error))) from error
+    for environment in (_small_environment, _full_environment):
+        try:
+            return Expression(text, environment().compile(text))
+        except (RuntimeError, TypeError, ValueError) as error:
+            fault = ExpressionError(_plain(str(error)))
+    raise fault
 
 
 def with_optional(text: str, is_present: bool) -> str:
@@ -192,12 +193,31 @@ def with_optional(text: str, is_present: bool) -> str:
 
 
 @lru_cache(1)
-def _environment() -> Any:
+def _small_environment() -> Any:
+    """CEL's standard functions, `sum` and `split`; most rules use no others."""
+    split = cel.Overload(
+        "string_split", cel.Type.List(cel.Type.STRING), [cel.Type.STRING] * 2, True, impl=_split
+    )
+    return _environment([cel.CelExtension("kubernetes.strings", [cel.FunctionDecl("split", [split])])])
+
+
+@lru_cache(1)
+def _full_environment() -> Any:
+    """With the library's extensions, each of which takes 4 MB of memory: loaded when a rule needs them."""
+    from cel_expr_python.ext import ext_optional, ext_strings
+
+    return _environment([ext_strings.ExtStrings(), ext_optional.ExtOptional()])
+
+
+def _environment(extensions: list[Any]) -> Any:
     dynamic, numbers = cel.Type.DYN, cel.Type.List(cel.Type.DYN)
     total = cel.FunctionDecl("sum", [cel.Overload("list_sum", dynamic, [numbers], True, impl=sum)])
     own = cel.CelExtension("kubernetes.lists", [total])
-    extensions = [ext_strings.ExtStrings(), ext_optional.ExtOptional(), own]
-    return cel.NewEnv(variables={SELF: dynamic, OLD: dynamic}, extensions=extensions)
+    return cel.NewEnv(variables={SELF: dynamic, OLD: dynamic}, extensions=[*extensions, own])
+
+
+def _split(text: str, separator: str) -> list[str]:
+    return text.split(separator) if separator else list(text)
 
 
 def _plain(text: str) -> str:
