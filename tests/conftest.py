@@ -6,13 +6,8 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-from pathlib import Path
 
 import pytest
-
-for folder in ("differential", "controllers"):
-    sys.path.insert(0, str(Path(__file__).parent / folder))
 
 
 def pytest_configure() -> None:

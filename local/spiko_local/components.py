@@ -20,6 +20,7 @@ KUBELET_HEALTH = f"https://127.64.0.1:{KUBELET_PORT}/healthz"
 FAST = ("--kube-api-qps=500", "--kube-api-burst=1000")
 # The API server rejects loopback addresses in endpoints, and all pods here have one: these controllers would
 # fail.
+RESET_HINT = "`spiko down` removes it, and the next `spiko up` starts with an empty cluster"
 CONTROLLERS = "*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller"
 
 
@@ -88,8 +89,8 @@ def build_components(
 
 def _built_in_control_plane(home: Home, ports: Ports) -> list[Component]:
     command = (
-        sys.executable, "-m", "spiko_local.apiserver", "--port", str(ports.api),
-        "--data", str(home.objects / "objects.db"), "--pki", str(home.pki),
+        sys.executable, "-m", "kube_devserver", "--port", str(ports.api),
+        "--data", str(home.objects / "objects.db"), "--pki", str(home.pki), "--reset-hint", RESET_HINT,
     )  # fmt: skip
     return [Component("apiserver", API_STAGE, command, f"https://127.0.0.1:{ports.api}/readyz")]
 

@@ -142,6 +142,7 @@ def _tiers(cluster: Cluster, namespace: str) -> dict[str, int]:
     )
 
 
+@pytest.mark.real  # the API server of a local cluster does not enforce Pod Security
 def test_lamp_runs_in_a_restricted_namespace(cluster: Cluster, namespace: str) -> None:
     """Given Pod Security "restricted", when lamp is applied, then it is Ready and no pod is rejected; a less
     strict pod is.

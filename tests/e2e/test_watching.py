@@ -135,7 +135,9 @@ def test_silent_connections_are_replaced(
     """Given an operator whose connections all go silent without being closed, when the spec changes, then the
     operator replaces them and reconciles.
     """
-    write_kubeconfig(bare, relay_to_api_server, tmp_path / "kubeconfig", issue_token(bare, f"{space}-secret"))
+    write_kubeconfig(
+        bare, relay_to_api_server, tmp_path / "kubeconfig", _kubeconfig(bare)["users"][0]["user"]["token"]
+    )
     with operator(bare, tmp_path / "kubeconfig", resync_s) as process:
         bare.apply(shop(rate=0), space)
         bare.until_settled("shop", space)
@@ -150,6 +152,7 @@ def test_silent_connections_are_replaced(
     assert unheard == "7/7"
 
 
+@pytest.mark.real  # tokens of service accounts, which can be revoked
 def test_rotated_token_is_read_again(
     bare: Cluster, relay_to_api_server: Relay, space: str, tmp_path: Path
 ) -> None:
@@ -170,6 +173,7 @@ def test_rotated_token_is_read_again(
         assert process.poll() is None
 
 
+@pytest.mark.real  # tokens of service accounts, which can be revoked
 def test_operator_with_a_rejected_token_exits(
     bare: Cluster, relay_to_api_server: Relay, space: str, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ modules.
     python tests/support/control_plane/build.py               what the end-to-end tests need
     python tests/support/control_plane/build.py jaeger load   more, by module
 
-The modules are the folders beside this file, and some of tests/foreign; their go.mod files pin every version.
+The modules are the folders beside this file; their go.mod files pin every version.
 The binaries are written to $SPIKO_CLUSTER_BIN, by default ~/.cache/spiko-cluster/bin. A module that has not
 changed is not built again. The script needs Go 1.26 and the standard library only; with empty caches it takes
 8 minutes on two cores (jaeger 4 more).
@@ -61,8 +61,6 @@ BUILDS = {
     "otelcol": Build(((".", "otelcol"),)),
     "jaeger": Build((("github.com/jaegertracing/jaeger/cmd/jaeger", "jaeger"),)),
     "load": Build((("github.com/tsenart/vegeta/v12", "vegeta"),)),
-    "client_go": Build(((".", "client_go"),), folder="../foreign/client_go"),
-    "helm": Build((("helm.sh/helm/v4/cmd/helm", "helm"),), folder="../foreign/helm"),
 }
 DEFAULT = ("etcd", "kubernetes", "otelcol")
 

@@ -1,0 +1,1 @@
+"""A Kubernetes API server and core controllers for development, in Python."""

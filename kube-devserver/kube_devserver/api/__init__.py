@@ -1,0 +1,1 @@
+"""The HTTP API: requests, responses, discovery, and every write of an object."""

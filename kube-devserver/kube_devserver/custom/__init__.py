@@ -1,0 +1,1 @@
+"""Pure: CustomResourceDefinitions: their schemas, versions and validation rules."""

@@ -1,0 +1,1 @@
+"""Data captured from a real API server, by `capture.py` in the tests of this package."""

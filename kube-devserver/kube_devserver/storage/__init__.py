@@ -1,0 +1,1 @@
+"""The objects, their history, and the watches that follow them."""
