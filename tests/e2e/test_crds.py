@@ -1,4 +1,4 @@
-"""The generated CustomResourceDefinitions are valid for Kubernetes: schemas are structural, rules compile and cost little."""
+"""Kubernetes accepts the generated CustomResourceDefinitions: structural schemas, rules of bounded cost."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The real kubectl sees no difference: whole sessions on a cluster with our API server and on one with Kubernetes' own.
+"""kubectl sees no difference between a cluster with the built-in API server and one with Kubernetes' own.
 
-Sessions are in `sessions/`. Each line's exit code, output and errors are compared; what may differ is in `ALLOWED`, with its reason.
+The sessions are in `tests/support/kubectl_sessions/`. Exit code, output and errors of each line are compared;
+differences that are allowed are in `ALLOWED`, with their reasons.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ KUBECTL = Path(sys.executable).parent / "kubectl"
 pytestmark = [pytest.mark.differential, pytest.mark.timeout(900)]
 
 TOKEN = (
-    "Volumes:|Mounts:|kube-api-access|serviceaccount|configMap:|ConfigMapName|downwardAPI|DownwardAPI|fieldRef|fieldPath: metadata.namespace|key: ca.crt"
-    "|TokenExpiration|expirationSeconds|defaultMode|Optional: false|Type: Projected|kube-root-ca|path: |projected:|sources:|items:|readOnly: true"
-    "|serviceAccountToken|volumeMounts:|volumes:|apiVersion: v1$|^-$"
+    "Volumes:|Mounts:|kube-api-access|serviceaccount|configMap:|ConfigMapName|downwardAPI|DownwardAPI|fieldRef"
+    "|fieldPath: metadata.namespace|key: ca.crt|TokenExpiration|expirationSeconds|defaultMode|Optional: false"
+    "|Type: Projected|kube-root-ca|path: |projected:|sources:|items:|readOnly: true|serviceAccountToken"
+    "|volumeMounts:|volumes:|apiVersion: v1$|^-$"
 )
-# line, difference (one line of a diff), why
+# Pattern of the line, pattern of the difference (one line of a diff), reason.
 ALLOWED: tuple[tuple[str, str, str], ...] = (
     (
         "get pods? .*yaml|describe pods?",
@@ -48,7 +50,7 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
         "a server-side apply leaves kubectl's last-applied annotation as it is",
     ),
     ("raw /version", "", "the order of keys"),
-    ("readyz.verbose", r"^-\[", "checks of parts that do not exist here"),
+    ("readyz.verbose", r"^-\[", "checks of components that do not exist here"),
     ("get leases -A", "apiserver-", "one API server needs no identity"),
     (
         "describe node",
@@ -58,16 +60,16 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
     (
         "picky|types=Warning",
         "nodes are available|no new claims|is not helpful",
-        "our scheduler takes no pod's place for another, and says nothing of it",
+        "the built-in scheduler does not preempt pods, and does not mention preemption",
     ),
-    ("nodes/.*/proxy", "", "Kubernetes refuses loopback addresses, where all of ours are"),
-    ("kubectl run three", "couldn't attach", "both fall back to logs; attach is not to be had for processes"),
+    ("nodes/.*/proxy", "", "Kubernetes rejects loopback addresses, and all pods here have one"),
+    ("kubectl run three", "couldn't attach", "both fall back to logs; a process cannot be attached to"),
     (
         r"kubectl patch|plain: 7",
         "Invalid value|unexpected end|^-[ +@-]|^-$",
-        "Kubernetes shows a diff of Go structs, a Go map or its decoder's words",
+        "Kubernetes shows a diff of Go structs, a Go map or a message of its decoder",
     ),
-    ("1.5", "Checked value must be of type integer", "a second cause for the same fault"),
+    ("1.5", "Checked value must be of type integer", "a second cause for the same error"),
 )
 
 
@@ -75,7 +77,7 @@ Pairs = dict[str, tuple[list[sessions.Said], list[sessions.Said]]]
 
 
 def play(names: Sequence[str]) -> Pairs:
-    """Sessions on both, Kubernetes' own first; a machine has room for one cluster at a time."""
+    """Play sessions on both clusters, one after the other: a machine can have one at a time."""
     said = []
     for plane in (REAL, OWN):
         with local_cluster(control_plane=plane) as cluster:
@@ -85,16 +87,17 @@ def play(names: Sequence[str]) -> Pairs:
 
 @pytest.fixture(scope="module")
 def transcripts() -> Pairs:
-    """Every session on both."""
+    """Every session on both clusters."""
     return play(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_kubectl_sees_no_difference(transcripts: Pairs, name: str) -> None:
-    """The same lines, the same answers.
+    """Given a session, when it is played on both clusters, then every line has the same answer.
 
-    Controllers, a kubelet and kubectl's own waiting take part, and what they come to first differs from run to run on either cluster. So a session
-    with differences is played once more: a line that differs both times differs because of the server.
+    Controllers, a kubelet and the waiting of kubectl take part, and their order differs from run to run on
+    either cluster. So a session with differences is played once more: a line that differs both times differs
+    because of the server.
     """
     found = differences(name, transcripts[name])
     if found:
@@ -104,13 +107,13 @@ def test_kubectl_sees_no_difference(transcripts: Pairs, name: str) -> None:
 
 
 def differences(name: str, pair: tuple[list[sessions.Said], list[sessions.Said]]) -> dict[int, str]:
-    """By the number of the line."""
+    """Return the differences by line number."""
     found = {i: difference(name, theirs, ours) for i, (theirs, ours) in enumerate(zip(*pair, strict=True))}
     return {i: text for i, text in found.items() if text}
 
 
 def difference(name: str, theirs: sessions.Said, ours: sessions.Said) -> str:
-    """What differs between two answers to one line; empty if nothing does that may not."""
+    """Return the difference between two answers to one line; empty if only allowed differences remain."""
     left = [] if theirs.code == ours.code else [f"exit code {theirs.code} != {ours.code}"]
     for one, other in ((theirs.out, ours.out), (theirs.err, ours.err)):
         lines = sessions.plain(name, one), sessions.plain(name, other)
@@ -122,7 +125,7 @@ def difference(name: str, theirs: sessions.Said, ours: sessions.Said) -> str:
 
 
 def changed(theirs: list[str], ours: list[str]) -> list[str]:
-    """Lines that only one side has, in order."""
+    """Return the lines that only one side has, in order."""
     found = []
     for tag, i, j, k, n in SequenceMatcher(None, theirs, ours, autojunk=False).get_opcodes():
         if tag != "equal":
@@ -131,5 +134,5 @@ def changed(theirs: list[str], ours: list[str]) -> list[str]:
 
 
 def may_differ(line: str, found: str) -> bool:
-    """Whether a difference is one of those that are allowed."""
+    """Whether a difference is allowed."""
     return any(re.search(where, line) and re.search(what, found) for where, what, _ in ALLOWED)

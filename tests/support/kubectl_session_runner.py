@@ -1,4 +1,4 @@
-"""Sessions of the real kubectl, a shell line at a time, and what makes two transcripts comparable."""
+"""Plays sessions of kubectl line by line, and normalizes transcripts so that two can be compared."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.paths import ROOT
 FOLDER = Path(__file__).with_name("kubectl_sessions")
 EXAMPLES = ("lamp.yaml", "crash-webservers.yaml")
 LONGEST_S = 120
-_WORD = "[bcdfghjklmnpqrstvwxz2456789]"  # of what Kubernetes makes random names
+_WORD = "[bcdfghjklmnpqrstvwxz2456789]"  # the letters of random names
 _NODE, _ZONE = re.compile(r"\bspiko-worker\d?\b"), re.compile(r"\bus-east-1[abc]\b")
 _PLAIN = (
     (re.compile(r'Invalid value: "\{.*\}": '), 'Invalid value: "<object>": '),
@@ -25,7 +25,7 @@ _PLAIN = (
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [+-]\d{4}"), "<time>"),
     (re.compile(r"\bW\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ "), "W<time> "),
     (re.compile(r"\b\d+ ms\b"), "<ms>"),
-    (re.compile(r"\b\d+ requests hurt"), "<hurt>"),
+    (re.compile(r"\b\d+ failed requests?"), "<failed>"),
     (re.compile(rf"-{_WORD}{{8,10}}-{_WORD}{{5}}\b"), "-<hash>-<pod>"),
     (re.compile(rf"-{_WORD}{{8,10}}\b"), "-<hash>"),
     (re.compile(rf"=(?=[a-z0-9]*\d){_WORD}{{8,10}}\b"), "=<hash>"),
@@ -45,7 +45,7 @@ _PLAIN = (
 
 @dataclass(frozen=True)
 class Said:
-    """One line of a session and what came of it."""
+    """One line of a session with its result."""
 
     line: str
     code: int
@@ -54,13 +54,13 @@ class Said:
 
 
 def read(name: str) -> list[str]:
-    """The lines of a session; comments and empty ones are left out."""
+    """Return the lines of a session without comments and empty lines."""
     text = (FOLDER / f"{name}.sh").read_text()
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 def play(cluster: Cluster, name: str, kubectl: Path) -> list[Said]:
-    """Run a session in a namespace of its own."""
+    """Play a session in a namespace of its own."""
     namespace = f"kubectl-{name}"
     cluster.kubectl("create", "namespace", namespace)
     cluster.kubectl("config", "set-context", "--current", "--namespace", namespace)
@@ -82,17 +82,24 @@ def play(cluster: Cluster, name: str, kubectl: Path) -> list[Said]:
 
 def _say(line: str, folder: Path, environ: dict[str, str]) -> Said:
     done = subprocess.run(
-        ["bash", "-c", line], cwd=folder, env=environ, capture_output=True, text=True, timeout=LONGEST_S, check=False,
+        ["bash", "-c", line],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_S,
+        check=False,
         stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     return Said(line, done.returncode, done.stdout, done.stderr)
 
 
 def plain(session: str, text: str) -> list[str]:
-    """Lines without what differs by nature; lines with random names are sorted, since such names decide their order, and so are those about
-    owners of fields, which are in the order of the seconds in which they wrote.
+    """Return the lines of a text without random and time-dependent parts.
 
-    Of nodes that are as good as each other any may be taken; where nodes are what a session is about, they are named.
+    Lines with random names are sorted, since these names decide their order, and so are lines about owners of
+    fields, which are ordered by the second of their write. Names of nodes are replaced except in the session
+    about nodes.
     """
     if session != "nodes":
         text = _NODE.sub("<node>", _ZONE.sub("<zone>", text))
@@ -103,6 +110,6 @@ def plain(session: str, text: str) -> list[str]:
 
 
 def is_waiting(line: str) -> bool:
-    """Whether a line shows steps on the way, which differ from run to run: its end must be the same."""
+    """Whether a line prints intermediate steps, which differ from run to run: only its end is compared."""
     words = shlex.split(line.replace("'", "")) if line.count("'") % 2 else shlex.split(line)
     return words[1:3] == ["rollout", "status"]
