@@ -1,1 +1,1 @@
-"""An API server that needs nothing but Python: the part of Kubernetes' API that a local cluster uses, with its semantics."""
+"""A Kubernetes API server and core controllers for development, in Python."""

@@ -1,7 +1,8 @@
-"""Refusals as Kubernetes words them: each is an exception that carries the `Status` object of the answer."""
+"""Errors of requests in Kubernetes' words: exceptions that carry the `Status` object of the answer."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +11,11 @@ from kube_devserver.errors import DevServerError
 
 
 class StatusError(DevServerError):
-    """A request is answered with a `Status` of failure.
+    """A request that is answered with a `Status` of failure.
 
     Args:
         code: of HTTP.
-        reason: one word of Kubernetes' vocabulary.
+        reason: one of Kubernetes' reasons, as NotFound.
         message: for people.
         details: name, group, kind, causes, retryAfterSeconds.
     """
@@ -24,7 +25,7 @@ class StatusError(DevServerError):
         self.code, self.reason, self.details = code, reason, details
 
     def body(self) -> dict[str, Any]:
-        """The `Status`."""
+        """The `Status` object."""
         found: dict[str, Any] = {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": str(self),
             "reason": self.reason,
@@ -38,7 +39,7 @@ class StatusError(DevServerError):
 
 @dataclass(frozen=True)
 class Cause:
-    """One fault of one field, as k8s.io/apimachinery's field.Error says it."""
+    """One error of one field, as k8s.io/apimachinery's field.Error."""
 
     field: str
     reason: str  # FieldValueRequired, FieldValueInvalid, ...
@@ -55,17 +56,17 @@ def _details(group: str, kind: str, name: str = "") -> dict[str, Any]:
 
 
 def not_found(group: str, plural: str, name: str) -> StatusError:
-    """404 of an object."""
+    """404: an object does not exist."""
     return StatusError(404, "NotFound", f"{named(group, plural)} {show(name)} not found", _details(group, plural, name))
 
 
 def no_path() -> StatusError:
-    """404 of a path that nothing serves."""
+    """404: nothing serves a path."""
     return StatusError(404, "NotFound", "the server could not find the requested resource", {})
 
 
 def no_method() -> StatusError:
-    """405."""
+    """405: the resource does not support the method."""
     return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
 
 
@@ -86,7 +87,7 @@ def conflict(group: str, plural: str, name: str, why: str = MODIFIED) -> StatusE
 
 
 def apply_conflict(causes: Sequence[tuple[str, str]]) -> StatusError:
-    """409 of a server-side apply: (manager, field) pairs, sorted."""
+    """409: a server-side apply conflicts with other managers; `causes` are pairs of manager and field, sorted."""
     managers = sorted({manager for manager, _ in causes})
     if len(causes) == 1:
         message = f"Apply failed with 1 conflict: conflict with {causes[0][0]}: {causes[0][1]}"
@@ -107,9 +108,9 @@ def apply_conflict(causes: Sequence[tuple[str, str]]) -> StatusError:
 
 
 def invalid(group: str, kind: str, name: str, causes: Iterable[Cause]) -> StatusError:
-    """422: every fault of an object at once."""
+    """422: an object is not valid; all errors are reported at once."""
     found = list(causes)
-    # the message says nothing twice, the causes may
+    # The message repeats no text, the causes may.
     texts = list(dict.fromkeys(f"{cause.field}: {cause.text}" if cause.field else cause.text for cause in found))
     what = f"{named(group, kind) if group else kind} {show(name)} is invalid"
     joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
@@ -122,17 +123,17 @@ def invalid(group: str, kind: str, name: str, causes: Iterable[Cause]) -> Status
 
 
 def bad_request(message: str) -> StatusError:
-    """400."""
+    """400: a request cannot be understood."""
     return StatusError(400, "BadRequest", message)
 
 
 def expired(message: str) -> StatusError:
-    """410: list again."""
+    """410: a version is too old; the client has to list again."""
     return StatusError(410, "Expired", message)
 
 
 def too_large_version(version: int, current: int) -> StatusError:
-    """504: a version that has not been yet."""
+    """504: a version does not exist yet."""
     details = {
         "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
         "retryAfterSeconds": 1,
@@ -141,14 +142,27 @@ def too_large_version(version: int, current: int) -> StatusError:
 
 
 def forbidden(group: str, plural: str, name: str, why: str) -> StatusError:
-    """403."""
+    """403: a request is not allowed."""
     return StatusError(
         403, "Forbidden", f"{named(group, plural)} {show(name)} is forbidden: {why}", _details(group, plural, name)
     )
 
 
+def terminating(group: str, plural: str, namespace: str) -> StatusError:
+    """403: a create in a namespace that is being deleted."""
+    why = f"unable to create new content in namespace {namespace} because it is being terminated"
+    error = forbidden(group, plural, "", why)
+    cause = {
+        "reason": "NamespaceTerminating",
+        "message": f"namespace {namespace} is being terminated",
+        "field": "metadata.namespace",
+    }
+    error.details = (error.details or {}) | {"causes": [cause]}
+    return error
+
+
 def unsupported(content: str, accepted: Iterable[str]) -> StatusError:
-    """415."""
+    """415: a media type is not supported."""
     message = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
     return StatusError(415, "UnsupportedMediaType", message)
 
@@ -172,15 +186,13 @@ def prohibited(field: str, detail: str) -> Cause:
 
 
 def unsupported_value(field: str, value: Any, allowed: Iterable[Any]) -> Cause:
-    """A value is none of those that there are."""
+    """A value is not one of the allowed ones."""
     names = ", ".join(show(each) for each in allowed)
     return Cause(field, "FieldValueNotSupported", f"Unsupported value: {show(value)}: supported values: {names}")
 
 
 def show(value: Any) -> str:
     """A value as Go's messages show it."""
-    import json
-
     if value is None:
         return "null"
     if isinstance(value, bool | int | float):
@@ -190,5 +202,5 @@ def show(value: Any) -> str:
 
 
 def _plain(text: str) -> str:
-    """JSON as Go writes it: nothing in it that a browser would take for HTML."""
+    """JSON as Go writes it: with the characters of HTML escaped."""
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

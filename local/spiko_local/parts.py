@@ -17,6 +17,7 @@ KUBELET_PORT = 10250
 KUBELET_HEALTH = f"https://127.64.0.1:{KUBELET_PORT}/healthz"
 # The defaults of 20 and 30 requests/s are made for large shared clusters; here they would be most of an architecture's start-up time.
 FAST = ("--kube-api-qps=500", "--kube-api-burst=1000")
+RESET_HINT = "`spiko down` removes it, and the next `spiko up` begins with an empty cluster"
 # The API server refuses loopback addresses, which our pods have, in endpoints: without these controllers nobody asks for them.
 CONTROLLERS = "*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller"
 
@@ -76,7 +77,7 @@ def build_parts(home: Home, binaries: Path | None, ports: Ports, nodes: str, ope
 def _own_control_plane(home: Home, ports: Ports) -> list[Part]:
     command = (
         sys.executable, "-m", "kube_devserver", "--port", str(ports.api), "--data", str(home.objects / "objects.db"),
-        "--pki", str(home.pki),
+        "--pki", str(home.pki), "--reset-hint", RESET_HINT,
     )  # fmt: skip
     return [Part("apiserver", API_STAGE, command, f"https://127.0.0.1:{ports.api}/readyz")]
 

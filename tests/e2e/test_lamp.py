@@ -125,6 +125,7 @@ def _tiers(cluster: Cluster, namespace: str) -> dict[str, int]:
     return dict(Counter(pod["metadata"]["labels"]["spiko.dev/tier"] for pod in cluster.items("pods", namespace)))
 
 
+@pytest.mark.real  # the API server of a local cluster does not enforce Pod Security
 def test_a_namespace_that_enforces_restricted_takes_all_of_lamp(cluster: Cluster, namespace: str) -> None:
     """Given Pod Security's strictest level, enforced, when lamp is applied, then it is Ready and no pod was refused; one that is not so strict is."""
     level = [f"pod-security.kubernetes.io/{mode}=restricted" for mode in ("enforce", "warn")]

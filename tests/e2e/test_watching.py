@@ -120,7 +120,7 @@ def test_connections_that_go_silent_are_noticed(
     bare: Cluster, line: Wire, space: str, tmp_path: Path, resync_s: int, limit_s: int
 ) -> None:
     """Given an operator whose every connection goes silent without being closed, when the spec changes, then it gives them up by itself and catches up."""
-    write_kubeconfig(bare, line, tmp_path / "kubeconfig", issue_token(bare, f"{space}-secret"))
+    write_kubeconfig(bare, line, tmp_path / "kubeconfig", _kubeconfig(bare)["users"][0]["user"]["token"])
     with operator(bare, tmp_path / "kubeconfig", resync_s) as process:
         bare.apply(shop(rate=0), space)
         bare.until_settled("shop", space)
@@ -135,6 +135,7 @@ def test_connections_that_go_silent_are_noticed(
     assert unheard == "7/7"
 
 
+@pytest.mark.real  # tokens of service accounts, which can be revoked
 def test_a_rotated_token_is_taken_up(bare: Cluster, line: Wire, space: str, tmp_path: Path) -> None:
     """Given a watch that breaks, and a token that is refused by now, when the kubeconfig has the next one, then watches and writes go on in the same process."""
     first, second = (issue_token(bare, f"{space}-{i}") for i in range(2))
@@ -151,6 +152,7 @@ def test_a_rotated_token_is_taken_up(bare: Cluster, line: Wire, space: str, tmp_
         assert process.poll() is None
 
 
+@pytest.mark.real  # tokens of service accounts, which can be revoked
 def test_an_operator_whose_token_is_refused_ends_and_the_next_one_catches_up(
     bare: Cluster, line: Wire, space: str, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Pure: how an object is deleted: its preconditions, its grace, what keeps it, and how it is marked meanwhile."""
+"""Pure: deletion: preconditions, grace periods, finalizers, and the marks of an object that waits for its end."""
 
 from __future__ import annotations
 
@@ -8,51 +8,53 @@ from typing import Any
 
 from kube_devserver import api_errors
 from kube_devserver.custom.definition_validation import mark_terminating
+from kube_devserver.objects.kinds import NAMESPACES, PODS, Body
 from kube_devserver.objects.resource_registry import CLEANUP, Resource
-from kube_devserver.storage.store import Body, Entry
+from kube_devserver.storage.store import Entry
 
-NAMESPACES, PODS = ("", "namespaces"), ("", "pods")
+FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 
 
 def check_preconditions(resource: Resource, entry: Entry, conditions: Mapping[str, Any]) -> None:
-    """Refuse the deletion of another object, or another version, than was meant.
+    """Refuse to delete an object whose UID or version is not the expected one.
 
     Raises:
         StatusError: 409.
     """
     uid, name = entry.body["metadata"]["uid"], entry.body["metadata"]["name"]
+    why = ""
     if conditions.get("uid") not in (None, uid):
-        why = (f"the UID in the precondition ({conditions['uid']}) does not match the UID in record ({uid}). The object might have been"
-               " deleted and then recreated")  # fmt: skip
-        raise api_errors.conflict("", resource.kind, name, why)
-    if conditions.get("resourceVersion") and conditions["resourceVersion"] != str(entry.revision):
-        why = (f"the ResourceVersion in the precondition ({conditions['resourceVersion']}) does not match the ResourceVersion in record"
-               f" ({entry.revision}). The object might have been modified")  # fmt: skip
+        why = (
+            f"the UID in the precondition ({conditions['uid']}) does not match the UID in record ({uid})."
+            " The object might have been deleted and then recreated"
+        )
+    elif conditions.get("resourceVersion") and conditions["resourceVersion"] != str(entry.revision):
+        why = (
+            f"the ResourceVersion in the precondition ({conditions['resourceVersion']}) does not match the"
+            f" ResourceVersion in record ({entry.revision}). The object might have been modified"
+        )
+    if why:
         raise api_errors.conflict("", resource.kind, name, why)
 
 
 def mark(resource: Resource, body: Body, grace: int, finalizers: list[str], now: str) -> Body | None:
-    """The object as it waits for its end; None if it waits like that already.
+    """The object as it waits for its end; None if it waits in the same way already.
 
     Args:
-        resource: of it.
-        body: as it is.
+        resource: of the object.
+        body: the object.
         grace: seconds.
-        finalizers: that it has from now on.
+        finalizers: that the object gets.
         now: RFC 3339, UTC.
     """
     metadata = dict(body["metadata"])
-    began = metadata.get("deletionTimestamp")
-    if (
-        began is not None
-        and metadata.get("deletionGracePeriodSeconds", 0) <= grace
-        and finalizers == metadata.get("finalizers", [])
-    ):
+    began, left = metadata.get("deletionTimestamp"), metadata.get("deletionGracePeriodSeconds", 0)
+    if began is not None and left <= grace and finalizers == metadata.get("finalizers", []):
         return None
-    if began is None and CLEANUP in finalizers:  # a definition: first its objects go
+    if began is None and CLEANUP in finalizers:  # the objects of a definition are deleted first
         metadata["deletionTimestamp"] = now
         body = mark_terminating(body, now)
-    elif began is None or grace < metadata.get("deletionGracePeriodSeconds", 0):
+    elif began is None or grace < left:
         metadata["deletionTimestamp"] = later(now, grace)
         metadata["deletionGracePeriodSeconds"] = grace
         if began is None and "generation" in metadata:
@@ -66,7 +68,7 @@ def mark(resource: Resource, body: Body, grace: int, finalizers: list[str], now:
 
 
 def is_finished(resource: Resource, body: Body) -> bool:
-    """Whether this update has removed the last thing that kept a deleted object."""
+    """Whether an object is being deleted and nothing keeps it any more."""
     metadata = body["metadata"]
     if not metadata.get("deletionTimestamp") or metadata.get("finalizers"):
         return False
@@ -76,8 +78,8 @@ def is_finished(resource: Resource, body: Body) -> bool:
 
 
 def grace_s(resource: Resource, body: Body, wanted: Mapping[str, Any]) -> int:
-    """How many seconds an object has; only pods have any."""
-    if resource.key != ("", "pods"):
+    """The grace period of a delete in seconds; 0 for objects that are not running pods."""
+    if resource.key != PODS:
         return 0
     grace = wanted.get("gracePeriodSeconds")
     if grace is None:
@@ -89,21 +91,21 @@ def grace_s(resource: Resource, body: Body, wanted: Mapping[str, Any]) -> int:
 
 
 def finalizers_after(body: Body, wanted: Mapping[str, Any]) -> list[str]:
-    """An object's finalizers with what the propagation policy adds and removes."""
+    """An object's finalizers after its delete's propagation policy has added and removed some."""
     found = list(body["metadata"].get("finalizers") or ())
     policy = wanted.get("propagationPolicy")
     if wanted.get("orphanDependents") is not None and policy is None:
         policy = "Orphan" if wanted["orphanDependents"] else "Background"
-    chosen = {"Orphan": "orphan", "Foreground": "foregroundDeletion"}.get(policy or "")
+    chosen = {"Orphan": ORPHAN, "Foreground": FOREGROUND}.get(policy or "")
     if policy is not None:
-        found = [name for name in found if name not in ("orphan", "foregroundDeletion") or name == chosen]
+        found = [name for name in found if name not in (ORPHAN, FOREGROUND) or name == chosen]
     if chosen and chosen not in found:
         found.append(chosen)
     return found
 
 
 def later(now: str, seconds: int) -> str:
-    """A moment so many seconds after another.
+    """A time plus some seconds.
 
     >>> later("2026-01-01T00:00:59Z", 2)
     '2026-01-01T00:01:01Z'

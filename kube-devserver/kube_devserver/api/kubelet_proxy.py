@@ -1,4 +1,4 @@
-"""Logs, exec and port-forward: passed on to the kubelet of a pod's node, as it is."""
+"""Logs, exec and port-forward: passed to the kubelet of the pod's node."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from urllib.parse import urlencode
 import aiohttp
 from aiohttp import web
 
-from kube_devserver.api_errors import StatusError, bad_request
-from kube_devserver.storage.store import Body, Store
+from kube_devserver.api_errors import StatusError, bad_request, not_found
+from kube_devserver.objects.kinds import NODES, Body
+from kube_devserver.storage.store import Store
 
-NODES = ("", "nodes")
 CONNECT_S = 10.0
 CHUNK = 65536
-MOST_WAITING = 65_536  # bytes for the kubelet before the client has to wait, as asyncio's own limit
+MOST_WAITING = 65_536  # bytes buffered for the kubelet before the client is paused, as asyncio's own limit
 _HOP = {"connection", "upgrade", "host", "authorization"}
 
 
@@ -31,20 +31,16 @@ class Kubelets:
 
     def __init__(self, store: Store, pki: Path) -> None:
         self._store = store
-        self.context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
-        self.context.load_cert_chain(pki / "kubelet-client.crt", pki / "kubelet-client.key")
+        self._context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+        self._context.load_cert_chain(pki / "kubelet-client.crt", pki / "kubelet-client.key")
 
     def _address(self, pod: Body) -> tuple[str, int]:
         node = pod["spec"].get("nodeName")
         if not node:
             raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
-        return self.address(node)
-
-    def address(self, node: str) -> tuple[str, int]:
-        """Where a node's kubelet listens."""
         entry = self._store.get(NODES, "", node)
         if entry is None:
-            raise StatusError(404, "NotFound", f'nodes "{node}" not found')
+            raise not_found(*NODES, node)
         status = entry.body.get("status", {})
         address = next((a["address"] for a in status.get("addresses") or () if a["type"] == "InternalIP"), node)
         return address, int(status.get("daemonEndpoints", {}).get("kubeletEndpoint", {}).get("Port", 10250))
@@ -56,11 +52,11 @@ class Kubelets:
         )
         return f"{path}?{urlencode(query, doseq=True)}"
 
-    def container_of(self, pod: Body, wanted: str) -> str:
-        """The container that a request means.
+    def _container_of(self, pod: Body, wanted: str) -> str:
+        """The container that a request names, or the pod's only one.
 
         Raises:
-            StatusError: 400, there is none of this name, or several to choose from.
+            StatusError: 400, the pod has no container of this name, or it has several and the request names none.
         """
         names = [c["name"] for c in pod["spec"].get("containers", ())]
         name = pod["metadata"]["name"]
@@ -76,12 +72,12 @@ class Kubelets:
 
     async def logs(self, request: web.Request, pod: Body, query: dict[str, list[str]]) -> web.StreamResponse:
         """Stream a container's log."""
-        container = self.container_of(pod, (query.pop("container", None) or [""])[0])
+        container = self._container_of(pod, (query.pop("container", None) or [""])[0])
         host, port = self._address(pod)
         url = f"https://{host}:{port}{self._path('containerLogs', pod, container, query)}"
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
         try:
-            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, ssl=self.context) as reply:
+            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, ssl=self._context) as reply:
                 if reply.status != 200:
                     text = (await reply.text()).strip()
                     raise bad_request(text) if reply.status < 500 else StatusError(500, "InternalError", text)
@@ -98,8 +94,8 @@ class Kubelets:
     async def upgrade(
         self, request: web.Request, verb: str, pod: Body, query: dict[str, list[str]]
     ) -> web.StreamResponse:
-        """Join a client that upgrades its connection and the kubelet, byte by byte."""
-        container = self.container_of(pod, (query.pop("container", None) or [""])[0]) if verb != "portForward" else ""
+        """Connect a client that upgrades its connection with the kubelet, and copy bytes in both directions."""
+        container = self._container_of(pod, (query.pop("container", None) or [""])[0]) if verb != "portForward" else ""
         if "upgrade" not in request.headers.get("Connection", "").lower():
             raise bad_request("Upgrade request required")
         if verb == "exec":
@@ -110,7 +106,7 @@ class Kubelets:
         host, port = self._address(pod)
         try:
             async with asyncio.timeout(CONNECT_S):
-                reader, writer = await asyncio.open_connection(host, port, ssl=self.context)
+                reader, writer = await asyncio.open_connection(host, port, ssl=self._context)
         except (OSError, TimeoutError) as error:
             raise _no_answer(host, port, error) from error
         lines = [f"{request.method} {self._path(verb, pod, container, query)} HTTP/1.1", f"Host: {host}:{port}",
@@ -138,7 +134,7 @@ def _no_answer(host: str, port: int, error: Exception) -> StatusError:
 async def _join(
     request: web.Request, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> web.StreamResponse:
-    """Take the client's connection away from HTTP and pass bytes in both directions until one side ends."""
+    """Take the client's connection over from HTTP and copy bytes in both directions until one side ends."""
     transport = request.transport
     assert transport is not None
     before = transport.get_protocol()
@@ -161,7 +157,7 @@ async def _join(
 
 
 class _Client(asyncio.Protocol):
-    """The client's side: what comes from it goes to the kubelet, and no faster than that takes it."""
+    """The client's side: its bytes go to the kubelet, and it is paused while the kubelet does not read."""
 
     def __init__(self, transport: asyncio.Transport, kubelet: asyncio.StreamWriter) -> None:
         self._transport, self._kubelet = transport, kubelet

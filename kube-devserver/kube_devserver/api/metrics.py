@@ -1,4 +1,4 @@
-"""What the server counts of itself: `/metrics` in the Prometheus text format, with Kubernetes' own names for what it has in common.
+"""The server's metrics in the Prometheus text format, with Kubernetes' names.
 
 Source: kubernetes.io/docs/reference/instrumentation/metrics.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from kube_devserver.api.request_parsing import Place
+from kube_devserver.api.request_parsing import ResourcePath
 from kube_devserver.api.verbs import APPLY
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -16,10 +16,10 @@ Labels = tuple[tuple[str, str], ...]
 
 
 def verb_of(method: str, named: bool, watch: bool, content: str) -> str:
-    """The verb as Kubernetes counts it.
+    """The verb that Kubernetes counts.
 
-    >>> verb_of("GET", False, False, ""), verb_of("GET", True, False, ""), verb_of("PATCH", True, False, APPLY), verb_of("DELETE", False, False, "")
-    ('LIST', 'GET', 'APPLY', 'DELETECOLLECTION')
+    >>> verb_of("GET", False, False, ""), verb_of("GET", True, False, ""), verb_of("PATCH", True, False, APPLY)
+    ('LIST', 'GET', 'APPLY')
     """
     if watch and method == "GET":
         return "WATCH"
@@ -31,23 +31,23 @@ def verb_of(method: str, named: bool, watch: bool, content: str) -> str:
 
 
 class Metrics:
-    """Requests by verb, resource and code, and watches that are open."""
+    """Counts requests by verb, resource and code."""
 
     def __init__(self) -> None:
         self._requests: Counter[Labels] = Counter()
 
-    def count(self, verb: str, place: Place, code: int) -> None:
-        """One request has been answered."""
-        labels = {"code": str(code), "component": "apiserver", "group": place.group, "resource": place.plural,
-                  "subresource": place.subresource, "verb": verb, "version": place.version}  # fmt: skip
+    def count(self, verb: str, path: ResourcePath, code: int) -> None:
+        """Count one answered request."""
+        labels = {"code": str(code), "component": "apiserver", "group": path.group, "resource": path.plural,
+                  "subresource": path.subresource, "verb": verb, "version": path.version}  # fmt: skip
         self._requests[tuple(labels.items())] += 1
 
     def render(self, objects: Mapping[str, int], watches: int) -> str:
         """The page.
 
         Args:
-            objects: how many are stored, by resource.
-            watches: open now.
+            objects: stored ones, by resource.
+            watches: that are open.
         """
         families = (
             ("apiserver_request_total", "counter", "Requests answered, watches when they end.", self._requests),

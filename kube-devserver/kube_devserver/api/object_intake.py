@@ -1,4 +1,4 @@
-"""Pure: from what a client sent to what is stored: whose it is, types, unknown fields, empty fields, defaults."""
+"""Pure: from the object that a client sent to the object that is stored: identity, types, unknown fields, defaults."""
 
 from __future__ import annotations
 
@@ -6,30 +6,32 @@ from typing import Any
 
 from kube_devserver.api.options import Options
 from kube_devserver.api_errors import bad_request
-from kube_devserver.custom import custom_resources
+from kube_devserver.custom import pruning
 from kube_devserver.objects.decoding import decode
 from kube_devserver.objects.defaults import set_defaults
+from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.resource_registry import Resource
-from kube_devserver.storage.store import Body
 
 
 def identify(resource: Resource, namespace: str, body: Any) -> Body:
-    """Check apiVersion, kind and namespace against the path, and fill them in."""
+    """The object with apiVersion, kind and namespace, which must agree with the path where the client sent them.
+
+    Raises:
+        StatusError: 400.
+    """
     if not isinstance(body, dict):
-        raise bad_request(
-            f"couldn't get version/kind; json parse error: json: cannot unmarshal {_type(body)} into an object"
-        )
+        text = f"json: cannot unmarshal {_type(body)} into an object"
+        raise bad_request(f"couldn't get version/kind; json parse error: {text}")
     version, kind = body.get("apiVersion") or resource.api_version, body.get("kind") or resource.kind
     if kind != resource.kind:
         raise bad_request(f'{kind} in version "{version.split("/")[-1]}" cannot be handled as a {resource.kind}')
     if version != resource.api_version:
-        raise bad_request(
-            f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})"
-        )
+        text = f"does not match the expected API version ({resource.api_version})"
+        raise bad_request(f"the API version in the data ({version}) {text}")
     metadata = body["metadata"] if body.get("metadata") is not None else {}
     if not isinstance(metadata, dict):
-        raise bad_request(f"{kind} in version \"{resource.version}\" cannot be handled as a {kind}: json: cannot unmarshal {_type(metadata)}"
-                          " into Go struct field .metadata of type v1.ObjectMeta")  # fmt: skip
+        text = f"json: cannot unmarshal {_type(metadata)} into Go struct field .metadata of type v1.ObjectMeta"
+        raise bad_request(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {text}')
     metadata = dict(metadata)
     if resource.namespaced:
         if metadata.get("namespace") not in (None, "", namespace):
@@ -41,30 +43,40 @@ def identify(resource: Resource, namespace: str, body: Any) -> Body:
 
 
 def read(resource: Resource, body: Body, options: Options, merged: bool = False) -> Body:
-    """From what a client sent to what is stored: types, unknown fields, empty fields, defaults."""
+    """Decode an object: check its types, drop unknown and empty fields, set defaults.
+
+    Args:
+        resource: of the object.
+        body: the object, identified.
+        options: what to do about unknown fields; gets warnings of them.
+        merged: whether an apply made the object: its nulls are then kept, and refused, as Kubernetes does.
+
+    Raises:
+        StatusError: 400.
+    """
     if resource.custom is None:
         whole, unknown = decode(resource.node, body, resource.kind)
-        _tell_unknown(resource, unknown, options)
+        _report_unknown(resource, unknown, options)
         set_defaults(resource.group, resource.kind, whole)
         return whole
     node = resource.node
     metadata, bad = decode(node.fields["metadata"], body["metadata"], resource.kind)
     unknown = [f"metadata.{name}" for name in bad]
     rest = {key: value for key, value in body.items() if key != "metadata"}
-    found: Body = custom_resources.prune(node, rest, "", unknown)
-    _tell_unknown(resource, unknown, options)
-    found = custom_resources.fill_in(node, found)
-    if not merged:  # what an apply has emptied is null, and refused: as Kubernetes does
-        found = custom_resources.drop_nulls(node, found)
+    found: Body = pruning.prune(node, rest, "", unknown)
+    _report_unknown(resource, unknown, options)
+    found = pruning.fill_in(node, found)
+    if not merged:
+        found = pruning.drop_nulls(node, found)
     return found | {"metadata": metadata}
 
 
-def _tell_unknown(resource: Resource, unknown: list[str], options: Options) -> None:
+def _report_unknown(resource: Resource, unknown: list[str], options: Options) -> None:
     texts = [f'unknown field "{name}"' for name in unknown]
-    if texts and options.strict == "Strict":
+    if texts and options.validation == "Strict":
         what = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
         raise bad_request(f"{what}strict decoding error: {', '.join(texts)}")
-    if options.strict == "Warn":
+    if options.validation == "Warn":
         options.warnings.extend(texts)
 
 

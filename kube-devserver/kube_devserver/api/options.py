@@ -1,31 +1,28 @@
-"""What a write is of, and how it is meant."""
+"""The target of a write, and its options."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kube_devserver.api.access import User
 from kube_devserver.objects.resource_registry import Resource
 
 
 @dataclass
 class Options:
-    """What the query and the headers of a write say.
+    """The options of a write, from its query and headers.
 
     Args:
-        manager: who writes; the user agent's first word if the query names nobody.
-        dry_run: change nothing.
-        strict: of unknown fields: Ignore, Warn, Strict.
-        force: of an apply.
-        user: who writes; None is the server itself, which may all.
-        warnings: filled with what the answer should warn of.
+        manager: the field manager; by default the first word of the user agent.
+        dry_run: validate, but store nothing.
+        validation: what to do about unknown fields: Ignore, Warn or Strict.
+        force: whether an apply takes fields that other managers own.
+        warnings: filled with texts for the answer's Warning headers.
     """
 
     manager: str = "unknown"
     dry_run: bool = False
-    strict: str = "Warn"
+    validation: str = "Warn"
     force: bool = False
-    user: User | None = None
     warnings: list[str] = field(default_factory=list)
 
 

@@ -1,4 +1,4 @@
-"""What writes and deletes bring along: options of the query, and the body."""
+"""The options of writes, deletes and logs: from the query, the headers and the body."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from kube_devserver import api_errors
-from kube_devserver.api import request_parsing
 from kube_devserver.api.options import Options
-from kube_devserver.api.request_parsing import flag
+from kube_devserver.api.request_parsing import flag, number, read_body
 from kube_devserver.api_errors import bad_request
-from kube_devserver.storage.store import Body
+from kube_devserver.objects.kinds import Body
 
 
 def demand_objects(sent: Any, *names: str) -> Body:
-    """The body of a request, which is an object, and so are some of its fields if they are there.
+    """A body that must be an object, and so must some of its fields where they are present.
 
     Raises:
-        StatusError: 400, something else stands there.
+        StatusError: 400, another type was sent.
     """
     if not isinstance(sent, dict):
         raise bad_request("json: cannot unmarshal: the body is not an object")
@@ -40,47 +39,47 @@ async def _body_of(request: web.Request) -> bytes:
 
 
 async def read_write(request: web.Request) -> tuple[Options, Any]:
-    """A write's options and its body.
+    """A write's options and its decoded body.
 
     Raises:
-        StatusError: an option is not one, or the body cannot be read.
+        StatusError: an option is not valid, or the body cannot be decoded.
     """
     query = request.query
     dry = query.getall("dryRun", [])
     if any(each != "All" for each in dry):
         kind = {"POST": "CreateOptions", "PUT": "UpdateOptions"}.get(request.method, "PatchOptions")
         raise api_errors.invalid("meta.k8s.io", kind, "", [api_errors.unsupported_value("dryRun", dry, ["All"])])
-    strict = query.get("fieldValidation") or "Warn"
-    if strict not in ("Ignore", "Warn", "Strict"):
-        raise api_errors.invalid("meta.k8s.io", "CreateOptions", "", [
-            api_errors.unsupported_value("fieldValidation", strict, ["", "Ignore", "Strict", "Warn"])])  # fmt: skip
+    validation = query.get("fieldValidation") or "Warn"
+    if validation not in ("Ignore", "Warn", "Strict"):
+        cause = api_errors.unsupported_value("fieldValidation", validation, ["", "Ignore", "Strict", "Warn"])
+        raise api_errors.invalid("meta.k8s.io", "CreateOptions", "", [cause])
     manager = query.get("fieldManager", "")
     if len(manager) > 128 or not manager.isprintable():
         cause = api_errors.wrong("fieldManager", manager, "should only contain printable characters, at most 128")
         raise api_errors.invalid("meta.k8s.io", "CreateOptions", "", [cause])
     agent = request.headers.get("User-Agent", "").split("/")[0]
-    options = Options(manager or agent or "unknown", bool(dry), strict, flag(query, "force"), user=request.get("user"))
+    options = Options(manager or agent or "unknown", bool(dry), validation, flag(query, "force"))
     request["options"] = options
-    return options, request_parsing.read_body(await _body_of(request), request.headers.get("Content-Type", ""))
+    return options, read_body(await _body_of(request), request.headers.get("Content-Type", ""))
 
 
 async def read_delete(request: web.Request) -> tuple[Options, Body]:
-    """A delete's options: those of the query and those of the body."""
+    """A delete's options, and its DeleteOptions from query and body."""
     data, query = await _body_of(request), request.query
-    wanted = request_parsing.read_body(data, request.headers.get("Content-Type", "")) if data else {}
+    wanted = read_body(data, request.headers.get("Content-Type", "")) if data else {}
     wanted = demand_objects(wanted, "preconditions")
     for name, value in (wanted.get("preconditions") or {}).items():
         if not isinstance(value, str | None):
-            raise bad_request(
-                f"json: cannot unmarshal into Go struct field Preconditions.preconditions.{name} of type string"
-            )
+            where = f"Preconditions.preconditions.{name}"
+            raise bad_request(f"json: cannot unmarshal into Go struct field {where} of type string")
     if "gracePeriodSeconds" in query:
-        wanted["gracePeriodSeconds"] = number(query["gracePeriodSeconds"], "gracePeriodSeconds")
+        wanted["gracePeriodSeconds"] = number(query, "gracePeriodSeconds")
     if "propagationPolicy" in query:
         wanted["propagationPolicy"] = query["propagationPolicy"]
-    if wanted.get("propagationPolicy") not in (None, "Orphan", "Background", "Foreground"):
-        raise api_errors.invalid("meta.k8s.io", "DeleteOptions", "", [
-            api_errors.unsupported_value("propagationPolicy", wanted["propagationPolicy"], ["Foreground", "Background", "Orphan", "nil"])])  # fmt: skip
+    policies = ["Foreground", "Background", "Orphan", "nil"]
+    if wanted.get("propagationPolicy") not in (None, *policies[:3]):
+        cause = api_errors.unsupported_value("propagationPolicy", wanted["propagationPolicy"], policies)
+        raise api_errors.invalid("meta.k8s.io", "DeleteOptions", "", [cause])
     grace = wanted.get("gracePeriodSeconds")
     if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
         raise bad_request("json: cannot unmarshal into Go struct field DeleteOptions.gracePeriodSeconds of type int64")
@@ -88,38 +87,20 @@ async def read_delete(request: web.Request) -> tuple[Options, Body]:
     return Options(dry_run=dry), wanted
 
 
-def number(text: str | None, name: str) -> int | None:
-    """A number of the query; None if it is not there.
-
-    Raises:
-        StatusError: 400, it is none.
-    """
-    if text is None or text == "":
-        return None
-    try:
-        found = int(text)
-    except ValueError as error:
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
-    if not -(2**63) <= found < 2**63:
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
-    return found
-
-
 def check_log_options(query: Mapping[str, str], pod: str) -> None:
-    """Of `kubectl logs`; the kubelet does what they say.
+    """Validate the options of a pod's log; the kubelet applies them.
 
     Raises:
-        StatusError: 400, one is no number or no time; 422, one is too small, or two say the same.
+        StatusError: 400, a value is not a number or a time; 422, a value is too small, or two options exclude each other.
     """
     causes = []
-    found = {name: number(query.get(name), name) for name in ("tailLines", "sinceSeconds", "limitBytes")}
+    found = {name: number(query, name) for name in ("tailLines", "sinceSeconds", "limitBytes")}
     since = query.get("sinceTime")
     if since:
         try:
             datetime.fromisoformat(since)
         except ValueError as error:
-            text = f'parsing time "{since}" as "2006-01-02T15:04:05Z07:00": {error}'
-            raise bad_request(text) from error
+            raise bad_request(f'parsing time "{since}" as "2006-01-02T15:04:05Z07:00": {error}') from error
     if found["tailLines"] is not None and found["tailLines"] < 0:
         causes.append(api_errors.wrong("tailLines", found["tailLines"], "must be greater than or equal to 0"))
     if found["limitBytes"] is not None and found["limitBytes"] < 1:

@@ -1,4 +1,4 @@
-"""What a request asks for: path, media types, body."""
+"""The parts of a request: its path, its query and its body."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ import yaml
 from kube_devserver.api_errors import bad_request, unsupported
 from kube_devserver.objects.yaml_documents import load_yaml
 
-JSON, YAML, TABLE, PARTIAL = "json", "yaml", "table", "partial"
-DISCOVERY = "discovery"
 PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf"
-DEEPEST = 512
+DEEPEST = 512  # levels of nesting that a recursive walk has room for on the stack
 
 
 @dataclass(frozen=True)
-class Place:
-    """A resource path, taken apart; `name` empty means the collection."""
+class ResourcePath:
+    """The parts of a resource's path; an empty `name` means the collection."""
 
     group: str
     version: str
@@ -30,11 +28,11 @@ class Place:
     subresource: str = ""
 
 
-def parse_path(path: str) -> Place | None:
-    """The place that a path means; None if it is none of a resource.
+def parse_path(path: str) -> ResourcePath | None:
+    """The parts of a path; None if it is not a resource's.
 
     >>> parse_path("/apis/apps/v1/namespaces/d/deployments/a/scale")
-    Place(group='apps', version='v1', namespace='d', plural='deployments', name='a', subresource='scale')
+    ResourcePath(group='apps', version='v1', namespace='d', plural='deployments', name='a', subresource='scale')
     >>> parse_path("/api/v1/namespaces/d/finalize").plural, parse_path("/api/v1/namespaces/d/pods").namespace
     ('namespaces', 'd')
     """
@@ -49,62 +47,41 @@ def parse_path(path: str) -> Place | None:
     if parts[0] == "namespaces" and len(parts) > 2 and not (group == "" and parts[2] in ("status", "finalize")):
         namespace, parts = parts[1], parts[2:]
     parts += ["", ""]
-    return Place(group, version, namespace, parts[0], parts[1], parts[2])
+    return ResourcePath(group, version, namespace, parts[0], parts[1], parts[2])
 
 
-@dataclass(frozen=True)
-class Form:
-    """A representation that a client accepts: what, in which encoding, and the version of a Table."""
-
-    what: str
-    encoding: str = JSON
-    version: str = "v1"
+def flag(query: Mapping[str, str], name: str) -> bool:
+    """A boolean of the query, as Go reads it."""
+    return query.get(name, "").lower() in ("1", "t", "true")
 
 
-def accepted(header: str) -> list[Form]:
-    """What an Accept header takes, best first, of what there is here.
+def number(query: Mapping[str, str], name: str) -> int | None:
+    """An integer of the query; None if it is absent.
 
-    >>> accepted("application/json;as=Table;v=v1;g=meta.k8s.io,application/json")
-    [Form(what='table', encoding='json', version='v1'), Form(what='json', encoding='json', version='v1')]
+    Raises:
+        StatusError: 400, the value is not an integer of 64 bits.
     """
-    found: list[tuple[float, Form]] = []
-    for part in (header or "*/*").split(","):
-        media, *parameters = [each.strip() for each in part.split(";")]
-        named = dict(each.split("=", 1) for each in parameters if "=" in each)
-        encoding = {"application/json": JSON, "*/*": JSON, "application/*": JSON, "application/yaml": YAML}.get(media)
-        if encoding is None:
-            continue
-        kind = named.get("as", "")
-        form: Form | None = Form(JSON, encoding)
-        if kind == "Table" and named.get("g") == "meta.k8s.io" and named.get("v") in ("v1", "v1beta1"):
-            form = Form(TABLE, encoding, named["v"])
-        elif kind in ("PartialObjectMetadata", "PartialObjectMetadataList"):
-            form = Form(PARTIAL, encoding, named.get("v", "v1"))
-        elif kind == "APIGroupDiscoveryList":
-            form = Form(DISCOVERY, encoding, named.get("v", "v2"))
-        elif kind:
-            form = None
-        if form is not None:
-            found.append((_quality(named.get("q", "1")), form))
-    return [form for _, form in sorted(found, key=lambda each: -each[0])]
-
-
-def _quality(text: str) -> float:
+    text = query.get(name, "")
+    if not text:
+        return None
     try:
-        return float(text)
-    except ValueError:
-        return 0.0
+        found = int(text)
+    except ValueError as error:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
+    if not -(2**63) <= found < 2**63:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return found
 
 
 def read_body(data: bytes, content: str) -> Any:
-    """A request's body.
+    """Decode a request's body.
 
     Args:
-        data: as it came.
+        data: the body.
         content: its media type.
 
     Raises:
-        StatusError: 400, it cannot be read; 415, nobody here reads that.
+        StatusError: 400, the body cannot be decoded; 415, the media type is not supported.
     """
     media = content.split(";")[0].strip().lower()
     if media.endswith("+yaml") or media == "application/yaml":
@@ -119,7 +96,7 @@ def read_body(data: bytes, content: str) -> Any:
 
 
 def read_json(data: bytes) -> Any:
-    """JSON of a depth that can be walked."""
+    """Decode JSON of a bounded depth."""
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -129,7 +106,7 @@ def read_json(data: bytes) -> Any:
 
 
 def read_yaml(data: bytes) -> Any:
-    """YAML, or JSON, which it contains."""
+    """Decode YAML, or JSON, of a bounded depth."""
     if data.lstrip()[:1] == b"{":
         return read_json(data)
     try:
@@ -142,7 +119,7 @@ def read_yaml(data: bytes) -> Any:
 
 
 def _limit(value: Any, most: int) -> None:
-    """Refuse what is nested so deep that walking it would end the stack, and YAML that refers to itself over and over: a value needs a byte."""
+    """Refuse a value that is nested too deep, or YAML whose aliases expand to more values than the text has bytes."""
     level = [value]
     count = 0
     for _ in range(DEEPEST):
@@ -157,8 +134,3 @@ def _limit(value: Any, most: int) -> None:
         if not level:
             return
     raise bad_request(f"the object is nested more than {DEEPEST} levels deep")
-
-
-def flag(query: Mapping[str, str], name: str) -> bool:
-    """A boolean of the query, as Go reads it."""
-    return query.get(name, "").lower() in ("1", "t", "true")

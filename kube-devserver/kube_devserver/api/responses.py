@@ -1,113 +1,103 @@
-"""Answers in the form that a client accepts: objects, lists, tables, metadata alone, JSON or YAML, and streams."""
+"""Answers in the representation that a client accepts: objects, lists, tables, metadata alone, and streams."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-import yaml
 from aiohttp import web
 from multidict import CIMultiDict
 
-from kube_devserver.api import request_parsing, tables
+from kube_devserver.api import tables
+from kube_devserver.api.media_types import JSON, PARTIAL, TABLE, Form, best_form
 from kube_devserver.api.options import Options
-from kube_devserver.api.request_parsing import JSON, PARTIAL, TABLE, YAML, Form
-from kube_devserver.api_errors import StatusError
 from kube_devserver.custom import versions
+from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.resource_registry import Resource
-from kube_devserver.storage.store import Body, Entry
+from kube_devserver.storage.store import Entry
 
 Headers = CIMultiDict[str]
-# that a client may take for reading; what it is sent at the end of its time needs a moment, too
+# Seconds that a client may take to read one piece of a stream. The last piece comes when the request's time is over.
 MOST_STUCK_S, LEAST_STUCK_S = 30.0, 1.0
-MEDIA = (
-    "application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch,"
-    " application/vnd.kubernetes.protobuf;stream=watch"
-)
 
 
 def form_of(request: web.Request) -> Form:
-    """The form that a client likes best.
+    """The representation that a client prefers.
 
     Raises:
-        StatusError: 406, it takes none that there is.
+        StatusError: 406, this server has none that the client accepts.
     """
-    forms = request_parsing.accepted(request.headers.get("Accept", ""))
-    if not forms:
-        raise StatusError(406, "NotAcceptable", f"406: Not Acceptable\n\nAvailable representations: {MEDIA}", {})
-    return forms[0]
+    return best_form(request.headers.get("Accept", ""))
 
 
 def object_answer(
-    request: web.Request,
-    resource: Resource,
-    body: Body,
-    status: int,
-    options: Options | None = None,
-    raw: bytes | None = None,
+    request: web.Request, resource: Resource, body: Body, status: int, options: Options | None = None
 ) -> web.Response:
-    """One object.
+    """The answer with one object, or with a Status in its place.
 
     Args:
-        request: it says the form.
+        request: its Accept header decides the representation.
         resource: of the object.
-        body: the object, or a Status.
+        body: the object.
         status: of HTTP.
-        options: of a write; they carry warnings.
-        raw: the object as JSON, if that is there already.
+        options: of a write; their warnings become headers.
     """
     form = form_of(request)
-    headers = warning(options)
+    headers = warning_headers(options)
     if form.what == TABLE and body.get("kind") == resource.kind:
-        include = request.query.get("includeObject", "Metadata")
         metadata = {"resourceVersion": body["metadata"].get("resourceVersion", "")}
-        return _encoded(form, tables.table(resource, [body], metadata, form.version, include, now()), status, headers)
+        return json_answer(_table(request, resource, [body], metadata, form), status, headers)
     if form.what == PARTIAL:
-        return _encoded(form, tables.partial(body, form.version), status, headers)
-    if raw is not None and form.encoding == JSON:
-        return web.Response(body=raw, content_type="application/json", headers=headers)
-    return _encoded(form, body, status, headers)
+        return json_answer(tables.partial(body, form.version), status, headers)
+    return json_answer(body, status, headers)
 
 
-def warning(options: Options | None) -> Headers:
-    """The headers that carry warnings, one each."""
+def entry_answer(request: web.Request, resource: Resource, entry: Entry) -> web.Response:
+    """The answer with a stored object, whose JSON may be there already."""
+    if form_of(request) == Form(JSON):
+        return web.Response(body=entry.raw, content_type="application/json")
+    return object_answer(request, resource, entry.body, 200)
+
+
+def warning_headers(options: Options | None) -> Headers:
+    """One Warning header for each distinct warning."""
     texts = dict.fromkeys(options.warnings) if options is not None else ()
     return CIMultiDict(("Warning", f"299 - {orjson.dumps(text).decode()}") for text in texts)
 
 
 def list_answer(request: web.Request, resource: Resource, entries: Sequence[Entry], metadata: Body) -> web.Response:
-    """A list; `metadata` is its own."""
+    """The answer with a list; `metadata` is the list's own."""
     form = form_of(request)
     entries = [versions.shown(resource, entry) for entry in entries] if resource.custom is not None else entries
     if form.what == TABLE:
-        include = request.query.get("includeObject", "Metadata")
-        body = tables.table(resource, [entry.body for entry in entries], metadata, form.version, include, now())
-        return _encoded(form, body)
+        return json_answer(_table(request, resource, [entry.body for entry in entries], metadata, form))
     if form.what == PARTIAL:
         items = [tables.partial(entry.body, form.version) for entry in entries]
         kind = {"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{form.version}"}
-        return _encoded(form, kind | {"metadata": metadata, "items": items})
-    kind_name = f"{resource.kind}List"
+        return json_answer(kind | {"metadata": metadata, "items": items})
     if resource.custom is not None:
         metadata = {"continue": ""} | metadata
         items_raw = b",".join(entry.raw for entry in entries)
     else:
         items_raw = b",".join(_item(resource, entry) for entry in entries)
-    head = orjson.dumps({"kind": kind_name, "apiVersion": resource.api_version, "metadata": metadata})
-    raw = head[:-1] + b',"items":[' + items_raw + b"]}"
-    if form.encoding == YAML:
-        return _encoded(form, orjson.loads(raw))
+    head = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": metadata}
+    raw = orjson.dumps(head)[:-1] + b',"items":[' + items_raw + b"]}"
     return web.Response(body=raw, content_type="application/json")
 
 
 def _item(resource: Resource, entry: Entry) -> bytes:
-    """An object of a built-in kind as lists have it: without kind and apiVersion."""
+    """The JSON of an object of a built-in kind as lists have it: without kind and apiVersion."""
     head = orjson.dumps({"apiVersion": resource.api_version, "kind": resource.kind})[:-1] + b","
     assert entry.raw.startswith(head)  # the store writes these two first
     return b"{" + entry.raw[len(head) :]
+
+
+def _table(request: web.Request, resource: Resource, bodies: list[Body], metadata: Body, form: Form) -> Body:
+    include = request.query.get("includeObject", "Metadata")
+    return tables.table(resource, bodies, metadata, tables.Style(form.version, include, now()))
 
 
 def now() -> datetime:
@@ -115,76 +105,36 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def _encoded(form: Form, body: Body, status: int = 200, headers: Headers | None = None) -> web.Response:
-    if form.encoding == YAML:
-        text = yaml.safe_dump(body, sort_keys=True, allow_unicode=True)
-        return web.Response(text=text, status=status, headers=headers, content_type="application/yaml")
-    return json_answer(body, status, headers)
-
-
 def json_answer(body: Any, status: int = 200, headers: Headers | None = None) -> web.Response:
-    """Anything as JSON."""
+    """The answer with any value as JSON."""
     return web.Response(body=orjson.dumps(body), status=status, headers=headers, content_type="application/json")
 
 
 async def stream(
-    request: web.Request, pieces: AsyncIterator[bytes], media: str, timeout_s: float
+    request: web.Request, pieces: AsyncGenerator[bytes, None], media: str, timeout_s: float
 ) -> web.StreamResponse:
-    """Pieces, of whole lines, as they come, until there are no more or the client has gone; one that reads nothing for half a minute is cut off."""
+    """Send pieces as they come, until they end or the client leaves. A client that reads nothing is disconnected.
+
+    Args:
+        request: to answer.
+        pieces: of whole lines.
+        media: their media type.
+        timeout_s: how long the request may take.
+    """
     end = asyncio.get_running_loop().time() + timeout_s
-    if request.headers.get("Upgrade", "").lower() == "websocket":
-        return await _over_websocket(request, pieces, end)
     response = web.StreamResponse(headers={"Content-Type": media, "Cache-Control": "no-cache, private"})
     await response.prepare(request)
     try:
         async for piece in pieces:
-            async with _patience(end):
+            left = end - asyncio.get_running_loop().time()
+            async with asyncio.timeout(min(MOST_STUCK_S, max(left, LEAST_STUCK_S))):
                 await response.write(piece)
         await response.write_eof()
     except TimeoutError:
-        _cut_off(request)
+        if request.transport is not None:
+            request.transport.abort()
     except ConnectionError:
-        pass  # the client has gone
+        pass  # the client has left
     finally:
-        await pieces.aclose()  # type: ignore[attr-defined]
+        await pieces.aclose()
     return response
-
-
-def _patience(end: float) -> asyncio.Timeout:
-    """For one write to a client whose time is over at a moment of the loop's clock."""
-    return asyncio.timeout(min(MOST_STUCK_S, max(end - asyncio.get_running_loop().time(), LEAST_STUCK_S)))
-
-
-def _cut_off(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()
-
-
-async def _over_websocket(request: web.Request, pieces: AsyncIterator[bytes], end: float) -> web.WebSocketResponse:
-    """Each line as a message, for clients (fabric8's, and browsers) that watch over a WebSocket."""
-    socket = web.WebSocketResponse()
-    await socket.prepare(request)
-
-    async def tell() -> None:
-        try:
-            async for piece in pieces:
-                for line in piece.splitlines():
-                    async with _patience(end):
-                        await socket.send_str(line.decode())
-        except TimeoutError:
-            _cut_off(request)
-
-    async def listen() -> None:
-        async for _ in socket:
-            pass  # nothing that a client says means anything, but that it goes does
-
-    both = [asyncio.create_task(tell()), asyncio.create_task(listen())]
-    try:
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in both:
-            task.cancel()
-        await asyncio.gather(*both, return_exceptions=True)
-        await pieces.aclose()  # type: ignore[attr-defined]
-    await socket.close()
-    return socket

@@ -1,10 +1,10 @@
-"""Watches: from the store's changes to the lines of an answer, in the form that was asked for."""
+"""Watches: from the store's changes to the lines of an answer, in the representation of the client."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,37 +12,38 @@ from typing import Any
 import orjson
 
 from kube_devserver.api import tables
-from kube_devserver.api.request_parsing import PARTIAL, TABLE, Form
+from kube_devserver.api.media_types import PARTIAL, TABLE, Form
 from kube_devserver.api_errors import StatusError, expired, too_large_version
 from kube_devserver.custom import versions
+from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.resource_registry import Resource
 from kube_devserver.objects.selectors import Selection
-from kube_devserver.storage.store import Body, Entry, Store
-from kube_devserver.storage.watch_cache import ADDED, BOOKMARK, Told
+from kube_devserver.storage.store import Entry, Store
+from kube_devserver.storage.watch_cache import ADDED, BOOKMARK, Notice, Watcher
 
 BOOKMARK_EVERY_S = 60.0
-BEFORE_END_S = 2.0  # a bookmark tells who is about to watch again where from
+BEFORE_END_S = 2.0  # a bookmark shortly before the end says where the next watch can begin
 INITIAL_END = {"k8s.io/initial-events-end": "true"}
-CACHE_BYTES = 4 << 20  # of lines that many watchers are told
+CACHE_BYTES = 4 << 20  # of lines that several watches share
 
 
 @dataclass(frozen=True)
 class Watch:
-    """One request.
+    """One watch request.
 
     Args:
-        resource: what is watched.
-        chosen: which of them.
-        form: of the objects.
-        include: of a Table's rows.
-        after: the version to begin after; None or 0 begins with what there is.
-        initial: send what there is first, and a bookmark that says when that was all; None if nothing was said of it.
-        bookmarks: whether the client takes them.
-        timeout_s: how long.
+        resource: of the objects.
+        selection: which of them.
+        form: of the objects in the answer.
+        include: of each object in a Table's row.
+        after: the version to begin after; None or 0 begins with the objects that exist.
+        initial: whether the objects that exist are sent first, followed by a bookmark; None if the client did not say.
+        bookmarks: whether the client accepts them.
+        timeout_s: how long the watch lasts.
     """
 
     resource: Resource
-    chosen: Selection
+    selection: Selection
     form: Form
     include: str
     after: int | None
@@ -51,52 +52,59 @@ class Watch:
     timeout_s: float
 
 
-async def lines(store: Store, watch: Watch, now: Callable[[], datetime], cache: Lines) -> AsyncIterator[bytes]:
-    """The answer, piece by piece, until the time is over."""
-    speaker = _Speaker(watch, now, cache)
-    kind, chosen = watch.resource.key, watch.chosen
+async def watch_lines(
+    store: Store, watch: Watch, now: Callable[[], datetime], cache: Lines
+) -> AsyncGenerator[bytes, None]:
+    """The answer to a watch, in pieces of whole lines, until its time is over."""
+    encoder = _Encoder(watch, now, cache)
     if watch.after and watch.after > store.revision:
-        # Kubernetes waits until there is such a version, and a client that knew another cluster misses all until then
-        if watch.initial:
-            yield speaker.error(too_large_version(watch.after, store.revision))
-        else:
-            yield speaker.error(expired(f"unknown resource version: {watch.after}, current: {store.revision}"))
+        # Kubernetes waits for the version. A client that knew an earlier cluster would miss every change until then.
+        error = f"unknown resource version: {watch.after}, current: {store.revision}"
+        yield encoder.error(too_large_version(watch.after, store.revision) if watch.initial else expired(error))
         return
     with_all = watch.initial or (watch.initial is None and not watch.after)
-    from_now = with_all or not watch.after
-    watcher = store.watch(kind, store.revision if from_now else watch.after or 0, chosen)
+    begin = store.revision if with_all or not watch.after else watch.after
+    watcher = store.watch(watch.resource.key, begin, watch.selection)
     if watcher is None:
-        yield speaker.error(expired(f"too old resource version: {watch.after} ({store.oldest})"))
+        yield encoder.error(expired(f"too old resource version: {watch.after} ({store.oldest})"))
         return
     try:
         if with_all:
-            version = store.revision
-            entries = [e for e in store.entries(kind, chosen.namespace) if chosen.test is None or chosen.test(e.body)]
-            yield b"".join(speaker.say(ADDED, versions.shown(watch.resource, entry)) for entry in entries)
-            if watch.initial and watch.bookmarks:
-                yield speaker.bookmark(version, INITIAL_END)
-        clock = asyncio.get_running_loop().time
-        end = clock() + watch.timeout_s
-        mark = _next_mark(clock(), end) if watch.bookmarks else end
-        while (left := min(mark, end) - clock()) > 0 or mark < end:
-            await watcher.wait(max(0.0, left))
-            pieces = [speaker.tell(told) for told in watcher.take()]
-            if watcher.ended:
-                if watcher.behind:
-                    pieces.append(speaker.error(expired("the watch is too far behind")))
-                yield b"".join(pieces)
-                return
-            if mark < end and clock() >= mark:
-                pieces.append(speaker.bookmark(store.revision))
-                mark = _next_mark(clock(), end)
-            if data := b"".join(pieces):
-                yield data
+            yield b"".join(_initial(store, watch, encoder))
+        async for piece in _follow(store, watch, watcher, encoder):
+            yield piece
     finally:
         watcher.close()
 
 
+def _initial(store: Store, watch: Watch, encoder: _Encoder) -> list[bytes]:
+    test, resource = watch.selection.test, watch.resource
+    entries = [e for e in store.entries(resource.key, watch.selection.namespace) if test is None or test(e.body)]
+    found = [encoder.event(ADDED, versions.shown(resource, entry)) for entry in entries]
+    return [*found, encoder.bookmark(store.revision, INITIAL_END)] if watch.initial and watch.bookmarks else found
+
+
+async def _follow(store: Store, watch: Watch, watcher: Watcher, encoder: _Encoder) -> AsyncGenerator[bytes, None]:
+    clock = asyncio.get_running_loop().time
+    end = clock() + watch.timeout_s
+    mark = _next_mark(clock(), end) if watch.bookmarks else end
+    while (left := min(mark, end) - clock()) > 0 or mark < end:
+        await watcher.wait(max(0.0, left))
+        pieces = [encoder.notice(notice) for notice in watcher.take()]
+        if watcher.ended:
+            if watcher.behind:
+                pieces.append(encoder.error(expired("the watch is too far behind")))
+            yield b"".join(pieces)
+            return
+        if mark < end and clock() >= mark:
+            pieces.append(encoder.bookmark(store.revision))
+            mark = _next_mark(clock(), end)
+        if data := b"".join(pieces):
+            yield data
+
+
 def _next_mark(now_s: float, end_s: float) -> float:
-    """When the next bookmark is due, however much there is to tell until then: every minute, and shortly before the end.
+    """When the next bookmark is due: every minute, and shortly before the end.
 
     >>> _next_mark(0.0, 1000.0), _next_mark(0.0, 30.0), _next_mark(28.0, 30.0), _next_mark(0.0, 1.0)
     (60.0, 28.0, 30.0, 1.0)
@@ -108,52 +116,51 @@ def _next_mark(now_s: float, end_s: float) -> float:
 
 
 class Lines:
-    """Lines that were made lately: the same one goes to everybody who watches in the same way."""
+    """Recently encoded lines: watches with the same representation share them."""
 
     def __init__(self) -> None:
         self._lines: dict[tuple[Any, ...], bytes] = {}
         self._bytes = 0
 
-    def get(self, key: tuple[Any, ...], make: Callable[[], bytes]) -> bytes:
-        """A line, made if it is not there."""
+    def get(self, key: tuple[Any, ...], encode: Callable[[], bytes]) -> bytes:
+        """The line of a key, encoded if it is not cached."""
         found = self._lines.get(key)
         if found is None:
-            found = self._lines[key] = make()
+            found = self._lines[key] = encode()
             self._bytes += len(found)
             while self._bytes > CACHE_BYTES:
                 self._bytes -= len(self._lines.pop(next(iter(self._lines))))
         return found
 
 
-class _Speaker:
-    """Changes in the form that a watch asks for."""
+class _Encoder:
+    """Encodes changes in the representation of a watch."""
 
     def __init__(self, watch: Watch, now: Callable[[], datetime], cache: Lines) -> None:
         self._watch, self._now, self._cache = watch, now, cache
-        self._headed = False
-        resource = watch.resource
-        head = {"apiVersion": resource.api_version, "kind": resource.kind}
-        self._head = orjson.dumps(head)[:-1]  # as stored ones begin
+        self._has_columns = False
+        head = {"apiVersion": watch.resource.api_version, "kind": watch.resource.kind}
+        self._head = orjson.dumps(head)[:-1]  # the beginning of a stored object of the watch's version
 
-    def tell(self, told: Told) -> bytes:
+    def notice(self, notice: Notice) -> bytes:
         """A change."""
-        form = self._watch.form
+        form, version = self._watch.form, notice.version
         if form.what == TABLE:
-            return self.say(told.type, self._entry(told))
-        if form.what != PARTIAL and told.version is told.change.now and told.version.raw.startswith(self._head):
-            return _line(told.type, told.version.raw)
-        key = (told.change.revision, told.type, self._head, form)
-        return self._cache.get(key, lambda: self.say(told.type, self._entry(told)))
+            return self.event(notice.type, self._entry(notice))
+        if form.what != PARTIAL and version is notice.change.now and version.raw.startswith(self._head):
+            return _line(notice.type, version.raw)
+        key = (notice.change.revision, notice.type, self._head, form)
+        return self._cache.get(key, lambda: self.event(notice.type, self._entry(notice)))
 
-    def _entry(self, told: Told) -> Entry:
-        """The state that is told of, with the version of the change: of what has left a selector it is the one before."""
-        body = told.version.body()
-        if told.version is not told.change.now:
-            body = body | {"metadata": body["metadata"] | {"resourceVersion": str(told.change.revision)}}
-        return versions.shown(self._watch.resource, Entry(body, told.change.revision))
+    def _entry(self, notice: Notice) -> Entry:
+        """The state to show, with the version of the change: an object that left a selector is shown as it was before."""
+        body, revision = notice.version.body(), notice.change.revision
+        if notice.version is not notice.change.now:
+            body = body | {"metadata": body["metadata"] | {"resourceVersion": str(revision)}}
+        return versions.shown(self._watch.resource, Entry(body, revision))
 
-    def say(self, kind: str, entry: Entry) -> bytes:
-        """One event."""
+    def event(self, kind: str, entry: Entry) -> bytes:
+        """An object with the type of its change."""
         form = self._watch.form
         if form.what == TABLE:
             return _line(kind, orjson.dumps(self._table(entry)))
@@ -163,14 +170,12 @@ class _Speaker:
 
     def _table(self, entry: Entry) -> Body:
         watch = self._watch
-        metadata = {"resourceVersion": str(entry.revision)}
-        headed, self._headed = not self._headed, True
-        return tables.table(
-            watch.resource, [entry.body], metadata, watch.form.version, watch.include, self._now(), headed
-        )
+        with_columns, self._has_columns = not self._has_columns, True
+        style = tables.Style(watch.form.version, watch.include, self._now(), with_columns)
+        return tables.table(watch.resource, [entry.body], {"resourceVersion": str(entry.revision)}, style)
 
     def bookmark(self, version: int, annotations: dict[str, str] | None = None) -> bytes:
-        """How far the watch is: an object of the form that is watched in, which has a version and no name."""
+        """The version that the watch has reached: an object with a resourceVersion and without a name."""
         resource, form = self._watch.resource, self._watch.form
         metadata: dict[str, Any] = {"resourceVersion": str(version)}
         if annotations:
@@ -179,13 +184,13 @@ class _Speaker:
         if form.what == PARTIAL:
             return _line(BOOKMARK, orjson.dumps(tables.partial(body, form.version)))
         if form.what == TABLE:
-            entry = Entry(body | {"spec": {}, "status": {}, "roleRef": {"kind": "", "name": ""}}, version)
+            entry = Entry(body | {"spec": {}, "status": {}}, version)
             with contextlib.suppress(KeyError):
                 return _line(BOOKMARK, orjson.dumps(self._table(entry)))
         return _line(BOOKMARK, orjson.dumps(body))
 
     def error(self, error: StatusError) -> bytes:
-        """The end, with its reason."""
+        """The reason for which the watch ends."""
         return _line("ERROR", orjson.dumps(error.body()))
 
 

@@ -1,5 +1,1 @@
-"""The controllers that matter to a local cluster. `work.py` is the loop that they share; each other file is one controller, or the pure
-decisions of one.
-"""
-
-
+"""The controllers. Each module is one controller, or the pure decisions of one; `workqueue` runs them."""

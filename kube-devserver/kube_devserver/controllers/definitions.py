@@ -1,7 +1,7 @@
-"""CustomResourceDefinitions: serve what they define, say so in their status, and clear up behind one that is deleted.
+"""CustomResourceDefinitions: serve what they define, report it in their status, and delete the objects of a deleted one.
 
-A definition is served when its names are free: nobody else in its group has them, and no built-in kind. One that is broken, from a file of an
-earlier release, is passed over and says so.
+A definition is served when no other definition of its group and no built-in kind has its names. A definition that is
+not valid, stored by an earlier release, is not served, and its status says why.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kube_devserver.controllers.workqueue import DEFINITIONS, Key, Work, condition_of, set_condition
-from kube_devserver.custom.definition_validation import accept_names, approval, shape_faults
-from kube_devserver.objects.resource_registry import CLEANUP
-from kube_devserver.storage.store import Body, Event, Kind
+from kube_devserver.controllers.workqueue import Key, Workqueue
+from kube_devserver.custom.definition_validation import accept_names, shape_faults
+from kube_devserver.objects.conditions import condition_of, set_condition
+from kube_devserver.objects.kinds import DEFINITIONS, Body, Kind
+from kube_devserver.objects.resource_registry import CLEANUP, Resource
+from kube_devserver.storage.store import Event
 from kube_devserver.storage.watch_cache import DELETED
 
 MANAGER = "kube-apiserver"
@@ -21,13 +23,13 @@ NO_NAMES: Body = {"kind": "", "plural": ""}
 
 @dataclass(frozen=True)
 class Accepted:
-    """What a definition has been given.
+    """The names that a definition has.
 
     Args:
-        group: of it.
-        names: that it has.
-        reason: why not all; empty if it has all.
-        message: of that.
+        group: of the definition.
+        names: that are accepted.
+        reason: why some are not; empty if all are.
+        message: for people, with the reason.
     """
 
     group: str
@@ -39,16 +41,16 @@ class Accepted:
 class Definitions:
     """The controller of custom kinds."""
 
-    watches: tuple[Kind, ...] = ()  # its own, and those that it defines while it clears up
+    watches: tuple[Kind, ...] = ()  # definitions, and the kinds that they define
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Workqueue) -> None:
         self._work = work
         self._accepted: dict[str, Accepted] = {}  # by the definition's name
-        self._broken: dict[str, str] = {}  # why
+        self._broken: dict[str, str] = {}  # messages, by the definition's name
 
     def serve_all(self) -> None:
-        """Serve what was defined before a restart; who had its names keeps them."""
-        bodies = self._work.bodies(DEFINITIONS)
+        """Serve the definitions that were stored before a restart; accepted names stay accepted."""
+        bodies = self._work.list_all(DEFINITIONS)
         for body in bodies:
             names = body.get("status", {}).get("acceptedNames") or {}
             self._accepted[body["metadata"]["name"]] = Accepted(body["spec"].get("group", ""), names)
@@ -56,11 +58,11 @@ class Definitions:
             self._serve(body)
 
     def keys(self, event: Event) -> Iterable[Key]:
-        """A definition; with those of its group, if it goes; or that of an object that is gone."""
+        """The definition; the others of its group if it was deleted; the definition of an object that was deleted."""
         if event.kind == DEFINITIONS:
             body, name = event.entry.body, event.entry.body["metadata"]["name"]
             if event.type == DELETED:
-                self._work.verbs.catalog.forget(name)
+                self._work.verbs.registry.remove(name)
                 self._broken.pop(name, None)
                 gone = self._accepted.pop(name, None)
                 return [(other,) for other, each in self._accepted.items() if gone and each.group == gone.group]
@@ -72,43 +74,40 @@ class Definitions:
         return ()
 
     def _serve(self, body: Body) -> None:
-        """Serve a definition if it can be served."""
-        name, spec, catalog = body["metadata"]["name"], body["spec"], self._work.verbs.catalog
+        """Serve a definition if it is valid and its names are free."""
+        name, spec, registry = body["metadata"]["name"], body["spec"], self._work.verbs.registry
         faults = shape_faults(spec)
         self._broken.pop(name, None)
         if faults:
             self._broken[name] = "; ".join(f"{fault.field}: {fault.text}" for fault in faults)
             self._accepted[name] = Accepted(spec.get("group", ""), NO_NAMES)
-            catalog.forget(name)
+            registry.remove(name)
             return
-        given = self._accepted[name] = self._accept(name, spec)
-        if not given.reason or condition_of(body, "Established").get("status") == "True":
-            if all(given.names.get(each) for each in ("plural", "kind")):
-                catalog.define(body | {"spec": spec | {"names": given.names}})
+        accepted = self._accepted[name] = self._accept(name, spec)
+        if not accepted.reason or condition_of(body, "Established").get("status") == "True":
+            if all(accepted.names.get(each) for each in ("plural", "kind")):
+                registry.define(body | {"spec": spec | {"names": accepted.names}})
         else:
-            catalog.forget(name)
+            registry.remove(name)
 
     def _accept(self, name: str, spec: Body) -> Accepted:
-        """The names that nobody else has."""
+        """Accept the names that no other definition and no built-in kind has."""
         group = spec["group"]
         others = [each.names for other, each in self._accepted.items() if other != name and each.group == group]
-        others += [
-            {"plural": r.plural, "singular": r.singular, "shortNames": list(r.short_names), "kind": r.kind, "listKind": f"{r.kind}List"}
-            for r in self._work.verbs.catalog.built_in(group)
-        ]  # fmt: skip
+        others += [_names_of(r) for r in self._work.verbs.registry.built_in(group)]
         known = self._accepted.get(name, Accepted(group, NO_NAMES)).names
         return Accepted(group, *accept_names(spec["names"], known, others))
 
     def sync(self, key: Key) -> None:
-        """Bring one definition's status up to date, or go on deleting it."""
-        body = self._work.body(DEFINITIONS, "", key[0])
+        """Update a definition's status, or continue its deletion."""
+        body = self._work.get(DEFINITIONS, "", key[0])
         if body is None:
             return
         if body["metadata"].get("deletionTimestamp"):
-            self._clear(body)
+            self._delete_objects(body)
             return
-        if (given := self._accepted.get(key[0])) is not None and given.reason:
-            self._serve(body)  # its names may be free by now
+        if (accepted := self._accepted.get(key[0])) is not None and accepted.reason:
+            self._serve(body)  # its names may be free now
         status: Body = dict(body.get("status") or {})
         conditions = list(status.get("conditions") or ())
         for wanted in self._conditions(body):
@@ -121,13 +120,13 @@ class Definitions:
         self._work.write_status(DEFINITIONS, body, status, MANAGER)
 
     def _conditions(self, body: Body) -> list[Body]:
-        """What a definition says of itself."""
+        """The conditions of a definition."""
         name = body["metadata"]["name"]
         if name in self._broken:
             return [_condition("Established", False, "Invalid", self._broken[name])]
-        given = self._accepted[name]
-        if given.reason:
-            found = [_condition("NamesAccepted", False, given.reason, given.message)]
+        accepted = self._accepted[name]
+        if accepted.reason:
+            found = [_condition("NamesAccepted", False, accepted.reason, accepted.message)]
             if condition_of(body, "Established").get("status") != "True":
                 found.append(_condition("Established", False, "NotAccepted", "not all names are accepted"))
         else:
@@ -135,24 +134,18 @@ class Definitions:
                 _condition("NamesAccepted", True, "NoConflicts", "no conflicts found"),
                 _condition("Established", True, "InitialNamesAccepted", "the initial names have been accepted"),
             ]
-        approved, text = approval(body)
-        if text:
-            reason = "ApprovedAnnotation" if text.startswith("approved") else "UnapprovedAnnotation"
-            reason = reason if approved else "MissingAnnotation"
-            is_good = reason == "ApprovedAnnotation"
-            found.append(_condition("KubernetesAPIApprovalPolicyConformant", is_good, reason, text))
         return found
 
-    def _clear(self, body: Body) -> None:
-        """Delete all objects of the kind; then let the definition go. Objects of a built-in kind are none of its business."""
+    def _delete_objects(self, body: Body) -> None:
+        """Delete all objects of the kind, then remove the finalizer. Objects of a built-in kind of this name stay."""
         if CLEANUP not in (body["metadata"].get("finalizers") or ()):
             return
         kind = (body["spec"].get("group", ""), body["spec"].get("names", {}).get("plural", ""))
-        resource = self._work.verbs.catalog.stored(kind)
+        resource = self._work.verbs.registry.stored(kind)
         if resource is None or resource.custom is not None:
             for entry in self._work.store.entries(kind):
                 metadata = entry.body["metadata"]
-                if resource is None:  # it was broken, and nothing can be asked of it
+                if resource is None:  # an invalid definition has no schema to delete by
                     self._work.store.remove(kind, metadata.get("namespace", ""), metadata["name"])
                 elif not metadata.get("deletionTimestamp"):
                     self._work.delete(kind, entry.body)
@@ -161,6 +154,16 @@ class Definitions:
             self._work.store.end_watches(kind)
         finalizers = [name for name in body["metadata"]["finalizers"] if name != CLEANUP]
         self._work.update(DEFINITIONS, body | {"metadata": body["metadata"] | {"finalizers": finalizers}}, MANAGER)
+
+
+def _names_of(resource: Resource) -> Body:
+    return {
+        "plural": resource.plural,
+        "singular": resource.singular,
+        "shortNames": list(resource.short_names),
+        "kind": resource.kind,
+        "listKind": f"{resource.kind}List",
+    }
 
 
 def _condition(kind: str, status: bool, reason: str, message: str) -> Body:

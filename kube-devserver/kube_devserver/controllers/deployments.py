@@ -1,4 +1,4 @@
-"""Deployments: the ReplicaSets that they need, one of them new, and a status that says how far it is."""
+"""Deployments: they create and scale ReplicaSets until the newest has all replicas, and report the progress."""
 
 from __future__ import annotations
 
@@ -8,23 +8,15 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from kube_devserver.api.tables import read_time
 from kube_devserver.api.verbs import SUFFIX
 from kube_devserver.controllers import rolling
 from kube_devserver.controllers.replica_sets import reference_to
 from kube_devserver.controllers.rolling import Limits, Set
-from kube_devserver.controllers.workqueue import (
-    DEPLOYMENTS,
-    PODS,
-    REPLICA_SETS,
-    Key,
-    Work,
-    condition_of,
-    owner_of,
-    set_condition,
-)
+from kube_devserver.controllers.workqueue import Key, Workqueue
+from kube_devserver.objects.conditions import condition_of, owner_of, read_time, set_condition
+from kube_devserver.objects.kinds import DEPLOYMENTS, PODS, REPLICA_SETS, Body
 from kube_devserver.objects.selectors import matches_selector
-from kube_devserver.storage.store import Body, Event
+from kube_devserver.storage.store import Event
 
 MANAGER = "kube-controller-manager"
 COMPONENT = "deployment-controller"
@@ -47,11 +39,11 @@ class Deployments:
 
     watches = (DEPLOYMENTS, REPLICA_SETS, PODS)
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Workqueue) -> None:
         self._work = work
 
     def keys(self, event: Event) -> Iterable[Key]:
-        """A Deployment; or that of a set; or, for one that waits for its old pods to go, that of a pod that has gone."""
+        """The Deployment; the Deployment of a set; the Deployment of a deleted pod, which it may have waited for."""
         body = event.entry.body
         if event.kind == DEPLOYMENTS:
             return [(event.namespace, body["metadata"]["name"])]
@@ -59,14 +51,14 @@ class Deployments:
         if event.kind == REPLICA_SETS:
             return [(event.namespace, owner["name"])] if owner is not None and owner["kind"] == "Deployment" else ()
         if event.type == "DELETED" and owner is not None and owner["kind"] == "ReplicaSet":
-            above = self._work.body(REPLICA_SETS, event.namespace, owner["name"])
+            above = self._work.get(REPLICA_SETS, event.namespace, owner["name"])
             top = owner_of(above) if above is not None else None
             return [(event.namespace, top["name"])] if top is not None else ()
         return ()
 
     def sync(self, key: Key) -> None:
-        """Take the next step."""
-        body = self._work.body(DEPLOYMENTS, *key)
+        """Do the next step of a rollout, then update the status."""
+        body = self._work.get(DEPLOYMENTS, *key)
         if body is None:
             return
         sets = self._claim(body)
@@ -79,16 +71,16 @@ class Deployments:
             self._recreate(body, sets)
         else:
             self._roll(body, sets)
-        body = self._work.body(DEPLOYMENTS, *key)
+        body = self._work.get(DEPLOYMENTS, *key)
         if body is not None:
             sets = self._claim(body)
             self._report(key, body, sets)
-            self._forget_old(body, sets)
+            self._delete_old_sets(body, sets)
 
     def _claim(self, body: Body) -> list[Body]:
         found = self._work.index.controlled(REPLICA_SETS, body)
         if not body["metadata"].get("deletionTimestamp"):
-            for each in self._work.index.loose(REPLICA_SETS, body["metadata"]["namespace"]):
+            for each in self._work.index.unowned(REPLICA_SETS, body["metadata"]["namespace"]):
                 labels = each["metadata"].get("labels") or {}
                 if not each["metadata"].get("deletionTimestamp") and matches_selector(body["spec"]["selector"], labels):
                     references = [*(each["metadata"].get("ownerReferences") or ()), reference_to(body)]
@@ -122,7 +114,7 @@ class Deployments:
             REPLICA_SETS, body["metadata"]["namespace"], {"metadata": metadata, "spec": spec}, MANAGER
         )
         if replicas:
-            self._say(body, made, 0, replicas)
+            self._record_scaling(body, made, 0, replicas)
         return made
 
     def _annotations(self, body: Body, revision: int) -> dict[str, str]:
@@ -134,7 +126,7 @@ class Deployments:
         return max((_number(each, REVISION) for each in sets), default=0)
 
     def _adjust(self, body: Body, sets: Sequence[Body], new: Body) -> Body:
-        """The new set carries the highest revision, and the Deployment's annotations; the Deployment carries the revision."""
+        """Give the new set the highest revision and the Deployment's annotations, and the Deployment the revision."""
         others = self._revision(each for each in sets if each is not new)
         revision = (
             max(others + 1, _number(new, REVISION)) if others >= _number(new, REVISION) else _number(new, REVISION)
@@ -146,16 +138,16 @@ class Deployments:
             new = self._work.update(
                 REPLICA_SETS, new | {"metadata": new["metadata"] | {"annotations": wanted}, "spec": spec}, MANAGER
             )
-        self._mark(body, revision)
+        self._set_revision(body, revision)
         return new
 
-    def _mark(self, body: Body, revision: int) -> None:
-        current = self._work.body(DEPLOYMENTS, body["metadata"]["namespace"], body["metadata"]["name"])
+    def _set_revision(self, body: Body, revision: int) -> None:
+        current = self._work.get(DEPLOYMENTS, body["metadata"]["namespace"], body["metadata"]["name"])
         if current is None or (current["metadata"].get("annotations") or {}).get(REVISION) == str(revision):
             return
         annotations = (current["metadata"].get("annotations") or {}) | {REVISION: str(revision)}
         changed = current | {"metadata": current["metadata"] | {"annotations": annotations}}
-        self._work.update(DEPLOYMENTS, changed, MANAGER, "status")  # through the status: the generation stays
+        self._work.update(DEPLOYMENTS, changed, MANAGER, "status")  # a write of the status keeps the generation
 
     # ------------------------------------------------------------------ strategies
 
@@ -165,7 +157,7 @@ class Deployments:
         if new is None:
             old = [_set(each) for each in sets]
             new = self._make(body, sets, rolling.step(None, old, limits)[""])
-            self._mark(body, _number(new, REVISION))
+            self._set_revision(body, _number(new, REVISION))
             return
         new = self._adjust(body, sets, new)
         old = [_set(each) for each in sets if each["metadata"]["uid"] != new["metadata"]["uid"]]
@@ -186,7 +178,7 @@ class Deployments:
             return
         wanted = body["spec"].get("replicas", 1)
         if new is None:
-            self._mark(body, _number(self._make(body, sets, wanted), REVISION))
+            self._set_revision(body, _number(self._make(body, sets, wanted), REVISION))
             return
         new = self._adjust(body, sets, new)
         if new["spec"].get("replicas") != wanted:
@@ -200,7 +192,7 @@ class Deployments:
         )
 
     def _scale_all(self, body: Body, sets: list[Body]) -> None:
-        """Scaled, or paused: no roll, but as many pods as are wanted."""
+        """Scale the sets of a Deployment that is paused or being scaled, without a rollout."""
         new, limits = self._new_set(body, sets), _limits(body)
         active = [each for each in sets if each["spec"].get("replicas")]
         if len(active) <= 1:
@@ -218,8 +210,8 @@ class Deployments:
                 self._scale(body, name, replicas)
 
     def _scale(self, body: Body, name: str, replicas: int) -> None:
-        """Set a set's replicas, and the annotations that say for which size of the Deployment."""
-        current = self._work.body(REPLICA_SETS, body["metadata"]["namespace"], name)
+        """Set a set's replicas, and the annotations with the Deployment's size."""
+        current = self._work.get(REPLICA_SETS, body["metadata"]["namespace"], name)
         if current is None:
             return
         limits = _limits(body)
@@ -234,11 +226,11 @@ class Deployments:
         }
         changed = self._work.update(REPLICA_SETS, changed, MANAGER)
         if before != replicas:
-            self._say(body, changed, before, replicas)
+            self._record_scaling(body, changed, before, replicas)
 
-    def _say(self, body: Body, changed: Body, before: int, after: int) -> None:
+    def _record_scaling(self, body: Body, changed: Body, before: int, after: int) -> None:
         verb, name = "up" if after > before else "down", changed["metadata"]["name"]
-        self._work.say(
+        self._work.record(
             body, "Normal", "ScalingReplicaSet", f"Scaled {verb} replica set {name} from {before} to {after}", COMPONENT
         )
 
@@ -261,7 +253,7 @@ class Deployments:
             status["collisionCount"] = before["collisionCount"]
         now = self._work.verbs.now()
         conditions = list(before.get("conditions") or ())
-        if conditions:  # the very first is Progressing
+        if conditions:  # Progressing is the first condition that a Deployment gets
             conditions = set_condition(conditions, _availability(body, available), now)
         progress = self._progress(key, body, new, counts, conditions)
         if progress is not None:
@@ -276,7 +268,7 @@ class Deployments:
     def _progress(
         self, key: Key, body: Body, new: Body | None, counts: dict[str, int], conditions: Sequence[Body]
     ) -> Body | None:
-        """The condition Progressing; None leaves it as it is."""
+        """The condition Progressing; None keeps the present one."""
         limit = body["spec"].get("progressDeadlineSeconds", 600)
         if body["spec"].get("paused"):
             return {
@@ -309,12 +301,12 @@ class Deployments:
             return {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated",
                     "message": f'ReplicaSet "{name}" is progressing.'}  # fmt: skip
         if left > 0:
-            self._work.later(left + 0.01, self, key)
+            self._work.enqueue_after(left + 0.01, self, key)
             return None
         return {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
                 "message": f'ReplicaSet "{name}" has timed out progressing.'}  # fmt: skip
 
-    def _forget_old(self, body: Body, sets: Sequence[Body]) -> None:
+    def _delete_old_sets(self, body: Body, sets: Sequence[Body]) -> None:
         new = self._new_set(body, sets)
         most = body["spec"].get("revisionHistoryLimit", 10)
         old = [
@@ -327,7 +319,7 @@ class Deployments:
 
 
 def _with_failure(conditions: list[Body], sets: Sequence[Body]) -> list[Body]:
-    """Conditions with what keeps a set from making its pods."""
+    """Conditions with the reason why a set cannot create pods."""
     found = next((c for each in sets if (c := condition_of(each, "ReplicaFailure"))), None)
     kept = [c for c in conditions if c["type"] != "ReplicaFailure"]
     return kept if found is None else [*kept, found | {"lastUpdateTime": found["lastTransitionTime"]}]
@@ -387,7 +379,7 @@ def _plain(template: Body) -> Body:
 
 
 def template_hash(template: Body, collisions: int) -> str:
-    """A name for a pod template: the same template, the same name; ten letters as Kubernetes uses them."""
+    """A hash of a pod template, in ten of the characters that Kubernetes uses for names."""
     text = json.dumps([_plain(template), collisions], sort_keys=True)
     number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
     letters = []

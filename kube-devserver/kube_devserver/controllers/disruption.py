@@ -1,115 +1,161 @@
-"""Disruption budgets: how many pods may go now."""
+"""Disruption budgets: how many pods may be evicted now."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
-from kube_devserver.api.subresources import is_ready
-from kube_devserver.api.tables import read_time
+from kube_devserver.controllers.index import SelectorIndex
 from kube_devserver.controllers.rolling import scaled
-from kube_devserver.controllers.workqueue import BUDGETS, DEPLOYMENTS, PODS, REPLICA_SETS, Key, Work, owner_of
+from kube_devserver.controllers.workqueue import Key, Workqueue
+from kube_devserver.objects.conditions import is_ready, owner_of, read_time
+from kube_devserver.objects.kinds import BUDGETS, DEPLOYMENTS, PODS, REPLICA_SETS, Body
 from kube_devserver.objects.selectors import matches_selector
-from kube_devserver.storage.store import Body, Event
+from kube_devserver.storage.store import Event
+from kube_devserver.storage.watch_cache import DELETED
 
 MANAGER = "kube-controller-manager"
-GONE_S = 120  # a pod whose eviction was granted and that is still there after this counts again
+ENDED = ("Succeeded", "Failed")
+EVICTION_S = 120  # a pod that still exists this long after its eviction was granted counts as healthy again
 
 
 class Disruption:
-    """The controller of budgets."""
+    """The controller of disruption budgets."""
 
     watches = (BUDGETS, PODS, DEPLOYMENTS, REPLICA_SETS)
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Workqueue) -> None:
         self._work = work
+        self._budgets = SelectorIndex()
 
     def keys(self, event: Event) -> Iterable[Key]:
-        """A budget; or those that cover a pod; a scaled owner concerns all of its namespace."""
+        """The budget; the budgets that cover a pod; all budgets of the namespace for an owner that was scaled."""
         body = event.entry.body
         if event.kind == BUDGETS:
-            return [(event.namespace, body["metadata"]["name"])]
-        budgets = self._work.index.among(BUDGETS, event.namespace)
+            return self._index(event)
         if event.kind != PODS:
             before = event.before.body["spec"].get("replicas") if event.before is not None else None
-            changed = event.before is None or before != body["spec"].get("replicas")
-            return [(event.namespace, each["metadata"]["name"]) for each in budgets] if changed else ()
-        labels = [body["metadata"].get("labels") or {}]
+            if event.before is not None and before == body["spec"].get("replicas"):
+                return ()
+            return [
+                (event.namespace, each["metadata"]["name"]) for each in self._work.list_all(BUDGETS, event.namespace)
+            ]
+        seen = [body]
         if event.before is not None:
-            labels.append(event.before.body["metadata"].get("labels") or {})
-        return [
-            (event.namespace, each["metadata"]["name"]) for each in budgets
-            if any(matches_selector(each["spec"].get("selector"), each_labels) for each_labels in labels)
-        ]  # fmt: skip
+            if event.type != DELETED and _counted(event.before.body) == _counted(body):
+                return ()
+            if event.before.body["metadata"].get("labels") != body["metadata"].get("labels"):
+                seen.append(event.before.body)
+        return [key for each in seen for key in self._covering(event.namespace, each["metadata"].get("labels") or {})]
+
+    def _index(self, event: Event) -> list[Key]:
+        body = event.entry.body
+        name = (event.namespace, body["metadata"]["name"])
+        if event.type == DELETED:
+            self._budgets.remove(name)
+        else:
+            self._budgets.put(name, body["spec"].get("selector"))
+        return [name]
+
+    def _covering(self, namespace: str, labels: dict[str, str]) -> list[Key]:
+        found: list[Key] = []
+        for name in self._budgets.selecting(namespace, labels):
+            budget = self._work.get(BUDGETS, *name)
+            if budget is not None and matches_selector(budget["spec"].get("selector"), labels):
+                found.append(name)
+        return found
 
     def sync(self, key: Key) -> None:
-        """Count."""
-        budget = self._work.body(BUDGETS, *key)
+        """Recompute the budget's status."""
+        budget = self._work.get(BUDGETS, *key)
         if budget is None:
             return
         spec, before = budget["spec"], budget.get("status", {})
         pods = [
-            pod for pod in self._work.index.among(PODS, key[0], spec.get("selector"))
+            pod
+            for pod in self._work.index.candidates(PODS, key[0], spec.get("selector"))
             if matches_selector(spec.get("selector"), pod["metadata"].get("labels") or {})
-            and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
-        ]  # fmt: skip
+            and pod.get("status", {}).get("phase") not in ENDED
+        ]
         expected, desired = self._expected(spec, pods)
-        disrupted, wait = self._disrupted(before, pods)
-        if wait is not None:
-            self._work.later(wait, self, key)
+        disrupted, wait_s = self._disrupted(before, pods)
+        if wait_s is not None:
+            self._work.enqueue_after(wait_s, self, key)
         healthy = sum(
             is_ready(pod) and not pod["metadata"].get("deletionTimestamp") and pod["metadata"]["name"] not in disrupted
             for pod in pods
         )
         allowed = max(0, healthy - desired) if expected > 0 else 0
         status: Body = {
-            "currentHealthy": healthy, "desiredHealthy": desired, "disruptionsAllowed": allowed, "expectedPods": expected,
+            "currentHealthy": healthy,
+            "desiredHealthy": desired,
+            "disruptionsAllowed": allowed,
+            "expectedPods": expected,
             "observedGeneration": budget["metadata"].get("generation", 1),
-        } | ({"disruptedPods": disrupted} if disrupted else {})  # fmt: skip
-        condition = {
-            "type": "DisruptionAllowed", "status": "True" if allowed else "False",
-            "reason": "SufficientPods" if allowed else "InsufficientPods", "message": "",
-            "observedGeneration": status["observedGeneration"],
-        }  # fmt: skip
-        old: Body = next(iter(before.get("conditions") or ()), {})
-        same = old.get("status") == condition["status"]
-        condition["lastTransitionTime"] = old["lastTransitionTime"] if same else self._work.verbs.now()
-        status["conditions"] = [condition]
+        } | ({"disruptedPods": disrupted} if disrupted else {})
+        status["conditions"] = [self._condition(before, bool(allowed), status["observedGeneration"])]
         self._work.write_status(BUDGETS, budget, status, MANAGER)
 
+    def _condition(self, before: Body, is_allowed: bool, generation: int) -> Body:
+        old: Body = next(iter(before.get("conditions") or ()), {})
+        status = str(is_allowed)
+        return {
+            "type": "DisruptionAllowed",
+            "status": status,
+            "reason": "SufficientPods" if is_allowed else "InsufficientPods",
+            "message": "",
+            "observedGeneration": generation,
+            "lastTransitionTime": old["lastTransitionTime"] if old.get("status") == status else self._work.verbs.now(),
+        }
+
     def _expected(self, spec: Body, pods: list[Body]) -> tuple[int, int]:
-        """Pods that there should be, and how many of them must stay healthy."""
+        """The number of pods that should exist, and how many of them must stay healthy."""
         least = spec.get("minAvailable")
         if isinstance(least, int):
             return len(pods), least
-        expected = self._owned(pods)
+        expected = self._wanted(pods)
         if least is not None:
             return expected, scaled(least, expected, up=True)
         most = spec.get("maxUnavailable", 0)
         return expected, max(0, expected - scaled(most, expected, up=True))
 
-    def _owned(self, pods: list[Body]) -> int:
-        """The sum of what the pods' controllers want."""
+    def _wanted(self, pods: list[Body]) -> int:
+        """The sum of the replicas that the pods' controllers want; a pod without a controller counts as one."""
         wanted: dict[str, int] = {}
         for pod in pods:
-            owner = owner_of(pod)
+            owner, namespace = owner_of(pod), pod["metadata"]["namespace"]
             if owner is None:
                 wanted[pod["metadata"]["uid"]] = 1
                 continue
-            body = self._work.body(REPLICA_SETS, pod["metadata"]["namespace"], owner["name"])
+            body = self._work.get(REPLICA_SETS, namespace, owner["name"])
             above = owner_of(body) if body is not None else None
             if body is not None and above is not None:
-                body = self._work.body(DEPLOYMENTS, pod["metadata"]["namespace"], above["name"]) or body
+                body = self._work.get(DEPLOYMENTS, namespace, above["name"]) or body
             if body is not None:
                 wanted[body["metadata"]["uid"]] = body["spec"].get("replicas", 1)
         return sum(wanted.values())
 
     def _disrupted(self, status: Body, pods: list[Body]) -> tuple[dict[str, str], float | None]:
-        found, wait = {}, None
-        here = {pod["metadata"]["name"] for pod in pods if not pod["metadata"].get("deletionTimestamp")}
+        """Evicted pods that still exist, and the seconds until the first of them counts again."""
+        found, wait_s = {}, None
+        existing = {pod["metadata"]["name"] for pod in pods if not pod["metadata"].get("deletionTimestamp")}
         for name, since in (status.get("disruptedPods") or {}).items():
-            left = (read_time(since) + timedelta(seconds=GONE_S) - self._work.now()).total_seconds()
-            if name in here and left > 0:
+            left = (read_time(since) + timedelta(seconds=EVICTION_S) - self._work.now()).total_seconds()
+            if name in existing and left > 0:
                 found[name] = since
-                wait = left if wait is None else min(wait, left)
-        return found, wait
+                wait_s = left if wait_s is None else min(wait_s, left)
+        return found, wait_s
+
+
+def _counted(pod: Body) -> tuple[Any, ...]:
+    """What of a pod changes a budget's status."""
+    metadata = pod["metadata"]
+    is_ended = pod.get("status", {}).get("phase") in ENDED
+    return (
+        metadata.get("labels"),
+        metadata.get("ownerReferences"),
+        bool(metadata.get("deletionTimestamp")),
+        is_ended,
+        is_ready(pod),
+    )

@@ -1,46 +1,47 @@
-"""Events go an hour after they were last written, as on a cluster whose kube-apiserver has its default `--event-ttl`."""
+"""Events are removed an hour after their last write, as by a kube-apiserver with its default `--event-ttl`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from kube_devserver.controllers.workqueue import EVENTS, Key, Work
-from kube_devserver.storage.store import Body, Event, Kind
+from kube_devserver.controllers.workqueue import Key, Workqueue
+from kube_devserver.objects.kinds import EVENTS, Body, Kind
+from kube_devserver.storage.store import Event
 from kube_devserver.storage.watch_cache import DELETED
 
 TTL = timedelta(hours=1)
 
 
-class Expiry:
-    """The controller of old Events: a timer for each, and nothing written until one is due."""
+class EventTtl:
+    """The controller of old Events: one timer for each, and no write before an Event is due."""
 
     watches: tuple[Kind, ...] = (EVENTS,)
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Workqueue) -> None:
         self._work = work
 
     def keys(self, event: Event) -> Iterable[Key]:
-        """An Event that was written: when it is due is looked at then."""
+        """An Event that was written."""
         if event.type == DELETED:
             return ()
         metadata = event.entry.body["metadata"]
         return [(metadata["namespace"], metadata["name"])]
 
     def sync(self, key: Key) -> None:
-        """Remove one that is due; else come again."""
-        body = self._work.body(EVENTS, *key)
+        """Remove an Event that is due; requeue another one."""
+        body = self._work.get(EVENTS, *key)
         if body is None:
             return
         left = last_write(body, self._work.now()) + TTL - self._work.now()
         if left > timedelta():
-            self._work.later(left.total_seconds(), self, key)
+            self._work.enqueue_after(left.total_seconds(), self, key)
         else:
             self._work.store.remove(EVENTS, *key)
 
 
 def last_write(body: Body, now: datetime) -> datetime:
-    """When an Event was last written, as far as it says so itself: it outlives the process that saw it. Never in the future.
+    """When an Event was last written, according to its own fields, which survive a restart; never in the future.
 
     >>> fields = {"creationTimestamp": "2026-01-01T00:00:00Z", "managedFields": [{"time": "2026-01-01T00:00:09Z"}, {}]}
     >>> last_write({"metadata": fields, "lastTimestamp": None}, datetime.fromisoformat("2027-01-01T00:00:00Z")).second

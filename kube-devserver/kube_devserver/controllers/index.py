@@ -1,10 +1,12 @@
-"""Objects by their namespace, their controller and their labels, so that no controller reads a thousand to find three."""
+"""An index of objects by namespace, controller and labels, so that no controller reads a thousand to find three."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kube_devserver.storage.store import Body, Event, Kind, Store
+from kube_devserver.objects.conditions import owner_of
+from kube_devserver.objects.kinds import Body, Kind
+from kube_devserver.storage.store import Event, Store
 from kube_devserver.storage.watch_cache import DELETED
 
 Name = tuple[str, str]  # namespace and name
@@ -12,10 +14,10 @@ Names = dict[Name, None]
 
 
 class Index:
-    """Some kinds of a store's objects. Its events are heard before the controllers are told of them.
+    """Indexes some kinds of a store's objects. It handles an event before the controllers get it.
 
     Args:
-        store: with the objects.
+        store: the objects.
         kinds: that are indexed.
     """
 
@@ -24,14 +26,14 @@ class Index:
         self._by: dict[tuple[Kind, str, str], Names] = {}
 
     def start(self) -> None:
-        """Read what is there."""
+        """Index the objects that exist."""
         self._by.clear()
         for kind in self._kinds:
             for entry in self._store.each(kind):
                 self._move(kind, None, entry.body)
 
-    def hear(self, event: Event) -> None:
-        """Follow a change."""
+    def handle(self, event: Event) -> None:
+        """Update the index after a change."""
         if event.kind in self._kinds:
             before = event.before.body if event.before is not None else None
             self._move(event.kind, before, None if event.type == DELETED else event.entry.body)
@@ -49,18 +51,16 @@ class Index:
         for place in new - old:
             self._by.setdefault((kind, *place), {})[name] = None
 
-    # ------------------------------------------------------------------ reading
-
     def controlled(self, kind: Kind, owner: Body) -> list[Body]:
-        """Objects whose controller is this one, in the order of their coming."""
+        """The objects whose controller is `owner`, in the order in which they were indexed."""
         return self._bodies(kind, self._by.get((kind, "owner", owner["metadata"]["uid"]), {}))
 
-    def loose(self, kind: Kind, namespace: str) -> list[Body]:
-        """Objects of a namespace that have no controller."""
-        return self._bodies(kind, self._by.get((kind, "loose", namespace), {}))
+    def unowned(self, kind: Kind, namespace: str) -> list[Body]:
+        """The objects of a namespace that have no controller."""
+        return self._bodies(kind, self._by.get((kind, "unowned", namespace), {}))
 
-    def among(self, kind: Kind, namespace: str, selector: Body | None = None) -> list[Body]:
-        """Objects of a namespace among which are all that a selector matches; all without one."""
+    def candidates(self, kind: Kind, namespace: str, selector: Body | None = None) -> list[Body]:
+        """Objects of a namespace that include all that a selector matches; all objects without one."""
         labels = (selector or {}).get("matchLabels") or {}
         sets = [self._by.get((kind, "label", f"{namespace}/{key}={value}"), {}) for key, value in labels.items()]
         return self._bodies(kind, min(sets, key=len) if sets else self._by.get((kind, "all", namespace), {}))
@@ -71,11 +71,43 @@ class Index:
 
 
 def _places(body: Body | None) -> set[tuple[str, str]]:
-    """Where an object is found."""
+    """The keys under which an object is indexed."""
     if body is None:
         return set()
-    metadata = body["metadata"]
-    namespace = metadata.get("namespace", "")
-    owner = next((o["uid"] for o in metadata.get("ownerReferences") or () if o.get("controller")), None)
-    labels = {("label", f"{namespace}/{key}={value}") for key, value in (metadata.get("labels") or {}).items()}
-    return {("all", namespace), ("loose", namespace) if owner is None else ("owner", owner), *labels}
+    namespace, owner = body["metadata"].get("namespace", ""), owner_of(body)
+    labels = body["metadata"].get("labels") or {}
+    by_label = {("label", f"{namespace}/{key}={value}") for key, value in labels.items()}
+    return {("all", namespace), ("unowned", namespace) if owner is None else ("owner", owner["uid"]), *by_label}
+
+
+class SelectorIndex:
+    """Names of objects that select others, by a label that they demand: the reverse of `Index.candidates`."""
+
+    def __init__(self) -> None:
+        self._by: dict[tuple[str, str, str], Names] = {}
+        self._places: dict[Name, tuple[str, str, str]] = {}
+
+    def put(self, name: Name, selector: Body | None) -> None:
+        """Add an object's selector, or replace it."""
+        self.remove(name)
+        labels = (selector or {}).get("matchLabels") or {}
+        places = [(name[0], key, value) for key, value in labels.items()] or [(name[0], "", "")]
+        # The label that the fewest others demand tells objects apart best.
+        place = min(places, key=lambda each: len(self._by.get(each, ())))
+        self._places[name] = place
+        self._by.setdefault(place, {})[name] = None
+
+    def remove(self, name: Name) -> None:
+        """Remove an object's selector if it has one."""
+        place = self._places.pop(name, None)
+        if place is not None:
+            del self._by[place][name]
+            if not self._by[place]:
+                del self._by[place]
+
+    def selecting(self, namespace: str, labels: dict[str, str]) -> list[Name]:
+        """Names of objects that include all whose selector matches some labels."""
+        found: Names = dict(self._by.get((namespace, "", ""), {}))
+        for key, value in labels.items():
+            found |= self._by.get((namespace, key, value), {})
+        return list(found)

@@ -1,22 +1,20 @@
-"""Namespaces: each has its default service account and the certificate of the cluster's authority; one that is deleted goes when everything
-in it has gone; the system's are made again.
-"""
+"""Namespaces: each gets its default service account and the cluster's authority, and is deleted after its contents."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kube_devserver.api.options import Target
-from kube_devserver.controllers.workqueue import NAMESPACES, Key, Work
-from kube_devserver.storage.store import Event, Kind
+from kube_devserver.controllers.workqueue import Key, Workqueue
+from kube_devserver.objects.kinds import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS, Kind
+from kube_devserver.storage.store import Event
 from kube_devserver.storage.watch_cache import DELETED
 
-ACCOUNTS, CONFIG_MAPS = ("", "serviceaccounts"), ("", "configmaps")
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 AUTHORITY = "kube-root-ca.crt"
 ABOUT = (
-    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or"
-    " kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters."
+    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the"
+    " internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes"
+    " clusters."
 )
 MANAGER = "kube-controller-manager"
 
@@ -25,17 +23,17 @@ class Namespaces:
     """The controller of namespaces.
 
     Args:
-        work: to read and write.
+        work: the queue.
         authority: the certificate that every namespace gets, PEM.
     """
 
     watches: tuple[Kind, ...] = ()
 
-    def __init__(self, work: Work, authority: str) -> None:
+    def __init__(self, work: Workqueue, authority: str) -> None:
         self._work, self._authority = work, authority
 
     def keys(self, event: Event) -> Iterable[Key]:
-        """A namespace, or that of something that has gone."""
+        """A namespace, or the namespace of an object that was deleted."""
         if event.kind == NAMESPACES:
             name = event.entry.body["metadata"]["name"]
             return [(name,)] if event.type != DELETED or name in SYSTEM_NAMESPACES else ()
@@ -44,39 +42,46 @@ class Namespaces:
         return ()
 
     def sync(self, key: Key) -> None:
-        """Give it its account, or go on deleting it."""
-        body = self._work.body(NAMESPACES, "", key[0])
+        """Complete a namespace, or continue its deletion."""
+        body = self._work.get(NAMESPACES, "", key[0])
         if body is None:
             if key[0] in SYSTEM_NAMESPACES:
                 self._work.create(NAMESPACES, "", {"metadata": {"name": key[0]}}, "kube-apiserver")
-            return
-        if not body["metadata"].get("deletionTimestamp"):
-            if self._work.body(ACCOUNTS, key[0], "default") is None:
-                self._work.create(ACCOUNTS, key[0], {"metadata": {"name": "default"}}, MANAGER)
-            data = {"ca.crt": self._authority}
-            known = self._work.body(CONFIG_MAPS, key[0], AUTHORITY)
-            if known is None:
-                metadata = {"name": AUTHORITY, "annotations": {"kubernetes.io/description": ABOUT}}
-                self._work.create(CONFIG_MAPS, key[0], {"metadata": metadata, "data": data}, MANAGER)
-            elif known.get("data") != data:
-                self._work.update(CONFIG_MAPS, known | {"data": data}, MANAGER)
-            return
-        left = False
+        elif not body["metadata"].get("deletionTimestamp"):
+            self._complete(key[0])
+        elif not self._delete_contents(key[0]):
+            self._finish(key[0])
+
+    def _complete(self, name: str) -> None:
+        if self._work.get(SERVICE_ACCOUNTS, name, "default") is None:
+            self._work.create(SERVICE_ACCOUNTS, name, {"metadata": {"name": "default"}}, MANAGER)
+        data = {"ca.crt": self._authority}
+        known = self._work.get(CONFIG_MAPS, name, AUTHORITY)
+        if known is None:
+            metadata = {"name": AUTHORITY, "annotations": {"kubernetes.io/description": ABOUT}}
+            self._work.create(CONFIG_MAPS, name, {"metadata": metadata, "data": data}, MANAGER)
+        elif known.get("data") != data:
+            self._work.update(CONFIG_MAPS, known | {"data": data}, MANAGER)
+
+    def _delete_contents(self, name: str) -> bool:
+        """Delete every object of a namespace; returns whether some still exist."""
+        is_left = False
         for kind in self._work.store.kinds():
-            if self._work.verbs.catalog.stored(kind) is None:
+            if self._work.verbs.registry.stored(kind) is None:
                 continue
-            for entry in self._work.store.entries(kind, key[0]):
+            for entry in self._work.store.entries(kind, name):
                 if not entry.body["metadata"].get("deletionTimestamp"):
                     self._work.delete(kind, entry.body, propagationPolicy="Background")
-                left = left or self._work.store.get(kind, key[0], entry.body["metadata"]["name"]) is not None
-        if left:
-            return
+                is_left = is_left or self._work.get(kind, name, entry.body["metadata"]["name"]) is not None
+        return is_left
+
+    def _finish(self, name: str) -> None:
         store = self._work.store
-        current = self._work.verbs.get(Target(self._work.resource(NAMESPACES), "", key[0])).body
+        current = self._work.get(NAMESPACES, "", name)
+        assert current is not None
         if current.get("spec", {}).get("finalizers"):
-            others = [name for name in current["spec"]["finalizers"] if name != "kubernetes"]
-            current = store.put(
-                NAMESPACES, "", key[0], current | {"spec": {"finalizers": others} if others else {}}
-            ).body
+            others = [each for each in current["spec"]["finalizers"] if each != "kubernetes"]
+            spec = {"finalizers": others} if others else {}
+            current = store.put(NAMESPACES, "", name, current | {"spec": spec}).body
         if not current.get("spec", {}).get("finalizers") and not current["metadata"].get("finalizers"):
-            store.remove(NAMESPACES, "", key[0])
+            store.remove(NAMESPACES, "", name)

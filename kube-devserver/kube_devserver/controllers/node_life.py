@@ -1,9 +1,8 @@
-"""The life of nodes: one that is silent is Unknown, tainted, and its pods are deleted when their patience is over; pods of a node that is no
-more are deleted at once.
+"""Node life cycle: a silent node becomes Unknown and is tainted, and its pods are deleted after their toleration time.
 
-Silence is measured by when something was heard, in the time of the loop: what a lease says of the wall clock may be of before a laptop's sleep.
-While no node at all is ready, nobody is evicted: then it is the cluster that ails, and no pod would find a better place. So does Kubernetes, in
-what it calls full disruption mode.
+Pods of a node that was deleted are deleted at once. Silence is measured in the event loop's time since the last report,
+because a lease's wall-clock time may be from before a laptop's sleep. While no node is ready, no pod is evicted: the
+fault is then the cluster's, and no other node would be better. Kubernetes calls that full disruption mode.
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from kube_devserver.api.tables import read_time
 from kube_devserver.controllers.placement import tolerates
-from kube_devserver.controllers.workqueue import LEASES, NODES, PODS, Key, Work, condition_of
-from kube_devserver.storage.store import Body, Event
+from kube_devserver.controllers.workqueue import Key, Workqueue
+from kube_devserver.objects.conditions import condition_of, read_time
+from kube_devserver.objects.kinds import LEASES, NODES, PODS, Body
+from kube_devserver.storage.store import Event
 from kube_devserver.storage.watch_cache import DELETED
 
 MANAGER = "kube-controller-manager"
@@ -26,8 +26,8 @@ NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unr
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 OURS = (NOT_READY, UNREACHABLE, UNSCHEDULABLE)
 LEASE_NAMESPACE = "kube-node-lease"
-LATE_S = 5.0  # a look that comes later than this shows that nobody could have been heard: we, or all of the machine, have slept
-log = logging.getLogger("spiko.controllers")
+LATE_S = 5.0  # a check that runs later than this: the process, or the machine, has slept and received nothing
+log = logging.getLogger("kube_devserver.controllers")
 
 
 class NodeLife:
@@ -35,43 +35,43 @@ class NodeLife:
 
     watches = (NODES, LEASES, PODS)
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Workqueue) -> None:
         self._work = work
-        self._heard: dict[str, float] = {}  # when, by the node's name; who is seen for the first time counts as heard
-        self._due: dict[str, float] = {}  # when a node is looked at again
+        self._reported: dict[
+            str, float
+        ] = {}  # time of a node's last report, by its name; a new node counts as reported
+        self._due: dict[str, float] = {}  # when a node is checked again
         self._is_disrupted = False
         self._registered: set[str] = set()
 
     def keys(self, event: Event) -> Iterable[Key]:
-        """A node, by itself or by its lease; a pod on a node that ails."""
+        """A node, also for its lease; a pod on a node that is tainted or gone."""
         body = event.entry.body
         name = body["metadata"]["name"]
         if event.kind == LEASES:
             if event.namespace != LEASE_NAMESPACE:
                 return ()
             if event.before is None or _renewed(event.before.body) != _renewed(body):
-                self._heard[name] = _time()
+                self._reported[name] = _time()
             return [("node", name)]
         if event.kind == PODS:
             node = body["spec"].get("nodeName")
             if event.type == DELETED or not node:
                 return ()
-            known = self._work.body(NODES, "", node)
-            ails = known is None or known.get("spec", {}).get("taints")
-            return [("pod", event.namespace, name)] if ails else ()
+            known = self._work.get(NODES, "", node)
+            is_affected = known is None or known.get("spec", {}).get("taints")
+            return [("pod", event.namespace, name)] if is_affected else ()
         if event.type == DELETED:
-            self._heard.pop(name, None)
+            self._reported.pop(name, None)
             self._due.pop(name, None)
         elif event.before is None or _beat(event.before.body) != _beat(body):
-            self._heard[name] = _time()
-        pods = [
-            ("pod", pod["metadata"]["namespace"], pod["metadata"]["name"])
-            for pod in self._work.bodies(PODS) if pod["spec"].get("nodeName") == name
-        ] if event.type == DELETED or _taints(event.before.body if event.before else None) != _taints(body) else []  # fmt: skip
-        return [("node", name), *pods]
+            self._reported[name] = _time()
+        if event.type != DELETED and _taints(event.before.body if event.before else None) == _taints(body):
+            return [("node", name)]
+        return [("node", name), *(("pod", *_name(pod)) for pod in self._pods_of(name))]
 
     def sync(self, key: Key) -> None:
-        """See to one node or pod."""
+        """Reconcile one node or pod."""
         if key[0] == "node":
             self._node(key)
         else:
@@ -81,43 +81,41 @@ class NodeLife:
 
     def _node(self, key: Key) -> None:
         name, now = key[1], _time()
-        node = self._work.body(NODES, "", name)
+        node = self._work.get(NODES, "", name)
         if node is None:
             self._registered.discard(name)
-            self._judge()
+            self._update_mode()
             return
         if name not in self._registered:
             self._registered.add(name)
             text = f"Node {name} event: Registered Node {name} in Controller"
-            self._work.say(node, "Normal", "RegisteredNode", text, COMPONENT)
+            self._work.record(node, "Normal", "RegisteredNode", text, COMPONENT)
         due = self._due.get(name, now)
         if now > due + LATE_S:
-            log.info("no node was looked at for %.0f s: all count as heard of now", now - due)
-            self._heard, self._due = dict.fromkeys(self._heard, now), {}
-        left = SILENT_S - (now - self._heard.setdefault(name, now))
+            log.info("no node was checked for %.0f s: all count as reported now", now - due)
+            self._reported, self._due = dict.fromkeys(self._reported, now), {}
+        left = SILENT_S - (now - self._reported.setdefault(name, now))
         if left > 0:
-            self._work.later(left + 0.1, self, key)
+            self._work.enqueue_after(left + 0.1, self, key)
             self._due[name] = min(now + left + 0.1, due if due > now else now + left + 0.1)
         else:
             self._due.pop(name, None)
             node = self._mark_silent(node)
-        self._judge()
+        self._update_mode()
         self._taint(node)
 
-    def _judge(self) -> None:
-        """Whether any node is ready; when that changes, all of them are looked at."""
-        nodes = self._work.bodies(NODES)
+    def _update_mode(self) -> None:
+        """Determine whether any node is ready; when that changes, requeue all nodes."""
+        nodes = self._work.list_all(NODES)
         is_disrupted = bool(nodes) and not any(condition_of(node, "Ready").get("status") == "True" for node in nodes)
         if is_disrupted == self._is_disrupted:
             return
         self._is_disrupted = is_disrupted
-        log.info(
-            "no node is ready: nobody is evicted" if is_disrupted else "some nodes are ready: pods are evicted again"
-        )
+        log.info("no node is ready; evictions paused" if is_disrupted else "a node is ready; evictions resumed")
         if not is_disrupted:
-            self._heard = dict.fromkeys(self._heard, _time())
+            self._reported = dict.fromkeys(self._reported, _time())
         for node in nodes:
-            self._work.put(self, ("node", node["metadata"]["name"]))
+            self._work.enqueue(self, ("node", node["metadata"]["name"]))
 
     def _mark_silent(self, node: Body) -> Body:
         now, conditions = self._work.verbs.now(), []
@@ -134,20 +132,24 @@ class NodeLife:
             node = self._work.update(
                 NODES, node | {"status": node.get("status", {}) | {"conditions": conditions}}, MANAGER, "status"
             )
-            self._work.say(node, "Normal", "NodeNotReady", f"Node {name} status is now: NodeNotReady", COMPONENT)
-            for pod in self._work.bodies(PODS):
-                if pod["spec"].get("nodeName") == name:
-                    self._not_ready(pod)
+            self._work.record(node, "Normal", "NodeNotReady", f"Node {name} status is now: NodeNotReady", COMPONENT)
+            for pod in self._pods_of(name):
+                self._mark_not_ready(pod)
         return node
 
-    def _not_ready(self, pod: Body) -> None:
-        conditions = list(pod.get("status", {}).get("conditions") or ())
-        changed = [c | {"status": "False", "lastTransitionTime": self._work.verbs.now()} if c["type"] == "Ready" and c["status"] == "True"
-                   else c for c in conditions]  # fmt: skip
+    def _pods_of(self, node: str) -> list[Body]:
+        return [pod for pod in self._work.list_all(PODS) if pod["spec"].get("nodeName") == node]
+
+    def _mark_not_ready(self, pod: Body) -> None:
+        not_ready = {"status": "False", "lastTransitionTime": self._work.verbs.now()}
+        changed = [
+            c | not_ready if c["type"] == "Ready" and c["status"] == "True" else c
+            for c in pod.get("status", {}).get("conditions") or ()
+        ]
         self._work.write_status(PODS, pod, pod.get("status", {}) | {"conditions": changed}, MANAGER)
 
     def _taint(self, node: Body) -> None:
-        """Taints follow the condition and `unschedulable`; others are left alone."""
+        """Set the taints that follow from the node's condition and from `unschedulable`; keep all others."""
         ready = condition_of(node, "Ready").get("status")
         wanted = []
         if ready != "True":
@@ -168,29 +170,29 @@ class NodeLife:
     # ------------------------------------------------------------------ pods
 
     def _pod(self, key: Key) -> None:
-        """Delete a pod whose node is gone or which has put up with its node's taints for long enough."""
-        pod = self._work.body(PODS, key[1], key[2])
+        """Delete a pod whose node is gone, or whose toleration time is over."""
+        pod = self._work.get(PODS, key[1], key[2])
         if pod is None:
             return
-        node = self._work.body(NODES, "", pod["spec"].get("nodeName", ""))
+        node = self._work.get(NODES, "", pod["spec"].get("nodeName", ""))
         if node is None:
             self._work.delete(PODS, pod, gracePeriodSeconds=0)
             return
         if pod["metadata"].get("deletionTimestamp"):
             return
-        wait = patience(pod, node, self._work.now())
+        wait = toleration_s(pod, node, self._work.now())
         if wait is None:
             return
         if wait > 0:
-            self._work.later(wait + 0.05, self, key)
+            self._work.enqueue_after(wait + 0.05, self, key)
             return
         message = f"Marking for deletion Pod {key[1]}/{key[2]}"
-        self._work.say(pod, "Normal", "TaintManagerEviction", message, "taint-eviction-controller")
+        self._work.record(pod, "Normal", "TaintManagerEviction", message, "taint-eviction-controller")
         self._work.delete(PODS, pod)
 
 
-def patience(pod: Body, node: Body, now: datetime) -> float | None:
-    """Seconds until a pod must leave a node for its NoExecute taints; None if it need not."""
+def toleration_s(pod: Body, node: Body, now: datetime) -> float | None:
+    """Seconds until a pod's tolerations of the node's NoExecute taints expire; None if they do not."""
     found: float | None = None
     tolerations = pod["spec"].get("tolerations") or []
     for taint in node.get("spec", {}).get("taints") or ():
@@ -208,7 +210,7 @@ def patience(pod: Body, node: Body, now: datetime) -> float | None:
 
 
 def _time() -> float:
-    """That of the loop: it goes on by a second a second, and not while the machine sleeps."""
+    """The event loop's time, which does not advance while the machine sleeps."""
     return asyncio.get_running_loop().time()
 
 
@@ -217,9 +219,13 @@ def _renewed(lease: Body) -> str | None:
 
 
 def _beat(node: Body) -> str | None:
-    """The kubelet's last word in a node's status; what we have written ourselves is none."""
+    """The time of the kubelet's last status report; None if this controller wrote the condition."""
     ready = condition_of(node, "Ready")
     return ready.get("lastHeartbeatTime") if ready.get("status") != "Unknown" else None
+
+
+def _name(body: Body) -> tuple[str, str]:
+    return body["metadata"]["namespace"], body["metadata"]["name"]
 
 
 def _taints(node: Body | None) -> list[Body]:

@@ -1,68 +1,100 @@
-"""Pure: which node a pod goes to. Filters first, each with the words that a scheduler says; then the emptiest of what is left."""
+"""Pure: the node for a pod: filters first, each with the scheduler's message, then the emptiest of the nodes left."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
 
+from kube_devserver.objects.conditions import owner_of
 from kube_devserver.objects.decoding import parse_quantity
+from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.selectors import matches_selector
 
-Body = dict[str, Any]
-Counted = tuple[Body, Counter[str]]  # a spread constraint, and how many pods like the one are where
+Counted = tuple[Body, Counter[str]]  # a spread constraint, and the number of matching pods by topology value
 UNSCHEDULABLE = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+_amount = lru_cache(4096)(parse_quantity)  # there are few distinct ones, and each is read for every placement
 
 
 @dataclass(frozen=True)
 class Group:
-    """Pods of a node that are alike to a scheduler."""
+    """Pods of a node that a scheduler cannot tell apart."""
 
     namespace: str
     labels: tuple[tuple[str, str], ...]
     owner: str
-    going: bool
+    is_terminating: bool
 
 
 class Load:
-    """The pods of one node, counted once: a placement reads groups and sums, not pods."""
+    """The pods of one node, counted in groups, so that a placement reads groups and sums instead of pods."""
 
     def __init__(self) -> None:
         self._pods: dict[tuple[str, str], tuple[Group, Mapping[str, Decimal]]] = {}
-        self.groups: Counter[Group] = Counter()
+        self._groups: Counter[Group] = Counter()
+        self._by_label: dict[tuple[str, str, str], dict[Group, None]] = {}
+        self._by_owner: Counter[str] = Counter()
         self.requests: dict[str, Decimal] = {}
 
     def put(self, pod: Body) -> None:
-        """A pod has come, or changed."""
-        metadata = pod["metadata"]
-        self.pop(pod)
-        group = Group(
-            metadata.get("namespace", ""), tuple(sorted((metadata.get("labels") or {}).items())), _owner(pod),
-            bool(metadata.get("deletionTimestamp")),
-        )  # fmt: skip
-        requests = _requests(pod)
+        """Add a pod, or replace it."""
+        self.remove(pod)
+        group, requests = _group_of(pod), _requests(pod)
         self._pods[_name(pod)] = group, requests
-        self.groups[group] += 1
+        self._count(group, 1)
         for name, amount in requests.items():
             self.requests[name] = self.requests.get(name, Decimal(0)) + amount
 
-    def pop(self, pod: Body) -> None:
-        """A pod has gone; one that was not there does no harm."""
+    def remove(self, pod: Body) -> None:
+        """Remove a pod if it is there."""
         known = self._pods.pop(_name(pod), None)
         if known is None:
             return
         group, requests = known
-        self.groups[group] -= 1
-        if not self.groups[group]:
-            del self.groups[group]
+        self._count(group, -1)
         for name, amount in requests.items():
             self.requests[name] -= amount
 
+    def _count(self, group: Group, change: int) -> None:
+        self._groups[group] += change
+        self._by_owner[group.owner] += change
+        if not self._by_owner[group.owner]:
+            del self._by_owner[group.owner]
+        if change > 0:
+            for key, value in group.labels:
+                self._by_label.setdefault((group.namespace, key, value), {})[group] = None
+        elif not self._groups[group]:
+            del self._groups[group]
+            for key, value in group.labels:
+                place = (group.namespace, key, value)
+                del self._by_label[place][group]
+                if not self._by_label[place]:
+                    del self._by_label[place]
+
+    def count_matching(self, namespace: str, selector: Body) -> int:
+        """The number of pods that a selector matches and that are not being deleted."""
+        labels = selector.get("matchLabels") or {}
+        groups: Collection[Group] = self._groups
+        if labels:
+            groups = min([self._by_label.get((namespace, *pair), {}) for pair in labels.items()], key=len)
+        return sum(
+            self._groups[group]
+            for group in groups
+            if group.namespace == namespace
+            and not group.is_terminating
+            and matches_selector(selector, dict(group.labels))
+        )
+
+    def count_owned(self, owner: str) -> int:
+        """The number of pods of one controller."""
+        return self._by_owner[owner] if owner else 0
+
     def __len__(self) -> int:
-        """How many pods."""
+        """The number of pods."""
         return len(self._pods)
 
 
@@ -70,33 +102,77 @@ def _name(pod: Body) -> tuple[str, str]:
     return pod["metadata"].get("namespace", ""), pod["metadata"]["name"]
 
 
+def _group_of(pod: Body) -> Group:
+    metadata = pod["metadata"]
+    labels = tuple(sorted((metadata.get("labels") or {}).items()))
+    return Group(metadata.get("namespace", ""), labels, _owner(pod), bool(metadata.get("deletionTimestamp")))
+
+
 def _owner(pod: Body) -> str:
-    return next((str(o["uid"]) for o in pod["metadata"].get("ownerReferences") or () if o.get("controller")), "")
+    return str((owner_of(pod) or {}).get("uid", ""))
 
 
 @dataclass(frozen=True)
-class Room:
-    """One node and the pods that are on it."""
+class Candidate:
+    """A node and its pods."""
 
     node: Body
     load: Load
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """The node's."""
+        """The node's labels."""
         return self.node["metadata"].get("labels") or {}
 
     @property
     def name(self) -> str:
-        """The node's."""
+        """The node's name."""
         return str(self.node["metadata"]["name"])
 
 
-_amount = lru_cache(4096)(parse_quantity)  # there are few, and each is read for every placement
+def choose(pod: Body, candidates: Sequence[Candidate]) -> tuple[str | None, str]:
+    """The name of the best node; or None, and the reason why no node fits."""
+    reasons: Counter[str] = Counter()
+    fitting = []
+    for candidate in candidates:
+        reason = obstacle(pod, candidate)
+        if reason:
+            reasons[reason] += 1
+        else:
+            fitting.append(candidate)
+    spreads = pod["spec"].get("topologySpreadConstraints") or ()
+    constraints = [(each, _count(each, pod, candidates)) for each in spreads]
+    fitting, crowded = _spread(constraints, fitting)
+    if crowded:
+        reasons["node(s) didn't match pod topology spread constraints"] += crowded
+    if not fitting:
+        shown = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
+        return None, f"0/{len(candidates)} nodes are available{': ' + shown if shown else ''}."
+    return min(fitting, key=lambda each: (_rank(pod, each, constraints), each.name)).name, ""
+
+
+# ------------------------------------------------------------------ filters
+
+
+def obstacle(pod: Body, candidate: Candidate) -> str:
+    """Why a pod cannot run on a node; empty if it can."""
+    spec, node = pod["spec"], candidate.node
+    tolerations = spec.get("tolerations") or ()
+    taints = list(node.get("spec", {}).get("taints") or ())
+    if node.get("spec", {}).get("unschedulable"):
+        taints.append(UNSCHEDULABLE)
+    for taint in taints:
+        if taint["effect"] in ("NoSchedule", "NoExecute") and not tolerates(tolerations, taint):
+            if taint["key"] == UNSCHEDULABLE["key"]:
+                return "node(s) were unschedulable"
+            return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
+    if not _is_selected(spec, candidate):
+        return "node(s) didn't match Pod's node affinity/selector"
+    return _missing_resource(pod, candidate)
 
 
 def tolerates(tolerations: Sequence[Body], taint: Body) -> bool:
-    """Whether one of some tolerations puts up with a taint."""
+    """Whether one of the tolerations matches a taint."""
     for each in tolerations:
         if each.get("effect") and each["effect"] != taint["effect"]:
             continue
@@ -108,58 +184,26 @@ def tolerates(tolerations: Sequence[Body], taint: Body) -> bool:
     return False
 
 
-def choose(pod: Body, rooms: Sequence[Room]) -> tuple[str | None, str]:
-    """A node's name, or None and why not."""
-    reasons: Counter[str] = Counter()
-    fitting = []
-    for room in rooms:
-        reason = obstacle(pod, room)
-        if reason:
-            reasons[reason] += 1
-        else:
-            fitting.append(room)
-    constraints = [(each, _count(each, pod, rooms)) for each in pod["spec"].get("topologySpreadConstraints") or ()]
-    fitting, crowded = _spread(constraints, fitting)
-    if crowded:
-        reasons["node(s) didn't match pod topology spread constraints"] += crowded
-    if not fitting:
-        said = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
-        return None, f"0/{len(rooms)} nodes are available{': ' + said if said else ''}."
-    return min(fitting, key=lambda room: (_preference(pod, room, constraints), room.name)).name, ""
+def _is_selected(spec: Body, candidate: Candidate) -> bool:
+    """Whether a node has the labels that a pod's node selector and affinity require."""
+    if not (spec.get("nodeSelector") or {}).items() <= candidate.labels.items():
+        return False
+    required = _node_affinity(spec).get(_REQUIRED)
+    return required is None or any(_matches_term(term, candidate) for term in required.get("nodeSelectorTerms") or ())
 
 
-def obstacle(pod: Body, room: Room) -> str:
-    """Why a pod cannot be on a node; empty if it can."""
-    spec, node = pod["spec"], room.node
-    tolerations = spec.get("tolerations") or ()
-    taints = list(node.get("spec", {}).get("taints") or ())
-    if node.get("spec", {}).get("unschedulable"):
-        taints.append(UNSCHEDULABLE)
-    for taint in taints:
-        if taint["effect"] in ("NoSchedule", "NoExecute") and not tolerates(tolerations, taint):
-            if taint["key"] == UNSCHEDULABLE["key"]:
-                return "node(s) were unschedulable"
-            value = taint.get("value", "")
-            return f"node(s) had untolerated taint {{{taint['key']}: {value}}}"
-    if not (spec.get("nodeSelector") or {}).items() <= room.labels.items() or not _affine(spec, room):
-        return "node(s) didn't match Pod's node affinity/selector"
-    return _resources(pod, room)
+def _node_affinity(spec: Body) -> Body:
+    return (spec.get("affinity") or {}).get("nodeAffinity") or {}
 
 
-def _affine(spec: Body, room: Room) -> bool:
-    required = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
-        "requiredDuringSchedulingIgnoredDuringExecution"
-    )
-    return required is None or any(_term(term, room) for term in required.get("nodeSelectorTerms") or ())
-
-
-def _term(term: Body, room: Room) -> bool:
+def _matches_term(term: Body, candidate: Candidate) -> bool:
     fields = [{**each, "key": "name"} for each in term.get("matchFields") or ()]
     expressions = term.get("matchExpressions") or ()
     if not fields and not expressions:
         return False
-    return all(_matches(each, room.labels) for each in expressions) and all(
-        _matches(each, {"name": room.name}) for each in fields
+    name = {"name": candidate.name}
+    return all(_matches(each, candidate.labels) for each in expressions) and all(
+        _matches(each, name) for each in fields
     )
 
 
@@ -180,14 +224,13 @@ def _matches(each: Body, labels: Mapping[str, str]) -> bool:
     return int(value) > int(values[0]) if each["operator"] == "Gt" else int(value) < int(values[0])
 
 
-def _resources(pod: Body, room: Room) -> str:
-    allocatable = room.node.get("status", {}).get("allocatable") or {}
-    if "pods" in allocatable and len(room.load) + 1 > _amount(allocatable["pods"]):
+def _missing_resource(pod: Body, candidate: Candidate) -> str:
+    allocatable, load = candidate.node.get("status", {}).get("allocatable") or {}, candidate.load
+    if "pods" in allocatable and len(load) + 1 > _amount(allocatable["pods"]):
         return "Too many pods"
-    wanted = _requests(pod)
-    for name, amount in wanted.items():
+    for name, amount in _requests(pod).items():
         if amount and name in allocatable:
-            if room.load.requests.get(name, Decimal(0)) + amount > _amount(allocatable[name]):
+            if load.requests.get(name, Decimal(0)) + amount > _amount(allocatable[name]):
                 return f"Insufficient {name}"
         elif amount and name not in ("cpu", "memory", "ephemeral-storage"):
             return f"Insufficient {name}"
@@ -202,8 +245,11 @@ def _requests(pod: Body) -> dict[str, Decimal]:
     return found
 
 
-def _count(constraint: Body, pod: Body, rooms: Sequence[Room]) -> Counter[str]:
-    """Pods like this one by the value of the topology's label, zero where there are none."""
+# ------------------------------------------------------------------ spread and preference
+
+
+def _count(constraint: Body, pod: Body, candidates: Sequence[Candidate]) -> Counter[str]:
+    """The number of pods that a spread constraint matches, by the value of its topology key; zeros are included."""
     key = constraint["topologyKey"]
     found: Counter[str] = Counter()
     selector = dict(constraint.get("labelSelector") or {})
@@ -211,47 +257,37 @@ def _count(constraint: Body, pod: Body, rooms: Sequence[Room]) -> Counter[str]:
     shared = {k: own[k] for k in constraint.get("matchLabelKeys") or () if k in own}
     if shared:
         selector["matchLabels"] = (selector.get("matchLabels") or {}) | shared
-    for room in rooms:
-        if (
-            key in room.labels
-            and _affine(pod["spec"], room)
-            and (pod["spec"].get("nodeSelector") or {}).items() <= room.labels.items()
-        ):
-            found[room.labels[key]] += sum(
-                count for group, count in room.load.groups.items()
-                if group.namespace == pod["metadata"].get("namespace", "") and not group.going
-                and matches_selector(selector, dict(group.labels))
-            )  # fmt: skip
+    namespace = pod["metadata"].get("namespace", "")
+    for candidate in candidates:
+        if key in candidate.labels and _is_selected(pod["spec"], candidate):
+            found[candidate.labels[key]] += candidate.load.count_matching(namespace, selector)
     return found
 
 
-def _spread(constraints: Sequence[Counted], fitting: list[Room]) -> tuple[list[Room], int]:
-    """Rooms that keep every hard spread constraint, and how many do not."""
+def _spread(constraints: Sequence[Counted], fitting: list[Candidate]) -> tuple[list[Candidate], int]:
+    """The nodes that keep every hard spread constraint, and the number of those that do not."""
     kept = fitting
     for constraint, counts in constraints:
         if constraint.get("whenUnsatisfiable", "DoNotSchedule") != "DoNotSchedule":
             continue
         key, least = constraint["topologyKey"], min(counts.values(), default=0)
-        kept = [
-            room
-            for room in kept
-            if key in room.labels and counts[room.labels[key]] + 1 - least <= constraint["maxSkew"]
-        ]
+        most = constraint["maxSkew"] + least - 1
+        kept = [each for each in kept if key in each.labels and counts[each.labels[key]] <= most]
     return kept, len(fitting) - len(kept)
 
 
-def _preference(pod: Body, room: Room, constraints: Sequence[Counted]) -> tuple[int, int, int, int]:
-    """Lower is better: wishes of the pod, then an even spread, then few pods."""
-    wishes = ((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get(
-        "preferredDuringSchedulingIgnoredDuringExecution"
-    ) or ()
-    liked = sum(each["weight"] for each in wishes if _term(each["preference"], room))
-    avoided = sum(t["effect"] == "PreferNoSchedule" and not tolerates(pod["spec"].get("tolerations") or (), t)
-                  for t in room.node.get("spec", {}).get("taints") or ())  # fmt: skip
-    crowd = 0
-    for constraint, counts in constraints:
-        if constraint["topologyKey"] in room.labels:
-            crowd += counts[room.labels[constraint["topologyKey"]]]
-    owner = _owner(pod)
-    same = sum(count for group, count in room.load.groups.items() if group.owner == owner) if owner else 0
-    return avoided - liked, crowd, same, len(room.load)
+def _rank(pod: Body, candidate: Candidate, constraints: Sequence[Counted]) -> tuple[int, int, int, int]:
+    """Lower is better: the pod's preferences, then an even spread, then few pods of its controller, then few pods."""
+    preferences = _node_affinity(pod["spec"]).get(_PREFERRED) or ()
+    liked = sum(each["weight"] for each in preferences if _matches_term(each["preference"], candidate))
+    tolerations = pod["spec"].get("tolerations") or ()
+    avoided = sum(
+        taint["effect"] == "PreferNoSchedule" and not tolerates(tolerations, taint)
+        for taint in candidate.node.get("spec", {}).get("taints") or ()
+    )
+    crowd = sum(
+        counts[candidate.labels[constraint["topologyKey"]]]
+        for constraint, counts in constraints
+        if constraint["topologyKey"] in candidate.labels
+    )
+    return avoided - liked, crowd, candidate.load.count_owned(_owner(pod)), len(candidate.load)

@@ -1,29 +1,24 @@
-"""ReplicaSets: as many pods as are wanted. `choose` is which go first."""
+"""ReplicaSets: they create or delete pods until the desired number exists."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from kube_devserver.api.tables import read_time
 from kube_devserver.api_errors import StatusError
-from kube_devserver.controllers.workqueue import (
-    PODS,
-    REPLICA_SETS,
-    Key,
-    Work,
-    condition_of,
-    owner_of,
-)
+from kube_devserver.controllers.workqueue import Key, Workqueue
+from kube_devserver.objects.conditions import condition_of, owner_of, read_time
+from kube_devserver.objects.kinds import PODS, REPLICA_SETS, Body
 from kube_devserver.objects.selectors import matches_selector
-from kube_devserver.storage.store import Body, Event
+from kube_devserver.storage.store import Event
 
 MANAGER = "kube-controller-manager"
 COMPONENT = "replicaset-controller"
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
-SLICE = 20  # pods made or deleted before others get their turn
-FIRST_RETRY_S, LONGEST_RETRY_S = 0.005, 1000.0  # after pods were refused; doubled each time
+SLICE = 20  # pods that one sync creates or deletes, so that other keys are not delayed
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.005, 1000.0  # after a pod was refused; doubled each time
 
 
 class ReplicaSets:
@@ -31,12 +26,12 @@ class ReplicaSets:
 
     watches = (REPLICA_SETS, PODS)
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Workqueue) -> None:
         self._work = work
         self._failures: dict[Key, int] = {}
 
     def keys(self, event: Event) -> Iterable[Key]:
-        """A set; or a pod's, now and before."""
+        """The set; the controller of a pod; all sets that match a pod without a controller."""
         body = event.entry.body
         if event.kind == REPLICA_SETS:
             return [(event.namespace, body["metadata"]["name"])]
@@ -44,13 +39,13 @@ class ReplicaSets:
         if owner is not None:
             return [(event.namespace, owner["name"])] if owner["kind"] == "ReplicaSet" else ()
         return [
-            (event.namespace, each["metadata"]["name"]) for each in self._work.index.among(REPLICA_SETS, event.namespace)
+            (event.namespace, each["metadata"]["name"]) for each in self._work.index.candidates(REPLICA_SETS, event.namespace)
             if matches_selector(each["spec"]["selector"], body["metadata"].get("labels") or {})
         ]  # fmt: skip
 
     def sync(self, key: Key) -> None:
-        """Make or delete pods, then say how many there are."""
-        owner = self._work.body(REPLICA_SETS, key[0], key[1])
+        """Create or delete pods, then update the status."""
+        owner = self._work.get(REPLICA_SETS, key[0], key[1])
         if owner is None:
             return
         pods = self._claim(owner)
@@ -59,7 +54,7 @@ class ReplicaSets:
         if not owner["metadata"].get("deletionTimestamp"):
             failure = self._manage(owner, active)
             if failure is None and abs(owner["spec"].get("replicas", 1) - len(active)) > SLICE:
-                self._work.put(self, key)  # the rest, and then the status
+                self._work.enqueue(self, key)  # for the rest, and then the status
                 return
             if len(active) != owner["spec"].get("replicas", 1):
                 pods = self._claim(owner)
@@ -68,14 +63,14 @@ class ReplicaSets:
             self._failures.pop(key, None)
         else:
             times = self._failures[key] = self._failures.get(key, 0) + 1
-            self._work.later(min(FIRST_RETRY_S * 2.0**times, LONGEST_RETRY_S), self, key)
+            self._work.enqueue_after(min(FIRST_RETRY_S * 2.0**times, LONGEST_RETRY_S), self, key)
 
     def _claim(self, owner: Body) -> list[Body]:
-        """The set's pods; those that match and belong to nobody are adopted."""
+        """The set's pods; matching pods without a controller are adopted."""
         found = self._work.index.controlled(PODS, owner)
         if owner["metadata"].get("deletionTimestamp"):
             return found
-        for pod in self._work.index.loose(PODS, owner["metadata"]["namespace"]):
+        for pod in self._work.index.unowned(PODS, owner["metadata"]["namespace"]):
             if is_active(pod) and matches_selector(owner["spec"]["selector"], pod["metadata"].get("labels") or {}):
                 references = [*(pod["metadata"].get("ownerReferences") or ()), reference_to(owner)]
                 adopted = pod | {"metadata": pod["metadata"] | {"ownerReferences": references}}
@@ -88,23 +83,18 @@ class ReplicaSets:
             try:
                 made = self._work.create(PODS, owner["metadata"]["namespace"], pod_of(owner), MANAGER)
             except StatusError as error:
-                self._work.say(owner, "Warning", "FailedCreate", f"Error creating: {error}", COMPONENT)
+                self._work.record(owner, "Warning", "FailedCreate", f"Error creating: {error}", COMPONENT)
                 return error
-            self._work.say(owner, "Normal", "SuccessfulCreate", f"Created pod: {made['metadata']['name']}", COMPONENT)
+            self._work.record(
+                owner, "Normal", "SuccessfulCreate", f"Created pod: {made['metadata']['name']}", COMPONENT
+            )
         if missing < 0:
-            for pod in choose(active, min(-missing, SLICE), self._crowd(active)):
+            for pod in choose(active, min(-missing, SLICE), _crowd(active)):
                 self._work.delete(PODS, pod)
-                self._work.say(
+                self._work.record(
                     owner, "Normal", "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}", COMPONENT
                 )
         return None
-
-    def _crowd(self, active: Sequence[Body]) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for pod in active:
-            node = pod["spec"].get("nodeName", "")
-            found[node] = found.get(node, 0) + 1
-        return found
 
     def _report(self, key: Key, owner: Body, pods: Sequence[Body], failure: StatusError | None) -> None:
         active = [pod for pod in pods if is_active(pod)]
@@ -121,8 +111,8 @@ class ReplicaSets:
             else:
                 wait = left if wait is None else min(wait, left)
         if wait is not None:
-            self._work.later(wait + 0.01, self, key)
-        current = self._work.body(REPLICA_SETS, *key)
+            self._work.enqueue_after(wait + 0.01, self, key)
+        current = self._work.get(REPLICA_SETS, *key)
         if current is None:
             return
         status: dict[str, Any] = {"replicas": len(active)}
@@ -149,8 +139,13 @@ class ReplicaSets:
         self._work.write_status(REPLICA_SETS, current, status, MANAGER)
 
 
+def _crowd(active: Sequence[Body]) -> dict[str, int]:
+    """The number of pods by their node."""
+    return Counter(pod["spec"].get("nodeName", "") for pod in active)
+
+
 def reference_to(owner: Body) -> Body:
-    """An owner reference of a controller."""
+    """A reference to an object's controller."""
     return {
         "apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"],
         "controller": True, "blockOwnerDeletion": True,
@@ -158,7 +153,7 @@ def reference_to(owner: Body) -> Body:
 
 
 def pod_of(owner: Body) -> Body:
-    """A new pod of a set."""
+    """A new pod of a set, without a name."""
     template = owner["spec"]["template"]
     metadata: Body = {"generateName": f"{owner['metadata']['name']}-", "ownerReferences": [reference_to(owner)]}
     for name in ("labels", "annotations", "finalizers"):
@@ -168,14 +163,14 @@ def pod_of(owner: Body) -> Body:
 
 
 def is_active(pod: Body) -> bool:
-    """Whether a pod counts: it has not ended and is not being deleted."""
+    """Whether a pod counts as a replica: it has not ended and is not being deleted."""
     return pod.get("status", {}).get("phase") not in ("Succeeded", "Failed") and not pod["metadata"].get(
         "deletionTimestamp"
     )
 
 
 def choose(pods: Sequence[Body], count: int, crowd: dict[str, int]) -> list[Body]:
-    """Pods to delete: those without a node first, then not ready ones, cheap ones, from crowded nodes, young ones."""
+    """The pods to delete: those without a node first, then unready, cheap, on crowded nodes, and young ones."""
 
     def rank(pod: Body) -> tuple[Any, ...]:
         ready = condition_of(pod, "Ready")

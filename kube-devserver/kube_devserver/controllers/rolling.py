@@ -10,14 +10,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Set:
-    """One ReplicaSet as far as this matters.
+    """The properties of a ReplicaSet that decide a rolling update.
 
     Args:
-        name: of it.
-        replicas: wanted.
-        available: of those.
-        created: time, for the order.
-        most: replicas plus surge when it was last scaled (its annotation), 0 if unknown.
+        name: of the set.
+        replicas: desired.
+        available: of them.
+        created: its creationTimestamp, for the order.
+        most: replicas plus surge when it was last scaled (its annotation); 0 if unknown.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Set:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a rolling update keeps to."""
+    """The bounds of a rolling update."""
 
     replicas: int
     surge: int
@@ -37,10 +37,12 @@ class Limits:
 
 
 def read_limits(replicas: int, rolling: Mapping[str, Any]) -> Limits:
-    """Percentages become numbers: surge rounded up, unavailable down; both zero would never move.
+    """Resolve percentages: surge is rounded up, unavailable down; if both are 0, one pod may be unavailable.
 
-    >>> read_limits(10, {"maxSurge": "25%", "maxUnavailable": "25%"}), read_limits(1, {"maxSurge": 0, "maxUnavailable": "25%"})
-    (Limits(replicas=10, surge=3, unavailable=2), Limits(replicas=1, surge=0, unavailable=1))
+    >>> read_limits(10, {"maxSurge": "25%", "maxUnavailable": "25%"})
+    Limits(replicas=10, surge=3, unavailable=2)
+    >>> read_limits(1, {"maxSurge": 0, "maxUnavailable": "25%"})
+    Limits(replicas=1, surge=0, unavailable=1)
     """
     surge = scaled(rolling.get("maxSurge", 0), replicas, up=True)
     unavailable = scaled(rolling.get("maxUnavailable", 0), replicas, up=False)
@@ -50,7 +52,7 @@ def read_limits(replicas: int, rolling: Mapping[str, Any]) -> Limits:
 
 
 def scaled(value: int | str, of: int, up: bool) -> int:
-    """A number, or a percentage of another."""
+    """A number, or a percentage of `of`."""
     if isinstance(value, int):
         return value
     part = of * int(str(value).rstrip("%")) / 100
@@ -58,17 +60,23 @@ def scaled(value: int | str, of: int, up: bool) -> int:
 
 
 def step(new: Set | None, old: Sequence[Set], limits: Limits) -> dict[str, int]:
-    """The next step of a rolling update: wanted replicas of the sets that change. `new` None: it is still to be made."""
+    """The next step of a rolling update: desired replicas of the sets that change.
+
+    Args:
+        new: the new set; None if it does not exist yet, and then its name is empty in the result.
+        old: the other sets.
+        limits: of the update.
+    """
     total = sum(each.replicas for each in old) + (new.replicas if new else 0)
     if new is None or new.replicas != limits.replicas:
-        wanted = _grown(new.replicas if new else 0, total, limits)
+        wanted = _scaled_up(new.replicas if new else 0, total, limits)
         if new is None or wanted != new.replicas:
             return {new.name if new else "": wanted}
     least = limits.replicas - limits.unavailable
     spare = total - least - (new.replicas - new.available if new else 0)
     if spare <= 0:
         return {}
-    changes = _cleaned(old, spare)
+    changes = _without_unavailable(old, spare)
     left = [Set(each.name, changes.get(each.name, each.replicas), each.available, each.created) for each in old]
     available = sum(each.available for each in left) + (new.available if new else 0)
     down = available - least
@@ -82,26 +90,26 @@ def step(new: Set | None, old: Sequence[Set], limits: Limits) -> dict[str, int]:
     return changes
 
 
-def _grown(replicas: int, total: int, limits: Limits) -> int:
+def _scaled_up(replicas: int, total: int, limits: Limits) -> int:
     if replicas > limits.replicas:
         return limits.replicas
     room = limits.replicas + limits.surge - total
     return replicas + max(0, min(room, limits.replicas - replicas))
 
 
-def _cleaned(old: Sequence[Set], spare: int) -> dict[str, int]:
-    """Unavailable pods of old sets go first."""
+def _without_unavailable(old: Sequence[Set], spare: int) -> dict[str, int]:
+    """Reduce old sets by their unavailable pods first."""
     changes = {}
     for each in sorted(old, key=lambda s: s.created):
-        sick = min(spare, each.replicas - each.available)
-        if sick > 0:
-            changes[each.name] = each.replicas - sick
-            spare -= sick
+        unavailable = min(spare, each.replicas - each.available)
+        if unavailable > 0:
+            changes[each.name] = each.replicas - unavailable
+            spare -= unavailable
     return changes
 
 
 def proportions(sets: Sequence[Set], limits: Limits) -> dict[str, int]:
-    """Wanted replicas when a Deployment is scaled in the middle of a rolling update: each set in proportion to its size."""
+    """Desired replicas when a Deployment is scaled during a rolling update: each set in proportion to its size."""
     total = sum(each.replicas for each in sets)
     allowed = limits.replicas + limits.surge if limits.replicas else 0
     add = allowed - total
@@ -125,7 +133,7 @@ def proportions(sets: Sequence[Set], limits: Limits) -> dict[str, int]:
 
 
 def round_half_away(value: float) -> int:
-    """As Go rounds.
+    """Round as Go does.
 
     >>> round_half_away(2.5), round_half_away(-2.5)
     (3, -3)

@@ -1,13 +1,15 @@
-"""The scheduler: pods without a node get one."""
+"""The scheduler: it binds pods that have no node."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from kube_devserver.api.options import Options, Target
-from kube_devserver.api.subresources import place
-from kube_devserver.controllers.placement import Load, Room, choose
-from kube_devserver.controllers.workqueue import NODES, PODS, Key, Work, condition_of, set_condition
+from kube_devserver.api.pods import bind_to_node
+from kube_devserver.controllers.placement import Candidate, Load, choose
+from kube_devserver.controllers.workqueue import Key, Workqueue
+from kube_devserver.objects.conditions import condition_of, set_condition
+from kube_devserver.objects.kinds import NODES, PODS, Body
 from kube_devserver.storage.store import Event
 from kube_devserver.storage.watch_cache import DELETED
 
@@ -16,28 +18,28 @@ ENDED = ("Succeeded", "Failed")
 
 
 class Scheduler:
-    """The controller of placement."""
+    """The controller of pods without a node."""
 
     watches = (PODS, NODES)
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Workqueue) -> None:
         self._work = work
-        self._on: dict[str, Load] = {}  # by the node's name
+        self._loads: dict[str, Load] = {}  # by the node's name
         self._waiting: dict[Key, None] = {}
 
     def keys(self, event: Event) -> Iterable[Key]:
-        """A pod without a node; all that wait, when room may have come."""
+        """A pod without a node; all pods that wait, when a node has changed or a pod has left one."""
         body = event.entry.body
         if event.kind == NODES:
             return list(self._waiting)
         key = (event.namespace, body["metadata"]["name"])
         node = body["spec"].get("nodeName")
         if node:
-            on = self._on.setdefault(node, Load())
+            load = self._loads.setdefault(node, Load())
             if event.type == DELETED or body.get("status", {}).get("phase") in ENDED:
-                on.pop(body)
+                load.remove(body)
                 return list(self._waiting)
-            on.put(body)
+            load.put(body)
             self._waiting.pop(key, None)
             return ()
         if event.type == DELETED:
@@ -46,32 +48,41 @@ class Scheduler:
         return [key]
 
     def sync(self, key: Key) -> None:
-        """Place one pod."""
-        pod = self._work.body(PODS, *key)
-        if (
-            pod is None
-            or pod["spec"].get("nodeName")
-            or pod["metadata"].get("deletionTimestamp")
-            or pod["spec"].get("schedulingGates")
-        ):
+        """Bind one pod."""
+        pod = self._work.get(PODS, *key)
+        if pod is None or not _needs_node(pod):
             self._waiting.pop(key, None)
             return
         if pod["spec"].get("schedulerName", COMPONENT) != COMPONENT:
             return
-        rooms = [Room(node, self._on.setdefault(node["metadata"]["name"], Load())) for node in self._work.bodies(NODES)]
-        name, why = choose(pod, rooms)
-        at = Target(self._work.resource(PODS), *key)
+        nodes = self._work.list_all(NODES)
+        candidates = [Candidate(node, self._loads.setdefault(node["metadata"]["name"], Load())) for node in nodes]
+        name, why = choose(pod, candidates)
         if name is not None:
-            place(self._work.verbs, at, name, Options(manager=COMPONENT))
-            self._work.say(pod, "Normal", "Scheduled", f"Successfully assigned {key[0]}/{key[1]} to {name}", COMPONENT)
+            at = Target(self._work.resource(PODS), *key)
+            bind_to_node(self._work.verbs, at, name, Options(manager=COMPONENT))
+            message = f"Successfully assigned {key[0]}/{key[1]} to {name}"
+            self._work.record(pod, "Normal", "Scheduled", message, COMPONENT)
             return
         self._waiting[key] = None
         if condition_of(pod, "PodScheduled").get("message") != why:
-            condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": why,
-                         "observedGeneration": pod["metadata"].get("generation", 1)}  # fmt: skip
-            conditions = set_condition(
-                list(pod.get("status", {}).get("conditions") or ()), condition, self._work.verbs.now()
-            )
-            conditions = [{k: v for k, v in c.items() if k != "lastUpdateTime"} for c in conditions]
-            self._work.write_status(PODS, pod, pod.get("status", {}) | {"conditions": conditions}, COMPONENT)
-            self._work.say(pod, "Warning", "FailedScheduling", why, COMPONENT)
+            self._report_unschedulable(pod, why)
+
+    def _report_unschedulable(self, pod: Body, why: str) -> None:
+        condition = {
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": "Unschedulable",
+            "message": why,
+            "observedGeneration": pod["metadata"].get("generation", 1),
+        }
+        status = pod.get("status", {})
+        conditions = set_condition(list(status.get("conditions") or ()), condition, self._work.verbs.now())
+        conditions = [{k: v for k, v in c.items() if k != "lastUpdateTime"} for c in conditions]
+        self._work.write_status(PODS, pod, status | {"conditions": conditions}, COMPONENT)
+        self._work.record(pod, "Warning", "FailedScheduling", why, COMPONENT)
+
+
+def _needs_node(pod: Body) -> bool:
+    spec = pod["spec"]
+    return not (spec.get("nodeName") or pod["metadata"].get("deletionTimestamp") or spec.get("schedulingGates"))

@@ -1,4 +1,4 @@
-"""Custom kinds: what a CustomResourceDefinition's structural schema does to an object. Prune, fill in, check; its rules are in `rules`.
+"""Validation of custom objects against their structural schema.
 
 Messages are those of k8s.io/kube-openapi and k8s.io/apiextensions-apiserver.
 """
@@ -10,13 +10,13 @@ import re
 from typing import Any
 
 from kube_devserver.api_errors import Cause, required, show, unsupported_value, wrong
-from kube_devserver.custom.cel.patterns import matches
+from kube_devserver.custom.patterns import matches
+from kube_devserver.custom.pruning import ROOT_FIELDS
 from kube_devserver.objects import schema as s
 from kube_devserver.objects.schema import Node, canonical
 
 MOST_CAUSES = 100
 LARGEST_WHOLE = 2**53
-ROOT_FIELDS = ("apiVersion", "kind", "metadata")
 _FORMATS = {
     "date-time": re.compile(r"^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII),
     "date": re.compile(r"^\d{4}-\d\d-\d\d\Z", re.ASCII),
@@ -24,107 +24,31 @@ _FORMATS = {
     "ipv4": re.compile(r"^(\d{1,3}\.){3}\d{1,3}\Z", re.ASCII),
     "byte": re.compile(r"^[A-Za-z0-9+/]*={0,2}\Z"),
 }
-_METADATA = {
-    "allOf": [{"$ref": f"{s.REF}io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}],
-}
 
 
-def custom_node(document: dict[str, Any]) -> Node:
-    """The schema of a custom kind, with the metadata that every object has."""
-    built_in = s.read_data("openapi")["api/v1"]["components"]["schemas"]
-    properties = document.get("properties", {}) | {
-        "apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": _METADATA,
-    }  # fmt: skip
-    return Node(document | {"type": "object", "properties": properties}, built_in.__getitem__, custom=True)
-
-
-# ------------------------------------------------------------------ prune and fill in
-
-
-def prune(node: Node, value: Any, path: str, unknown: list[str]) -> Any:
-    """Without the fields that the schema does not have; their paths are added to `unknown`."""
-    if isinstance(value, dict) and node.kind in (s.STRUCT, s.MAP, s.ANY):
-        found = {}
-        for name, each in value.items():
-            child = node.fields.get(name) if node.kind == s.STRUCT else node.element
-            below = f"{path}.{name}" if path else name
-            if child is not None:
-                found[name] = prune(child, each, below, unknown)
-            elif node.document.get("x-kubernetes-preserve-unknown-fields") or _embedded(node, name):
-                found[name] = each
-            else:
-                unknown.append(below)
-        return found
-    if isinstance(value, list) and node.kind == s.LIST and node.element is not None:
-        return [prune(node.element, each, f"{path}[{i}]", unknown) for i, each in enumerate(value)]
-    return value
-
-
-def _embedded(node: Node, name: str) -> bool:
-    return bool(node.document.get("x-kubernetes-embedded-resource")) and name in ROOT_FIELDS
-
-
-def fill_in(node: Node, value: Any) -> Any:
-    """With defaults; a null where none may be gives way to its default."""
-    if isinstance(value, dict) and node.kind in (s.STRUCT, s.MAP):
-        found = dict(value)
-        if node.kind == s.STRUCT:
-            for name, child in node.fields.items():
-                if "default" in child.document and (
-                    name not in found or (found[name] is None and not child.document.get("nullable"))
-                ):
-                    found[name] = child.document["default"]
-        for name, each in found.items():
-            child_node = node.fields.get(name) if node.kind == s.STRUCT else node.element
-            if child_node is not None and name != "metadata":
-                found[name] = fill_in(child_node, each)
-        return found
-    if isinstance(value, list) and node.kind == s.LIST and node.element is not None:
-        return [fill_in(node.element, each) for each in value]
-    return value
-
-
-def drop_nulls(node: Node, value: Any) -> Any:
-    """Without the nulls of fields that may have none."""
-    if isinstance(value, dict) and node.kind in (s.STRUCT, s.MAP):
-        found = {}
-        for name, each in value.items():
-            child = node.fields.get(name) if node.kind == s.STRUCT else node.element
-            if each is None and name in node.fields and not node.fields[name].document.get("nullable"):
-                continue
-            found[name] = drop_nulls(child, each) if child is not None and name != "metadata" else each
-        return found
-    if isinstance(value, list) and node.kind == s.LIST and node.element is not None:
-        return [drop_nulls(node.element, each) for each in value]
-    return value
-
-
-# ------------------------------------------------------------------ check
-
-
-ABSENT: Any = object()  # nothing stood at the same place before
+ABSENT: Any = object()  # the old object has no value at this place
 
 
 def check(node: Node, value: Any, old: Any = ABSENT) -> list[Cause]:
-    """Every fault of an object against its schema.
+    """Every error of an object against its schema.
 
-    What is as it was before is let through, so that an object can be changed, and deleted, after its schema has become stricter: Kubernetes
-    calls that ratcheting.
+    Values that did not change are accepted, so that an object can be changed and deleted after its schema has become
+    stricter. Kubernetes calls that ratcheting.
 
     Args:
-        node: of the kind.
+        node: the schema.
         value: the object.
-        old: the object that it replaces.
+        old: the object that it replaces; ABSENT for a create.
     """
     found: list[Cause] = []
     _check(node, value, "", found, old)
-    twice: list[Cause] = []
-    _find_twice(node, value, "", twice)
-    if twice and old is not ABSENT:
+    repeated: list[Cause] = []
+    _find_repeated(node, value, "", repeated)
+    if repeated and old is not ABSENT:
         known: list[Cause] = []
-        _find_twice(node, old, "", known)
-        twice = [] if known else twice
-    return found + twice
+        _find_repeated(node, old, "", known)
+        repeated = [] if known else repeated
+    return found + repeated
 
 
 def is_same(one: Any, other: Any) -> bool:
@@ -246,7 +170,7 @@ def _check_number(document: Any, value: float, path: str, found: list[Cause]) ->
 
 
 def _is_multiple(value: float, factor: float) -> bool:
-    """As kube-openapi has it: what is a multiple but for the rounding of binary fractions is one, if JSON can count the times.
+    """Whether a value is a multiple, as kube-openapi defines it: rounding errors of binary fractions are ignored.
 
     >>> _is_multiple(0.3, 0.1), _is_multiple(0.35, 0.1), _is_multiple(6, 3), _is_multiple(1e300, 0.1)
     (True, False, True, False)
@@ -278,15 +202,15 @@ def _check_list(node: Node, value: list[Any], path: str, found: list[Cause], old
             _check(node.element, each, f"{path}[{i}]", found, was)
 
 
-def _find_twice(node: Node, value: Any, path: str, found: list[Cause]) -> None:
-    """What is in a set, or in a list with keys, more than once."""
+def _find_repeated(node: Node, value: Any, path: str, found: list[Cause]) -> None:
+    """Collect items that a set or a keyed list repeats."""
     if not _has_relations(node) or len(found) >= MOST_CAUSES:
         return
     if isinstance(value, dict):
         for name, each in value.items():
             child = node.fields.get(name) if node.kind == s.STRUCT else node.element
             if child is not None and (path or name not in ROOT_FIELDS):
-                _find_twice(child, each, f"{path}.{name}" if path else name, found)
+                _find_repeated(child, each, f"{path}.{name}" if path else name, found)
     elif isinstance(value, list):
         seen: set[bytes] = set()
         for i, item in enumerate(value if node.relation in (s.SET, s.KEYED) else ()):
@@ -298,7 +222,7 @@ def _find_twice(node: Node, value: Any, path: str, found: list[Cause]) -> None:
             seen.add(text)
         for i, each in enumerate(value):
             if node.element is not None:
-                _find_twice(node.element, each, f"{path}[{i}]", found)
+                _find_repeated(node.element, each, f"{path}[{i}]", found)
 
 
 def _check_map(node: Node, value: dict[str, Any], path: str, found: list[Cause], old: Any) -> None:
@@ -351,10 +275,10 @@ def _check_branches(node: Node, branch: str, value: Any, path: str, found: list[
 
 
 def _has_relations(node: Node) -> bool:
-    """Whether a set or a list with keys stands here or below."""
+    """Whether a set or a keyed list stands at this place of a schema or below it."""
     found = node.__dict__.get("_has_relations")
     if found is None:
-        node.__dict__["_has_relations"] = False  # a schema that contains itself ends here
+        node.__dict__["_has_relations"] = False  # ends the recursion of a schema that contains itself
         below = [*(node.fields.values() if node.kind == s.STRUCT else ()), *([node.element] if node.element else ())]
         found = node.relation in (s.SET, s.KEYED) or any(_has_relations(each) for each in below)
         node.__dict__["_has_relations"] = found
@@ -362,14 +286,14 @@ def _has_relations(node: Node) -> bool:
 
 
 def key_of(node: Node, item: Any) -> str | None:
-    """What an item of a list is known by when it comes again; items of a list without keys have nothing of the kind."""
+    """The identity of a keyed list's item; None for an item of another list."""
     if node.relation == s.KEYED and isinstance(item, dict):
         return show([item.get(key) for key in node.keys])
     return None
 
 
 def by_key(node: Node, old: Any) -> dict[str | None, Any]:
-    """An old list's items by what they are known by; empty if there is nothing of the kind."""
+    """The items of a keyed list by their identity; empty for another list."""
     if node.relation != s.KEYED or not isinstance(old, list):
         return {}
     return {key: item for item in old if (key := key_of(node, item)) is not None}

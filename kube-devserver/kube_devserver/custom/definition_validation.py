@@ -1,37 +1,35 @@
-"""Faults of CustomResourceDefinitions, but for their schemas: names, groups, versions. After the validation of
-k8s.io/apiextensions-apiserver, in its words; and which of their names are free.
+"""Validation of CustomResourceDefinitions except their schemas, and the acceptance of their names.
+
+After the validation of k8s.io/apiextensions-apiserver, in its words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 from kube_devserver.api_errors import IMMUTABLE, Cause, prohibited, required, unsupported_value, wrong
+from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.names import IN_SUBDOMAIN, SUBDOMAIN, service_faults
 
-Body = dict[str, Any]
-APPROVED = "api-approved.kubernetes.io"
-ABOUT_APPROVAL = "see https://github.com/kubernetes/enhancements/pull/1111"
 COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 MIXED = "may have mixed case, but should otherwise match: "
 
 
 def definition_faults(body: Body, old: Body | None) -> list[Cause]:
-    """Every fault of a definition outside its schemas.
+    """Every error of a definition outside its schemas.
 
     Args:
-        body: new, with defaults.
-        old: what it replaces; None for a create.
+        body: the definition, with defaults.
+        old: the definition that it replaces; None for a create.
     """
-    found = shape_faults(body["spec"]) + _approval_faults(body, old) + _stored_faults(body, old)
+    found = shape_faults(body["spec"]) + _stored_faults(body, old)
     return found + (_changes(body["spec"], old) if old is not None else [])
 
 
 def shape_faults(spec: Body) -> list[Cause]:
-    """Faults that keep a definition from being served, whatever its history."""
+    """Errors for which a stored definition cannot be served."""
     found = _group_faults(spec.get("group", ""))
     scope = spec.get("scope", "")
     if not scope:
@@ -47,7 +45,7 @@ def shape_faults(spec: Body) -> list[Cause]:
 
 
 def _stored_faults(body: Body, old: Body | None) -> list[Cause]:
-    """A version that objects are stored at must stay."""
+    """Errors of a definition that drops a version in which objects are stored."""
     versions = body["spec"].get("versions") or ()
     names = {version.get("name", "") for version in versions}
     stored = (body.get("status") or {}).get("storedVersions")
@@ -71,32 +69,6 @@ def _group_faults(group: str) -> list[Cause]:
     if not SUBDOMAIN.match(group):
         return [wrong("spec.group", group, IN_SUBDOMAIN)]
     return [] if "." in group else [wrong("spec.group", group, "should be a domain with at least one dot")]
-
-
-def _approval_faults(body: Body, old: Body | None) -> list[Cause]:
-    """Groups of Kubernetes' own are for definitions that say where they were approved."""
-    where, (approved, text) = f"metadata.annotations[{APPROVED}]", approval(body)
-    if not text or approved or (old is not None and approval(old) == (approved, text)):
-        return []
-    value = (body["metadata"].get("annotations") or {}).get(APPROVED, "")
-    return [wrong(where, value, text) if value else required(where, text)]
-
-
-def approval(body: Body) -> tuple[bool, str]:
-    """Whether a definition may be in the group it is in, and what there is to say of it; nothing if the group is nobody's."""
-    group = f".{body['spec'].get('group', '')}"
-    if not group.endswith((".k8s.io", ".kubernetes.io")):
-        return True, ""
-    value = (body["metadata"].get("annotations") or {}).get(APPROVED, "")
-    needed = f'protected groups must have approval annotation "{APPROVED}"'
-    if not value:
-        return False, f"{needed}, {ABOUT_APPROVAL}"
-    if value.startswith("unapproved"):
-        return True, f'not approved: "{value}"'
-    url = urlsplit(value)
-    if url.scheme and url.netloc:
-        return True, f"approved in {value}"
-    return False, f'{needed} with either a URL or a reason starting with "unapproved", {ABOUT_APPROVAL}'
 
 
 def _name_faults(names: Body) -> list[Cause]:
@@ -145,7 +117,7 @@ def _version_faults(versions: list[Body] | None) -> list[Cause]:
 
 
 def _places(versions: list[Body], name: str) -> list[tuple[str, Any]]:
-    """Where Kubernetes has a field of the versions: it is the definition's as long as all versions have the same."""
+    """The paths and values of a field of the versions: as in Kubernetes, one path if all versions have the same value."""
     values = [version.get(name) for version in versions]
     if values and all(value and value == values[0] for value in values):
         return [(f"spec.{name}", values[0])]
@@ -153,7 +125,7 @@ def _places(versions: list[Body], name: str) -> list[tuple[str, Any]]:
 
 
 def _as_go(versions: list[Body] | None) -> list[Body] | None:
-    """Versions as a message shows them: without what is the same in all."""
+    """Versions as Go's messages show them: without fields that are the same in all."""
     fields = ("deprecationWarning", "schema", "subresources", "additionalPrinterColumns", "selectableFields")
     plain = [name for name in fields if len(_places(versions or [], name)) != 1 or name == "deprecationWarning"]
     return versions and [
@@ -189,7 +161,7 @@ def _scale_faults(scale: Body, where: str) -> list[Cause]:
 
 
 def _path_faults(path: str, where: str, below: tuple[str, ...]) -> list[Cause]:
-    """Of a path that may be absent."""
+    """Errors of an optional path."""
     if path and not path.startswith("."):
         return [wrong(where, path, "must be a simple json path starting with .")]
     if path and below and not path.startswith(below):
@@ -198,9 +170,7 @@ def _path_faults(path: str, where: str, below: tuple[str, ...]) -> list[Cause]:
     return []
 
 
-NO_WEBHOOKS = (
-    "webhooks are not to be had here: with None, versions differ in their name and in the fields of their schemas"
-)
+NO_WEBHOOKS = "webhooks are not supported by this API server: with None, versions differ in name and in the fields of their schemas"
 
 
 def _conversion_faults(conversion: Body) -> list[Cause]:
@@ -225,7 +195,7 @@ def _conversion_faults(conversion: Body) -> list[Cause]:
 
 
 def _changes(spec: Body, old: Body) -> list[Cause]:
-    """What names the stored objects, and therefore stays."""
+    """Errors of changes to fields that identify the stored objects."""
     was, names, had = old["spec"], spec.get("names") or {}, old["spec"].get("names") or {}
     pairs = [
         ("spec.group", spec.get("group"), was.get("group")),
@@ -244,7 +214,7 @@ def _changes(spec: Body, old: Body) -> list[Cause]:
 
 
 def mark_terminating(body: Body, now: str) -> Body:
-    """A definition that is being deleted says what happens first."""
+    """A definition that is being deleted, with the condition Terminating."""
     condition = {
         "type": "Terminating", "status": "True", "lastTransitionTime": now, "reason": "InstanceDeletionPending",
         "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
@@ -255,15 +225,15 @@ def mark_terminating(body: Body, now: str) -> Body:
 
 
 def accept_names(names: Body, accepted: Body, others: Iterable[Body]) -> tuple[Body, str, str]:
-    """Which of the wanted names a definition gets. After NamingConditionController of k8s.io/apiextensions-apiserver.
+    """The names that a definition gets. After NamingConditionController of k8s.io/apiextensions-apiserver.
 
     Args:
         names: `spec.names`.
-        accepted: what it has, `status.acceptedNames`.
-        others: what others of the group have.
+        accepted: names that it has already, `status.acceptedNames`.
+        others: names of other definitions and of built-in kinds of the group.
 
     Returns:
-        The names that it has now; a reason and a message if there is one that it cannot have.
+        The accepted names, and a reason and a message if another definition has one of them.
 
     >>> accept_names({"plural": "as", "kind": "A"}, {}, [{"plural": "bs", "kind": "A"}])
     ({'plural': 'as'}, 'KindConflict', '"A" is already in use')

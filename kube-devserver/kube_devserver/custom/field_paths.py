@@ -1,4 +1,4 @@
-"""The `fieldPath` of a rule: `.spec.names['a.b']`, which must lead to a field of the schema. After apiextensions' ValidFieldPath."""
+"""The `fieldPath` of a rule, as `.spec.names['a.b']`. After apiextensions' ValidFieldPath."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from kube_devserver.errors import DevServerError
+
 _PART = re.compile(r"\.([^.\[\]]+)|\['((?:[^'\\]|\\.)*)'\]", re.DOTALL)
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "'": "'", "\\": "\\"}
 
 
-class PathError(Exception):
-    """It leads nowhere."""
+class PathError(DevServerError):
+    """The schema has no field at this path."""
 
 
 def normalized(path: str, schema: Mapping[str, Any]) -> str:
-    """A path as causes name it.
+    """A path as the causes of an error write it.
 
     Args:
-        path: of a rule.
-        schema: that the rule belongs to.
+        path: the rule's fieldPath.
+        schema: that has the rule.
 
     Raises:
-        PathError: it leads to no field.
+        PathError: the schema has no field at this path.
 
     >>> normalized(".a['b-c']", {"properties": {"a": {"additionalProperties": {"type": "string"}}}})
     'a[b-c]'

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kube_devserver.api_errors import Cause, prohibited, required, unsupported_value, wrong
-from kube_devserver.custom.cel.patterns import find_fault
-from kube_devserver.custom.rule_checks import Place, Total, compile_faults, text_faults
+from kube_devserver.custom.patterns import find_fault
+from kube_devserver.custom.rule_checks import compile_faults, text_faults
 
 TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _WITHOUT_TYPE = ("x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields")
@@ -14,65 +14,73 @@ MOST_FAULTS = 1000
 
 
 def schema_faults(schema: Any, path: str) -> list[Cause]:
-    """Every fault of a version's schema.
+    """Every error of a version's schema.
 
     Args:
         schema: its `openAPIV3Schema`.
-        path: of it, for messages.
+        path: of the schema, for messages.
     """
-    found: list[Cause] = []
+    checker = _Checker()
     if schema.get("type") != "object":
         kind = schema.get("type")
-        found.append(
+        checker.found.append(
             required(f"{path}.type", "must not be empty at the root") if not kind
             else wrong(f"{path}.type", kind, "must be object at the root")
         )  # fmt: skip
-    total = Total()
-    of_rules: list[Cause] = []
-    _check(schema, Place(path, True, 1, "", total), "", found, of_rules)
-    return [*found, *of_rules, *total.faults(path)][:MOST_FAULTS]
+    checker.check(schema, path, "", "")
+    return [*checker.found, *checker.of_rules][:MOST_FAULTS]
 
 
-def _check(schema: dict[str, Any], at: Place, place: str, found: list[Cause], of_rules: list[Cause]) -> None:
-    if len(found) >= MOST_FAULTS:
-        return
-    before, path = len(found), at.path
-    kind = schema.get("type")
-    if kind and kind not in TYPES:
-        found.append(unsupported_value(f"{path}.type", kind, TYPES))
-    if not kind and place and not any(schema.get(name) for name in _WITHOUT_TYPE):
-        found.append(required(f"{path}.type", f"must not be empty for specified {place}"))
-    if schema.get("$ref"):
-        found.append(prohibited(f"{path}.$ref", "$ref is not supported"))
-    if schema.get("properties") and schema.get("additionalProperties"):
-        text = "additionalProperties and properties are mutual exclusive"
-        found.append(prohibited(f"{path}.additionalProperties", text))
-    if kind == "array" and not isinstance(schema.get("items"), dict):
-        found.append(required(f"{path}.items", "must be specified"))
-    if schema.get("uniqueItems"):
-        found.append(
-            prohibited(
-                f"{path}.uniqueItems",
-                "uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
-            )
-        )
-    if isinstance(schema.get("pattern"), str):
-        _check_pattern(schema["pattern"], path, found)
-    found += text_faults(schema, path)
-    for name, child in (schema.get("properties") or {}).items():
-        if isinstance(child, dict):
-            _check(child, at.below(schema, f"{path}.properties[{name}]"), "object fields", found, of_rules)
-    if isinstance(schema.get("additionalProperties"), dict):
-        below = at.below(schema, f"{path}.additionalProperties")
-        _check(schema["additionalProperties"], below, "object fields", found, of_rules)
-    if isinstance(schema.get("items"), dict):
-        is_keyed = schema.get("x-kubernetes-list-type") == "map"
-        below = at.below(schema, f"{path}.items", "" if is_keyed else path)
-        _check(schema["items"], below, "array items", found, of_rules)
-    if len(found) == before:  # rules of a schema that is not right would be told to be wrong for no reason of their own
-        of_rules += compile_faults(schema, at)
+class _Checker:
+    """Collects errors: those of the schema first, then those of its rules."""
 
+    def __init__(self) -> None:
+        self.found: list[Cause] = []
+        self.of_rules: list[Cause] = []
 
-def _check_pattern(pattern: str, path: str, found: list[Cause]) -> None:
-    if fault := find_fault(pattern):
-        found.append(wrong(f"{path}.pattern", pattern, f"must be a valid regular expression, but isn't: {fault}"))
+    def check(self, schema: dict[str, Any], path: str, place: str, uncorrelated: str) -> None:
+        """Check a schema and those below it.
+
+        Args:
+            schema: the schema.
+            path: of it.
+            place: what it describes: "object fields" or "array items"; empty at the root.
+            uncorrelated: the path of the list above whose items have no old values; empty if there is none.
+        """
+        if len(self.found) >= MOST_FAULTS:
+            return
+        before = len(self.found)
+        self._check_own(schema, path, place)
+        self.found += text_faults(schema, path)
+        for name, child in (schema.get("properties") or {}).items():
+            if isinstance(child, dict):
+                self.check(child, f"{path}.properties[{name}]", "object fields", uncorrelated)
+        if isinstance(schema.get("additionalProperties"), dict):
+            below = f"{path}.additionalProperties"
+            self.check(schema["additionalProperties"], below, "object fields", uncorrelated)
+        if isinstance(schema.get("items"), dict):
+            is_keyed = schema.get("x-kubernetes-list-type") == "map"
+            self.check(schema["items"], f"{path}.items", "array items", uncorrelated or ("" if is_keyed else path))
+        if len(self.found) == before:  # the rules of a schema that is not right would fail for that reason alone
+            self.of_rules += compile_faults(schema, path, uncorrelated)
+
+    def _check_own(self, schema: dict[str, Any], path: str, place: str) -> None:
+        kind, found = schema.get("type"), self.found
+        if kind and kind not in TYPES:
+            found.append(unsupported_value(f"{path}.type", kind, TYPES))
+        if not kind and place and not any(schema.get(name) for name in _WITHOUT_TYPE):
+            found.append(required(f"{path}.type", f"must not be empty for specified {place}"))
+        if schema.get("$ref"):
+            found.append(prohibited(f"{path}.$ref", "$ref is not supported"))
+        if schema.get("properties") and schema.get("additionalProperties"):
+            text = "additionalProperties and properties are mutual exclusive"
+            found.append(prohibited(f"{path}.additionalProperties", text))
+        if kind == "array" and not isinstance(schema.get("items"), dict):
+            found.append(required(f"{path}.items", "must be specified"))
+        if schema.get("uniqueItems"):
+            text = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
+            found.append(prohibited(f"{path}.uniqueItems", text))
+        pattern = schema.get("pattern")
+        if isinstance(pattern, str) and (fault := find_fault(pattern)):
+            text = f"must be a valid regular expression, but isn't: {fault}"
+            found.append(wrong(f"{path}.pattern", pattern, text))

@@ -1,29 +1,34 @@
-"""The rules of a custom kind's schema, `x-kubernetes-validations`: compiled once, and run on each object. After apiextensions' schema/cel."""
+"""Validation rules of custom kinds, `x-kubernetes-validations`: evaluated for each object. After apiextensions' schema/cel."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from kube_devserver.api_errors import Cause, prohibited, required, show
-from kube_devserver.custom.cel import types as ty
-from kube_devserver.custom.cel.check import Environment, compile_expression, variables_of
-from kube_devserver.custom.cel.faults import CompileError, CostError, EvalError
-from kube_devserver.custom.cel.run import Program, compile_program
-from kube_devserver.custom.cel.schemas import Declaration, declare
-from kube_devserver.custom.cel.tree import Node as Tree
-from kube_devserver.custom.cel.values import NONE, Optional
-from kube_devserver.custom.custom_resources import ROOT_FIELDS, by_key, is_same, key_of
+from kube_devserver.custom.custom_resources import by_key, is_same, key_of
+from kube_devserver.custom.expressions import (
+    OLD,
+    SELF,
+    CostError,
+    Expression,
+    ExpressionError,
+    Sizes,
+    compile_expression,
+    measure,
+    with_optional_old,
+)
 from kube_devserver.custom.field_paths import normalized
+from kube_devserver.custom.pruning import ROOT_FIELDS
 from kube_devserver.objects import schema as s
 from kube_devserver.objects.schema import Node
 
-SELF, OLD = "self", "oldSelf"
-BUDGET = 10_000_000  # that all rules of one object may cost; Kubernetes' own
+Clock = Callable[[], float]
+RULES = "x-kubernetes-validations"
+BUDGET_S = 4.0  # that all rules of one object may take together
 MOST_MESSAGE_BYTES = 5 * 1024
 BLOCKING = {
     "FieldValueNotSupported",
@@ -33,233 +38,242 @@ BLOCKING = {
     "FieldValueTypeInvalid",
 }
 UNCHECKED = Cause(
-    "<nil>", "FieldValueInvalid",
-    "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete"
-    " validation",
-)  # fmt: skip
-_OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
+    "<nil>",
+    "FieldValueInvalid",
+    "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing"
+    " errors to complete validation",
+)
+_KEYWORDS = {
+    "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",
+    "loop", "package", "namespace", "return", "var", "void", "while",
+}  # fmt: skip
+_SPECIAL = re.compile(r"__|[.\-/]")
+_SPELLED = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
 
 
 class _NoMoreError(Exception):
-    """The budget is used up."""
+    """The object's budget is used up."""
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A rule that is ready to run."""
-
-    document: Mapping[str, Any]
-    holds: Program | None
-    message: Program | None
-    uses_old: bool
-    optional_old: bool
-    path: str
-    fault: str = ""
-
-    @property
-    def shown(self) -> str:
-        """What it is called in messages."""
-        return str(self.document.get("message") or self.document["rule"]).strip()
-
-
-def compile_tree(rule: Mapping[str, Any], name: str, declaration: Declaration) -> Tree:
-    """A rule's expression, or that of its message, with types.
-
-    Raises:
-        CompileError: it is none for values of this type.
-    """
-    old = ty.optional_of(declaration.type) if rule.get("optionalOldSelf") else declaration.type
-    environment = Environment({SELF: declaration.type, OLD: old}, declaration.objects)
-    return compile_expression(str(rule[name]), environment)
-
-
-def rules_after_faults(node: Node, value: Any, old: Any, faults: list[Cause], warnings: list[str]) -> list[Cause]:
-    """What the rules add to the faults of the schema: they need a value that has the right types."""
+def rules_after_faults(
+    node: Node, value: Any, old: Any, faults: list[Cause], warnings: list[str], clock: Clock
+) -> list[Cause]:
+    """The rules that an object breaks, unless its schema has refused it for a reason that rules depend on."""
     if any(cause.reason in BLOCKING for cause in faults):
         return [UNCHECKED] if has_rules(node) else []
-    return run_rules(node, value, old, warnings=warnings)
+    return run_rules(node, value, old, warnings, clock)
 
 
-def run_rules(node: Node, value: Any, old: Any, path: str = "", warnings: list[str] | None = None) -> list[Cause]:
-    """Every rule that does not hold.
+def run_rules(node: Node, value: Any, old: Any, warnings: list[str], clock: Clock) -> list[Cause]:
+    """Every rule that an object breaks.
 
     Args:
-        node: of the value.
-        value: new.
-        old: what stood at the same place before; None if nothing did, and then rules about transitions do not run.
-        path: of the value.
-        warnings: gets the rules that do not hold of what is as it was before: a rule that has come since keeps nobody from changing the rest.
+        node: the object's schema.
+        value: the object.
+        old: the object that it replaces; None for a create, for which transition rules are not evaluated.
+        warnings: gets the broken rules of values that are as they were before: a rule that was added later does
+            not keep clients from changing the rest of the object.
+        clock: seconds of CPU time since any moment.
     """
-    runner = _Runner(warnings if warnings is not None else [])
+    run = _Run(warnings, clock)
     with contextlib.suppress(_NoMoreError):
-        runner.run(node, value, old, path)
-    return runner.found
+        run.visit(node, value, old, "")
+    return run.found
 
 
 def has_rules(node: Node) -> bool:
-    """Whether a rule stands here or below; most of a schema has none."""
+    """Whether a rule stands at this place of a schema or below it."""
     found = node.__dict__.get("_has_rules")
     if found is None:
-        node.__dict__["_has_rules"] = False  # a schema that contains itself ends here
+        node.__dict__["_has_rules"] = False  # ends the recursion of a schema that contains itself
         below = [*(node.fields.values() if node.kind == s.STRUCT else ()), *([node.element] if node.element else ())]
-        found = bool(_documents(node)) or any(has_rules(each) for each in below)
+        found = bool(documents(node.document)) or any(has_rules(each) for each in below)
         node.__dict__["_has_rules"] = found
     return bool(found)
 
 
-def _documents(node: Node) -> list[Mapping[str, Any]]:
-    """A place's own rules, and those of the schemas that it must fulfil as well."""
-    schemas = [node.document, *(each for each in node.document.get("allOf") or () if isinstance(each, Mapping))]
-    return [rule for each in schemas for rule in each.get("x-kubernetes-validations") or ()]
+def documents(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The rules of one place: its own, and those of its `allOf`."""
+    schemas = [document, *(each for each in document.get("allOf") or () if isinstance(each, Mapping))]
+    return [rule for each in schemas for rule in each.get(RULES) or ()]
 
 
-def _compiled(node: Node, root: bool) -> tuple[Declaration | None, list[Rule]]:
-    found: tuple[Declaration | None, list[Rule]] | None = node.__dict__.get("_rules")
-    if found is None:
-        found = _compile_all(
-            json.dumps(node.document), root or bool(node.document.get("x-kubernetes-embedded-resource"))
-        )
-        node.__dict__["_rules"] = found
+@dataclass
+class _Rule:
+    """A rule with its expressions."""
+
+    document: Mapping[str, Any]
+    holds: Expression | None = None
+    created: Expression | None = None  # for a value without an old one, if `oldSelf` is optional
+    message: Expression | None = None
+    path: str = ""
+    error: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The rule's name in messages."""
+        return str(self.document.get("message") or self.document["rule"]).strip()
+
+
+def _compile(rule: Mapping[str, Any], schema: Mapping[str, Any]) -> _Rule:
+    text = str(rule["rule"])
+    found = _Rule(rule, path=normalized(rule["fieldPath"], schema) if rule.get("fieldPath") else "")
+    try:
+        if rule.get("optionalOldSelf"):
+            found.created = compile_expression(with_optional_old(text, False))
+            found.holds = compile_expression(with_optional_old(text, True))
+        else:
+            found.holds = compile_expression(text)
+        if rule.get("messageExpression"):
+            found.message = compile_expression(str(rule["messageExpression"]))
+    except ExpressionError as error:
+        found.error = f"rule compile error: compilation failed: {error}"
     return found
 
 
-@lru_cache(1_000)
-def _compile_all(text: str, root: bool) -> tuple[Declaration | None, list[Rule]]:
-    """By the schema's text: a definition that is written again keeps what was compiled."""
-    document = json.loads(text)
-    declaration = declare(document, root)
-    documents = _documents(Node(document, lambda name: {}, custom=True))
-    return declaration, [_compile(each, declaration, document) for each in documents] if declaration is not None else []
+def _compiled(node: Node) -> list[_Rule]:
+    found: list[_Rule] | None = node.__dict__.get("_rules")
+    if found is None:
+        found = node.__dict__["_rules"] = [_compile(rule, node.document) for rule in documents(node.document)]
+    return found
 
 
-def _compile(rule: Mapping[str, Any], declaration: Declaration, document: Mapping[str, Any]) -> Rule:
-    optional = bool(rule.get("optionalOldSelf"))
-    path = normalized(rule["fieldPath"], document) if rule.get("fieldPath") else ""
-    try:
-        tree = compile_tree(rule, "rule", declaration)
-    except CompileError as error:
-        return Rule(rule, None, None, False, optional, path, f"rule compile error: compilation failed: {error}")
-    message = None
-    if rule.get("messageExpression"):
-        try:
-            message = compile_program(compile_tree(rule, "messageExpression", declaration))
-        except CompileError:
-            message = None  # the message stays
-    return Rule(rule, compile_program(tree), message, OLD in variables_of(tree), optional, path)
+def escaped(name: str) -> str:
+    """The spelling of a field's name in expressions.
+
+    >>> escaped("package"), escaped("a-b"), escaped("c")
+    ('__package__', 'a__dash__b', 'c')
+    """
+    if name in _KEYWORDS:
+        return f"__{name}__"
+    return _SPECIAL.sub(lambda match: _SPELLED[match[0]], name)
 
 
-class _Runner:
-    """Runs rules until the budget is used up."""
+def to_variable(node: Node, value: Any) -> Any:
+    """A value as expressions read it: fields in their escaped spelling, numbers as floats."""
+    if isinstance(value, dict) and node.kind == s.STRUCT:
+        return {
+            escaped(name): to_variable(node.fields[name], each) if name in node.fields else each
+            for name, each in value.items()
+        }
+    if isinstance(value, dict) and node.element is not None:
+        return {name: to_variable(node.element, each) for name, each in value.items()}
+    if isinstance(value, list) and node.element is not None:
+        return [to_variable(node.element, each) for each in value]
+    if isinstance(value, int) and node.document.get("type") == "number" and not isinstance(value, bool):
+        return float(value)
+    return value
 
-    def __init__(self, warnings: list[str]) -> None:
+
+@dataclass
+class _Place:
+    """A value whose rules are being evaluated."""
+
+    node: Node
+    value: Any
+    old: Any
+    path: str
+    variables: dict[str, Any] = field(default_factory=dict)
+    sizes: Sizes | None = None
+
+    def __post_init__(self) -> None:
+        self.variables = {SELF: to_variable(self.node, self.value)}
+        if self.old is not None:
+            self.variables[OLD] = to_variable(self.node, self.old)
+
+    def evaluate(self, expression: Expression) -> Any:
+        """The value of an expression at this place."""
+        if expression.is_costly and self.sizes is None:
+            self.sizes = measure(*self.variables.values())
+        return expression.evaluate(self.variables, self.sizes if expression.is_costly else None)
+
+
+class _Run:
+    """The evaluation of all rules of one object, until its time is used up."""
+
+    def __init__(self, warnings: list[str], clock: Clock) -> None:
         self.found: list[Cause] = []
-        self._warnings = warnings
-        self._left = BUDGET
+        self._warnings, self._clock = warnings, clock
+        self._end_s = clock() + BUDGET_S
 
-    def run(self, node: Node, value: Any, old: Any, path: str) -> None:
-        """All rules of a value and of those below it."""
+    def visit(self, node: Node, value: Any, old: Any, path: str) -> None:
+        """Evaluate the rules of a value and of the values below it."""
         if not has_rules(node) or value is None:
             return
-        if _documents(node):
-            self._run_here(node, value, old, path)
+        if rules := _compiled(node):
+            self._check(_Place(node, value, old, path), rules)
         if isinstance(value, dict):
             for name, each in value.items():
                 child = node.fields.get(name) if node.kind == s.STRUCT else node.element
                 if child is not None and (path or name not in ROOT_FIELDS):
                     before = old.get(name) if isinstance(old, dict) else None
-                    self.run(child, each, before, f"{path}.{name}" if path else name)
+                    self.visit(child, each, before, f"{path}.{name}" if path else name)
         elif isinstance(value, list) and node.element is not None:
             matched = by_key(node, old)
             for i, each in enumerate(value):
-                self.run(node.element, each, matched.get(key_of(node, each)), f"{path}[{i}]")
+                self.visit(node.element, each, matched.get(key_of(node, each)), f"{path}[{i}]")
 
-    def _run_here(self, node: Node, value: Any, old: Any, path: str) -> None:
-        declaration, rules = _compiled(node, not path)
-        if declaration is None or not rules:
-            return
-        if self._left <= 0:
-            self._fail(path, node, _OUT_OF_BUDGET)
-            raise _NoMoreError
-        is_kept = old is not None and is_same(value, old)
-        variables = {SELF: declaration.convert(value)}
-        if old is not None:
-            variables[OLD] = declaration.convert(old)
+    def _check(self, place: _Place, rules: list[_Rule]) -> None:
+        is_kept = place.old is not None and is_same(place.value, place.old)
         for rule in rules:
-            if rule.fault:
-                self._fail(path, node, rule.fault)
-            elif not rule.uses_old or old is not None or rule.optional_old:
-                before = len(self.found)
-                self._run_rule(rule, node, value, path, _with_optional(variables) if rule.optional_old else variables)
-                if is_kept and not rule.uses_old:
-                    self._warnings += [f"{cause.field}: {cause.text}" for cause in self.found[before:]]
-                    del self.found[before:]
+            expression = rule.created if rule.created is not None and place.old is None else rule.holds
+            if expression is None:
+                self._fail(place, rule.error)
+                continue
+            uses_old = rule.holds is not None and rule.holds.uses_old
+            if uses_old and place.old is None and rule.created is None:
+                continue
+            before = len(self.found)
+            self._check_rule(place, rule, expression)
+            if is_kept and not uses_old:
+                self._warnings += [f"{cause.field}: {cause.text}" for cause in self.found[before:]]
+                del self.found[before:]
 
-    def _run_rule(self, rule: Rule, node: Node, value: Any, path: str, variables: Mapping[str, Any]) -> None:
-        assert rule.holds is not None
-        try:
-            holds, cost = rule.holds(variables)
-        except CostError as error:
-            text = f"'{error}': no further validation rules will be run due to call cost exceeds limit for rule: {rule.shown}"
-            self._fail(path, node, text)
-            raise _NoMoreError from error
-        except EvalError as error:
-            self._fail(path, node, _describe(error, rule))
-            return
-        self._spend(cost, path, node)
-        if holds is not True:
-            self.found.append(self._broken(rule, node, value, path, variables))
-
-    def _spend(self, cost: int, path: str, node: Node) -> None:
-        self._left -= cost
-        if self._left < 0:
-            self._fail(path, node, _OUT_OF_BUDGET)
+    def _check_rule(self, place: _Place, rule: _Rule, expression: Expression) -> None:
+        if self._clock() > self._end_s:
+            text = "validation failed due to running out of cost budget, no further validation rules will be run"
+            self._fail(place, text)
             raise _NoMoreError
-
-    def _fail(self, path: str, node: Node, text: str) -> None:
-        kind = show(node.document.get("type", ""))
-        self.found.append(Cause(path or "<nil>", "FieldValueInvalid", f"Invalid value: {kind}: {text}"))
-
-    def _broken(self, rule: Rule, node: Node, value: Any, path: str, variables: Mapping[str, Any]) -> Cause:
-        where = ".".join(part for part in (path, rule.path) if part) or "<nil>"
-        message = self._message(rule, node, where, variables)
-        if message is None:
-            message = str(rule.document.get("message") or "").strip() or f"failed rule: {rule.shown}"
-        match rule.document.get("reason"):
-            case "FieldValueForbidden":
-                return prohibited(where, message)
-            case "FieldValueRequired":
-                return required(where, message)
-            case "FieldValueDuplicate":
-                shown = "" if isinstance(value, dict | list) else f": {show(value)}"
-                return Cause(where, "FieldValueDuplicate", f"Duplicate value{shown}")
-        shown = "" if isinstance(value, dict | list) else f"{show(value)}: "  # an object is too much to show
-        return Cause(where, "FieldValueInvalid", f"Invalid value: {shown}{message}")
-
-    def _message(self, rule: Rule, node: Node, where: str, variables: Mapping[str, Any]) -> str | None:
-        """What the message's own expression says; None if it says nothing of use."""
-        if rule.message is None:
-            return None
         try:
-            text, cost = rule.message(variables)
+            if place.evaluate(expression) is not True:
+                self.found.append(_broken(place, rule))
         except CostError as error:
-            shown = show(rule.document["messageExpression"])
-            text = (
-                f"no further validation rules will be run due to call cost exceeds limit for messageExpression: {shown}"
-            )
-            self._fail(where, node, text)
+            text = "no further validation rules will be run due to call cost exceeds limit for rule"
+            self._fail(place, f"'{error}': {text}: {rule.shown}")
             raise _NoMoreError from error
-        except EvalError:
-            return None
-        self._spend(cost, where, node)
-        text = text.strip() if isinstance(text, str) else ""
-        return text if text and "\n" not in text and len(text.encode()) <= MOST_MESSAGE_BYTES else None
+        except ExpressionError as error:
+            self._fail(place, f"{error} evaluating rule: {rule.shown}")
+
+    def _fail(self, place: _Place, text: str) -> None:
+        kind = show(place.node.document.get("type", ""))
+        self.found.append(Cause(place.path or "<nil>", "FieldValueInvalid", f"Invalid value: {kind}: {text}"))
 
 
-def _with_optional(variables: Mapping[str, Any]) -> dict[str, Any]:
-    return {SELF: variables[SELF], OLD: Optional(variables[OLD]) if OLD in variables else NONE}
+def _broken(place: _Place, rule: _Rule) -> Cause:
+    where = ".".join(part for part in (place.path, rule.path) if part) or "<nil>"
+    message = (
+        _own_message(place, rule) or str(rule.document.get("message") or "").strip() or f"failed rule: {rule.shown}"
+    )
+    is_large = isinstance(place.value, dict | list)  # an object is too much to show
+    match rule.document.get("reason"):
+        case "FieldValueForbidden":
+            return prohibited(where, message)
+        case "FieldValueRequired":
+            return required(where, message)
+        case "FieldValueDuplicate":
+            text = "Duplicate value" if is_large else f"Duplicate value: {show(place.value)}"
+            return Cause(where, "FieldValueDuplicate", text)
+    shown = "" if is_large else f"{show(place.value)}: "
+    return Cause(where, "FieldValueInvalid", f"Invalid value: {shown}{message}")
 
 
-def _describe(error: EvalError, rule: Rule) -> str:
-    if str(error).startswith("no such overload"):
-        return f"'{error}': call arguments did not match a supported operator, function or macro signature for rule: {rule.shown}"
-    return f"{error} evaluating rule: {rule.shown}"
+def _own_message(place: _Place, rule: _Rule) -> str:
+    """The value of the message's expression; empty if it has none that can be shown."""
+    if rule.message is None:
+        return ""
+    try:
+        text = place.evaluate(rule.message)
+    except (CostError, ExpressionError):
+        return ""
+    text = text.strip() if isinstance(text, str) else ""
+    return text if "\n" not in text and len(text.encode()) <= MOST_MESSAGE_BYTES else ""

@@ -1,1 +1,1 @@
-"""What was written down from a real API server; `tests/cluster/capture.py` makes it."""
+"""Data captured from a real API server, by `capture.py` in the tests of this package."""

@@ -1,5 +1,7 @@
-"""What Go does when it reads an object of a built-in kind and writes it again: unknown fields go, null goes, empty fields that carry
-`omitempty` go, structs that carry none come, quantities take their canonical form; wrong types are refused.
+"""Decodes an object of a built-in kind as Go does when it reads and writes it again.
+
+Unknown fields, nulls, and empty fields with `omitempty` are dropped. Structs without it are added, quantities become
+canonical, and wrong types are refused.
 """
 
 from __future__ import annotations
@@ -20,25 +22,25 @@ _GO = {"integer": "int64", "string": "string", "boolean": "bool", "number": "flo
 
 
 def decode(node: Node, value: dict[str, Any], kind: str) -> tuple[dict[str, Any], list[str]]:
-    """Read an object.
+    """Decode an object.
 
     Args:
-        node: of its kind.
-        value: as it came.
-        kind: for messages.
+        node: the kind's schema.
+        value: the object.
+        kind: its name, for messages.
 
     Returns:
-        The object as it is stored, and the paths of fields that the kind does not have.
+        The decoded object, and the paths of unknown fields.
 
     Raises:
-        StatusError: 400, a value of a wrong type.
+        StatusError: 400, a value has the wrong type.
     """
     reader = _Reader()
     try:
         found = reader.read(node, value, "")
     except _WrongType as error:
         raise _unreadable(kind, error) from None
-    except StatusError as error:  # a quantity that is none
+    except StatusError as error:  # an invalid quantity
         raise _unreadable(kind, error) from None
     assert isinstance(found, dict)
     return found, reader.unknown
@@ -134,10 +136,10 @@ class _Reader:
 
 
 def parse_quantity(text: str) -> Decimal:
-    """A quantity's value.
+    """The value of a quantity.
 
     Raises:
-        StatusError: 400, it is none.
+        StatusError: 400, the text is not a quantity.
 
     >>> parse_quantity("250m"), parse_quantity("1Ki")
     (Decimal('0.250'), Decimal('1024'))
@@ -152,7 +154,7 @@ def parse_quantity(text: str) -> Decimal:
 
 
 def canonical(text: str) -> str:
-    """A quantity's canonical form: the largest suffix that leaves a whole number.
+    """The canonical form of a quantity: with the largest suffix that leaves an integer.
 
     >>> [canonical(each) for each in ("0.5", "1536Mi", "1024Ki", "1000m", "0", "12e6", "1.5Gi", "100")]
     ['500m', '1536Mi', '1Mi', '1', '0', '12e6', '1536Mi', '100']
@@ -167,7 +169,7 @@ def canonical(text: str) -> str:
                 return f"{int(value // size)}{name}"
     if suffix in _BINARY:
         suffix = ""
-    scaled = value.scaleb(9).to_integral_value(rounding=ROUND_UP)  # nothing is finer than n
+    scaled = value.scaleb(9).to_integral_value(rounding=ROUND_UP)  # n is the smallest unit
     exponent = -9
     while scaled % 1000 == 0 and exponent < 18:
         scaled /= 1000

@@ -1,19 +1,19 @@
-"""What a real API server fills in for built-in kinds, in place. After the SetDefaults functions of k8s.io/kubernetes."""
+"""Defaults of built-in kinds, set in place. After the SetDefaults functions of k8s.io/kubernetes."""
 
 from __future__ import annotations
 
 import base64
 import re
 from collections.abc import Callable
-from typing import Any
 
-Body = dict[str, Any]
+from kube_devserver.objects.kinds import Body
+
 PERMISSIONS = 0o644
 HOUR_S = 3600
 
 
 def set_defaults(group: str, kind: str, body: Body) -> None:
-    """Fill in an object of a built-in kind."""
+    """Set the defaults of an object of a built-in kind."""
     known = _KINDS.get((group, kind))
     if known is not None:
         known(body)
@@ -29,13 +29,13 @@ def _pod(body: Body) -> None:
     pod_spec(spec)
     status = body.setdefault("status", {})
     status.setdefault("phase", "Pending")
-    for condition in status.get("conditions") or ():  # Go writes times that are not set, too
+    for condition in status.get("conditions") or ():  # Go writes times that are not set as null
         for time in ("lastProbeTime", "lastTransitionTime"):
             condition.setdefault(time, None)
 
 
 def pod_spec(spec: Body) -> None:
-    """A pod's, or a template's."""
+    """Set the defaults of a pod's or a template's spec."""
     spec.setdefault("dnsPolicy", "ClusterFirst")
     spec.setdefault("restartPolicy", "Always")
     spec.setdefault("securityContext", {})
@@ -73,7 +73,7 @@ def _container(container: Body) -> None:
 
 
 def _tag(image: str) -> str:
-    """`latest` if an image names neither a tag nor a digest."""
+    """An image's tag; `latest` if it names neither a tag nor a digest."""
     if "@" in image:
         return ""
     match = re.search(r":([^/:]+)\Z", image)
@@ -174,14 +174,6 @@ def _secret(body: Body) -> None:
             data[key] = base64.b64encode(value.encode()).decode()
 
 
-def _binding(body: Body) -> None:
-    if not body["roleRef"].get("apiGroup"):  # Go writes it even if it is empty
-        body["roleRef"]["apiGroup"] = "rbac.authorization.k8s.io"
-    for subject in body.get("subjects", ()):
-        if subject.get("kind") in ("User", "Group"):
-            subject.setdefault("apiGroup", "rbac.authorization.k8s.io")
-
-
 def _definition(body: Body) -> None:
     spec = body["spec"]
     names = spec.setdefault("names", {})
@@ -199,7 +191,5 @@ _KINDS: dict[tuple[str, str], Callable[[Body], None]] = {
     ("", "Secret"): _secret,
     ("apps", "Deployment"): _deployment,
     ("apps", "ReplicaSet"): _template,
-    ("rbac.authorization.k8s.io", "RoleBinding"): _binding,
-    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _binding,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
 }

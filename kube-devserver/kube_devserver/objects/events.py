@@ -1,4 +1,4 @@
-"""Pure: Events have two spellings, of `v1` and of `events.k8s.io/v1`; they are the same objects, kept in the first.
+"""Events, which have two spellings: `v1` and `events.k8s.io/v1`. They are the same objects, stored as `v1`.
 
 Source: Kubernetes, pkg/apis/events/v1/conversion.go and pkg/apis/core/validation/events.go.
 """
@@ -6,11 +6,10 @@ Source: Kubernetes, pkg/apis/events/v1/conversion.go and pkg/apis/core/validatio
 from __future__ import annotations
 
 from kube_devserver.api_errors import Cause, required, wrong
+from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.names import key_faults
-from kube_devserver.storage.store import Alias, Body
 
 GROUP = "events.k8s.io"
-CORE, NEW = ("", "events"), (GROUP, "events")
 _RENAMED = {  # core -> new
     "message": "note",
     "involvedObject": "regarding",
@@ -21,15 +20,26 @@ _RENAMED = {  # core -> new
     "reportingComponent": "reportingController",
 }
 _BACK = {new: core for core, new in _RENAMED.items()}
-# what Go writes even if it is empty, in the one spelling and not in the other
-CORE_ALWAYS: Body = {"firstTimestamp": None, "lastTimestamp": None, "reportingComponent": "", "reportingInstance": "",
-                     "eventTime": None, "source": {}, "involvedObject": {}}  # fmt: skip
+# Fields that Go writes even if they are empty, in the one spelling and not in the other.
+CORE_ALWAYS: Body = {
+    "firstTimestamp": None,
+    "lastTimestamp": None,
+    "reportingComponent": "",
+    "reportingInstance": "",
+    "eventTime": None,
+    "source": {},
+    "involvedObject": {},
+}
+_FIXED = (
+    "involvedObject", "reason", "message", "firstTimestamp", "lastTimestamp", "count", "reason", "type",
+    "reportingComponent", "reportingInstance", "action", "related",
+)  # fmt: skip
 _NEW_ALWAYS = ("deprecatedFirstTimestamp", "deprecatedLastTimestamp", "deprecatedSource", "regarding", "eventTime")
 MOST_TEXT, MOST_NOTE = 128, 1024
 
 
 def to_new(body: Body) -> Body:
-    """From `v1` to `events.k8s.io/v1`.
+    """Convert from `v1` to `events.k8s.io/v1`.
 
     >>> to_new({"message": "m", "reportingInstance": "", "source": {}})["note"]
     'm'
@@ -40,7 +50,7 @@ def to_new(body: Body) -> Body:
 
 
 def to_core(body: Body) -> Body:
-    """From `events.k8s.io/v1` to `v1`.
+    """Convert from `events.k8s.io/v1` to `v1`.
 
     >>> to_core({"note": "m"})["message"]
     'm'
@@ -49,21 +59,18 @@ def to_core(body: Body) -> Body:
     return CORE_ALWAYS | found | {"apiVersion": "v1", "kind": "Event"}
 
 
-ALIASES = {NEW: Alias(CORE, to_new, to_core)}
-
-
 def written_out(body: Body) -> Body:
-    """Of the old spelling: what is not there is written as empty, and is nobody's."""
+    """A `v1` Event with its empty fields, which no manager owns."""
     return body | {key: value for key, value in CORE_ALWAYS.items() if body.get(key) is None}
 
 
 def core_faults(body: Body, old: Body | None) -> list[Cause]:
-    """What is wrong with an Event of the old spelling."""
+    """Every error of a `v1` Event."""
     return _common(body, body["metadata"].get("namespace", ""), "reportingComponent")
 
 
 def faults(body: Body, old: Body | None) -> list[Cause]:
-    """What is wrong with an Event of the new spelling; fields are named as in the old one, as Kubernetes does."""
+    """Every error of an `events.k8s.io/v1` Event; as in Kubernetes, fields have their `v1` names."""
     core = to_core(body)
     if old is not None:
         return _changes(core, to_core(old))
@@ -75,13 +82,12 @@ def faults(body: Body, old: Body | None) -> list[Cause]:
         found += [] if series.get("lastObservedTime") else [required("series.lastObservedTime")]
     if core.get("type") not in ("Normal", "Warning"):
         found.append(wrong("type", "", f"has invalid value: {core.get('type') or ''}"))
-    unset = {"firstTimestamp": core["firstTimestamp"], "lastTimestamp": core["lastTimestamp"], "count": core.get("count"),
-             "source": core["source"]}  # fmt: skip
-    return found + [wrong(name, "", "needs to be unset") for name, value in unset.items() if value]
+    unset = ("firstTimestamp", "lastTimestamp", "count", "source")
+    return found + [wrong(name, "", "needs to be unset") for name in unset if core.get(name)]
 
 
 def _common(core: Body, namespace: str, controller: str) -> list[Cause]:
-    """What holds for both: little for an Event without a time, as old clients make them."""
+    """Errors that both spellings share; without an eventTime, as old clients send Events, few fields are checked."""
     where = str((core.get("involvedObject") or {}).get("namespace") or "")
     misplaced = where != namespace if where else namespace not in ("", "default", "kube-system")
     found = [wrong("involvedObject.namespace", where, "does not match event.namespace")] if misplaced else []
@@ -101,10 +107,5 @@ def _common(core: Body, namespace: str, controller: str) -> list[Cause]:
 
 
 def _changes(core: Body, old: Body) -> list[Cause]:
-    """A series may grow; what happened stays as it was."""
-    return [
-        wrong(name, core.get(name), "field is immutable")
-        for name in ("involvedObject", "reason", "message", "firstTimestamp", "lastTimestamp", "count", "reason", "type",
-                     "reportingComponent", "reportingInstance", "action", "related")
-        if core.get(name) != old.get(name)
-    ]  # fmt: skip
+    """Errors of an update: a series may grow, but the description of what happened is immutable."""
+    return [wrong(name, core.get(name), "field is immutable") for name in _FIXED if core.get(name) != old.get(name)]

@@ -1,4 +1,4 @@
-"""Field selectors: read as Kubernetes reads them, term by term. Source: k8s.io/apimachinery, pkg/fields/selector.go."""
+"""Field selectors, parsed as Kubernetes parses them. Source: k8s.io/apimachinery, pkg/fields/selector.go."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from kube_devserver.api_errors import bad_request
 
-_TERMS = re.compile(r"(?:\\.|[^\\,])+\\?|\\", re.DOTALL)  # a comma after a backslash does not end one
+_TERMS = re.compile(r"(?:\\.|[^\\,])+\\?|\\", re.DOTALL)  # a comma after a backslash does not end a term
 _OPERATOR = re.compile(r"!=|==|=")
 _ESCAPED = re.compile(r"\\(.?)|([,=])", re.DOTALL)
 
 
 class Term(NamedTuple):
-    """A field's path, whether it must have a value or must not, and the value."""
+    """A field's path, whether the field must equal the value or differ, and the value."""
 
     path: str
     equal: bool
@@ -21,13 +21,13 @@ class Term(NamedTuple):
 
 
 def read_terms(text: str) -> list[Term]:
-    r"""The terms of a selector, all of which must hold; spaces belong to paths and values.
+    r"""The terms of a selector, all of which must hold; spaces are part of paths and values.
 
     Raises:
-        StatusError: 400, it cannot be read.
+        StatusError: 400, the text is not a selector.
 
-    >>> read_terms(r"spec.nodeName!=b,metadata.name=a\,c")
-    [Term(path='metadata.name', equal=True, value='a,c'), Term(path='spec.nodeName', equal=False, value='b')]
+    >>> [tuple(term) for term in read_terms(r"spec.nodeName!=b,metadata.name=a\,c")]
+    [('metadata.name', True, 'a,c'), ('spec.nodeName', False, 'b')]
     """
     found = []
     for part in sorted(_TERMS.findall(text)):
@@ -50,7 +50,7 @@ def _unescape(value: str) -> str:
 
 
 def required_value(terms: list[Term], path: str) -> str:
-    """The value that terms demand of one field; empty if they demand none.
+    """The value that terms require of a field; empty if they require none.
 
     >>> terms = read_terms("spec.nodeName=a,metadata.name!=b")
     >>> required_value(terms, "spec.nodeName"), required_value(terms, "metadata.name")

@@ -1,7 +1,8 @@
-"""Sets of fields, and what server-side apply does with them: who owns what, what conflicts, what is merged, what goes.
+"""Sets of fields for server-side apply: which fields an object has, and how objects are compared, merged and reduced.
 
-After the structured-merge-diff library. A path is a tuple of elements in the spelling of FieldsV1 (`f:spec`, `k:{"name":"a"}`, `v:"x"`), a
-set of fields a frozenset of paths. Maps are read key by key unless they are atomic; lists are atomic unless the schema says more.
+After the structured-merge-diff library. A path is a tuple of elements as FieldsV1 writes them (`f:spec`,
+`k:{"name":"a"}`, `v:"x"`); a set of fields is a frozenset of paths. Maps are sets of keys unless they are atomic; lists
+are atomic unless the schema says otherwise.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ NOTHING: Fields = frozenset()
 
 
 def field_set(node: Node, value: Any) -> Fields:
-    """Every field that a value has."""
+    """The fields of a value."""
     found: set[Path] = set()
     _collect(node, value, (), found)
     return frozenset(found)
 
 
 def places(node: Node, value: Any) -> dict[Path, Any]:
-    """Every place of a value, those of whole maps, structs and items too, with what is compared to see a change: a leaf's value, else None."""
+    """Every path of a value, including maps, structs and items, with the value of a leaf and None for the others."""
     found: dict[Path, Any] = {}
     _visit(node, value, (), found)
     return found
@@ -47,7 +48,7 @@ def _visit(node: Node, value: Any, path: Path, found: dict[Path, Any]) -> None:
             elif len(items) == 1:
                 _visit(element, items[0], below, found)
             else:
-                found[below] = items  # those of one key are one thing, and nobody can own a part of it
+                found[below] = items  # items of the same key are owned together
     else:
         found[path] = value
 
@@ -81,7 +82,7 @@ def _by_key(node: Node, value: list[Any]) -> dict[str, list[Any]]:
 
 
 def element_of(node: Node, item: Any) -> str:
-    """The path element of a list's item."""
+    """The path element of an item of a set or of a keyed list."""
     if node.relation == s.SET:
         return "v:" + _dump(item)
     assert node.element is not None
@@ -101,8 +102,9 @@ def _dump(value: Any) -> str:
 
 
 def find_fault(node: Node, value: Any, path: Path = ()) -> str:
-    """Why a configuration cannot be applied: an unknown field, no number where one is due, an item without its key, an item twice.
-    Empty if it can.
+    """Why a configuration cannot be applied; empty if it can.
+
+    Reasons are an unknown field, a string in the place of a number, an item without its key, or a repeated item.
     """
     if isinstance(value, dict) and node.kind == s.STRUCT and node.relation != s.ATOMIC:
         for name, each in value.items():
@@ -149,7 +151,7 @@ def _find_list_fault(node: Node, value: list[Any], path: Path) -> str:
 
 
 def encode(fields: Fields) -> dict[str, Any]:
-    """As FieldsV1.
+    """A set of fields as FieldsV1.
 
     >>> encode(frozenset({("f:a",), ("f:a", "f:b")}))
     {'f:a': {'.': {}, 'f:b': {}}}
@@ -168,7 +170,7 @@ def _trim(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def read(tree: dict[str, Any]) -> Fields:
-    """From FieldsV1.
+    """A set of fields from FieldsV1.
 
     >>> sorted(read({"f:a": {".": {}, "f:b": {}}}))
     [('f:a',), ('f:a', 'f:b')]
@@ -189,7 +191,7 @@ def read(tree: dict[str, Any]) -> Fields:
 
 
 def spell(path: Path) -> str:
-    """As messages say it: `.spec.containers[name="a"].image`."""
+    """A path as messages show it: `.spec.containers[name="a"].image`."""
     text = ""
     for element in path:
         kind, rest = element[:2], element[2:]
@@ -203,15 +205,15 @@ def spell(path: Path) -> str:
 
 
 def under(fields: Fields, prefixes: Iterable[Path]) -> Fields:
-    """Those at or below one of some prefixes."""
+    """The fields at or below one of some paths."""
     wanted = tuple(prefixes)
     return frozenset(path for path in fields if any(path[: len(prefix)] == prefix for prefix in wanted))
 
 
 def closed(node: Node, fields: Fields) -> set[Path]:
-    """With every named field of a struct on the way to one: what holds an owned field is owned as far as removal goes.
+    """The fields, with the struct fields that contain them: a removal treats these as owned, too.
 
-    Items of lists and keys of maps are not: whoever owns only something inside an item cannot keep the item.
+    Items of lists and keys of maps are not added: a manager that owns a field inside an item does not keep the item.
     """
     found = set(fields)
     nodes: dict[Path, Node] = {(): node}
@@ -235,19 +237,19 @@ def closed(node: Node, fields: Fields) -> set[Path]:
 
 
 def changed(node: Node, old: Any, new: Any) -> tuple[Fields, Fields]:
-    """Fields that were added or modified, and fields that were removed."""
+    """The fields that were added or modified, and the fields that were removed."""
     before, after = places(node, old), places(node, new)
     touched = frozenset(path for path, value in after.items() if path not in before or not _same(before[path], value))
     return touched - {()}, frozenset(before.keys() - after.keys())
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equal, and true is not 1."""
+    """Whether two values are equal; true does not equal 1."""
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def merge(node: Node, live: Any, config: Any) -> Any:
-    """A configuration laid over a live value: what it says wins, what it does not mention stays."""
+    """Merge a configuration into a live value: its fields win, other fields stay."""
     if config is None or live is None:
         return config
     if isinstance(config, dict) and isinstance(live, dict) and not (node.kind != s.LIST and node.relation == s.ATOMIC):
@@ -262,7 +264,7 @@ def merge(node: Node, live: Any, config: Any) -> Any:
 
 
 def _merge_lists(node: Node, live: list[Any], config: list[Any]) -> list[Any]:
-    """Items of both; the configuration's order holds among its own, others keep their place before the item that they preceded."""
+    """Merge two lists: the configuration's items keep their order, others stay before the item that they preceded."""
     element = node.element or s.UNTYPED
     left = [(element_of(node, item), item) for item in live]
     right = [(element_of(node, item), item) for item in config]
@@ -283,7 +285,7 @@ def _merge_lists(node: Node, live: list[Any], config: list[Any]) -> list[Any]:
                 i += 1
                 continue
             if at >= len(shared) or shared[at] != key:
-                i += 1  # one that is shared, but not the next to come
+                i += 1  # a shared item that is not the next one in the configuration
                 continue
         if j < len(right):
             key, item = right[j]
@@ -297,7 +299,7 @@ def _merge_lists(node: Node, live: list[Any], config: list[Any]) -> list[Any]:
 
 
 def remove(node: Node, value: Any, paths: set[Path], at: Path = ()) -> Any:
-    """A value without some fields; what lies below one goes with it."""
+    """A value without some fields and everything below them."""
     if isinstance(value, dict) and not (node.kind != s.LIST and node.relation == s.ATOMIC):
         found = {}
         for name, each in value.items():
@@ -305,7 +307,7 @@ def remove(node: Node, value: Any, paths: set[Path], at: Path = ()) -> Any:
             if below in paths:
                 continue
             left = remove(node.field(name) or s.UNTYPED, each, paths, below)
-            found[name] = left if left or left == each else None  # what was emptied is null: there, and nothing in it
+            found[name] = left if left or left == each else None  # a field that became empty is null
         return found
     if isinstance(value, list) and node.kind == s.LIST and node.relation in (s.SET, s.KEYED):
         element = node.element or s.UNTYPED

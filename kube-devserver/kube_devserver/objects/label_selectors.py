@@ -1,4 +1,4 @@
-"""Label selectors: read as Kubernetes reads them, fault by fault, and turned into a test.
+"""Label selectors: parsed with Kubernetes' messages, and turned into tests.
 
 Source: k8s.io/apimachinery, pkg/labels/selector.go (Lexer and Parser).
 """
@@ -22,7 +22,7 @@ def read_labels(text: str) -> list[Test]:
     """The requirements of a selector, all of which must hold.
 
     Raises:
-        StatusError: 400, it cannot be read.
+        StatusError: 400, the text is not a selector.
 
     >>> tests = read_labels("a=b,c notin (d,e),!f")
     >>> [all(test(labels) for test in tests) for labels in ({"a": "b"}, {"a": "b", "c": "d"})]
@@ -36,7 +36,7 @@ def read_labels(text: str) -> list[Test]:
 
 
 class _Parser:
-    """A reader of tokens, one ahead; the empty token is the end."""
+    """A parser that looks one token ahead; the empty token is the end."""
 
     def __init__(self, text: str) -> None:
         self._tokens = _TOKEN.findall(text)

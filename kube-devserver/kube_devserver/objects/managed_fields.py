@@ -1,7 +1,8 @@
 """Field management: `metadata.managedFields` kept through every write, and server-side apply itself.
 
-After k8s.io/apimachinery's managedfields package: each manager, per operation, version and subresource, has the set of fields that it
-last set. An update takes what it changes from everybody; an apply is refused if it would change what somebody else owns.
+After k8s.io/apimachinery's managedfields package: each manager, per operation, version and subresource, has the set of
+fields that it last set. An update takes the fields that it changes from all managers. An apply that would change a
+field of another manager is a conflict.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _UNTRACKED = ("managedFields",)
 
 @dataclass(frozen=True)
 class Manager:
-    """One entry: who, and the fields."""
+    """One entry of managedFields."""
 
     name: str
     operation: str
@@ -42,11 +43,11 @@ class Manager:
 
     @property
     def identity(self) -> tuple[str, str, str, str]:
-        """What tells entries apart."""
+        """The properties by which entries differ."""
         return (self.name, self.operation, self.version if self.operation == UPDATE else "", self.subresource)
 
     def encode(self) -> dict[str, Any]:
-        """As it stands in metadata."""
+        """The entry as metadata has it."""
         found = {
             "manager": self.name, "operation": self.operation, "apiVersion": self.version,
             "fieldsType": "FieldsV1", "fieldsV1": f.encode(self.fields),
@@ -60,7 +61,7 @@ def read_managers(body: dict[str, Any]) -> list[Manager]:
     """The entries of an object.
 
     Raises:
-        StatusError: 400, they cannot be read.
+        StatusError: 400, an entry cannot be decoded.
     """
     found = []
     for entry in body.get("metadata", {}).get("managedFields") or ():
@@ -77,7 +78,7 @@ def read_managers(body: dict[str, Any]) -> list[Manager]:
 
 
 def write_managers(body: dict[str, Any], managers: list[Manager]) -> dict[str, Any]:
-    """The object with these entries."""
+    """The object with these entries in its metadata."""
     kept = sorted(
         (m for m in managers if m.fields), key=lambda m: (m.operation, m.time, m.name, m.version, m.subresource)
     )
@@ -96,20 +97,26 @@ def timeless(body: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Writer:
-    """Who writes: the manager's name, the object's version, the subresource, and now (RFC 3339).
+    """The manager of a write.
 
-    With `only_own` the fields of other versions cannot be translated: those who own them are forgotten, as Kubernetes does.
+    Args:
+        name: of the manager.
+        version: apiVersion of the object.
+        subresource: that is written; empty for the object.
+        now: RFC 3339.
+        reset: fields that the endpoint ignores.
+        only_own: whether the fields of other versions cannot be converted: as in Kubernetes, their owners are dropped.
     """
 
     name: str
     version: str
     subresource: str
     now: str
-    reset: tuple[Path, ...] = ()  # fields that this end point ignores
+    reset: tuple[Path, ...] = ()
     only_own: bool = False
 
     def known(self, entries: list[Manager]) -> list[Manager]:
-        """The entries that are left."""
+        """The entries whose fields can be converted."""
         return [each for each in entries if each.version == self.version] if self.only_own else entries
 
 
@@ -118,8 +125,8 @@ def track_update(node: Node, live: dict[str, Any] | None, new: dict[str, Any], w
     given = new.get("metadata", {}).get("managedFields")
     base = _base(live, new, given, writer)
     if live is not None and not base:
-        return write_managers(new, [])  # whose owners were never known, or forgotten: the next apply begins to track
-    before = _untracked(live) if live is not None else _nothing(node)
+        return write_managers(new, [])  # tracking is off until the next apply
+    before = _untracked(live) if live is not None else _empty(node)
     touched, removed = f.changed(node, before, _untracked(new))
     touched, removed = _tracked(touched, writer), _tracked(removed, writer)
     own = Manager(writer.name, UPDATE, writer.version, writer.subresource, writer.now, touched)
@@ -131,16 +138,16 @@ def track_update(node: Node, live: dict[str, Any] | None, new: dict[str, Any], w
     return write_managers(new, _cap(found))
 
 
-def _nothing(node: Node) -> dict[str, Any]:
-    """What an object is before it is created: of a built-in kind the structs that are always there."""
-    return {} if node.custom else node.nothing | {"metadata": {}}
+def _empty(node: Node) -> dict[str, Any]:
+    """An object before its create: a built-in kind has the structs that Go always writes."""
+    return {} if node.custom else node.empty | {"metadata": {}}
 
 
 def _base(live: dict[str, Any] | None, new: dict[str, Any], given: Any, writer: Writer) -> list[Manager]:
-    """The entries to start from: those that the request carries, if they can be read, else the object's own."""
+    """The entries to start from: those of the request if they can be decoded, else the object's own."""
     if given is not None and not writer.subresource:
         if given in ([], [{}]):
-            return []  # starts them anew
+            return []  # the request resets them
         with contextlib.suppress(StatusError):
             if found := read_managers(new):
                 return found
@@ -168,7 +175,7 @@ def _untracked(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cap(managers: list[Manager]) -> list[Manager]:
-    """At most ten updaters: the oldest of more become one."""
+    """The entries with at most ten updates: the oldest are merged into one."""
     updaters = sorted((m for m in managers if m.operation == UPDATE and m.fields), key=lambda m: (m.time, m.name))
     if len(updaters) <= MOST_UPDATERS:
         return managers
@@ -187,17 +194,17 @@ def apply(
     """Server-side apply.
 
     Args:
-        node: the kind's.
-        live: the object as it is; an empty one to create it.
-        config: what is applied, all of it.
-        writer: whose intent it is.
-        force: take fields that others own.
+        node: the kind's schema.
+        live: the stored object; an empty one for a create.
+        config: the whole configuration.
+        writer: the manager that applies it.
+        force: whether to take fields that other managers own.
 
     Returns:
-        The merged object without entries, and the entries that it shall have (times of changed ones are now).
+        The merged object without entries, and its new entries.
 
     Raises:
-        StatusError: 409, others own what would change.
+        StatusError: 409, other managers own fields that would change.
     """
     managers = read_managers(live)
     if live and not managers and live.get("metadata", {}).get("uid"):
@@ -215,9 +222,9 @@ def apply(
         merged = f.remove(node, merged, f.closed(node, last.fields) - held - _STRIPPED)
     touched, removed = f.changed(node, base, merged)
     touched, removed = touched - _STRIPPED, removed - _STRIPPED
-    hurt = [(manager, manager.fields & touched) for manager in others]
-    if not force and any(fields for _, fields in hurt):
-        causes = sorted((_named(manager), f.spell(path)) for manager, fields in hurt for path in fields)
+    conflicts = [(manager, manager.fields & touched) for manager in others]
+    if not force and any(fields for _, fields in conflicts):
+        causes = sorted((_named(manager), f.spell(path)) for manager, fields in conflicts for path in fields)
         raise apply_conflict(causes)
     others = [_keep(manager, touched | removed) for manager in others]
     if merged == base:

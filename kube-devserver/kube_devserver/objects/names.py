@@ -1,4 +1,4 @@
-"""Pure: what names, labels and their values look like, and the words in which Kubernetes says that one does not."""
+"""Patterns of names, of label keys and of label values, and Kubernetes' messages for what does not match them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _VALUE = re.compile(r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?\Z")
 
 
 def key_faults(key: str) -> list[str]:
-    """What is wrong with a label's key.
+    """Why a text is not a label key; empty if it is one.
 
     >>> key_faults("example.com/MyName"), key_faults("/x")
     ([], ['prefix part must be non-empty'])
@@ -66,12 +66,12 @@ def key_faults(key: str) -> list[str]:
 
 
 def value_faults(value: str) -> list[str]:
-    """What is wrong with a label's value."""
+    """Why a text is not a label value; empty if it is one."""
     found = ["must be no more than 63 bytes"] if len(value) > 63 else []
     return found + ([] if _VALUE.match(value) else [IN_VALUE])
 
 
 def service_faults(name: str) -> list[str]:
-    """What is wrong with a name of the form of RFC 1035."""
+    """Why a text is not a name in the form of RFC 1035; empty if it is one."""
     found = ["must be no more than 63 bytes"] if len(name) > 63 else []
     return found + ([] if SERVICE.match(name) else [IN_SERVICE])

@@ -1,4 +1,4 @@
-"""The three patches that are no apply: JSON patch (RFC 6902), merge patch (RFC 7386) and the strategic merge patch of built-in kinds."""
+"""JSON patches (RFC 6902), merge patches (RFC 7386), and strategic merge patches of built-in kinds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kube_devserver.objects.schema import Node, canonical
 MOST_OPERATIONS = 10_000
 MOST_COPIED_BYTES = 3 << 20
 DIRECTIVE, ORDER, DELETE_LIST, RETAIN = "$patch", "$setElementOrder/", "$deleteFromPrimitiveList/", "$retainKeys"
-_GONE: Any = object()  # an item of a list that a patch has deleted
+_DELETED: Any = object()  # an item of a list that a patch has deleted
 NOT_A_MAP = "error decoding patch: json: cannot unmarshal {} into Go value of type map[string]interface {{}}"
 
 
@@ -37,7 +37,7 @@ def json_patch(body: dict[str, Any], patch: Any) -> Any:
     """Apply a JSON patch.
 
     Raises:
-        StatusError: 400, it is none; 422, it does not fit the object; 413, too many operations.
+        StatusError: 400, it is not a JSON patch; 422, it does not fit the object; 413, it has too many operations.
     """
     if not isinstance(patch, list) or not all(isinstance(each, dict) for each in patch):
         raise bad_request(
@@ -62,7 +62,7 @@ def json_patch(body: dict[str, Any], patch: Any) -> Any:
 
 
 def _patch_with_copies(body: dict[str, Any], patch: list[Any]) -> Any:
-    """Step by step, so that what is copied can be counted: forty copies of an object into itself would fill any memory."""
+    """Apply a patch step by step and bound its copies: forty copies of an object into itself would fill the memory."""
     found: Any = orjson.loads(orjson.dumps(body))
     copied = 0
     for step in patch:
@@ -93,7 +93,7 @@ def merge_patch(body: Any, patch: Any) -> Any:
 
 
 def strategic_patch(node: Node, body: dict[str, Any], patch: Any) -> dict[str, Any]:
-    """Apply a strategic merge patch: lists that have a merge key are merged item by item.
+    """Apply a strategic merge patch: lists with a merge key are merged item by item.
 
     Raises:
         StatusError: 400, the patch does not fit the schema.
@@ -157,7 +157,7 @@ def _merge_items(node: Node, old: list[Any], new: list[Any], key: str) -> list[A
     found = list(old)
     if any(isinstance(item, dict) and set(item) == {DIRECTIVE} and item[DIRECTIVE] == "replace" for item in new):
         return [item for item in new if DIRECTIVE not in item]
-    places: dict[bytes, list[int]] = {}  # of items by their key; more than one only if the list was wrong before
+    places: dict[bytes, list[int]] = {}  # indices of items by their key; an invalid list may repeat one
     for i, each in enumerate(found):
         places.setdefault(canonical(each.get(key)), []).append(i)
     for item in new:
@@ -166,17 +166,17 @@ def _merge_items(node: Node, old: list[Any], new: list[Any], key: str) -> list[A
         there = places.get(canonical(item[key]))
         if item.get(DIRECTIVE) == "delete":
             for i in places.pop(canonical(item[key]), ()):
-                found[i] = _GONE
+                found[i] = _DELETED
         elif there is None:
             places[canonical(item[key])] = [len(found)]
             found.append(_merge_map(element, {}, item))
         else:
             found[there[0]] = _merge_map(element, found[there[0]], item)
-    return [each for each in found if each is not _GONE]
+    return [each for each in found if each is not _DELETED]
 
 
 def _sort(node: Node, items: list[Any], order: list[Any], before: list[Any]) -> list[Any]:
-    """By the patch's order; what only the server has keeps its place before whatever followed it."""
+    """Sort items by the patch's order; items that only the server has stay before the item that followed them."""
     key = node.merge_key
 
     def name(item: Any) -> str:
@@ -200,13 +200,13 @@ def _sort(node: Node, items: list[Any], order: list[Any], before: list[Any]) -> 
 
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_IN_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})  # as Go's encoder writes them
+_IN_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})  # as Go's JSON encoder escapes them
 
 
 def with_last_applied(body: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    """An object after kubectl's server-side apply: its annotation for client-side applies, if it has one, is that of what was applied now.
+    """An object after a server-side apply by kubectl: its annotation for client-side applies is updated if it has one.
 
-    After k8s.io/apimachinery's managedfields, lastAppliedUpdater: so one may go from one way to apply to the other and back.
+    After k8s.io/apimachinery's managedfields, lastAppliedUpdater: users can switch between both kinds of apply.
     """
     annotations = body["metadata"].get("annotations") or {}
     if not annotations.get(LAST_APPLIED):

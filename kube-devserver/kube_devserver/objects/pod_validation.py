@@ -1,15 +1,14 @@
-"""Faults of pods and of the templates that pods are made from. After ValidatePodSpec of k8s.io/kubernetes, and in its words."""
+"""Validation of pods and of pod templates. After ValidatePodSpec of k8s.io/kubernetes, in its words."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from kube_devserver.api_errors import Cause, prohibited, required, unsupported_value, wrong
+from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.names import IN_LABEL, IN_SUBDOMAIN, LABEL, SUBDOMAIN, key_faults, value_faults
 from kube_devserver.objects.selectors import operator_faults, selector_faults
 
-Body = dict[str, Any]
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 IN_CONFIG_KEY = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex"
@@ -37,7 +36,7 @@ _MAY_CHANGE = ("activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolera
 
 
 def pod_faults(body: Body, old: Body | None) -> list[Cause]:
-    """Every fault of a pod."""
+    """Every error of a pod."""
     found = pod_spec_faults(body["spec"], "spec")
     cost = (body["metadata"].get("annotations") or {}).get(DELETION_COST)
     if cost is not None and not _is_int32(cost):
@@ -66,11 +65,11 @@ def _is_int32(text: str) -> bool:
 
 
 def pod_spec_faults(spec: Body, path: str) -> list[Cause]:
-    """Every fault of a pod's spec, or of a template's.
+    """Every error of a pod's or a template's spec.
 
     Args:
-        spec: as decoded.
-        path: of it, for messages.
+        spec: the spec.
+        path: of the spec, for messages.
     """
     containers = spec.get("containers") or []
     found = [] if containers else [required(f"{path}.containers")]
@@ -171,7 +170,7 @@ def _resource_faults(resource: str, where: str) -> list[Cause]:
 
 
 def _key_faults(reference: Body, where: str) -> list[Cause]:
-    """Of a key of a ConfigMap or a Secret."""
+    """Errors of a reference to a key of a ConfigMap or a Secret."""
     name, key = reference.get("name", ""), reference.get("key", "")
     found = [] if SUBDOMAIN.match(name) else [wrong(f"{where}.name", name, IN_SUBDOMAIN)]
     if not key:
@@ -192,16 +191,16 @@ def _affinity_faults(affinity: Body, path: str) -> list[Cause]:
             found.append(required(where, "must have at least one node selector term"))
         for i, term in enumerate(terms):
             found += _term_faults(term, f"{where}[{i}]", strict=True)
-    for i, wish in enumerate(affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()):
-        where, weight = f"{path}.preferredDuringSchedulingIgnoredDuringExecution[{i}]", wish.get("weight", 0)
+    for i, preferred in enumerate(affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()):
+        where, weight = f"{path}.preferredDuringSchedulingIgnoredDuringExecution[{i}]", preferred.get("weight", 0)
         if not 0 < weight <= 100:
             found.append(wrong(f"{where}.weight", weight, "must be in the range 1-100"))
-        found += _term_faults(wish.get("preference") or {}, f"{where}.preference", strict=False)
+        found += _term_faults(preferred.get("preference") or {}, f"{where}.preference", strict=False)
     return found
 
 
 def _term_faults(term: Body, path: str, strict: bool) -> list[Cause]:
-    """Of a node selector's term; a wish may name values that no label can have."""
+    """Errors of a node selector's term; in a preference, values that no label can have are accepted."""
     found: list[Cause] = []
     for i, each in enumerate(term.get("matchExpressions") or ()):
         where, key = f"{path}.matchExpressions[{i}]", each.get("key", "")

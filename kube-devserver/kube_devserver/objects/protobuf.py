@@ -1,6 +1,6 @@
-"""Bodies in Kubernetes' protobuf encoding, which typed clients send: read into the same dictionaries as JSON.
+"""Kubernetes' protobuf encoding, in which kubectl sends some objects, decoded into the same dictionaries as JSON.
 
-The messages come from the descriptors of the sources' own .proto files, whose field names are JSON's.
+The messages come from the descriptors of Kubernetes' own .proto files, whose field names are JSON's.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ PACKAGES = {
     "coordination.k8s.io/v1": "k8s.io.api.coordination.v1",
     "rbac.authorization.k8s.io/v1": "k8s.io.api.rbac.v1",
     "autoscaling/v1": "k8s.io.api.autoscaling.v1",
+    "autoscaling/v2": "k8s.io.api.autoscaling.v2",
+    "networking.k8s.io/v1": "k8s.io.api.networking.v1",
     "authorization.k8s.io/v1": "k8s.io.api.authorization.v1",
-    "authentication.k8s.io/v1": "k8s.io.api.authentication.v1",
     "apiextensions.k8s.io/v1": EXTENSIONS,
     "meta.k8s.io/v1": META,
 }
@@ -51,10 +52,10 @@ def _message(name: str) -> type[Message]:
 
 
 def read_protobuf(data: bytes) -> dict[str, Any]:
-    """The object in an envelope.
+    """Decode the object in an envelope.
 
     Raises:
-        StatusError: 400, it is damaged or of a kind without a descriptor.
+        StatusError: 400, the data is damaged, or no descriptor of the kind exists.
     """
     if not data.startswith(MAGIC):
         raise bad_request("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
@@ -73,7 +74,7 @@ def read_protobuf(data: bytes) -> dict[str, Any]:
 
 
 def read_message(message: Message) -> Any:
-    """A message as JSON has it."""
+    """A message as JSON."""
     special = _SPECIAL.get(message.DESCRIPTOR.full_name)
     if special is not None:
         return special(message)
@@ -102,7 +103,7 @@ def _single(field: FieldDescriptor, value: Any) -> Any:
 
 def _time(message: Any) -> str | None:
     if not message.ListFields():
-        return None  # Go's zero time
+        return None  # Go's zero time is an empty message
     moment = datetime.fromtimestamp(message.seconds, UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -115,7 +116,7 @@ def _micro_time(message: Any) -> str | None:
 
 
 def _schema(message: Message) -> Any:
-    """A JSON schema, some of whose names protobuf cannot have; Go writes empty texts and flags as well."""
+    """A JSON schema: some of its names are not valid in protobuf, and Go writes empty strings and flags as well."""
     found = {_schema_name(field.name): _value(field, value) for field, value in message.ListFields()}
     return {name: value for name, value in found.items() if value != "" and value is not False}
 
@@ -132,7 +133,7 @@ def _schema_name(name: str) -> str:
 
 
 def _either(message: Any) -> Any:
-    """A schema, or several, or a list of names, or yes or no: whichever of them is there."""
+    """The value of a union: a schema, several schemas, a list of names, or a boolean."""
     found = {field.name: _value(field, value) for field, value in message.ListFields()}
     return next(
         (found[name] for name in ("schema", "jSONSchemas", "property") if name in found), found.get("allows", False)

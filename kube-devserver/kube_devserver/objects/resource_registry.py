@@ -1,18 +1,16 @@
-"""What is served: the built-in resources, from discovery of a real API server, and those that CustomResourceDefinitions add."""
+"""The resources that are served: built-in ones, as a real API server lists them, and those of CustomResourceDefinitions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
-from kube_devserver.custom.custom_resources import custom_node
-from kube_devserver.objects.schema import Node, built_in, read_data
+from kube_devserver.objects.kinds import Body, Kind
+from kube_devserver.objects.schema import Node, built_in, custom_node, read_data
 
 ALL_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
-CLEANUP = "customresourcecleanup.apiextensions.k8s.io"  # keeps a definition until its objects have gone
-DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"  # keeps a definition until its objects are deleted
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +18,7 @@ class Resource:
     """One resource of one version.
 
     Args:
-        subresources: names, and what discovery says of them.
+        subresources: by name, as discovery describes them.
         custom: the version's entry of a CustomResourceDefinition; None for a built-in kind.
     """
 
@@ -33,48 +31,48 @@ class Resource:
     verbs: tuple[str, ...]
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
-    subresources: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    custom: dict[str, Any] | None = None
+    subresources: Mapping[str, Body] = field(default_factory=dict)
+    custom: Body | None = None
 
     @property
-    def key(self) -> tuple[str, str]:
-        """Where the store keeps it."""
+    def key(self) -> Kind:
+        """The kind under which the store keeps the objects."""
         return (self.group, self.plural)
 
     @property
     def api_version(self) -> str:
-        """As objects say it."""
+        """The apiVersion of the objects."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
     def path(self) -> str:
-        """`api/v1` or `apis/apps/v1`."""
+        """The path of its group and version: `api/v1` or `apis/apps/v1`."""
         return f"apis/{self.group}/{self.version}" if self.group else f"api/{self.version}"
 
     @cached_property
     def node(self) -> Node:
-        """Its schema."""
+        """The schema of the objects."""
         if self.custom is not None:
             return custom_node(self.custom.get("schema", {}).get("openAPIV3Schema") or {"type": "object"})
         return built_in(self.path, self.kind)
 
 
-class Catalog:
-    """Everything that is served now."""
+class Registry:
+    """All resources that are served now."""
 
     def __init__(self) -> None:
         self._built_in = {(r.group, r.version, r.plural): r for r in _read_built_in()}
         self._custom: dict[tuple[str, str, str], Resource] = {}
         self._stored = {r.key: r for r in self._built_in.values()}
-        self.changes = 0  # counts what discovery and OpenAPI must be made anew for
+        self.changes = 0  # counts changes after which discovery and OpenAPI differ
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
-        """One resource."""
+        """The resource of a path; None if it is not served."""
         key = (group, version, plural)
         return self._built_in.get(key) or self._custom.get(key)
 
-    def stored(self, kind: tuple[str, str]) -> Resource | None:
-        """What the store keeps under a kind, in the version in which it does."""
+    def stored(self, kind: Kind) -> Resource | None:
+        """The resource of a kind in its storage version; None if it is unknown."""
         return self._stored.get(kind)
 
     def built_in(self, group: str) -> list[Resource]:
@@ -82,7 +80,7 @@ class Catalog:
         return [r for r in self._built_in.values() if r.group == group]
 
     def by_kind(self, api_version: str, kind: str) -> Resource | None:
-        """The resource that an object's apiVersion and kind mean."""
+        """The resource of an apiVersion and kind; None if it is not served."""
         return next((r for r in self if r.api_version == api_version and r.kind == kind and "list" in r.verbs), None)
 
     def __iter__(self) -> Iterator[Resource]:
@@ -90,9 +88,9 @@ class Catalog:
         yield from self._built_in.values()
         yield from self._custom.values()
 
-    def define(self, definition: dict[str, Any]) -> None:
-        """Serve what a CustomResourceDefinition says."""
-        self.forget(definition["metadata"]["name"])
+    def define(self, definition: Body) -> None:
+        """Serve the versions of a CustomResourceDefinition."""
+        self.remove(definition["metadata"]["name"])
         spec = definition["spec"]
         for version, resource in zip(spec["versions"], custom_resources(spec), strict=True):
             if version.get("served"):
@@ -101,8 +99,8 @@ class Catalog:
                 self._stored[resource.key] = resource
         self.changes += 1
 
-    def forget(self, name: str) -> None:
-        """Serve a definition's resources no more."""
+    def remove(self, name: str) -> None:
+        """Stop serving the resources of a definition."""
         gone = [key for key, r in self._custom.items() if f"{r.plural}.{r.group}" == name]
         for key in gone:
             del self._custom[key]
@@ -112,12 +110,12 @@ class Catalog:
         self.changes += bool(gone)
 
 
-def custom_resources(spec: dict[str, Any]) -> list[Resource]:
-    """All versions of a definition, in its order."""
+def custom_resources(spec: Body) -> list[Resource]:
+    """The resources of a definition, one for each version, in its order."""
     names = spec["names"]
     found = []
     for version in spec["versions"]:
-        subresources: dict[str, dict[str, Any]] = {}
+        subresources: dict[str, Body] = {}
         if "status" in (version.get("subresources") or {}):
             subresources["status"] = {"kind": names["kind"], "verbs": ["get", "patch", "update"]}
         if "scale" in (version.get("subresources") or {}):

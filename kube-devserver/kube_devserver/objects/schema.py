@@ -1,6 +1,6 @@
-"""Schemas as trees that know how a value merges: what Kubernetes' OpenAPI documents say about lists, maps, keys and defaults.
+"""Schemas as trees: types, defaults, list types and merge keys, from Kubernetes' OpenAPI documents and from definitions.
 
-A `Node` is built when it is first looked at, so that recursive schemas (JSONSchemaProps) and the many that nobody asks for cost nothing.
+A `Node` is built when it is first read, so that recursive schemas (JSONSchemaProps) end and unused ones cost nothing.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ Lookup = Callable[[str], Mapping[str, Any]]
 
 
 class Node:
-    """How values at one place of a kind are typed, merged and owned.
+    """The schema of one place of a kind.
 
     Args:
         document: an OpenAPI schema.
         lookup: resolves the names that `$ref` uses.
         name: of the schema, if it has one.
-        custom: whether it is a CRD's (whose plain lists are atomic, and which prunes itself).
+        custom: whether it is a definition's.
     """
 
     __slots__ = ("__dict__", "_lookup", "custom", "document", "name")
@@ -64,7 +64,7 @@ class Node:
 
     @cached_property
     def scalar(self) -> str:
-        """A scalar's type: string, integer, number, boolean or one of the special ones."""
+        """A scalar's type: string, integer, number, boolean, or one of the special constants."""
         if self.name in _SPECIAL:
             return _SPECIAL[self.name]
         document = self.document
@@ -76,12 +76,12 @@ class Node:
 
     @cached_property
     def fields(self) -> dict[str, Node]:
-        """A struct's."""
+        """The fields of a struct."""
         return {name: self._child(child) for name, child in self.document.get("properties", {}).items()}
 
     @cached_property
     def element(self) -> Node | None:
-        """What a map or a list holds."""
+        """The schema of a map's values or a list's items."""
         child = self.document.get("items") if self.kind == LIST else self.document.get("additionalProperties")
         if isinstance(child, Mapping):
             return self._child(child)
@@ -89,12 +89,12 @@ class Node:
 
     @cached_property
     def open(self) -> bool:
-        """Whether unknown fields stay."""
+        """Whether unknown fields are kept."""
         return bool(self.document.get("x-kubernetes-preserve-unknown-fields")) or self.kind in (MAP, ANY)
 
     @cached_property
     def relation(self) -> str:
-        """How what a list or a map holds belongs together: ATOMIC, GRANULAR, SET or KEYED."""
+        """How a list or a map is merged: ATOMIC, GRANULAR, SET or KEYED."""
         if self.kind == LIST:
             return str(self.document.get("x-kubernetes-list-type", ATOMIC))
         return str(self.document.get("x-kubernetes-map-type", GRANULAR))
@@ -111,28 +111,28 @@ class Node:
 
     @cached_property
     def strategies(self) -> frozenset[str]:
-        """Of a strategic merge patch: merge, replace, retainKeys."""
+        """The strategies of a strategic merge patch: merge, replace, retainKeys."""
         return frozenset(str(self.document.get("x-kubernetes-patch-strategy", "")).split(",")) - {""}
 
     @cached_property
     def omitted(self) -> frozenset[str]:
-        """Fields that are left out when they are empty."""
+        """Fields that Go does not write when they are empty."""
         return frozenset(read_data("omitted")["omitted"].get(self.name, ()))
 
     @cached_property
     def present(self) -> frozenset[str]:
-        """Structs that are written even when nothing is in them."""
+        """Structs that Go writes even when they are empty."""
         return frozenset(read_data("omitted")["present"].get(self.name, ()))
 
     @cached_property
-    def nothing(self) -> dict[str, Any]:
-        """What an object of this schema has when nothing is set: what is there already is nobody's when it is filled."""
+    def empty(self) -> dict[str, Any]:
+        """The fields that an empty object has: no manager comes to own them by a create."""
         bare = read_data("omitted")["bare"].get(self.name, ())
-        found: dict[str, Any] = {name: self.fields[name].nothing for name in self.present if name in self.fields}
+        found: dict[str, Any] = {name: self.fields[name].empty for name in self.present if name in self.fields}
         return found | {name: {} if name == "metadata" else None for name in bare}
 
     def field(self, name: str) -> Node | None:
-        """The node of a field or of a map's value; None if it is unknown here."""
+        """The schema of a field or of a map's value; None for an unknown field."""
         if self.kind == STRUCT and name in self.fields:
             return self.fields[name]
         if self.kind == MAP or (self.kind == STRUCT and "additionalProperties" in self.document):
@@ -158,12 +158,12 @@ UNTYPED = Node({}, lambda name: {}, custom=True)
 
 @cache
 def read_data(name: str) -> Any:
-    """One file of what was captured from a real API server."""
+    """Data that was captured from a real API server."""
     return json.loads(read_bytes(f"{name}.json.gz"))
 
 
 def read_bytes(name: str) -> bytes:
-    """The same, as bytes."""
+    """The same, decompressed but not decoded."""
     return gzip.decompress(files("kube_devserver.data").joinpath(name).read_bytes())
 
 
@@ -172,8 +172,8 @@ def built_in(path: str, kind: str) -> Node:
     """The schema of a built-in kind.
 
     Args:
-        path: of its group and version: `apis/apps/v1`.
-        kind: its name.
+        path: of its group and version, as `apis/apps/v1`.
+        kind: the name.
     """
     schemas = read_data("openapi")[path]["components"]["schemas"]
     group, version = path.split("/")[1:] if path.startswith("apis/") else ("", "v1")
@@ -184,8 +184,17 @@ def built_in(path: str, kind: str) -> Node:
     raise LookupError(f"{path} {kind}")
 
 
+def custom_node(document: dict[str, Any]) -> Node:
+    """The schema of a custom kind, with metadata."""
+    schemas = read_data("openapi")["api/v1"]["components"]["schemas"]
+    metadata = {"allOf": [{"$ref": f"{REF}io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}]}
+    own = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": metadata}
+    properties = document.get("properties", {}) | own
+    return Node(document | {"type": "object", "properties": properties}, schemas.__getitem__, custom=True)
+
+
 def canonical(value: Any) -> bytes:
-    """What equal values of JSON have in common, to look them up by.
+    """The canonical JSON of a value: equal values have the same.
 
     >>> canonical({"b": [1], "a": "x"})
     b'{"a":"x","b":[1]}'

@@ -1,4 +1,4 @@
-"""Label and field selectors of a query, and what of an object they look at."""
+"""Label and field selectors as tests of objects, and the fields of objects that they read."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from kube_devserver.api_errors import Cause, bad_request, prohibited, required, wrong
 from kube_devserver.objects.field_selectors import Term
+from kube_devserver.objects.kinds import Body, Kind
 from kube_devserver.objects.label_selectors import read_labels
 from kube_devserver.objects.names import key_faults, value_faults
 
-Body = dict[str, Any]
 Test = Callable[[Body], bool]
 FIELDS = {
     ("", "pods"): {
@@ -33,20 +33,20 @@ FIELDS = {
     ("", "services"): {"spec.clusterIP", "spec.type"},
     ("apps", "replicasets"): {"status.replicas"},
 }  # fmt: skip
-_OWN = ("name", "namespace", "labels")  # of the metadata: any kind can be selected by them
-_SOURCE = ("source", "reportingComponent")  # two fields that `source` of an Event looks at
+_OWN = ("name", "namespace", "labels")  # fields of the metadata that selectors of any kind read
+_SOURCE = ("source", "reportingComponent")  # the two fields that the selector `source` of an Event reads
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What a list or a watch is of.
+    """The objects that a list or a watch is about.
 
     Args:
         namespace: empty for all.
-        name: of the only object, empty for all.
+        name: of one object; empty for all.
         node: of pods; empty for all.
-        test: of the selectors; None lets all through. It covers the three above.
-        whole: the test looks at fields that a digest does not have.
+        test: of the selectors, including the three above; None selects all.
+        whole: whether the test reads fields that a digest does not have.
     """
 
     namespace: str = ""
@@ -57,7 +57,7 @@ class Selection:
 
     @property
     def place(self) -> tuple[str, ...]:
-        """The narrowest of node, name and namespace, as watchers are kept by it."""
+        """The key of watchers in the watch cache: the narrowest of node, name and namespace."""
         if self.node:
             return ("", "", self.node)
         if self.name:
@@ -68,10 +68,11 @@ class Selection:
 EVERYTHING = Selection()
 
 
-def digest(kind: tuple[str, str], body: Body) -> Body:
-    """The part of an object that selectors look at; the fields that a definition makes selectable are not in it.
+def digest(kind: Kind, body: Body) -> Body:
+    """The part of an object that selectors read, without the fields that a definition makes selectable.
 
-    >>> digest(("", "pods"), {"metadata": {"name": "a", "uid": "u"}, "spec": {"nodeName": "n", "containers": []}})
+    >>> spec = {"nodeName": "n", "containers": []}
+    >>> digest(("", "pods"), {"metadata": {"name": "a", "uid": "u"}, "spec": spec})
     {'metadata': {'name': 'a'}, 'spec': {'nodeName': 'n'}}
     """
     metadata = body["metadata"]
@@ -88,19 +89,18 @@ def digest(kind: tuple[str, str], body: Body) -> Body:
     return found
 
 
-_DIGESTS = {
-    kind: tuple(
-        path for each in sorted(names) for path in ([(name,) for name in _SOURCE] if each == "source" else [tuple(each.split("."))])
-    )
-    for kind, names in FIELDS.items()
-}  # fmt: skip
+def _paths(name: str) -> list[tuple[str, ...]]:
+    return [(each,) for each in _SOURCE] if name == "source" else [tuple(name.split("."))]
+
+
+_DIGESTS = {kind: tuple(path for each in sorted(names) for path in _paths(each)) for kind, names in FIELDS.items()}
 
 
 def label_selector(text: str) -> Test:
     """A test of an object's labels.
 
     Raises:
-        StatusError: 400, it cannot be read.
+        StatusError: 400, the text is not a selector.
 
     >>> test = label_selector("a=b,c notin (d,e),!f")
     >>> test({"metadata": {"labels": {"a": "b"}}}), test({"metadata": {"labels": {"a": "b", "c": "d"}}})
@@ -115,7 +115,7 @@ def label_selector(text: str) -> Test:
     return matches
 
 
-def field_selector(kind: tuple[str, str], terms: Iterable[Term], selectable: tuple[str, ...] = ()) -> Test:
+def field_selector(kind: Kind, terms: Iterable[Term], selectable: tuple[str, ...] = ()) -> Test:
     """A test of an object's fields.
 
     Args:
@@ -124,7 +124,7 @@ def field_selector(kind: tuple[str, str], terms: Iterable[Term], selectable: tup
         selectable: paths that a custom kind allows.
 
     Raises:
-        StatusError: 400, it names a field that the kind does not select by.
+        StatusError: 400, the kind does not support a field.
     """
     tests = []
     known = {"metadata.name", "metadata.namespace", *FIELDS.get(kind, ()), *selectable}
@@ -151,9 +151,10 @@ def _at(body: Body, path: tuple[str, ...]) -> str:
 
 
 def matches_selector(selector: Body | None, labels: dict[str, str]) -> bool:
-    """A LabelSelector of a spec: none matches nothing, an empty one everything, and one that is faulty nothing.
+    """Whether a LabelSelector matches labels: None and an invalid selector match nothing, an empty one everything.
 
-    >>> matches_selector({"matchExpressions": [{"key": "a", "operator": "in", "values": ["b"]}]}, {"a": "b"})
+    >>> invalid = {"key": "a", "operator": "in", "values": ["b"]}
+    >>> matches_selector({"matchExpressions": [invalid]}, {"a": "b"})
     False
     """
     if selector is None:
@@ -171,11 +172,11 @@ def matches_selector(selector: Body | None, labels: dict[str, str]) -> bool:
 
 
 def selector_faults(selector: Body | None, path: str) -> list[Cause]:
-    """Every fault of a LabelSelector. After ValidateLabelSelector of k8s.io/apimachinery.
+    """Every error of a LabelSelector. After ValidateLabelSelector of k8s.io/apimachinery.
 
     Args:
-        selector: as decoded; None has no faults.
-        path: of it, for messages.
+        selector: the selector; None has no errors.
+        path: of the selector, for messages.
     """
     found = label_faults((selector or {}).get("matchLabels") or {}, f"{path}.matchLabels")
     for i, each in enumerate((selector or {}).get("matchExpressions") or ()):
@@ -189,12 +190,12 @@ def selector_faults(selector: Body | None, path: str) -> list[Cause]:
 
 
 def operator_faults(expression: Body, path: str, compares: bool = False) -> list[Cause]:
-    """What is wrong with an expression's operator, or with the values that it takes.
+    """Errors of an expression's operator, or of the number of its values.
 
     Args:
         expression: of a selector's `matchExpressions`.
-        path: of it.
-        compares: whether it may say `Gt` and `Lt` as well, as those of nodes may.
+        path: of the expression.
+        compares: whether `Gt` and `Lt` are valid operators, as in selectors of nodes.
     """
     operator, values = expression.get("operator", ""), expression.get("values") or ()
     match operator:
@@ -211,9 +212,26 @@ def operator_faults(expression: Body, path: str, compares: bool = False) -> list
 
 
 def label_faults(labels: dict[str, str], path: str) -> list[Cause]:
-    """Every fault of labels: all have the path of the whole map."""
+    """Every error of labels; all have the path of the whole map."""
     found = []
     for key, value in labels.items():
         found += [wrong(path, key, text) for text in key_faults(key)]
         found += [wrong(path, value, text) for text in value_faults(value)]
     return found
+
+
+def format_selector(selector: Body | None) -> str:
+    """A LabelSelector in one line, sorted by key."""
+    if selector is None:
+        return "<none>"
+    parts = [(key, f"{key}={value}") for key, value in (selector.get("matchLabels") or {}).items()]
+    for each in selector.get("matchExpressions") or ():
+        key, values = each["key"], ",".join(sorted(each.get("values") or ()))
+        operator = {
+            "In": f"{key} in ({values})",
+            "NotIn": f"{key} notin ({values})",
+            "Exists": key,
+            "DoesNotExist": f"!{key}",
+        }
+        parts.append((key, operator[each["operator"]]))
+    return ",".join(text for _, text in sorted(parts)) or "<none>"

@@ -1,11 +1,11 @@
-"""What is allowed and probably a mistake, and figures of a status that cannot be."""
+"""Warnings of objects that are accepted but probably wrong, and errors of status counts."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from kube_devserver.api_errors import Cause, wrong
-from kube_devserver.storage.store import Body
+from kube_devserver.objects.kinds import INERT, Body, Kind
 
 _COUNTS = {
     "Deployment": ("updatedReplicas", "readyReplicas", "availableReplicas"),
@@ -13,16 +13,23 @@ _COUNTS = {
 }
 
 
-def warnings_of(kind: str, body: Body) -> list[str]:
-    """Warnings about a pod or a template."""
+def inert_warnings(kind: Kind, name: str) -> list[str]:
+    """A warning for a kind that this server stores and does not act on."""
+    return [f"{name} objects are stored, but this API server does not act on them"] if kind in INERT else []
+
+
+def template_warnings(kind: str, body: Body) -> list[str]:
+    """Warnings of a pod, or of the template of a workload."""
     if kind not in ("Pod", "Deployment", "ReplicaSet"):
         return []
     spec, path = body.get("spec") or {}, "spec"
     if kind != "Pod":
         spec, path = (spec.get("template") or {}).get("spec") or {}, "spec.template.spec"
     containers = [
-        (f"{path}.{name}[{i}]", each) for name in ("initContainers", "containers") for i, each in enumerate(spec.get(name) or ())
-    ]  # fmt: skip
+        (f"{path}.{name}[{i}]", each)
+        for name in ("initContainers", "containers")
+        for i, each in enumerate(spec.get(name) or ())
+    ]
     return [*_variables(containers), *_ports(containers)]
 
 
@@ -58,7 +65,7 @@ def _ports(containers: list[tuple[str, Body]]) -> list[str]:
 
 
 def status_faults(kind: str, body: Body) -> list[Cause]:
-    """Counts that are more than there are replicas, or negative."""
+    """Errors of counts that are negative or higher than the replicas."""
     status, found = body.get("status") or {}, []
     names = _COUNTS.get(kind, ())
     for name in ("replicas", *names) if names else ():

@@ -1,17 +1,17 @@
-"""Faults of what makes pods, and of what protects them: Deployments, ReplicaSets, PodDisruptionBudgets. After k8s.io/kubernetes, in its
-words. What passes here is what the controllers can work with.
+"""Validation of Deployments, ReplicaSets and PodDisruptionBudgets. After k8s.io/kubernetes, in its words.
+
+The controllers rely on these checks.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from kube_devserver.api_errors import IMMUTABLE, Cause, prohibited, required, unsupported_value, wrong
+from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.pod_validation import pod_spec_faults
 from kube_devserver.objects.selectors import label_faults, matches_selector, selector_faults
 
-Body = dict[str, Any]
 RECREATE, ROLLING = "Recreate", "RollingUpdate"
 IN_PERCENT = (
     "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is"
@@ -21,7 +21,7 @@ UNMATCHED = "`selector` does not match template `labels`"
 
 
 def deployment_faults(body: Body, old: Body | None) -> list[Cause]:
-    """Every fault of a Deployment."""
+    """Every error of a Deployment."""
     spec = body["spec"]
     found = replica_set_faults(body, old) + _strategy_faults(spec.get("strategy") or {}, "spec.strategy")
     found += _not_negative(spec, "revisionHistoryLimit")
@@ -34,7 +34,7 @@ def deployment_faults(body: Body, old: Body | None) -> list[Cause]:
 
 
 def replica_set_faults(body: Body, old: Body | None) -> list[Cause]:
-    """Every fault of a ReplicaSet, and what a Deployment shares with it."""
+    """Every error of a ReplicaSet, and those that a Deployment shares with it."""
     spec = body["spec"]
     found = _not_negative(spec, "replicas") + _not_negative(spec, "minReadySeconds")
     selector = spec.get("selector")
@@ -46,7 +46,7 @@ def replica_set_faults(body: Body, old: Body | None) -> list[Cause]:
         found.append(wrong("spec.selector", selector, "empty selector is invalid for deployment"))
     if faults:
         shown = dict(selector or {})
-        if "matchExpressions" in shown:  # key and operator are shown even where they are empty
+        if "matchExpressions" in shown:  # Go shows key and operator even if they are empty
             shown["matchExpressions"] = [{"key": "", "operator": ""} | each for each in shown["matchExpressions"]]
         found.append(wrong("spec.selector", shown, "invalid label selector"))
     else:
@@ -87,7 +87,7 @@ def _strategy_faults(strategy: Body, path: str) -> list[Cause]:
 
 
 def budget_faults(body: Body, old: Body | None) -> list[Cause]:
-    """Every fault of a PodDisruptionBudget."""
+    """Every error of a PodDisruptionBudget."""
     spec = body.get("spec") or {}
     found = []
     if "minAvailable" in spec and "maxUnavailable" in spec:
@@ -105,7 +105,7 @@ def budget_faults(body: Body, old: Body | None) -> list[Cause]:
 
 
 def _limit_faults(value: int | str, path: str) -> list[Cause]:
-    """Of a number or a percentage."""
+    """Errors of a number or a percentage."""
     if isinstance(value, str):
         return [] if _percent(value) is not None else [wrong(path, value, IN_PERCENT)]
     return [wrong(path, value, "must be greater than or equal to 0")] if value < 0 else []
@@ -116,7 +116,7 @@ def _percent(value: int | str) -> int | None:
 
 
 def _amount(value: int | str) -> int:
-    """As Go reads it: a text that is neither a percentage nor a number counts as none."""
+    """A number or a percentage as Go reads it: another text counts as 0."""
     percent = _percent(value)
     if percent is not None:
         return percent

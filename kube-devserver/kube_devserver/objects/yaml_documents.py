@@ -1,4 +1,4 @@
-"""Pure: YAML as Go's sigs.k8s.io/yaml reads it on its way to JSON: dates are texts, keys become texts, and numbers are those of Go."""
+"""YAML as Go's sigs.k8s.io/yaml converts it to JSON: dates are strings, keys become strings, numbers are Go's."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 import yaml
 
-_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C if there is one
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the loader in C where PyYAML has it
 _BOOL, _INT, _FLOAT = (f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "float"))
-LARGEST_PLAIN = 1e21  # what Go writes without an exponent
+LARGEST_PLAIN = 1e21  # the largest float that Go writes without an exponent
 _TRUE = {"y", "yes", "true", "on"}
 _REPLACED = {_BOOL, _INT, _FLOAT, "tag:yaml.org,2002:timestamp"}
 
 
-class _Loader(_SafeLoader):  # type: ignore[misc]  # of either kind
-    """A safe loader with Go's idea of scalars."""
+class _Loader(_SafeLoader):  # type: ignore[misc]  # the base class is known at run time only
+    """A safe loader that resolves scalars as Go does."""
 
-    yaml_implicit_resolvers = {  # noqa: RUF012  # as the base class has it
+    yaml_implicit_resolvers = {  # noqa: RUF012  # as in the base class
         first: [each for each in found if each[0] not in _REPLACED]
         for first, found in _SafeLoader.yaml_implicit_resolvers.items()
     }
@@ -38,7 +38,9 @@ def _construct_float(loader: Any, node: Any) -> float | int:
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"json: unsupported value: {text}")
-    return int(value) if value.is_integer() and abs(value) < LARGEST_PLAIN else value  # as Go writes it into JSON
+    return (
+        int(value) if value.is_integer() and abs(value) < LARGEST_PLAIN else value
+    )  # Go writes integral floats as integers
 
 
 def _construct_map(loader: Any, node: Any) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def _construct_map(loader: Any, node: Any) -> dict[str, Any]:
 
 
 def _name(key: Any) -> str:
-    """A key as JSON has it."""
+    """A key as a JSON string."""
     if isinstance(key, bool):
         return str(key).lower()
     if isinstance(key, float):
@@ -84,12 +86,12 @@ _Loader.add_constructor("tag:yaml.org,2002:binary", _construct_binary)
 
 
 def load_yaml(data: bytes) -> Any:
-    r"""A document's value, of which JSON can be made.
+    r"""The value of a document, which can be converted to JSON.
 
     Raises:
-        yaml.YAMLError, ValueError: it cannot.
+        yaml.YAMLError, ValueError: it cannot be parsed or converted.
 
     >>> load_yaml(b"a: 2026-01-01\nb: 12:30\non: 0o17\n1: [010, 1e3, 1.5, y]")
     {'a': '2026-01-01', 'b': '12:30', 'true': 15, '1': [8, 1000, 1.5, True]}
     """
-    return yaml.load(data, _Loader)  # a safe one
+    return yaml.load(data, _Loader)  # _Loader is a safe loader

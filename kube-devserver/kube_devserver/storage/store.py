@@ -1,8 +1,8 @@
-"""The objects, their versions and their history: one counter for all, a watch that misses nothing, a file that survives `kill -9`.
+"""The objects, in memory and in a SQLite file, with one revision counter and the history that watches begin from.
 
-Everything is in memory as well as in SQLite. A write goes to SQLite first, in one transaction with the counter; the process may be killed
-at any moment after it. The machine may crash, too: then the last writes are lost, for not each of them is waited for, but the file is sound.
-Objects that are in here are never changed in place.
+A write goes to SQLite first, in one transaction with the counter. A killed process loses nothing that was acknowledged.
+A crash of the machine may lose the last writes, because a write does not wait for the disk, but the file stays valid.
+Stored objects are never changed in place.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from kube_devserver.errors import DevServerError
+from kube_devserver.objects import events
+from kube_devserver.objects.kinds import EVENTS, NEW_EVENTS, Body, Kind
 from kube_devserver.objects.selectors import EVERYTHING, Selection
 from kube_devserver.storage.watch_cache import ADDED, DELETED, MODIFIED, Change, Version, Watcher, Watchers
 
-Body = dict[str, Any]
-Kind = tuple[str, str]  # group and plural
-HISTORY = 20_000  # events that a watch can go back; more than an architecture of 1,000 pods makes while it starts
-HISTORY_BYTES = 32 << 20  # of objects in those events
-SPARE = 4  # of history, a quarter more is kept before it is cut, so that cutting is rare
-LARGEST_BYTES = 1_572_864  # as etcd's
+FORMAT = 2  # of the file; a file of another format is refused
+HISTORY = 20_000  # changes that a watch can begin from; more than 1,000 pods cause while they start
+HISTORY_BYTES = 32 << 20  # of objects in these changes
+SPARE = 4  # a quarter more than HISTORY is kept before it is cut, so that cutting is rare
+LARGEST_BYTES = 1_572_864  # of one object, as in etcd
 
 
 class TooLargeError(DevServerError):
-    """An object has more bytes than can be kept."""
+    """An object exceeds the size limit."""
 
 
 class DamagedError(DevServerError):
-    """The file cannot be read."""
+    """The file cannot be read, or has another format."""
 
 
 class Entry:
@@ -47,13 +47,13 @@ class Entry:
 
     @property
     def raw(self) -> bytes:
-        """As JSON; encoded once however many read it."""
+        """The object as JSON, encoded at most once."""
         if self._raw is None:
             self._raw = orjson.dumps(self.body)
         return self._raw
 
     def version(self, kind: Kind) -> Version:
-        """What history keeps of it; one for the change that made it and the one that ends it."""
+        """The form in which history keeps the object; shared by the changes that begin and end this version."""
         if self._version is None:
             self._version = Version(kind, self.body, self.raw)
         return self._version
@@ -61,7 +61,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change."""
+    """A change of one object, for listeners in this process."""
 
     revision: int
     kind: Kind
@@ -73,30 +73,33 @@ class Event:
 
 @dataclass(frozen=True)
 class Alias:
-    """The same objects under another API: kept as `of`, converted on their way out and in."""
+    """A kind whose objects are stored as another kind, `of`, and converted when they are read and written."""
 
     of: Kind
     out: Callable[[Body], Body]
     into: Callable[[Body], Body]
 
     def entry(self, entry: Entry) -> Entry:
-        """An object as the alias has it."""
+        """A stored object in the kind of the alias."""
         return Entry(self.out(entry.body), entry.revision)
+
+
+ALIASES = {NEW_EVENTS: Alias(EVENTS, events.to_new, events.to_core)}
 
 
 class Store:
     """All objects.
 
     Args:
-        path: of the SQLite file; None keeps nothing.
-        aliases: kinds that are kept as another one.
+        path: of the SQLite file; None stores nothing on disk.
+        aliases: kinds that are stored as another one.
 
     Raises:
-        DamagedError: the file is there, and is none that this wrote.
+        DamagedError: the file exists, and is not a store of this format.
     """
 
     def __init__(self, path: Path | None, aliases: Mapping[Kind, Alias] | None = None) -> None:
-        self._aliases = aliases or {}
+        self._path, self._aliases = path, ALIASES if aliases is None else aliases
         self._db = sqlite3.connect(":memory:" if path is None else path, isolation_level=None)
         self._kinds: dict[Kind, dict[tuple[str, str], Entry]] = {}
         self._watchers: dict[Kind, Watchers] = {}
@@ -107,19 +110,26 @@ class Store:
             self.revision = self._load()
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
             self._db.close()
-            raise DamagedError(
-                f"{path}: the file with the cluster's objects cannot be read ({error}). `spiko down` without --keep removes it, and `spiko up`"
-                f" begins with an empty cluster; to keep what is in it, copy it and those beside it that begin with {path and path.name} first"
-            ) from error
-        self.oldest = self.revision  # a watch can begin here or later
+            raise DamagedError(f"{path}: the file with the cluster's objects cannot be read: {error}") from error
+        except DamagedError:
+            self._db.close()
+            raise
+        self.oldest = self.revision  # the earliest version that a watch can begin after
         self.listeners: list[Callable[[Event], None]] = []
 
     def _prepare(self) -> None:
+        found = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        is_new = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        if not is_new and found != FORMAT:
+            raise DamagedError(
+                f"{self._path}: the store has format {found}, and this release reads format {FORMAT} only"
+            )
+        self._db.execute(f"PRAGMA user_version={FORMAT}")
         self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")  # with it the disk is waited for at checkpoints only
+        self._db.execute("PRAGMA synchronous=NORMAL")  # only checkpoints wait for the disk
         self._db.execute(
-            "CREATE TABLE IF NOT EXISTS objects (api TEXT, plural TEXT, namespace TEXT, name TEXT, revision INTEGER, body BLOB,"
-            " PRIMARY KEY (api, plural, namespace, name)) WITHOUT ROWID"
+            "CREATE TABLE IF NOT EXISTS objects (api TEXT, plural TEXT, namespace TEXT, name TEXT, revision INTEGER,"
+            " body BLOB, PRIMARY KEY (api, plural, namespace, name)) WITHOUT ROWID"
         )
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS counter (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER)"
@@ -143,7 +153,7 @@ class Store:
     # ------------------------------------------------------------------ reading
 
     def get(self, kind: Kind, namespace: str, name: str) -> Entry | None:
-        """One object."""
+        """One object; None if it does not exist."""
         alias = self._aliases.get(kind)
         if alias is not None:
             entry = self.get(alias.of, namespace, name)
@@ -151,7 +161,7 @@ class Store:
         return self._kinds.get(kind, {}).get((namespace, name))
 
     def entries(self, kind: Kind, namespace: str = "") -> list[Entry]:
-        """All of a kind, or of a namespace, in the order of their names."""
+        """The objects of a kind, or of one namespace, sorted by name."""
         alias = self._aliases.get(kind)
         if alias is not None:
             return [alias.entry(entry) for entry in self.entries(alias.of, namespace)]
@@ -159,45 +169,22 @@ class Store:
         keys = sorted(found) if not namespace else sorted(key for key in found if key[0] == namespace)
         return [found[key] for key in keys]
 
-    def entries_at(self, kind: Kind, namespace: str, version: int) -> list[Entry] | None:
-        """All of a kind, or of a namespace, as they were at a version; None if that is too long ago."""
-        if version >= self.revision:
-            return self.entries(kind, namespace)
-        if version < self.oldest:
-            return None
-        alias = self._aliases.get(kind)
-        kept = alias.of if alias else kind
-        found = {
-            (each.body["metadata"].get("namespace", ""), each.body["metadata"]["name"]): each
-            for each in self.entries(kept, namespace)
-        }
-        for change in reversed(self._history):  # what has happened since is undone, the latest first
-            if change.revision <= version:
-                break
-            metadata = change.now.digest["metadata"]
-            if change.kind != kept or (namespace and metadata.get("namespace", "") != namespace):
-                continue
-            key = (metadata.get("namespace", ""), metadata["name"])
-            if change.before is None:
-                del found[key]
-            else:
-                body = change.before.body()
-                found[key] = Entry(body, int(body["metadata"]["resourceVersion"]), change.before.raw)
-        entries = [found[key] for key in sorted(found)]
-        return [alias.entry(entry) for entry in entries] if alias else entries
-
     def each(self, kind: Kind) -> Iterable[Entry]:
-        """All of a kind in no order; must not be written while it is read."""
+        """The objects of a kind in no order; the store must not be written meanwhile."""
         return self._kinds.get(kind, {}).values()
 
     def kinds(self) -> list[Kind]:
-        """Kinds with objects."""
+        """The kinds of which objects exist."""
         return [kind for kind, entries in self._kinds.items() if entries]
 
     # ------------------------------------------------------------------ writing
 
     def put(self, kind: Kind, namespace: str, name: str, body: Body) -> Entry:
-        """Create or replace; the body gets its resourceVersion here."""
+        """Create or replace an object, and give it its resourceVersion.
+
+        Raises:
+            TooLargeError: it exceeds LARGEST_BYTES.
+        """
         alias = self._aliases.get(kind)
         if alias is not None:
             return alias.entry(self.put(alias.of, namespace, name, alias.into(body)))
@@ -215,11 +202,11 @@ class Store:
                 (*kind, namespace, name, revision, entry.raw),
             )
         entries[namespace, name] = entry
-        self._tell(Event(revision, kind, namespace, ADDED if before is None else MODIFIED, entry, before))
+        self._notify(Event(revision, kind, namespace, ADDED if before is None else MODIFIED, entry, before))
         return entry
 
     def remove(self, kind: Kind, namespace: str, name: str) -> Entry:
-        """Delete; the last state carries the version of its end."""
+        """Delete an object, and return its last state with the version of the deletion."""
         alias = self._aliases.get(kind)
         if alias is not None:
             return alias.entry(self.remove(alias.of, namespace, name))
@@ -232,26 +219,26 @@ class Store:
             )
         del self._kinds[kind][namespace, name]
         last = Entry(before.body | {"metadata": before.body["metadata"] | {"resourceVersion": str(revision)}}, revision)
-        self._tell(Event(revision, kind, namespace, DELETED, last, before))
+        self._notify(Event(revision, kind, namespace, DELETED, last, before))
         return last
 
     def _transaction(self, revision: int) -> _Transaction:
         return _Transaction(self._db, revision)
 
-    def _tell(self, event: Event) -> None:
+    def _notify(self, event: Event) -> None:
         self.revision = event.revision
         change = _change(event, event.kind, event.entry, event.before)
-        self._remember(change)
+        self._add_to_history(change)
         if (watchers := self._watchers.get(event.kind)) is not None:
-            watchers.tell(change)
+            watchers.notify(change)
         for kind, alias in self._aliases.items():
             if alias.of == event.kind and (watchers := self._watchers.get(kind)):
-                watchers.tell(_seen(alias, kind, event))
+                watchers.notify(_aliased(alias, kind, event))
         for listener in self.listeners:
             listener(event)
 
-    def _remember(self, change: Change) -> None:
-        """History is bounded in events and in bytes; who has not read what is forgotten here is told to list again."""
+    def _add_to_history(self, change: Change) -> None:
+        """Add a change to the history, which is bounded in changes and bytes; watchers that are behind it are ended."""
         history = self._history
         history.append(change)
         self._history_bytes += change.size
@@ -266,24 +253,24 @@ class Store:
         del history[:gone]
         self._history_bytes = size
         for watchers in self._watchers.values():
-            watchers.forget(self.oldest)
+            watchers.drop_before(self.oldest)
 
     # ------------------------------------------------------------------ watching
 
-    def watch(self, kind: Kind, after: int, chosen: Selection = EVERYTHING) -> Watcher | None:
-        """Changes after a version, past and future; None if that is too long ago."""
+    def watch(self, kind: Kind, after: int, selection: Selection = EVERYTHING) -> Watcher | None:
+        """A watcher of the changes after a version; None if the version is older than the history."""
         if after < self.oldest:
             return None
-        watcher = self._watchers.setdefault(kind, Watchers()).add(chosen)
+        watcher = self._watchers.setdefault(kind, Watchers()).add(selection)
         alias = self._aliases.get(kind)
         kept = alias.of if alias else kind
         for change in self._history[bisect_right(self._history, after, key=lambda change: change.revision) :]:
             if change.kind == kept:
-                watcher.put(_remembered(alias, kind, change) if alias else change)
+                watcher.put(_aliased_history(alias, kind, change) if alias else change)
         return watcher
 
     def end_watches(self, kind: Kind) -> None:
-        """The kind is gone."""
+        """End all watches of a kind that is not served any more."""
         if kind in self._watchers:
             self._watchers[kind].end()
 
@@ -293,25 +280,25 @@ def _change(event: Event, kind: Kind, entry: Entry, before: Entry | None) -> Cha
     return Change(event.revision, kind, event.type, entry.version(kind), was)
 
 
-def _seen(alias: Alias, kind: Kind, event: Event) -> Change:
-    """A change as a watcher of the alias sees it."""
+def _aliased(alias: Alias, kind: Kind, event: Event) -> Change:
+    """A change in the kind of an alias."""
     return _change(
         event, kind, alias.entry(event.entry), alias.entry(event.before) if event.before is not None else None
     )
 
 
-def _remembered(alias: Alias, kind: Kind, change: Change) -> Change:
-    """The same of a change that is history."""
+def _aliased_history(alias: Alias, kind: Kind, change: Change) -> Change:
+    """A change of the history in the kind of an alias."""
 
-    def seen(version: Version) -> Version:
+    def convert(version: Version) -> Version:
         return Entry(alias.out(version.body()), change.revision).version(kind)
 
-    was = seen(change.before) if change.before is not None else None
-    return Change(change.revision, kind, change.type, seen(change.now), was)
+    was = convert(change.before) if change.before is not None else None
+    return Change(change.revision, kind, change.type, convert(change.now), was)
 
 
 class _Transaction:
-    """The counter moves with what it counts."""
+    """A transaction that writes the revision counter together with its change."""
 
     def __init__(self, db: sqlite3.Connection, revision: int) -> None:
         self._db, self._revision = db, revision

@@ -1,7 +1,7 @@
-"""What changed, as it is remembered and told: changes without their objects' bodies, and the watchers that wait for some of them.
+"""Changes of objects, and the watchers that wait for some of them.
 
-The store puts changes in, streams take them out. A change is looked at once for each watcher that may care: watchers are kept by the namespace,
-the name or the node that they ask for, and a change that a selector leaves out wakes nobody.
+The store puts changes in, watch streams take them out. Watchers are indexed by the namespace, name or node that they
+select, so that a change is compared with few of them. A change that a selector excludes wakes no watcher.
 """
 
 from __future__ import annotations
@@ -9,20 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
+from kube_devserver.objects.kinds import Body, Kind
 from kube_devserver.objects.selectors import Selection, Test, digest
 
-Body = dict[str, Any]
-Kind = tuple[str, str]  # group and plural
 ADDED, MODIFIED, DELETED, BOOKMARK = "ADDED", "MODIFIED", "DELETED", "BOOKMARK"
-OVERHEAD_BYTES = 800  # of a change beside its object: labels, fields and Python's own
+OVERHEAD_BYTES = 800  # of a change in addition to its object: labels, fields and Python's objects
 
 
 class Version:
-    """An object at one version: as JSON, and what selectors look at."""
+    """An object at one version: its JSON, and the part that selectors read."""
 
     __slots__ = ("digest", "raw")
 
@@ -30,7 +29,7 @@ class Version:
         self.digest, self.raw = digest(kind, body), raw
 
     def body(self) -> Body:
-        """The object; decoded anew each time."""
+        """The object, decoded at each call."""
         found: Body = orjson.loads(self.raw)
         return found
 
@@ -45,12 +44,12 @@ class Change:
 
     @property
     def size(self) -> int:
-        """Bytes that remembering it costs; the state before is that of an earlier change."""
+        """The memory that the change takes in the history; the state before it belongs to an earlier change."""
         return len(self.now.raw) + OVERHEAD_BYTES
 
 
-class Told(NamedTuple):
-    """What a watcher is told of a change: its type to who watches by a selector, and the state to show."""
+class Notice(NamedTuple):
+    """A change as one watcher gets it: its type for the watcher's selector, and the state to show."""
 
     type: str
     change: Change
@@ -58,36 +57,36 @@ class Told(NamedTuple):
 
 
 class Watcher:
-    """Changes of one kind that somebody chose, in order; take them, and close when done.
+    """The changes that one watch selects, in order.
 
     Args:
-        chosen: by selectors.
-        close: takes it off the store's list.
+        selection: of objects.
+        close: removes the watcher from the watch cache.
     """
 
-    def __init__(self, chosen: Selection, close: Callable[[Watcher], None]) -> None:
-        self.chosen, self._close = chosen, close
-        self._queue: deque[Told] = deque()
+    def __init__(self, selection: Selection, close: Callable[[Watcher], None]) -> None:
+        self.selection, self._close = selection, close
+        self._queue: deque[Notice] = deque()
         self._waiting: asyncio.Future[None] | None = None
-        self.behind = False  # it must list again
+        self.behind = False  # the history has been cut: the client must list again
         self.ended = False
 
     def put(self, change: Change) -> None:
-        """Called by the store."""
-        told = _tell(self.chosen, change)
-        if told is not None and not self.ended:
-            self._queue.append(told)
+        """Add a change if it is selected."""
+        notice = _notice(self.selection, change)
+        if notice is not None and not self.ended:
+            self._queue.append(notice)
             self._wake()
 
-    def forget(self, oldest: int) -> None:
-        """History goes back to a version only: whoever has not taken what was before is behind, and what it has not taken is let go."""
+    def drop_before(self, oldest: int) -> None:
+        """End the watcher if it has not taken a change that the history does not have any more."""
         if self._queue and self._queue[0].change.revision <= oldest:
             self._queue.clear()
             self.behind = True
             self.end()
 
     def end(self) -> None:
-        """The kind is no longer served, the server stops, or the watcher is behind."""
+        """End the watcher: its kind is not served any more, the server stops, or it is behind."""
         self.ended = True
         self._wake()
 
@@ -96,7 +95,7 @@ class Watcher:
             self._waiting.set_result(None)
 
     async def wait(self, timeout_s: float) -> None:
-        """Until there is something to take, or the end, or for so long."""
+        """Wait for a change or for the end, but not longer than a timeout."""
         if self._queue or self.ended:
             return
         loop = asyncio.get_running_loop()
@@ -108,77 +107,77 @@ class Watcher:
             timer.cancel()
             self._waiting = None
 
-    def take(self) -> Iterator[Told]:
-        """What waits."""
+    def take(self) -> Iterator[Notice]:
+        """The changes that wait, oldest first."""
         while self._queue:
             yield self._queue.popleft()
 
     def close(self) -> None:
-        """No more changes."""
+        """Remove the watcher."""
         self._close(self)
 
 
-def _tell(chosen: Selection, change: Change) -> Told | None:
-    """What leaves a selector is deleted for who watches by it, what enters it is new."""
-    if chosen.test is None:
-        return Told(change.type, change, change.now)
-    is_in = change.type != DELETED and _passes(chosen, chosen.test, change.now)
-    was_in = change.before is not None and _passes(chosen, chosen.test, change.before)
+def _notice(selection: Selection, change: Change) -> Notice | None:
+    """A change for one selection: an object that enters it is added, an object that leaves it is deleted."""
+    if selection.test is None:
+        return Notice(change.type, change, change.now)
+    is_in = change.type != DELETED and _passes(selection, selection.test, change.now)
+    was_in = change.before is not None and _passes(selection, selection.test, change.before)
     if is_in:
-        return Told(MODIFIED if was_in else ADDED, change, change.now)
+        return Notice(MODIFIED if was_in else ADDED, change, change.now)
     if not was_in:
         return None
     assert change.before is not None
-    return Told(DELETED, change, change.now if change.type == DELETED else change.before)
+    return Notice(DELETED, change, change.now if change.type == DELETED else change.before)
 
 
-def _passes(chosen: Selection, test: Test, version: Version) -> bool:
-    return test(version.body() if chosen.whole else version.digest)
+def _passes(selection: Selection, test: Test, version: Version) -> bool:
+    return test(version.body() if selection.whole else version.digest)
 
 
 class Watchers:
-    """All watchers of a kind, by what they ask for."""
+    """All watchers of a kind, by the place that they select."""
 
     def __init__(self) -> None:
         self._all: set[Watcher] = set()
         self._by_place: dict[tuple[str, ...], set[Watcher]] = {}
 
-    def add(self, chosen: Selection) -> Watcher:
-        """A new one."""
-        watcher = Watcher(chosen, self._remove)
+    def add(self, selection: Selection) -> Watcher:
+        """Add a watcher."""
+        watcher = Watcher(selection, self._remove)
         self._all.add(watcher)
-        self._by_place.setdefault(chosen.place, set()).add(watcher)
+        self._by_place.setdefault(selection.place, set()).add(watcher)
         return watcher
 
     def _remove(self, watcher: Watcher) -> None:
         self._all.discard(watcher)
-        place = watcher.chosen.place
+        place = watcher.selection.place
         if (there := self._by_place.get(place)) is not None:
             there.discard(watcher)
             if not there:
                 del self._by_place[place]
 
-    def tell(self, change: Change) -> None:
-        """A change to all whom it may concern."""
+    def notify(self, change: Change) -> None:
+        """Give a change to every watcher that may select it."""
         if not self._all:
             return
         for place in _places(change):
             for watcher in self._by_place.get(place, ()):
                 watcher.put(change)
 
-    def forget(self, oldest: int) -> None:
-        """History begins after a version now."""
+    def drop_before(self, oldest: int) -> None:
+        """End the watchers that are behind a history that now begins after a version."""
         for watcher in self._all:
-            watcher.forget(oldest)
+            watcher.drop_before(oldest)
 
     def end(self) -> None:
-        """No more changes for anybody."""
+        """End all watchers."""
         for watcher in self._all:
             watcher.end()
 
 
 def _places(change: Change) -> set[tuple[str, ...]]:
-    """What watchers who may care can have asked for."""
+    """The places under which watchers that may select a change are indexed."""
     metadata = change.now.digest["metadata"]
     namespace, name = metadata.get("namespace", ""), metadata["name"]
     found: set[tuple[str, ...]] = {(), (namespace,), ("", name), (namespace, name)}

@@ -1,20 +1,14 @@
-"""What clients of Kubernetes' and of others' making ask of our API server, and kubectl does not."""
+"""Requests of typed clients: protobuf, exact versions, preconditions, discovery hashes."""
 
 from __future__ import annotations
 
-import base64
-import http.client
-import json
-import os
-import socket
-import struct
 from typing import Any
 
 from google.protobuf.message import Message
 
 from devserver_support.servers import Server
 from kube_devserver.objects.protobuf import EXTENSIONS, MAGIC, PACKAGES, _message, read_protobuf
-from kube_devserver.objects.resource_registry import Catalog
+from kube_devserver.objects.resource_registry import Registry
 
 CM = "/api/v1/namespaces/default/configmaps"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
@@ -30,7 +24,7 @@ def envelope(version: str, kind: str, body: Message) -> bytes:
 
 def test_every_kind_that_is_created_can_come_as_protobuf() -> None:
     """Client-go's typed clients send nothing else."""
-    served = {r.api_version for r in Catalog() if "create" in r.verbs}
+    served = {r.api_version for r in Registry() if "create" in r.verbs}
 
     assert served <= PACKAGES.keys()
 
@@ -124,41 +118,3 @@ def test_discovery_has_kubernetes_own_hashes(server: Server) -> None:
     assert {"group": "", "version": "", "kind": "Deployment"} == groups["apps"]["versions"][0]["resources"][0][
         "responseKind"
     ]
-
-
-def test_a_watch_over_a_websocket(server: Server) -> None:
-    """As fabric8's client and browsers watch: a message an event."""
-    server.ask("POST", CM, {"metadata": {"name": "seen", "labels": {"over": "websocket"}}})
-    with (
-        socket.create_connection((server.host, server.port), timeout=20) as plain,
-        server.context.wrap_socket(plain, server_hostname=server.host) as link,
-    ):
-        key = base64.b64encode(os.urandom(16)).decode()
-        lines = [f"GET {CM}?watch=true&labelSelector=over%3Dwebsocket&timeoutSeconds=1 HTTP/1.1", f"Host: {server.host}", "Connection: Upgrade",
-                 "Upgrade: websocket", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}",
-                 *(f"{name}: {value}" for name, value in server.headers.items())]  # fmt: skip
-        link.sendall("\r\n".join([*lines, "", ""]).encode())
-        stream = link.makefile("rb")
-        assert b"101" in stream.readline()
-        while stream.readline() != b"\r\n":
-            pass
-        first, size = stream.read(2)
-        length = struct.unpack(">H", stream.read(2))[0] if size == 126 else size
-        event = json.loads(stream.read(length))
-
-    assert (first, event["type"], event["object"]["metadata"]["name"]) == (0x81, "ADDED", "seen")
-
-
-def test_the_old_openapi_document_as_protobuf(server: Server) -> None:
-    """Client-go's `OpenAPISchema` takes nothing else; kubectl reads the patch strategies of custom kinds there."""
-    media = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
-    connection = http.client.HTTPSConnection(server.host, server.port, context=server.context, timeout=20)
-    connection.request("GET", "/openapi/v2", headers=server.headers | {"Accept": media})
-    reply = connection.getresponse()
-    data = reply.read()
-    connection.close()
-
-    assert (reply.status, reply.headers["Content-Type"]) == (200, media.replace("@", "."))
-    assert data.startswith(b"\x0a\x032.0")
-    assert b"io.k8s.api.core.v1.ConfigMap" in data
-    assert b"x-kubernetes-group-version-kind" in data

@@ -57,28 +57,6 @@ def test_a_put_of_another_kind_finds_nothing(server: Server) -> None:
     assert 404 == server.ask("PUT", f"{CM}/none", {"metadata": {"name": "none"}}).status
 
 
-def test_a_put_that_creates_needs_the_right_to_create(server: Server) -> None:
-    """The right to update is not enough."""
-    rules = [{"verbs": ["update"], "apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}]
-    server.ask("POST", f"{RBAC}/clusterroles", {"metadata": {"name": "updater"}, "rules": rules})
-    reference = {"kind": "ClusterRole", "name": "updater", "apiGroup": "rbac.authorization.k8s.io"}
-    subjects = [{"kind": "User", "name": "updater"}]
-    server.ask(
-        "POST",
-        f"{RBAC}/clusterrolebindings",
-        {"metadata": {"name": "updater"}, "roleRef": reference, "subjects": subjects},
-    )
-    connection = http.client.HTTPSConnection(server.host, server.port, context=server.context, timeout=20)
-    headers = server.headers | {"Impersonate-User": "updater", "Content-Type": "application/json"}
-    connection.request("PUT", f"{LEASES}/denied", b'{"metadata": {"name": "denied"}, "spec": {}}', headers)
-    reply = connection.getresponse()
-    text = reply.read().decode()
-    connection.close()
-
-    assert 403 == reply.status
-    assert "cannot create resource" in text
-
-
 @pytest.mark.parametrize(
     ("spec", "code"),
     [({"tenth": 0.3}, 201), ({"tenth": 0.35}, 422), ({"zero": 1}, 422), ({"zero": 0}, 422), ({"tenth": 1e300}, 422)],
@@ -122,33 +100,6 @@ def test_numbers_of_yaml(text: str, expected: Any) -> None:
     found = load_yaml(f"a: {text}".encode() if text != "-" else b"a:")["a"]
 
     assert (expected, type(expected)) == (found, type(found))
-
-
-def test_who_acts_for_somebody_may_not_take_any_uid_or_extra_field(server: Server) -> None:
-    """Each is a right of its own; who has them all is known by them."""
-    whoami = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-    bearer = {"Authorization": f"Bearer {TOKEN}"}
-    rules = [{"verbs": ["impersonate"], "apiGroups": [""], "resources": ["users"]}]
-    server.ask("POST", f"{RBAC}/clusterroles", {"metadata": {"name": "actor"}, "rules": rules})
-    reference = {"kind": "ClusterRole", "name": "actor", "apiGroup": "rbac.authorization.k8s.io"}
-    subjects = [{"kind": "ServiceAccount", "name": "actor", "namespace": "default"}]
-    server.ask(
-        "POST",
-        f"{RBAC}/clusterrolebindings",
-        {"metadata": {"name": "actor"}, "roleRef": reference, "subjects": subjects},
-    )
-    server.ask("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "actor"}})
-    made = server.ask("POST", "/api/v1/namespaces/default/serviceaccounts/actor/token", {"spec": {}})
-    actor = {"Authorization": f"Bearer {made.body['status']['token']}", "Impersonate-User": "bob"}
-    extra = {"Impersonate-Extra-acme.com%2fproject": "p"}
-    whole = bearer | extra | {"Impersonate-User": "bob", "Impersonate-Uid": "u1"}
-    _, _, known = send(server, "POST", whoami, whole, b"{}")
-
-    assert 403 == send(server, "GET", "/api", actor | {"Impersonate-Uid": "u1"})[0]
-    assert 403 == send(server, "GET", "/api", actor | extra)[0]
-    assert 200 == send(server, "GET", "/api", actor)[0]
-    assert b'"uid":"u1"' in known
-    assert b'"extra":{"acme.com/project":["p"]}' in known
 
 
 def test_openapi_documents_may_be_kept_by_their_hash(server: Server) -> None:

@@ -6,16 +6,15 @@ import pytest
 
 from devserver_support.control import Control, budget, conditions, control, definition, deployment, replica_set
 from kube_devserver.api_errors import StatusError
-from kube_devserver.controllers.workqueue import BUDGETS, DEFINITIONS, DEPLOYMENTS, NAMESPACES, REPLICA_SETS
-from kube_devserver.objects.events import ALIASES
-from kube_devserver.storage.store import Body, Kind, Store
+from kube_devserver.objects.kinds import BUDGETS, DEFINITIONS, DEPLOYMENTS, NAMESPACES, REPLICA_SETS, Body, Kind
+from kube_devserver.storage.store import Store
 
 TYPO = {"matchExpressions": [{"key": "app", "operator": "in", "values": ["a"]}]}
 
 
 def stored(kind: Kind, *bodies: Body) -> Store:
     """A store that holds objects as nobody would let them in now."""
-    store = Store(None, ALIASES)
+    store = Store(None)
     for body in bodies:
         metadata = {
             "uid": f"u-{body['metadata']['name']}",
@@ -110,14 +109,14 @@ def test_a_kind_belongs_to_whom_had_it_first() -> None:
 
         assert conditions(first) == {"NamesAccepted": "True", "Established": "True"}
         assert conditions(second) == {"NamesAccepted": "False", "Established": "False"}
-        assert made.verbs.catalog.find("example.dev", "v1", "gizmos") is None
+        assert made.verbs.registry.find("example.dev", "v1", "gizmos") is None
         made.delete(DEFINITIONS, "gadgets.example.dev")
         await made.settle()
         assert conditions(made.get(DEFINITIONS, "gizmos.example.dev")) == {
             "NamesAccepted": "True",
             "Established": "True",
         }
-        assert made.verbs.catalog.find("example.dev", "v1", "gizmos") is not None
+        assert made.verbs.registry.find("example.dev", "v1", "gizmos") is not None
 
     control(scenario)
 

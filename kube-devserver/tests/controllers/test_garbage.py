@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from devserver_support.control import CONFIG_MAPS, Control, control, definition, deployment, owned_by
-from kube_devserver.controllers.workqueue import DEFINITIONS, DEPLOYMENTS, PODS, REPLICA_SETS
-from kube_devserver.storage.store import Body
+from devserver_support.control import Control, control, definition, deployment, owned_by
+from kube_devserver.objects.kinds import CONFIG_MAPS, DEFINITIONS, DEPLOYMENTS, PODS, REPLICA_SETS, Body
 
 UNKNOWN = {"apiVersion": "example.dev/v1", "kind": "Gadget", "name": "g", "uid": "u-g", "blockOwnerDeletion": True}
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from devserver_support.control import Control, conditions, control, pod
-from kube_devserver.controllers.node_life import patience
-from kube_devserver.controllers.workqueue import NODES, PODS
+from kube_devserver.controllers.node_life import toleration_s
+from kube_devserver.objects.kinds import NODES, PODS
 
 UNREACHABLE = "node.kubernetes.io/unreachable"
 TOLERATION = {"key": UNREACHABLE, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}
@@ -82,7 +82,7 @@ def test_nobody_is_evicted_while_no_node_is_ready() -> None:
 
 
 def test_eviction_begins_anew_when_a_node_comes_back() -> None:
-    """The nodes that stay silent lose their pods then, after the pods' patience."""
+    """The nodes that stay silent lose their pods then, after the pods' toleration_s."""
 
     async def scenario(made: Control) -> None:
         await start(made)
@@ -143,7 +143,7 @@ def test_pods_of_a_node_that_is_no_more_go_at_once() -> None:
     control(scenario)
 
 
-def test_patience() -> None:
+def test_toleration_s() -> None:
     """The shortest toleration counts, from when the taint was added; without one there is none."""
 
     async def scenario(made: Control) -> None:
@@ -151,10 +151,10 @@ def test_patience() -> None:
         node = {"spec": {"taints": [taint, {"key": "x", "effect": "NoSchedule"}]}}
         now = made.now().replace(minute=0, second=3, microsecond=0)
 
-        assert patience(pod(), node, now) == 0.0
-        assert patience(pod(tolerations=[TOLERATION]), node, now) == 2.0
-        assert patience(pod(tolerations=[TOLERATION | {"tolerationSeconds": -1}]), node, now) == -3.0
-        assert patience(pod(tolerations=[{"operator": "Exists"}]), node, now) is None
-        assert patience(pod(), {}, now) is None
+        assert toleration_s(pod(), node, now) == 0.0
+        assert toleration_s(pod(tolerations=[TOLERATION]), node, now) == 2.0
+        assert toleration_s(pod(tolerations=[TOLERATION | {"tolerationSeconds": -1}]), node, now) == -3.0
+        assert toleration_s(pod(tolerations=[{"operator": "Exists"}]), node, now) is None
+        assert toleration_s(pod(), {}, now) is None
 
     control(scenario)

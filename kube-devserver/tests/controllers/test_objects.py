@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.selectors import Selection
-from kube_devserver.storage.store import Body, DamagedError, Event, Store
+from kube_devserver.storage.store import FORMAT, DamagedError, Event, Store
 from kube_devserver.storage.watch_cache import ADDED, DELETED, MODIFIED
 
 KIND = ("", "configmaps")
@@ -88,14 +90,44 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_file_is_named_with_the_way_out(tmp_path: Path, content: bytes) -> None:
-    """No traceback: which file, and what to do."""
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+    """Given a file that is not a store, when it is opened, then the error names it."""
     path = tmp_path / "objects.db"
     path.write_bytes(content)
-    with pytest.raises(DamagedError, match="spiko down") as caught:
+    with pytest.raises(DamagedError, match="cannot be read|has format 0") as caught:
         Store(path)
 
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("found", [FORMAT - 1, FORMAT + 1, 0])
+def test_a_store_of_another_format_is_refused(tmp_path: Path, found: int) -> None:
+    """Given a store of an older or newer release, when it is opened, then it is refused and stays as it was."""
+    path = tmp_path / "objects.db"
+    Store(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute(f"PRAGMA user_version={found}")
+    with pytest.raises(DamagedError, match=f"has format {found}, and this release reads format {FORMAT} only"):
+        Store(path)
+
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert (found,) == db.execute("PRAGMA user_version").fetchone()
+
+
+def test_the_server_refuses_an_older_store_with_the_caller_s_hint(tmp_path: Path) -> None:
+    """Given a store of another format and a hint, when the server starts, then it exits with both in one line."""
+    path = tmp_path / "objects.db"
+    Store(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version=1")
+    command = [sys.executable, "-m", "kube_devserver", "--port", "1", "--data", str(path), "--pki", str(tmp_path)]
+    done = subprocess.run([*command, "--reset-hint", "run `x`"], capture_output=True, text=True, check=False)
+
+    assert 1 == done.returncode
+    assert (
+        f"{path}: the store has format 1, and this release reads format {FORMAT} only. To fix it: run `x`"
+        == done.stderr.strip()
+    )
 
 
 def test_an_object_that_is_no_json_is_damage_too(tmp_path: Path) -> None:

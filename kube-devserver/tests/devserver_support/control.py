@@ -13,12 +13,10 @@ from typing import Any
 from kube_devserver.api.options import Options, Target
 from kube_devserver.api.verbs import Verbs
 from kube_devserver.controllers.manager import Controllers
-from kube_devserver.controllers.workqueue import DEFINITIONS, LEASES, NODES, PODS
-from kube_devserver.objects.events import ALIASES
-from kube_devserver.objects.resource_registry import Catalog
-from kube_devserver.storage.store import Body, Kind, Store
+from kube_devserver.objects.kinds import DEFINITIONS, LEASES, NODES, PODS, Body, Kind
+from kube_devserver.objects.resource_registry import Registry
+from kube_devserver.storage.store import Store
 
-CONFIG_MAPS = ("", "configmaps")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SETTLE_S = 0.9  # shorter than the pause after a failure: one that is repeated for ever does not keep a test
 NAMESPACE = "default"
@@ -56,7 +54,7 @@ class Control:
     def __init__(self, selector: _Waitless, store: Store) -> None:
         self._selector, self.store = selector, store
         self.jump = timedelta()  # of the wall clock, which need not go as the loop's
-        self.verbs = Verbs(store, Catalog(), lambda: self.now().strftime("%Y-%m-%dT%H:%M:%SZ"), random.Random(1))
+        self.verbs = Verbs(store, Registry(), lambda: self.now().strftime("%Y-%m-%dT%H:%M:%SZ"), random.Random(1))
         self.controllers = Controllers(self.verbs, "authority", self.now)
 
     def now(self) -> datetime:
@@ -80,7 +78,7 @@ class Control:
 
     def create(self, kind: Kind, body: Body, namespace: str = NAMESPACE) -> Body:
         """Create an object."""
-        resource = self.verbs.catalog.stored(kind)
+        resource = self.verbs.registry.stored(kind)
         assert resource is not None
         return self.verbs.create(resource, namespace if resource.namespaced else "", body, Options(manager="test"))
 
@@ -100,7 +98,7 @@ class Control:
         self.verbs.delete(self._at(kind, name), {"propagationPolicy": policy} | wanted, Options())
 
     def _at(self, kind: Kind, name: str, subresource: str = "") -> Target:
-        resource = self.verbs.catalog.stored(kind)
+        resource = self.verbs.registry.stored(kind)
         assert resource is not None
         return Target(resource, NAMESPACE if resource.namespaced else "", name, subresource)
 
@@ -152,7 +150,7 @@ class Control:
 
     def beat(self, *names: str) -> None:
         """Nodes renew their leases."""
-        resource = self.verbs.catalog.stored(LEASES)
+        resource = self.verbs.registry.stored(LEASES)
         assert resource is not None
         for name in names:
             lease = self.get(LEASES, name, "kube-node-lease")
@@ -180,7 +178,7 @@ def control(scenario: Callable[[Control], Awaitable[None]], store: Store | None 
     selector = _Waitless()
 
     async def main() -> None:
-        made = Control(selector, store or Store(None, ALIASES))
+        made = Control(selector, store or Store(None))
         made.controllers.prepare()
         working = asyncio.create_task(made.controllers.run())
         try:

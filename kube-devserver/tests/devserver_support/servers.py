@@ -1,11 +1,10 @@
-"""Two API servers side by side, the same requests to both, and what makes their answers comparable."""
+"""API servers for tests: a client that asks one, and our own server as a process that can be killed and restarted."""
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
-import re
+import socket
 import ssl
 import subprocess
 import sys
@@ -16,25 +15,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from local_cluster import REAL, local_cluster
+from devserver_support.pki import make_pki
 
-from spiko_local.pki import make_pki
-from spiko_local.ports import build_candidates, is_free
-
-TOKEN = "differential-token"  # of a server that lives for one test run, on loopback
+TOKEN = "test-token"  # of a server that lives for one test run, on loopback
 START_S = 60.0  # two seconds, unless the machine is busy
-_UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_CLUSTER_ADDRESS = re.compile(r"^10\.96\.\d+\.\d+$")
-_AGE = re.compile(r"^\d+s$")
-_SHOWN = re.compile(r'Invalid value: "(\{.*\}|map\[.*\])": ')
-_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 
 @dataclass
 class Answer:
-    """Status and body; lines of a watch are a list."""
+    """Status, body and headers of one answer; the lines of a watch are a list."""
 
     status: int
     body: Any
@@ -42,24 +32,27 @@ class Answer:
 
     @property
     def code_only(self) -> bool:
-        """Whether it is a Status without a reason: what Kubernetes answers with 500 on purpose, or cannot classify."""
+        """Whether the body is a Status without a reason: Kubernetes answers some requests with 500 on purpose."""
         return isinstance(self.body, dict) and "reason" not in self.body and "message" in self.body
 
 
 class Server:
-    """One API server."""
+    """A client of one API server.
 
-    def __init__(self, name: str, url: str, token: str, authority: str) -> None:
-        self.name, self._token = name, token
-        parts = urlsplit(url)
-        assert parts.hostname is not None
-        self.host, self.port = parts.hostname, parts.port
+    Args:
+        name: shown in failures.
+        port: on 127.0.0.1.
+        authority: the CA certificate that signed the server's, PEM.
+    """
+
+    def __init__(self, name: str, port: int, authority: str) -> None:
+        self.name, self.host, self.port = name, "127.0.0.1", port
         self.context = ssl.create_default_context(cadata=authority)
 
     @property
     def headers(self) -> dict[str, str]:
-        """For requests that are not made by `ask`."""
-        return {"Authorization": f"Bearer {self._token}"}
+        """Headers of requests that a test sends itself."""
+        return {"Authorization": f"Bearer {TOKEN}"}
 
     def ask(
         self,
@@ -68,16 +61,13 @@ class Server:
         body: Any = None,
         content: str = "application/json",
         accept: str = "application/json",
-        user: str = "",
     ) -> Answer:
-        """One request, whole answer; for another user if one is named."""
-        connection = http.client.HTTPSConnection(self.host, self.port, context=self.context, timeout=20)
+        """Send one request and return the whole answer."""
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {self._token}", "Accept": accept, "User-Agent": "differential/1"}
+        headers = self.headers | {"Accept": accept, "User-Agent": "differential/1"}
         if data is not None:
             headers["Content-Type"] = content
-        if user:
-            headers["Impersonate-User"] = user
+        connection = http.client.HTTPSConnection(self.host, self.port, context=self.context, timeout=20)
         try:
             connection.request(method, path, data, headers)
             reply = connection.getresponse()
@@ -94,28 +84,9 @@ class Server:
             return Answer(reply.status, text.decode(), sent)
 
 
-@dataclass
-class Both:
-    """Kubernetes' server and ours."""
-
-    real: Server
-    own: Server
-
-
-@contextmanager
-def both_servers() -> Iterator[Both]:
-    """Start both; ours without kubelet and operator, the real one with no operator."""
-    with local_cluster("--without-operator", control_plane=REAL) as cluster, own_server() as own:
-        document = json.loads((cluster.home / "kubeconfig").read_text())
-        entry = document["clusters"][0]["cluster"]
-        authority = base64.b64decode(entry["certificate-authority-data"]).decode()
-        real = Server("real", entry["server"], document["users"][0]["user"]["token"], authority)
-        yield Both(real, own)
-
-
 @contextmanager
 def own_server() -> Iterator[Server]:
-    """Our API server alone, on a free port; at its end its log must be free of tracebacks."""
+    """Start our API server alone, on a free port; at the end its log must be free of tracebacks."""
     with own_home() as own:
         own.start()
         yield own.server
@@ -123,41 +94,38 @@ def own_server() -> Iterator[Server]:
 
 
 class Own:
-    """Our API server's home: it can be started, killed and started again.
+    """The folder of one of our API servers, which can be started, killed and started again.
 
     Args:
-        home: a folder of its own.
+        home: an empty folder.
     """
 
     def __init__(self, home: Path) -> None:
-        import random
-
-        self._home = home
-        (home / "pki").mkdir()
-        make_pki(home / "pki")
-        (home / "pki" / "tokens.csv").write_text(f'{TOKEN},spiko-admin,spiko-admin,"system:masters"\n')
-        self._port = next(p for p in build_candidates("", random.Random()) if is_free("127.0.0.1", p))
-        self.server = Server("own", f"https://127.0.0.1:{self._port}", TOKEN, (home / "pki" / "ca.crt").read_text())
+        self.home = home
+        prepare_pki(home / "pki")
+        self._port = free_port()
+        self.server = Server("own", self._port, (home / "pki" / "ca.crt").read_text())
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def command(self) -> list[str]:
+        """The server's command line."""
+        paths = ["--data", str(self.home / "objects.db"), "--pki", str(self.home / "pki")]
+        return [sys.executable, "-m", "kube_devserver", "--port", str(self._port), *paths]
+
     def start(self, files: int = 0) -> None:
-        """Start it, which must not run, with at most so many files, 0 for no limit of ours, and wait until it is ready."""
+        """Start the server and wait until it is ready.
+
+        Args:
+            files: limit of open files; 0 keeps the limit of the test's process.
+        """
         assert self._process is None or self._process.poll() is not None
-        paths = ["--data", str(self._home / "objects.db"), "--pki", str(self._home / "pki")]
-        command = [sys.executable, "-m", "kube_devserver", "--port", str(self._port), *paths]
+        command = self.command
         if files:
             command = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *command]
-        with (self._home / "log").open("ab") as log:
+        with (self.home / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        end = time.monotonic() + START_S
-        while True:
-            try:
-                if self.server.ask("GET", "/readyz").status == 200:
-                    return
-            except OSError:
-                assert self._process.poll() is None, (self._home / "log").read_text()
-                assert time.monotonic() < end, "our API server does not start"
-                time.sleep(0.05)
+        wait_until_ready(self.server, self._process, self.home / "log")
 
     @property
     def pid(self) -> int:
@@ -166,26 +134,26 @@ class Own:
         return self._process.pid
 
     def kill(self) -> None:
-        """Kill -9."""
+        """Send SIGKILL and wait for the end."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     @property
     def log(self) -> str:
-        """What it has said."""
-        return (self._home / "log").read_text()
+        """All log lines so far."""
+        return (self.home / "log").read_text()
 
     def check_log(self) -> None:
-        """Nothing went wrong inside."""
+        """Fail if the log has a traceback."""
         text = self.log
         assert "Traceback" not in text, text[-4000:]
 
 
 @contextmanager
 def own_home() -> Iterator[Own]:
-    """A home for our API server; whatever runs there at the end is killed."""
-    with tempfile.TemporaryDirectory(prefix="spk") as folder:
+    """A folder for our API server; a server that still runs at the end is killed."""
+    with tempfile.TemporaryDirectory(prefix="kds") as folder:
         own = Own(Path(folder))
         try:
             yield own
@@ -193,42 +161,29 @@ def own_home() -> Iterator[Own]:
             own.kill()
 
 
-class Plain:
-    """Makes answers of one server comparable: what may differ by nature gets a name by the order of its appearance."""
+def prepare_pki(folder: Path) -> None:
+    """Make certificates, and the token that `Server` sends."""
+    folder.mkdir()
+    make_pki(folder)
+    (folder / "tokens.csv").write_text(f'{TOKEN},admin,admin,"system:masters"\n')
 
-    def __init__(self) -> None:
-        self._names: dict[str, dict[str, str]] = {}
 
-    def name(self, kind: str, value: str) -> str:
-        """The same value, the same name."""
-        known = self._names.setdefault(kind, {})
-        return known.setdefault(value, f"<{kind} {len(known)}>")
+def wait_until_ready(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Ask `/readyz` until the server is ready; fail with its log if it exits or takes too long."""
+    end = time.monotonic() + START_S
+    while True:
+        try:
+            if server.ask("GET", "/readyz").status == 200:
+                return
+        except OSError:
+            pass
+        assert process.poll() is None, log.read_text()[-4000:]
+        assert time.monotonic() < end, f"{server.name} API server is not ready: {log.read_text()[-4000:]}"
+        time.sleep(0.05)
 
-    def __call__(self, value: Any, key: str = "") -> Any:
-        """The value with names."""
-        if isinstance(value, dict):
-            return {each: self(value[each], each) for each in sorted(value)}
-        if key == "managedFields" and isinstance(value, list):  # controllers write when they come to it
-            value = [each for each in value if each.get("manager") != "kube-controller-manager"]
-            # their order is that of their times, and a second may end between two writes on one server only
-            value.sort(
-                key=lambda each: [str(each.get(name)) for name in ("operation", "manager", "subresource", "apiVersion")]
-            )
-        if isinstance(value, list):
-            return [self(each, key) for each in value]
-        if not isinstance(value, str):
-            return value
-        if key == "uid" and value:
-            return self.name("uid", value)
-        if key == "token" and value:
-            return "<token>"
-        if key == "resourceVersion" and value:
-            return "<version>"
-        if _TIME.match(value):
-            return "<time>"
-        if key == "cells" and _AGE.match(value):
-            return "<age>"
-        if _CLUSTER_ADDRESS.match(value):
-            return self.name("address", value)
-        value = _SHOWN.sub('Invalid value: "<object>": ', value)  # whole, in the order of a Go struct or map
-        return _UID.sub(lambda match: self.name("uid", match[0]), value)
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,166 @@
+"""Requests for resources: single objects, lists and watches."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+
+from aiohttp import web
+
+from kube_devserver import api_errors
+from kube_devserver.api.kubelet_proxy import Kubelets
+from kube_devserver.api.list_options import asked_version, check_options, list_query, select
+from kube_devserver.api.media_types import JSON
+from kube_devserver.api.options import Target
+from kube_devserver.api.request_options import read_delete, read_write
+from kube_devserver.api.request_parsing import ResourcePath, flag, number
+from kube_devserver.api.responses import entry_answer, form_of, json_answer, list_answer, now, object_answer, stream
+from kube_devserver.api.subresource_routes import SubresourceRoutes
+from kube_devserver.api.verbs import APPLY, JSON_PATCH, MERGE, STRATEGIC, Verbs
+from kube_devserver.api.watch_stream import Lines, Watch, watch_lines
+from kube_devserver.api_errors import StatusError
+from kube_devserver.objects.kinds import PODS
+from kube_devserver.objects.resource_registry import Resource
+from kube_devserver.objects.selectors import Selection
+from kube_devserver.storage.list_paging import Lists
+
+PATCHES = {JSON_PATCH, MERGE, STRATEGIC, APPLY}
+SHORTEST_WATCH_S, LONGEST_WATCH_S = 1800, 3600
+WARN_EVERY_S = 60.0
+log = logging.getLogger("kube_devserver.api")
+
+
+class ResourceRoutes:
+    """The handlers of resources.
+
+    Args:
+        verbs: reads and writes objects.
+        kubelets: serve logs, exec and port-forward.
+        most_watches: at one time.
+    """
+
+    def __init__(self, verbs: Verbs, kubelets: Kubelets, most_watches: int) -> None:
+        self._verbs, self._store = verbs, verbs.store
+        self._subresources = SubresourceRoutes(verbs, kubelets)
+        self._lists, self._lines = Lists(self._store), Lines()
+        self.open_watches = 0
+        self._most_watches, self._warn_at_s = most_watches, 0.0
+        self._random = random.Random()  # spreads the ends of watches
+
+    async def answer(self, request: web.Request, path: ResourcePath, resource: Resource) -> web.StreamResponse:
+        """Answer a request for a resource.
+
+        Raises:
+            StatusError: the request is refused.
+        """
+        if path.subresource:
+            return await self._subresources.answer(request, path, resource)
+        at = Target(resource, path.namespace, path.name)
+        match request.method, bool(path.name):
+            case "GET", False:
+                return await self._collection(request, path, resource)
+            case ("GET", True) if flag(request.query, "watch"):
+                return await self._collection(request, path, resource)
+            case "GET", True:
+                return entry_answer(request, resource, self._verbs.get(at))
+            case "POST", False:
+                return await self._create(request, path, resource)
+            case "PUT", True:
+                options, body = await read_write(request)
+                changed, created = self._verbs.update(at, body, options)
+                return object_answer(request, resource, changed, 201 if created else 200, options)
+            case "PATCH", True:
+                return await self._patch(request, at)
+            case "DELETE", True:
+                return await self._delete(request, at)
+            case "DELETE", False:
+                return await self._delete_all(request, path, resource)
+        raise api_errors.no_method()
+
+    async def _create(self, request: web.Request, path: ResourcePath, resource: Resource) -> web.Response:
+        if "create" not in resource.verbs or (resource.namespaced and not path.namespace):
+            raise api_errors.no_method()
+        options, body = await read_write(request)
+        made = self._verbs.create(resource, path.namespace, body, options)
+        return object_answer(request, resource, made, 201, options)
+
+    async def _patch(self, request: web.Request, at: Target) -> web.Response:
+        kind = request.content_type
+        if kind not in PATCHES:
+            raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+        options, patch = await read_write(request)
+        if kind == APPLY and "fieldManager" not in request.query:
+            cause = api_errors.required("fieldManager", "is required for apply patch")
+            raise api_errors.invalid("meta.k8s.io", "PatchOptions", "", [cause])
+        if "force" in request.query and kind != APPLY:
+            cause = api_errors.prohibited("force", "may not be specified for non-apply patch")
+            raise api_errors.invalid("meta.k8s.io", "PatchOptions", "", [cause])
+        changed, created = self._verbs.patch(at, kind, patch, options)
+        return object_answer(request, at.resource, changed, 201 if created else 200, options)
+
+    async def _delete(self, request: web.Request, at: Target) -> web.Response:
+        options, wanted = await read_delete(request)
+        body, gone = self._verbs.delete(at, wanted, options)
+        if not gone or at.resource.key == PODS:
+            return object_answer(request, at.resource, body, 200, options)
+        uid = body["metadata"].get("uid", "")
+        named = {"name": at.name, "group": at.resource.group, "kind": at.resource.plural, "uid": uid}
+        details = {key: value for key, value in named.items() if value}
+        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+        return json_answer(status)
+
+    async def _delete_all(self, request: web.Request, path: ResourcePath, resource: Resource) -> web.Response:
+        if "deletecollection" not in resource.verbs:
+            raise api_errors.no_method()
+        options, wanted = await read_delete(request)
+        test = select(request.query, resource, path.namespace).test
+        entries = self._store.entries(resource.key, path.namespace)
+        chosen = [entry for entry in entries if test is None or test(entry.body)]
+        for entry in chosen:
+            metadata = entry.body["metadata"]
+            self._verbs.delete(Target(resource, metadata.get("namespace", ""), metadata["name"]), wanted, options)
+        return list_answer(request, resource, chosen, {"resourceVersion": str(self._store.revision)})
+
+    # ------------------------------------------------------------------ lists and watches
+
+    async def _collection(self, request: web.Request, path: ResourcePath, resource: Resource) -> web.StreamResponse:
+        if "list" not in resource.verbs:
+            raise api_errors.no_method()
+        selection = select(request.query, resource, path.namespace, path.name)
+        if flag(request.query, "watch"):
+            return await self._watch(request, resource, selection)
+        entries, metadata = self._lists.page(list_query(request.query), resource.key, selection)
+        return list_answer(request, resource, entries, metadata)
+
+    async def _watch(self, request: web.Request, resource: Resource, selection: Selection) -> web.StreamResponse:
+        query = request.query
+        check_options(query, True)
+        timeout_s = float(number(query, "timeoutSeconds") or self._random.uniform(SHORTEST_WATCH_S, LONGEST_WATCH_S))
+        watch = Watch(
+            resource=resource,
+            selection=selection,
+            form=form_of(request),
+            include=query.get("includeObject", "Metadata"),
+            after=asked_version(query, True),
+            initial=flag(query, "sendInitialEvents") if "sendInitialEvents" in query else None,
+            bookmarks=flag(query, "allowWatchBookmarks"),
+            timeout_s=timeout_s,
+        )
+        media = "application/json;stream=watch" if watch.form.what != JSON else "application/json"
+        self._demand_room(request)
+        self.open_watches += 1
+        try:
+            return await stream(request, watch_lines(self._store, watch, now, self._lines), media, timeout_s)
+        finally:
+            self.open_watches -= 1
+
+    def _demand_room(self, request: web.Request) -> None:
+        """Refuse a watch that would take one of the file descriptors that requests and kubelet connections need."""
+        if self.open_watches < self._most_watches:
+            return
+        if time.monotonic() >= self._warn_at_s:
+            self._warn_at_s = time.monotonic() + WARN_EVERY_S
+            log.warning("%d watches are open; further ones are refused; see `ulimit -n`", self.open_watches)
+        request["close"] = True  # a kept connection would hold the file descriptor
+        raise StatusError(429, "TooManyRequests", f"too many watches: {self._most_watches}", {"retryAfterSeconds": 1})

@@ -1,0 +1,104 @@
+"""Validation of Services, ConfigMaps, Secrets and Leases. After the validation of k8s.io/kubernetes, in its words."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+
+from kube_devserver.api_errors import IMMUTABLE, Cause, prohibited, required, unsupported_value, wrong
+from kube_devserver.objects.kinds import Body
+from kube_devserver.objects.pod_validation import IN_CONFIG_KEY
+
+MOST_DATA_BYTES = 1 << 20
+_SERVICE_TYPES = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]
+_IN_PORT = "must be between 1 and 65535, inclusive"
+_NEEDED_KEYS = {
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+}
+
+
+def service_faults(body: Body, old: Body | None) -> list[Cause]:
+    """Every error of a Service."""
+    spec = body["spec"]
+    found: list[Cause] = []
+    kind = spec.get("type", "ClusterIP")
+    if kind not in _SERVICE_TYPES:
+        found.append(unsupported_value("spec.type", kind, _SERVICE_TYPES))
+    ports = spec.get("ports") or []
+    if not ports and spec.get("clusterIP") != "None" and kind != "ExternalName":
+        found.append(required("spec.ports"))
+    for i, port in enumerate(ports):
+        number = port.get("port", 0)
+        if not 0 < number < 65536:
+            found.append(wrong(f"spec.ports[{i}].port", number, _IN_PORT))
+        target = port.get("targetPort", number)
+        if isinstance(target, int) and not 0 < target < 65536:
+            found.append(wrong(f"spec.ports[{i}].targetPort", target, _IN_PORT))
+        if len(ports) > 1 and not port.get("name"):
+            found.append(required(f"spec.ports[{i}].name"))
+    before = old["spec"].get("clusterIP") if old is not None and kind != "ExternalName" else None
+    if before and before != spec.get("clusterIP"):
+        found.append(wrong("spec.clusterIPs[0]", spec.get("clusterIP"), "may not change once set"))
+    return found
+
+
+def data_faults(body: Body, old: Body | None) -> list[Cause]:
+    """Every error of a ConfigMap, and those that a Secret shares with it."""
+    found = []
+    texts = {**(body.get("data") or {}), **(body.get("binaryData") or {})}.values()
+    size = sum(len(text.encode()) for text in texts)
+    if body.get("kind") == "Secret" or body.get("binaryData"):
+        size = size * 3 // 4  # the data is base64
+    if size > MOST_DATA_BYTES:
+        where = "data" if body.get("kind") == "Secret" else ""
+        found.append(Cause(where, "FieldValueTooLong", f"Too long: may not be more than {MOST_DATA_BYTES} bytes"))
+    for field in ("data", "binaryData"):
+        for key in body.get(field) or {}:
+            if not re.match(r"^[-._a-zA-Z0-9]+\Z", key) or len(key) > 253:
+                found.append(wrong(f"{field}[{key}]", key, IN_CONFIG_KEY))
+    if old is not None and old.get("immutable"):
+        if not body.get("immutable"):
+            found.append(prohibited("immutable", "field is immutable when `immutable` is set"))
+        if body.get("data") != old.get("data"):
+            found.append(prohibited("data", "field is immutable when `immutable` is set"))
+    return found
+
+
+def secret_faults(body: Body, old: Body | None) -> list[Cause]:
+    """Every error of a Secret."""
+    found = data_faults(body, old)
+    if old is not None and body.get("type") != old.get("type"):
+        found.append(wrong("type", body.get("type"), IMMUTABLE))
+    return found + _secret_type_faults(body)
+
+
+def _secret_type_faults(body: Body) -> list[Cause]:
+    """Errors of a Secret whose type needs certain keys. After core/validation's ValidateSecret."""
+    kind, data = body.get("type", ""), body.get("data") or {}
+    if kind == "kubernetes.io/service-account-token":
+        account = "kubernetes.io/service-account.name"
+        named = (body["metadata"].get("annotations") or {}).get(account)
+        return [] if named else [required(f"metadata.annotations[{account}]")]
+    if kind == "kubernetes.io/basic-auth":
+        keys = ("username", "password")
+        return [] if any(key in data for key in keys) else [required(f"data[{key}]") for key in keys]
+    found = [required(f"data[{key}]") for key in _NEEDED_KEYS.get(kind, ()) if key not in data]
+    if kind.startswith("kubernetes.io/docker") and not found:
+        (key,) = _NEEDED_KEYS[kind]
+        try:
+            json.loads(base64.b64decode(data[key]))
+        except ValueError as error:
+            found.append(wrong(f"data[{key}]", "<secret contents redacted>", str(error)))
+    return found
+
+
+def lease_faults(body: Body, old: Body | None) -> list[Cause]:
+    """Every error of a Lease."""
+    seconds = body.get("spec", {}).get("leaseDurationSeconds")
+    if seconds is None or seconds > 0:
+        return []
+    return [wrong("spec.leaseDurationSeconds", seconds, "must be greater than 0")]
