@@ -1,4 +1,7 @@
-"""The query of a list or a watch: selectors, versions and pieces."""
+"""The query of a list or a watch: selectors and versions.
+
+A list is always sent whole: Kubernetes' API allows a server to ignore `limit`.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,14 @@ from collections.abc import Mapping
 
 from kube_devserver import api_errors
 from kube_devserver.api.request_parsing import number
-from kube_devserver.api_errors import StatusError, bad_request
+from kube_devserver.api_errors import StatusError, bad_request, expired, too_large_version
 from kube_devserver.objects.field_selectors import read_terms, required_value
 from kube_devserver.objects.kinds import PODS
 from kube_devserver.objects.resource_registry import Resource
 from kube_devserver.objects.selectors import Selection, Test, field_selector, label_selector
-from kube_devserver.storage.list_paging import EXACT, NOT_OLDER, ListQuery
 
 Query = Mapping[str, str]
+EXACT, NOT_OLDER = "Exact", "NotOlderThan"  # of resourceVersionMatch
 
 
 def select(query: Query, resource: Resource, namespace: str, name: str = "") -> Selection:
@@ -39,20 +42,25 @@ def select(query: Query, resource: Resource, namespace: str, name: str = "") -> 
     return Selection(namespace, name, node, test if tests else None, whole)
 
 
-def list_query(query: Query) -> ListQuery:
-    """The options of a list.
+def check_list(query: Query, revision: int) -> None:
+    """Check the options of a list.
+
+    Args:
+        query: of the request.
+        revision: the present one, which is the only one that can be listed.
 
     Raises:
-        StatusError: 400, a number is not valid; 422, options contradict each other.
+        StatusError: 400, a number is not valid; 410, an exact older version or a piece of a list is requested; 422,
+            options contradict each other; 504, the version does not exist yet.
     """
     check_options(query, False)
-    return ListQuery(
-        version=asked_version(query, False),
-        match=query.get("resourceVersionMatch", ""),
-        limit=number(query, "limit") or 0,
-        token=query.get("continue", ""),
-        selectors=(query.get("labelSelector", ""), query.get("fieldSelector", "")),
-    )
+    version, limit, match = asked_version(query, False), number(query, "limit") or 0, query.get("resourceVersionMatch")
+    if query.get("continue"):
+        raise expired("The provided continue parameter is too old to display a consistent list result.")
+    if version and version > revision:
+        raise too_large_version(version, revision)
+    if version and version < revision and (match == EXACT or (limit > 0 and not match)):
+        raise expired(f"The resourceVersion for the provided list is too old: {version}")
 
 
 def check_options(query: Query, watch: bool) -> None:

@@ -10,9 +10,9 @@ import orjson
 import yaml
 
 from kube_devserver.api_errors import bad_request, unsupported
-from kube_devserver.objects.yaml_documents import load_yaml
 
 PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf"
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DEEPEST = 512  # levels of nesting that a recursive walk has room for on the stack
 
 
@@ -110,7 +110,7 @@ def read_yaml(data: bytes) -> Any:
     if data.lstrip()[:1] == b"{":
         return read_json(data)
     try:
-        value = load_yaml(data)
+        value = yaml.load(data, _Loader)
         _limit(value, len(data))
         orjson.dumps(value)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:

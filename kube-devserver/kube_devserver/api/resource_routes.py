@@ -10,7 +10,7 @@ from aiohttp import web
 
 from kube_devserver import api_errors
 from kube_devserver.api.kubelet_proxy import Kubelets
-from kube_devserver.api.list_options import asked_version, check_options, list_query, select
+from kube_devserver.api.list_options import asked_version, check_list, check_options, select
 from kube_devserver.api.media_types import JSON
 from kube_devserver.api.options import Target
 from kube_devserver.api.request_options import read_delete, read_write
@@ -20,10 +20,10 @@ from kube_devserver.api.subresource_routes import SubresourceRoutes
 from kube_devserver.api.verbs import APPLY, JSON_PATCH, MERGE, STRATEGIC, Verbs
 from kube_devserver.api.watch_stream import Lines, Watch, watch_lines
 from kube_devserver.api_errors import StatusError
-from kube_devserver.objects.kinds import PODS
+from kube_devserver.objects.kinds import PODS, Body
 from kube_devserver.objects.resource_registry import Resource
 from kube_devserver.objects.selectors import Selection
-from kube_devserver.storage.list_paging import Lists
+from kube_devserver.storage.store import Entry
 
 PATCHES = {JSON_PATCH, MERGE, STRATEGIC, APPLY}
 SHORTEST_WATCH_S, LONGEST_WATCH_S = 1800, 3600
@@ -43,7 +43,7 @@ class ResourceRoutes:
     def __init__(self, verbs: Verbs, kubelets: Kubelets, most_watches: int) -> None:
         self._verbs, self._store = verbs, verbs.store
         self._subresources = SubresourceRoutes(verbs, kubelets)
-        self._lists, self._lines = Lists(self._store), Lines()
+        self._lines = Lines()
         self.open_watches = 0
         self._most_watches, self._warn_at_s = most_watches, 0.0
         self._random = random.Random()  # spreads the ends of watches
@@ -114,13 +114,18 @@ class ResourceRoutes:
         if "deletecollection" not in resource.verbs:
             raise api_errors.no_method()
         options, wanted = await read_delete(request)
-        test = select(request.query, resource, path.namespace).test
-        entries = self._store.entries(resource.key, path.namespace)
-        chosen = [entry for entry in entries if test is None or test(entry.body)]
+        chosen = self._selected(resource, select(request.query, resource, path.namespace))
         for entry in chosen:
             metadata = entry.body["metadata"]
             self._verbs.delete(Target(resource, metadata.get("namespace", ""), metadata["name"]), wanted, options)
-        return list_answer(request, resource, chosen, {"resourceVersion": str(self._store.revision)})
+        return list_answer(request, resource, chosen, self._list_metadata())
+
+    def _selected(self, resource: Resource, selection: Selection) -> list[Entry]:
+        entries = self._store.entries(resource.key, selection.namespace)
+        return [entry for entry in entries if selection.test is None or selection.test(entry.body)]
+
+    def _list_metadata(self) -> Body:
+        return {"resourceVersion": str(self._store.revision)}
 
     # ------------------------------------------------------------------ lists and watches
 
@@ -130,8 +135,8 @@ class ResourceRoutes:
         selection = select(request.query, resource, path.namespace, path.name)
         if flag(request.query, "watch"):
             return await self._watch(request, resource, selection)
-        entries, metadata = self._lists.page(list_query(request.query), resource.key, selection)
-        return list_answer(request, resource, entries, metadata)
+        check_list(request.query, self._store.revision)
+        return list_answer(request, resource, self._selected(resource, selection), self._list_metadata())
 
     async def _watch(self, request: web.Request, resource: Resource, selection: Selection) -> web.StreamResponse:
         query = request.query

@@ -6,7 +6,7 @@ from typing import Any
 
 from kube_devserver import api_errors
 from kube_devserver.api.options import Options, Target
-from kube_devserver.api.verbs import APPLY, JSON_PATCH, MERGE, STRATEGIC, Verbs
+from kube_devserver.api.verbs import JSON_PATCH, MERGE, STRATEGIC, Verbs
 from kube_devserver.api_errors import StatusError, bad_request, wrong
 from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.patches import json_patch, merge_patch
@@ -81,15 +81,7 @@ def write_scale(verbs: Verbs, at: Target, kind: str | None, sent: Any, options: 
     for name in parents:
         below = below.setdefault(name, {})
     below[last] = _checked_replicas(at, new)
-    if kind != APPLY:
-        body, _ = verbs.patch(at, MERGE, change, options)
-        return scale_of(at, body)
-    # The manager that applies a scale owns the object's own field.
-    change |= {"apiVersion": at.resource.api_version, "kind": at.resource.kind, "metadata": {"name": at.name}}
-    try:
-        body, _ = verbs.patch(at, APPLY, change, options)
-    except StatusError as error:
-        raise _of_scale(error, at) from error
+    body, _ = verbs.patch(at, MERGE, change, options)
     return scale_of(at, body)
 
 
@@ -100,10 +92,8 @@ def _merged(scale: Body, kind: str | None, sent: Any) -> Body:
         new = json_patch(scale, sent)
     elif kind in (MERGE, STRATEGIC):
         new = merge_patch(scale, sent)
-    elif kind == APPLY:
-        new = {"spec": scale["spec"]} | sent if isinstance(sent, dict) else sent
     else:
-        raise api_errors.unsupported(kind, [JSON_PATCH, MERGE, STRATEGIC, APPLY])
+        raise api_errors.unsupported(kind, [JSON_PATCH, MERGE, STRATEGIC])
     fields = {"metadata": new.get("metadata"), "spec": new.get("spec")} if isinstance(new, dict) else {"": new or ""}
     for name, value in fields.items():
         if not isinstance(value, dict | None):
@@ -123,13 +113,3 @@ def _checked_replicas(at: Target, scale: Body) -> int:
         cause = wrong("spec.replicas", replicas, "must be greater than or equal to 0")
         raise api_errors.invalid("autoscaling", "Scale", at.name, [cause])
     return replicas
-
-
-def _of_scale(error: StatusError, at: Target) -> StatusError:
-    """A conflict that names the version of the scale instead of the object's."""
-    old, new = f" using {at.resource.api_version}", " using autoscaling/v1"
-    details = error.details
-    if details and "causes" in details:
-        causes = [each | {"message": each["message"].replace(old, new)} for each in details["causes"]]
-        details = details | {"causes": causes}
-    return StatusError(error.code, error.reason, str(error).replace(old, new), details)

@@ -261,8 +261,6 @@ class Verbs:
         live = old.body if old is not None else {}
         writer = self._writer(at, options)
         merged, owners = managed_fields.apply(resource.node, live, config, writer, options.force)
-        if writer.name == "kubectl":
-            merged = patches.with_last_applied(merged, sent)
         body = read(resource, merged, Options(validation="Ignore"), merged=True)
         if old is not None:
             return self._replace(at, old, body, options, owners), False

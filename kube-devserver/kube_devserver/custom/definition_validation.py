@@ -96,44 +96,16 @@ def _version_faults(versions: list[Body] | None) -> list[Cause]:
         where = f"spec.versions[{i}]"
         if faults := service_faults(names[i]):
             found.append(wrong(f"{where}.name", names[i], ",".join(faults)))
-        warning = version.get("deprecationWarning")
-        if warning is not None and not version.get("deprecated"):
-            found.append(wrong(f"{where}.deprecationWarning", warning, "can only be set for deprecated versions"))
-        elif warning is not None and not 0 < len(warning) <= 256:
-            text = "must be <= 256 characters long" if warning else "must not be an empty string"
-            found.append(wrong(f"{where}.deprecationWarning", warning, text))
-    for where, columns in _places(versions or [], "additionalPrinterColumns"):
-        for j, column in enumerate(columns):
-            found += _column_faults(column, f"{where}[{j}]")
-    for where, subresources in _places(versions or [], "subresources"):
-        if subresources.get("scale") is not None:
-            found += _scale_faults(subresources["scale"], f"{where}.scale")
+        for j, column in enumerate(version.get("additionalPrinterColumns") or ()):
+            found += _column_faults(column, f"{where}.additionalPrinterColumns[{j}]")
+        if (scale := (version.get("subresources") or {}).get("scale")) is not None:
+            found += _scale_faults(scale, f"{where}.subresources.scale")
     if len(set(names)) < len(names):
-        found.append(wrong("spec.versions", _as_go(versions), "must contain unique version names"))
+        found.append(wrong("spec.versions", names, "must contain unique version names"))
     if sum(bool(version.get("storage")) for version in versions or ()) != 1:
         text = "must have exactly one version marked as storage version"
-        found.append(wrong("spec.versions", _as_go(versions), text))
+        found.append(wrong("spec.versions", names, text))
     return found
-
-
-def _places(versions: list[Body], name: str) -> list[tuple[str, Any]]:
-    """The paths and values of a field of the versions: as in Kubernetes, one path if all versions have the same value."""
-    values = [version.get(name) for version in versions]
-    if values and all(value and value == values[0] for value in values):
-        return [(f"spec.{name}", values[0])]
-    return [(f"spec.versions[{i}].{name}", value) for i, value in enumerate(values) if value]
-
-
-def _as_go(versions: list[Body] | None) -> list[Body] | None:
-    """Versions as Go's messages show them: without fields that are the same in all."""
-    fields = ("deprecationWarning", "schema", "subresources", "additionalPrinterColumns", "selectableFields")
-    plain = [name for name in fields if len(_places(versions or [], name)) != 1 or name == "deprecationWarning"]
-    return versions and [
-        {"Name": each.get("name", ""), "Served": each.get("served", False), "Storage": each.get("storage", False),
-         "Deprecated": each.get("deprecated", False)}
-        | {name[0].upper() + name[1:]: each.get(name) if name in plain else None for name in fields}
-        for each in versions
-    ]  # fmt: skip
 
 
 def _column_faults(column: Body, where: str) -> list[Cause]:

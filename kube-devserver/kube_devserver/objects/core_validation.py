@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 
 from kube_devserver.api_errors import IMMUTABLE, Cause, prohibited, required, unsupported_value, wrong
@@ -13,12 +11,6 @@ from kube_devserver.objects.pod_validation import IN_CONFIG_KEY
 MOST_DATA_BYTES = 1 << 20
 _SERVICE_TYPES = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]
 _IN_PORT = "must be between 1 and 65535, inclusive"
-_NEEDED_KEYS = {
-    "kubernetes.io/dockercfg": (".dockercfg",),
-    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
-    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
-    "kubernetes.io/tls": ("tls.crt", "tls.key"),
-}
 
 
 def service_faults(body: Body, old: Body | None) -> list[Cause]:
@@ -73,26 +65,6 @@ def secret_faults(body: Body, old: Body | None) -> list[Cause]:
     found = data_faults(body, old)
     if old is not None and body.get("type") != old.get("type"):
         found.append(wrong("type", body.get("type"), IMMUTABLE))
-    return found + _secret_type_faults(body)
-
-
-def _secret_type_faults(body: Body) -> list[Cause]:
-    """Errors of a Secret whose type needs certain keys. After core/validation's ValidateSecret."""
-    kind, data = body.get("type", ""), body.get("data") or {}
-    if kind == "kubernetes.io/service-account-token":
-        account = "kubernetes.io/service-account.name"
-        named = (body["metadata"].get("annotations") or {}).get(account)
-        return [] if named else [required(f"metadata.annotations[{account}]")]
-    if kind == "kubernetes.io/basic-auth":
-        keys = ("username", "password")
-        return [] if any(key in data for key in keys) else [required(f"data[{key}]") for key in keys]
-    found = [required(f"data[{key}]") for key in _NEEDED_KEYS.get(kind, ()) if key not in data]
-    if kind.startswith("kubernetes.io/docker") and not found:
-        (key,) = _NEEDED_KEYS[kind]
-        try:
-            json.loads(base64.b64decode(data[key]))
-        except ValueError as error:
-            found.append(wrong(f"data[{key}]", "<secret contents redacted>", str(error)))
     return found
 
 

@@ -11,7 +11,6 @@ from jsonpointer import JsonPointerException, resolve_pointer
 
 from kube_devserver.api_errors import StatusError, bad_request
 from kube_devserver.objects import schema as s
-from kube_devserver.objects.names import MOST_ANNOTATIONS_BYTES
 from kube_devserver.objects.schema import Node, canonical
 
 MOST_OPERATIONS = 10_000
@@ -197,27 +196,3 @@ def _sort(node: Node, items: list[Any], order: list[Any], before: list[Any]) -> 
             found.append(patched[i])
             i += 1
     return [*found, *patched[i:], *server[j:]]
-
-
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_IN_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})  # as Go's JSON encoder escapes them
-
-
-def with_last_applied(body: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    """An object after a server-side apply by kubectl: its annotation for client-side applies is updated if it has one.
-
-    After k8s.io/apimachinery's managedfields, lastAppliedUpdater: users can switch between both kinds of apply.
-    """
-    annotations = body["metadata"].get("annotations") or {}
-    if not annotations.get(LAST_APPLIED):
-        return body
-    metadata = dict(config.get("metadata") or {})
-    if "annotations" in metadata:
-        metadata["annotations"] = {key: value for key, value in metadata["annotations"].items() if key != LAST_APPLIED}
-    text = (
-        orjson.dumps(config | {"metadata": metadata}, option=orjson.OPT_SORT_KEYS).decode().translate(_IN_HTML) + "\n"
-    )
-    rest = sum(len(key) + len(value) for key, value in annotations.items() if key != LAST_APPLIED)
-    if rest + len(LAST_APPLIED) + len(text.encode()) > MOST_ANNOTATIONS_BYTES:
-        text = ""
-    return body | {"metadata": body["metadata"] | {"annotations": annotations | {LAST_APPLIED: text}}}

@@ -6,7 +6,7 @@ import re
 
 from kube_devserver.api_errors import Cause, prohibited, required, unsupported_value, wrong
 from kube_devserver.objects.kinds import Body
-from kube_devserver.objects.names import IN_LABEL, IN_SUBDOMAIN, LABEL, SUBDOMAIN, key_faults, value_faults
+from kube_devserver.objects.names import IN_LABEL, LABEL, key_faults, value_faults
 from kube_devserver.objects.selectors import operator_faults, selector_faults
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
@@ -15,23 +15,6 @@ IN_CONFIG_KEY = (
     " used for validation is '[-._a-zA-Z0-9]+')"
 )
 IN_VARIABLE = "a valid environment variable name must consist only of printable ASCII characters other than '='"
-FIELD_PATHS = (
-    "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP", "status.hostIPs",
-    "status.podIP", "status.podIPs",
-)  # fmt: skip
-CONVERTED = (
-    *FIELD_PATHS,
-    "metadata.annotations",
-    "metadata.labels",
-    "spec.restartPolicy",
-    "spec.schedulerName",
-    "status.phase",
-)
-RESOURCES = tuple(
-    f"{which}.{name}" for which in ("limits", "requests") for name in ("cpu", "ephemeral-storage", "memory")
-)
-SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
-_SUBSCRIPT = re.compile(r"^(.+?)\['(.*)'\]\Z")
 _MAY_CHANGE = ("activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "schedulingGates")
 
 
@@ -109,73 +92,19 @@ def _container_faults(container: Body, where: str, seen: set[str]) -> list[Cause
     return found
 
 
-# ------------------------------------------------------------------ environment
-
-
 def _variable_faults(entry: Body, where: str) -> list[Cause]:
-    name, found = entry.get("name", ""), []
+    name = entry.get("name", "")
     if not name:
-        found.append(required(f"{where}.name"))
-    elif not all(" " <= letter <= "~" and letter != "=" for letter in name):
-        found.append(wrong(f"{where}.name", name, IN_VARIABLE))
-    if "valueFrom" not in entry:
-        return found
-    source, at = entry["valueFrom"], f"{where}.valueFrom"
-    given = [each for each in SOURCES if each in source]
-    if "fieldRef" in source:
-        found += _field_faults(source["fieldRef"], f"{at}.fieldRef")
-    if "resourceFieldRef" in source:
-        found += _resource_faults(source["resourceFieldRef"].get("resource", ""), f"{at}.resourceFieldRef.resource")
-    for each in ("configMapKeyRef", "secretKeyRef"):
-        if each in source:
-            found += _key_faults(source[each], f"{at}.{each}")
-    if not given:
+        return [required(f"{where}.name")]
+    if not all(" " <= letter <= "~" and letter != "=" for letter in name):
+        return [wrong(f"{where}.name", name, IN_VARIABLE)]
+    source = entry.get("valueFrom")
+    if source is not None and not source:
         text = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
-        found.append(wrong(at, "", text))
-    elif entry.get("value"):
-        found.append(wrong(at, "", "may not be specified when `value` is not empty"))
-    elif len(given) > 1:
-        found.append(wrong(at, "", "may not have more than one field specified at a time"))
-    return found
-
-
-def _field_faults(reference: Body, where: str) -> list[Cause]:
-    version, path = reference.get("apiVersion", ""), reference.get("fieldPath", "")
-    if not version:
-        return [required(f"{where}.apiVersion")]
-    if not path:
-        return [required(f"{where}.fieldPath")]
-    match = _SUBSCRIPT.match(path)
-    problem = ""
-    if version != "v1":
-        problem = f"unsupported pod version: {version}"
-    elif match and match[1] not in ("metadata.annotations", "metadata.labels"):
-        problem = f"field label does not support subscript: {path}"
-    elif not match and path not in CONVERTED:
-        problem = f"field label not supported: {path}"
-    if problem:
-        return [wrong(f"{where}.fieldPath", path, f"error converting fieldPath: {problem}")]
-    if match:
-        key = match[2].lower() if match[1] == "metadata.annotations" else match[2]
-        return [wrong(where, key, text) for text in key_faults(key)]
-    return [] if path in FIELD_PATHS else [unsupported_value(f"{where}.fieldPath", path, FIELD_PATHS)]
-
-
-def _resource_faults(resource: str, where: str) -> list[Cause]:
-    if not resource:
-        return [required(where)]
-    if resource in RESOURCES or resource.startswith(("requests.hugepages-", "limits.hugepages-")):
-        return []
-    return [unsupported_value(where, resource, RESOURCES)]
-
-
-def _key_faults(reference: Body, where: str) -> list[Cause]:
-    """Errors of a reference to a key of a ConfigMap or a Secret."""
-    name, key = reference.get("name", ""), reference.get("key", "")
-    found = [] if SUBDOMAIN.match(name) else [wrong(f"{where}.name", name, IN_SUBDOMAIN)]
-    if not key:
-        return [*found, required(f"{where}.key")]
-    return found if re.match(r"^[-._a-zA-Z0-9]+\Z", key) else [*found, wrong(f"{where}.key", key, IN_CONFIG_KEY)]
+        return [wrong(f"{where}.valueFrom", "", text)]
+    if source and entry.get("value"):
+        return [wrong(f"{where}.valueFrom", "", "may not be specified when `value` is not empty")]
+    return []
 
 
 # ------------------------------------------------------------------ placement

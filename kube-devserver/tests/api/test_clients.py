@@ -78,26 +78,6 @@ def test_an_event_of_the_new_spelling_comes_as_protobuf(server: Server) -> None:
     assert (answer.status, answer.body.get("eventTime")) == (201, "2023-11-14T22:13:20.000005Z")
 
 
-def test_a_list_of_an_exact_version_is_as_it_was(server: Server) -> None:
-    """What was created, changed and deleted since is undone."""
-    version = [server.ask("POST", CM, {"metadata": {"name": f"exact-{i}"}, "data": {"k": "v"}}) for i in range(2)][
-        -1
-    ].body["metadata"]["resourceVersion"]
-    server.ask("PUT", f"{CM}/exact-0", {"metadata": {"name": "exact-0"}, "data": {"k": "w"}})
-    server.ask("DELETE", f"{CM}/exact-1")
-    server.ask("POST", CM, {"metadata": {"name": "exact-2"}})
-
-    then = server.ask("GET", f"{CM}?resourceVersion={version}&resourceVersionMatch=Exact").body
-
-    found = {
-        each["metadata"]["name"]: each.get("data")
-        for each in then["items"]
-        if each["metadata"]["name"].startswith("exact")
-    }
-    assert {"exact-0": {"k": "v"}, "exact-1": {"k": "v"}} == found
-    assert version == then["metadata"]["resourceVersion"]
-
-
 def test_a_delete_names_the_version_that_it_expects(server: Server) -> None:
     """In the words that Kubernetes has for it."""
     version = server.ask("POST", CM, {"metadata": {"name": "precise"}}).body["metadata"]["resourceVersion"]
