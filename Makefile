@@ -1,7 +1,8 @@
 # Every command that the project is developed with; `make help` lists them. They use the python on the PATH.
 .DEFAULT_GOAL := help
-.PHONY: help install format lint types test test-all control-plane e2e-real generate picture clean
+.PHONY: help install format lint types test test-all control-plane differential e2e-real generate picture clean
 PYTHON ?= python
+CONTROL_PLANE ?= $(or $(SPIKO_CLUSTER_BIN),$(HOME)/.cache/spiko-cluster/bin)
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -29,10 +30,14 @@ test-all: ## these, and the end-to-end tests on our own API server
 	$(PYTHON) -m pytest --all
 
 control-plane: ## build the real control plane and its measuring tools, with Go (minutes, then cached)
-	$(PYTHON) tests/cluster/build.py etcd kubernetes otelcol load jaeger client_go helm
+	$(PYTHON) tests/cluster/build.py etcd kubernetes otelcol load jaeger
 
-e2e-real: ## the end-to-end tests on the real control plane, and ours compared with it
-	SPIKO_TEST_CONTROL_PLANE=real $(PYTHON) -m pytest -m "e2e or differential"
+differential: ## compare our API server with Kubernetes' own, and record that it was done
+	KUBE_DEVSERVER_BINARIES="$(CONTROL_PLANE)" $(PYTHON) -m pytest -m differential kube-devserver
+	$(PYTHON) kube-devserver/tests/differential/verified.py write
+
+e2e-real: ## the end-to-end tests on the real control plane, and kubectl's answers there compared with ours
+	SPIKO_TEST_CONTROL_PLANE=real $(PYTHON) -m pytest -m "e2e or differential" tests
 
 generate: ## crds and docs/reference from the models
 	$(PYTHON) -m spiko_operator.api.schema crds/

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-for folder in ("cluster", "serving", "registry", "operating", "e2e", "differential", "console"):
+for folder in ("cluster", "serving", "registry", "operating", "e2e", "kubectl_sessions", "console"):
     sys.path.insert(0, str(Path(__file__).parent / folder))
 
 

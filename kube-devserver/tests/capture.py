@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from devserver_support.control_plane import real_server
+from devserver_support.differential.control_plane import real_server
 from devserver_support.servers import Server
 
 DATA = Path(__file__).resolve().parents[1] / "kube_devserver" / "data"

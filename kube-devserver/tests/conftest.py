@@ -1,4 +1,4 @@
-"""Our API server alone, as a process, for tests of what it does with single requests."""
+"""Fixtures of the API server's tests. Differential tests run only if `-m` asks for them."""
 
 from __future__ import annotations
 
@@ -14,3 +14,12 @@ def server() -> Iterator[Server]:
     """A running API server; at the end its log must be free of tracebacks."""
     with own_server() as made:
         yield made
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the differential suite, which needs a real control plane."""
+    if "differential" in (config.getoption("-m") or ""):
+        return
+    left = [item for item in items if item.get_closest_marker("differential")]
+    items[:] = [item for item in items if item not in left]
+    config.hook.pytest_deselected(items=left)

@@ -1,45 +1,56 @@
-"""The reference page of the local API server says what is so."""
+"""The README names the kinds and the limits of the code."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from kube_devserver.api import server
-from kube_devserver.custom import validation_rules
-from kube_devserver.custom.cel import runcosts
-from kube_devserver.objects import patches
+from kube_devserver.api import request_parsing, server
+from kube_devserver.custom import expressions, validation_rules
+from kube_devserver.objects import kinds, patches
 from kube_devserver.objects.resource_registry import Registry
 from kube_devserver.storage import store
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "local-api.md").read_text()
-IN_WORDS = {"authentication.k8s.io", "authorization.k8s.io"}  # reviews and tokens, which are no objects
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
 
 
 def test_the_kinds_are_those_that_are_served() -> None:
-    """Every stored kind stands in the table, and no other."""
-    rows = re.findall(r"^\| (core|`[^|]*`) \| ([A-Z][A-Za-z, ]*)", PAGE, re.MULTILINE)
-    written = {name for _, kinds in rows for name in re.findall(r"[A-Z]\w+", kinds)}
+    """Given the table of kinds, when it is compared with the registry, then both have the same kinds."""
+    rows = re.findall(r"^\| (core|`[^|]*`) \| ([A-Z][A-Za-z, ]*)", README, re.MULTILINE)
+    written = {name for _, names in rows for name in re.findall(r"[A-Z]\w+", names)}
 
     assert {r.kind for r in Registry() if "list" in r.verbs} == written
 
 
+def test_the_kinds_without_effect_are_named() -> None:
+    """Given the kinds that are stored only, when the README is read, then its sentence about them names each."""
+    (sentence,) = re.findall(r"^Nothing acts on (.*):", README, re.MULTILINE)
+    inert = {r.kind for r in Registry() if r.key in kinds.INERT}
+
+    assert inert == set(re.findall(r"[A-Z]\w+", sentence))
+
+
 def test_the_limits_are_those_of_the_code() -> None:
-    """Each of them stands in the table."""
-    assert (3 << 20, 1_572_864, 1_000_000, 10_000_000, 3 << 20, 10_000) == (
+    """Given the table of limits, when it is compared with the code, then all values agree."""
+    found = (
         server.LARGEST_BODY,
+        request_parsing.DEEPEST,
         store.LARGEST_BYTES,
-        runcosts.PER_CALL,
-        validation_rules.BUDGET,
+        expressions.MOST_LOOPS,
+        validation_rules.BUDGET_S,
         patches.MOST_COPIED_BYTES,
         patches.MOST_OPERATIONS,
+        store.HISTORY,
+        store.HISTORY_BYTES,
     )
+    assert (3 << 20, 512, 1_572_864, 10_000, 4.0, 3 << 20, 10_000, 20_000, 32 << 20) == found
     for text in (
         "3 MB, 512 levels deep",
-        "1.5 MB, as etcd's",
-        "1,000,000 | 422",
-        "10,000,000 | 422",
+        "1.5 MB, as in etcd",
+        "10,000 loops | 422",
+        "4 s of CPU | 422",
         "| 3 MB | 422 |",
         "| 10,000 | 413 |",
+        "20,000 changes, 32 MB",
     ):
-        assert text in PAGE
+        assert text in README

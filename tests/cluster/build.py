@@ -4,7 +4,7 @@
     python tests/cluster/build.py               what the end-to-end suite needs
     python tests/cluster/build.py jaeger load   more, by module
 
-The folders beside this file, and some of tests/foreign, are the modules; their go.mod pins every version. Binaries go to $SPIKO_CLUSTER_BIN, by default
+The folders beside this file are the modules; their go.mod pins every version. Binaries go to $SPIKO_CLUSTER_BIN, by default
 ~/.cache/spiko-cluster/bin, outside the tree. What is there and whose module has not changed is left alone, so that the second call
 takes no time. Needs Go 1.26 and nothing else: with empty caches 8 minutes on two cores (jaeger 4 more). Standard library only.
 """
@@ -57,8 +57,6 @@ BUILDS = {
     "otelcol": Build(((".", "otelcol"),)),
     "jaeger": Build((("github.com/jaegertracing/jaeger/cmd/jaeger", "jaeger"),)),
     "load": Build((("github.com/tsenart/vegeta/v12", "vegeta"),)),
-    "client_go": Build(((".", "client_go"),), folder="../foreign/client_go"),
-    "helm": Build((("helm.sh/helm/v4/cmd/helm", "helm"),), folder="../foreign/helm"),
 }
 DEFAULT = ("etcd", "kubernetes", "otelcol")
 

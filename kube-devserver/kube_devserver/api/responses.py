@@ -14,9 +14,9 @@ from multidict import CIMultiDict
 from kube_devserver.api import tables
 from kube_devserver.api.media_types import JSON, PARTIAL, TABLE, Form, best_form
 from kube_devserver.api.options import Options
-from kube_devserver.custom import versions
 from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.resource_registry import Resource
+from kube_devserver.storage import versions
 from kube_devserver.storage.store import Entry
 
 Headers = CIMultiDict[str]

@@ -21,7 +21,7 @@ from kube_devserver.api.options import Options, Target
 from kube_devserver.api.service_addresses import assign_address, keep_address
 from kube_devserver.api.validation import object_faults
 from kube_devserver.api_errors import Cause, StatusError, bad_request
-from kube_devserver.custom import custom_resources, versions
+from kube_devserver.custom import custom_resources
 from kube_devserver.custom.validation_rules import rules_after_faults
 from kube_devserver.objects import events, field_sets, managed_fields, patches
 from kube_devserver.objects.kinds import (
@@ -39,6 +39,7 @@ from kube_devserver.objects.managed_fields import Manager, Writer
 from kube_devserver.objects.metadata_validation import metadata_faults
 from kube_devserver.objects.resource_registry import CLEANUP, Registry, Resource
 from kube_devserver.objects.warnings import inert_warnings, status_faults, template_warnings
+from kube_devserver.storage import versions
 from kube_devserver.storage.store import Entry, Store, TooLargeError
 
 SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # characters of generated names

@@ -14,10 +14,10 @@ import orjson
 from kube_devserver.api import tables
 from kube_devserver.api.media_types import PARTIAL, TABLE, Form
 from kube_devserver.api_errors import StatusError, expired, too_large_version
-from kube_devserver.custom import versions
 from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.resource_registry import Resource
 from kube_devserver.objects.selectors import Selection
+from kube_devserver.storage import versions
 from kube_devserver.storage.store import Entry, Store
 from kube_devserver.storage.watch_cache import ADDED, BOOKMARK, Notice, Watcher
 

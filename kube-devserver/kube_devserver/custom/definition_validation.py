@@ -96,6 +96,7 @@ def _version_faults(versions: list[Body] | None) -> list[Cause]:
         where = f"spec.versions[{i}]"
         if faults := service_faults(names[i]):
             found.append(wrong(f"{where}.name", names[i], ",".join(faults)))
+        where = "spec" if len(names) == 1 else where  # as in Kubernetes: the fields of an only version are the spec's
         for j, column in enumerate(version.get("additionalPrinterColumns") or ()):
             found += _column_faults(column, f"{where}.additionalPrinterColumns[{j}]")
         if (scale := (version.get("subresources") or {}).get("scale")) is not None:

@@ -34,7 +34,7 @@ def service_faults(body: Body, old: Body | None) -> list[Cause]:
             found.append(required(f"spec.ports[{i}].name"))
     before = old["spec"].get("clusterIP") if old is not None and kind != "ExternalName" else None
     if before and before != spec.get("clusterIP"):
-        found.append(wrong("spec.clusterIPs[0]", spec.get("clusterIP"), "may not change once set"))
+        found.append(wrong("spec.clusterIPs[0]", [spec.get("clusterIP")], "may not change once set"))
     return found
 
 

@@ -94,7 +94,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     """Given a file that is not a store, when it is opened, then the error names it."""
     path = tmp_path / "objects.db"
     path.write_bytes(content)
-    with pytest.raises(DamagedError, match="cannot be read|has format 0") as caught:
+    with pytest.raises(DamagedError, match=r"cannot be read|has format 0") as caught:
         Store(path)
 
     assert str(path) in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -199,10 +200,8 @@ def test_a_hostile_rule_or_value_is_stopped(expression: str, value: Any) -> None
 def test_a_deep_or_long_expression_is_refused_or_compiled(expression: str) -> None:
     """Given deep nesting or much text, when it is compiled, then the process survives, and the time is short."""
     began = time.process_time()
-    try:
+    with contextlib.suppress(ExpressionError):
         compile_expression(expression)
-    except ExpressionError as error:
-        assert str(error)
 
     assert time.process_time() - began < MOST_S
 

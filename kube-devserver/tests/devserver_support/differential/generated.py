@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from calls import (
+from devserver_support.differential.calls import (
     CM,
     DEPLOY,
     JSON,

@@ -1,8 +1,8 @@
-"""Our API server beside Kubernetes' own, in one run on one machine: the same work in turns, and the ratio.
+"""The API server compared with Kubernetes' own on one machine: the same work in turns, and the ratio of the speeds.
 
-    python tests/bench/api_servers.py [rounds]
+    PYTHONPATH=kube-devserver/tests KUBE_DEVSERVER_BINARIES=FOLDER python kube-devserver/tests/benchmarks/api_servers.py [rounds]
 
-Needs the real control plane (`python tests/cluster/build.py`). Ratios are ours / theirs in speed: must 0.3, goal 1.
+FOLDER has the real control plane. Ratios are this server's speed / Kubernetes': 0.3 is the minimum, 1 the goal.
 """
 
 from __future__ import annotations
@@ -12,15 +12,12 @@ import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-for folder in ("cluster", "differential"):
-    sys.path.insert(0, str(Path(__file__).parents[1] / folder))
-
-from devserver_support.servers import Server, both_servers
+from devserver_support.differential.control_plane import both_servers
+from devserver_support.servers import Server
 
 APPLIES, PODS, WATCHERS, WRITES = 200, 1_000, 100, 10
 MAPS = "/api/v1/namespaces/bench/configmaps"

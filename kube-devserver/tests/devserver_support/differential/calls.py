@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 MERGE, JSON, STRATEGIC, APPLY = (
     "application/merge-patch+json", "application/json-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml",
 )  # fmt: skip
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 CM, DEPLOY, SVC = (
@@ -19,10 +18,6 @@ CM, DEPLOY, SVC = (
 POD, PDB = "/api/v1/namespaces/{ns}/pods", "/apis/policy/v1/namespaces/{ns}/poddisruptionbudgets"
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 NS, ACCOUNT = "/api/v1/namespaces/{ns}", "/api/v1/namespaces/{ns}/serviceaccounts"
-RBAC = "rbac.authorization.k8s.io"
-ROLE, BIND = f"/apis/{RBAC}/v1/namespaces/{{ns}}/roles", f"/apis/{RBAC}/v1/namespaces/{{ns}}/rolebindings"
-WIDE_ROLE, WIDE_BIND = f"/apis/{RBAC}/v1/clusterroles", f"/apis/{RBAC}/v1/clusterrolebindings"
-REVIEW = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 THING = "/apis/diff.example.dev/v1/namespaces/{ns}/things"
 
 
@@ -35,7 +30,6 @@ class Call:
     body: Any = None
     content: str = "application/json"
     accept: str = "application/json"
-    user: str = ""
 
 
 def get(path: str, accept: str = "application/json") -> Call:
@@ -67,34 +61,6 @@ def apply(path: str, body: Any, manager: str = "one", **query: str) -> Call:
     """Server-side apply."""
     more = "".join(f"&{key}={value}" for key, value in query.items())
     return Call("PATCH", f"{path}?fieldManager={manager}{more}", body, APPLY)
-
-
-def by(user: str, call: Call) -> Call:
-    """The same by another user."""
-    return replace(call, user=user)
-
-
-def role(name: str, *rules: tuple[str, str, str], kind: str = "Role", **more: Any) -> dict[str, Any]:
-    """A role with rules, each a group, resources and verbs, with commas."""
-    found = [
-        {"apiGroups": [group], "resources": things.split(","), "verbs": verbs.split(",")}
-        for group, things, verbs in rules
-    ]
-    return {"apiVersion": f"{RBAC}/v1", "kind": kind, "metadata": {"name": name}, "rules": found} | more
-
-
-def binding(name: str, user: str, to: str, kind: str = "Role", wide: bool = False) -> dict[str, Any]:
-    """A binding of a user to a role."""
-    reference = {"apiGroup": RBAC, "kind": kind, "name": to}
-    subject = {"apiGroup": RBAC, "kind": "User", "name": user}
-    of = "ClusterRoleBinding" if wide else "RoleBinding"
-    return {
-        "apiVersion": f"{RBAC}/v1",
-        "kind": of,
-        "metadata": {"name": name},
-        "roleRef": reference,
-        "subjects": [subject],
-    }
 
 
 def config_map(name: str = "a", **data: Any) -> dict[str, Any]:
@@ -135,11 +101,6 @@ def containers(*each: dict[str, Any]) -> dict[str, Any]:
                  "template": {"metadata": {"labels": {"app": "a"}}, "spec": {"schedulerName": "nobody", "containers": list(each)}},
                  "replicas": 0},
     }  # fmt: skip
-
-
-def scale(replicas: int) -> dict[str, Any]:
-    """A Scale to apply."""
-    return {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "a"}, "spec": {"replicas": replicas}}
 
 
 def one(name: str, **more: Any) -> dict[str, Any]:

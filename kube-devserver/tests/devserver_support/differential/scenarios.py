@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from calls import (
+from devserver_support.differential.calls import (
     ACCOUNT,
     APPLY,
     CM,
@@ -12,11 +12,9 @@ from calls import (
     EV,
     INITIAL,
     JSON,
-    LAST_APPLIED,
     LEASE,
     MERGE,
     NEW_EV,
-    NS,
     OLD_PAIR,
     PAIR,
     PARTIAL,
@@ -42,7 +40,6 @@ from calls import (
     pod,
     post,
     put,
-    scale,
     thing,
 )
 
@@ -68,24 +65,12 @@ SCENARIOS: dict[str, list[Call]] = {
         put("/api/v1/namespaces/{ns}/secrets/n", {"metadata": {"name": "n"}}), put(f"{ACCOUNT}/n", {"metadata": {"name": "n"}}), put(f"{LEASE}/n/status", {}),
         put(f"{THING}/n", thing("n")),
     ],
-    "yaml": [
-        *(Call("POST", CM, f"metadata: {{name: y{i}}}\ndata: {text}\n".encode(), "application/yaml") for i, text in enumerate((
-            "{a: 2026-01-01}", "{a: 2026-01-01T00:00:00Z}", "{1: x}", "{true: x, 1.5: y}", "{a: !!binary aGVsbG8=}", "{2026-01-01: a}", "{on: a}",
-            "{1e3: a, 0o14: b, 010: c, 2_000: e}", "{<<: {a: b}}", "{a: yes}", "{a: 0x10}", "{? [a]: b}"))),
-        *(Call("POST", THING, f"apiVersion: diff.example.dev/v1\nkind: Thing\nmetadata: {{name: y{i}}}\nspec: {{size: 1, {text}}}\n".encode(),
-               "application/yaml") for i, text in enumerate((
-            "replicas: 012", "replicas: 1_0", "replicas: 1e0", "replicas: 0o7", "word: yes", "word: y", "word: 12:30", "ratio: .5", "ratio: 08"))),
-    ],
     "watches that begin with what there is": [
         post(CM, config_map(x="1")), get(f"{CM}?{INITIAL}&fieldSelector=metadata.name%3Da"), get(f"{CM}?{INITIAL}&fieldSelector=metadata.name%3Da", PARTIAL),
         get(f"{CM}?{INITIAL}&fieldSelector=metadata.name%3Da", TABLE), get(f"{CM}?{INITIAL}&labelSelector=none", PARTIAL),
         get(f"{CM}?watch=true&timeoutSeconds=1&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"),
         get(f"{CM}?watch=true&timeoutSeconds=1&sendInitialEvents=true"), get(f"{CM}?{INITIAL}&resourceVersion=1&fieldSelector=metadata.name%3Da"),
         get(f"{CM}?{INITIAL}&resourceVersion=1000000000000"), get(f"{CM}?resourceVersion=1000000000000"),
-    ],
-    "lists in pieces": [
-        *(post(SVC, {"metadata": {"name": name}, "spec": {"ports": [{"port": 80}]}}) for name in "abc"), get(f"{SVC}?limit=-1"), get(f"{SVC}?limit=10"),
-        get(f"{SVC}?limit=1&resourceVersion=0"), get(f"{SVC}?limit=2"), get(f"{SVC}?limit=2&labelSelector=none"),
     ],
     "logs: options that are none": [
         post(POD, pod()), *(get(f"{POD}/a/log?{query}") for query in (
@@ -146,20 +131,6 @@ SCENARIOS: dict[str, list[Call]] = {
         *(patch(f"{at}?fieldValidation={how}", body, content) for at in (f"{CM}/a", f"{THING}/u") for how in ("Strict", "Warn")
           for body, content in (({"bogus": {"a": 1}}, MERGE), ([{"op": "add", "path": "/bogus", "value": 1}], JSON))),
         patch(f"{CM}/a?fieldValidation=Strict", {"bogus": {"a": 1}}, STRATEGIC), get(f"{CM}/a"), get(f"{THING}/u"),
-    ],
-    "kubectl's apply keeps its annotation": [
-        post(CM, config_map(x="1") | {"metadata": {"name": "a", "annotations": {LAST_APPLIED: "{}", "other": "<&>"}}}),
-        apply(f"{CM}/a", {"apiVersion": "v1", "kind": "ConfigMap", "data": {"y": "<&>"}, "metadata": {"annotations": {"more": "m"}}}, "kubectl"),
-        get(f"{CM}/a"), apply(f"{CM}/a", {"apiVersion": "v1", "kind": "ConfigMap", "data": {"z": "1"}}, "other"), get(f"{CM}/a"),
-        post(CM, config_map("b")), apply(f"{CM}/b", {"apiVersion": "v1", "kind": "ConfigMap", "data": {"z": "1"}}, "kubectl"), get(f"{CM}/b"),
-    ],
-    "types of secrets": [
-        *(post(f"{NS}/secrets", {"metadata": {"name": f"s{i}"}, "type": kind, "data": data})
-          for i, (kind, data) in enumerate(
-              (f"kubernetes.io/{kind}", data)
-              for kind in ("tls", "basic-auth", "ssh-auth", "dockercfg", "dockerconfigjson", "service-account-token", "other")
-              for data in ({}, {"x": "eQ=="}, {"tls.crt": "", "username": "", "ssh-privatekey": "eQ==", ".dockercfg": "e30=", ".dockerconfigjson": "eQ=="})
-          )),
     ],
     "dry run": [post(f"{CM}?dryRun=All", config_map(x="1")), get(f"{CM}/a"), post(CM, config_map()), delete(f"{CM}/a?dryRun=All"), get(f"{CM}/a")],
     "the four patches": [
@@ -241,12 +212,6 @@ SCENARIOS: dict[str, list[Call]] = {
         )), get(f"{POD}/none/log?tailLines=-1&limitBytes=0&sinceSeconds=0"), get("/apis/rbac.authorization.k8s.io/v1"),
         get("/apis/apiextensions.k8s.io/v1"),
     ],
-    "a scale is applied": [
-        post(DEPLOY, deployment(paused=True)), apply(f"{DEPLOY}/a/scale", scale(2)), get(f"{DEPLOY}/a/scale"),
-        apply(f"{DEPLOY}/a/scale", scale(3), "two"), apply(f"{DEPLOY}/a/scale", scale(3), "two", force="true"), get(f"{DEPLOY}/a"),
-        apply(f"{DEPLOY}/a", {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": "many"}}),
-        patch(f"{DEPLOY}/a", {}, "application/xml"),
-    ],
     "services": [
         post(SVC, {"metadata": {"name": "a"}, "spec": {"clusterIP": "None", "ports": [{"port": 80}], "selector": {"a": "b"}}}),
         post(SVC, {"metadata": {"name": "b"}, "spec": {}}), post(SVC, {"metadata": {"name": "b"}, "spec": {"ports": [{"port": 0}]}}),
@@ -299,15 +264,11 @@ SCENARIOS: dict[str, list[Call]] = {
         get("/apis/diff.example.dev"), get("/apis/diff.example.dev/v1"), get("/apis/no.such"), get("/apis/apps"), get("/apis/policy/v1"), get("/version"),
         get("/apis/coordination.k8s.io/v1"), get("/api"),
     ],
-    "rbac, leases, secrets, accounts": [
+    "leases, secrets, accounts, roles": [
         post("/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/roles", {"metadata": {"name": "a:b"}, "rules": [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]}),
         post("/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings", {
             "metadata": {"name": "a"}, "roleRef": {"kind": "Role", "name": "a:b", "apiGroup": "rbac.authorization.k8s.io"},
-            "subjects": [{"kind": "User", "name": "u"}, {"kind": "ServiceAccount", "name": "s", "namespace": "d"}]}),
-        post("/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings", {
-            "metadata": {"name": "b"}, "roleRef": {"kind": "Role", "name": "a:b", "apiGroup": ""}, "subjects": [{"kind": "User", "name": "u"}]}),
-        patch("/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings/a", {"roleRef": {"name": "other"}}),
-        get("/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings", TABLE),
+            "subjects": [{"kind": "User", "name": "u", "apiGroup": "rbac.authorization.k8s.io"}, {"kind": "ServiceAccount", "name": "s", "namespace": "d"}]}),
         post("/apis/coordination.k8s.io/v1/namespaces/{ns}/leases", {"metadata": {"name": "l"}, "spec": {"holderIdentity": "me", "leaseDurationSeconds": 0}}),
         post("/apis/coordination.k8s.io/v1/namespaces/{ns}/leases", {"metadata": {"name": "l"}, "spec": {"holderIdentity": "me", "leaseDurationSeconds": 5}}),
         put("/apis/coordination.k8s.io/v1/namespaces/{ns}/leases/l", {"metadata": {"name": "l"}, "spec": {}}),
@@ -315,13 +276,20 @@ SCENARIOS: dict[str, list[Call]] = {
         patch("/api/v1/namespaces/{ns}/secrets/s", {"type": "Other"}), get("/api/v1/namespaces/{ns}/secrets", TABLE),
         post("/api/v1/namespaces/{ns}/serviceaccounts", {"metadata": {"name": "s"}}),
     ],
-    "services: what they are given": [
-        post(SVC, {"metadata": {"name": "n"}, "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 31001}]}}),
-        put(f"{SVC}/n", {"metadata": {"name": "n"}, "spec": {"type": "NodePort", "ports": [{"port": 81}]}}),
-        post(SVC, {"metadata": {"name": "m"}, "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 31001}]}}),
-        post(SVC, {"metadata": {"name": "m"}, "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 80}]}}),
-        patch(f"{SVC}/n", {"spec": {"type": "ClusterIP"}}), patch(f"{SVC}/n", {"spec": {"type": "ExternalName", "externalName": "a.b"}}),
-        post(SVC, {"metadata": {"name": "l"}, "spec": {"type": "LoadBalancer", "ports": [{"port": 80, "nodePort": 31002}]}}),
+    "services: addresses": [
+        post(SVC, {"metadata": {"name": "n"}, "spec": {"ports": [{"port": 80}]}}),
+        put(f"{SVC}/n", {"metadata": {"name": "n"}, "spec": {"ports": [{"port": 81}]}}),
+        patch(f"{SVC}/n", {"spec": {"clusterIP": "10.96.9.9"}}),
+        patch(f"{SVC}/n", {"spec": {"type": "ExternalName", "externalName": "a.b"}}),
+    ],
+    "kinds that are stored only": [
+        post("/api/v1/namespaces/{ns}/resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "1", "requests.cpu": "1000m"}}}),
+        post("/api/v1/namespaces/{ns}/limitranges", {"metadata": {"name": "l"}, "spec": {"limits": [{"type": "Container", "default": {"cpu": "1"}}]}}),
+        post("/apis/networking.k8s.io/v1/namespaces/{ns}/networkpolicies", {"metadata": {"name": "n"}, "spec": {"podSelector": {}}}),
+        post("/apis/autoscaling/v2/namespaces/{ns}/horizontalpodautoscalers", {"metadata": {"name": "h"}, "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}, "maxReplicas": 3}}),
+        get("/apis/networking.k8s.io/v1/namespaces/{ns}/networkpolicies/n"), get("/api/v1/namespaces/{ns}/limitranges/l"),
+        delete("/apis/autoscaling/v2/namespaces/{ns}/horizontalpodautoscalers/h"), delete("/api/v1/namespaces/{ns}/limitranges/l"),
     ],
     "patches of wrong types, and warnings": [
         post(DEPLOY, deployment()), patch(f"{DEPLOY}/a", {"spec": {"replicas": "x"}}), patch(f"{DEPLOY}/a", {"spec": {"replicas": "x"}}, STRATEGIC),

@@ -5,9 +5,22 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from calls import CM, CRD, DEPLOY, PDB, POD, Call, config_map, delete, deployment, get, one, patch, pod, post
+from devserver_support.differential.calls import (
+    CM,
+    CRD,
+    DEPLOY,
+    PDB,
+    POD,
+    Call,
+    config_map,
+    delete,
+    deployment,
+    get,
+    patch,
+    pod,
+    post,
+)
 
-ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 NSS = "/api/v1/namespaces"
 RS = "/apis/apps/v1/namespaces/{ns}/replicasets"
 
@@ -48,11 +61,6 @@ def spread(**constraint: Any) -> dict[str, Any]:
     return pod(topologySpreadConstraints=[{key: value for key, value in whole.items() if value is not None}])
 
 
-def variable(**entry: Any) -> dict[str, Any]:
-    """A pod whose container has this entry in its environment."""
-    return pod(containers=[one("c", env=[entry])])
-
-
 def terms(*each: dict[str, Any]) -> dict[str, Any]:
     """A node selector."""
     return {"nodeSelectorTerms": list(each)}
@@ -89,13 +97,6 @@ def version(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in whole.items() if value is not None}
 
 
-def approved(how: str) -> dict[str, Any]:
-    """A definition in a group of Kubernetes, with the annotation that such a group needs."""
-    whole = definition("gadgets", "{ns}.k8s.io")
-    whole["metadata"]["annotations"] = {"api-approved.kubernetes.io": how}
-    return whole
-
-
 def column(**values: Any) -> dict[str, Any]:
     """A version with one column."""
     return changed(versions=[version(additionalPrinterColumns=[values])])
@@ -106,9 +107,6 @@ def scale(**paths: Any) -> dict[str, Any]:
     return changed(versions=[version(subresources={"scale": paths})])
 
 
-AGGREGATIONS: list[dict[str, Any]] = [
-    {}, {"clusterRoleSelectors": []}, {"clusterRoleSelectors": [expression("in", "a", "b")]},
-]  # fmt: skip
 ONE = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gadgets.{ns}.example.dev"
 REFUSED: dict[str, list[Call]] = {
     "names that end with a new line": [
@@ -164,23 +162,6 @@ REFUSED: dict[str, list[Call]] = {
         post(POD, pod(topologySpreadConstraints=[{"maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule"}] * 2)),
         post(DEPLOY, deployment(template={"metadata": {"labels": {"app": "a"}}, "spec": spread(topologyKey=None, maxSkew=None)["spec"]})),
     ],
-    "environments": [
-        *(post(POD, variable(**each)) for each in (
-            {"value": "x"}, {"name": "", "value": "x"}, {"name": "a=b", "value": "x"}, {"name": "1A", "value": "x"}, {"name": "A", "valueFrom": {}},
-            {"name": "A", "valueFrom": {"fieldRef": {}}}, {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": ""}}},
-            {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.nothing"}}},
-            {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.phase"}}},
-            {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name", "apiVersion": "v9"}}},
-            {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['no good']"}}},
-            {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name['x']"}}},
-            {"name": "A", "value": "x", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-            {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}, "configMapKeyRef": {"name": "a", "key": "b"}}},
-            {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "a"}}}, {"name": "A", "valueFrom": {"secretKeyRef": {"name": "a"}}},
-            {"name": "A", "valueFrom": {"secretKeyRef": {"name": "A_", "key": "a/b"}}}, {"name": "A", "valueFrom": {"configMapKeyRef": {"key": "b"}}},
-            {"name": "A", "valueFrom": {"resourceFieldRef": {}}}, {"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.love"}}},
-        )),
-        post(POD, variable(name="A", valueFrom={"fieldRef": {"fieldPath": "metadata.annotations['x/Y']"}})),
-    ],
     "affinities": [
         post(POD, affine({})), post(POD, affine(terms())),
         *(post(POD, affine(terms(expression(*words)))) for words in (
@@ -192,10 +173,6 @@ REFUSED: dict[str, list[Call]] = {
         post(POD, affine(preferred=[{"weight": 101, "preference": expression("in", "a", "no good")}])),
         post(POD, pod() | {"metadata": {"name": "a", "annotations": {"controller.kubernetes.io/pod-deletion-cost": "dear"}}}),
     ],
-    "roles made of roles": [
-        post(ROLE, {"metadata": {"name": "{ns}"}, "aggregationRule": each})
-        for each in AGGREGATIONS
-    ],
     "definitions: names and groups": [
         post(CRD, definition(group="apps")), post(CRD, definition("deployments", "apps")), post(CRD, definition(group="UP.example.dev")),
         post(CRD, definition(group="")), post(CRD, changed(group=None)), post(CRD, changed(names=None)), post(CRD, changed(names={"plural": "gadgets"})),
@@ -204,8 +181,6 @@ REFUSED: dict[str, list[Call]] = {
         post(CRD, definition(categories=["ok", "Not"])), post(CRD, definition("Gadgets")), post(CRD, definition("gad.gets")),
         post(CRD, definition() | {"metadata": {"name": "other.{ns}.example.dev"}}), post(CRD, definition() | {"metadata": {"name": "Other"}}),
         post(CRD, changed(scope=None)), post(CRD, changed(scope="Galaxy")), post(CRD, {"metadata": {"name": "gadgets.{ns}.example.dev"}}),
-        post(CRD, definition("gadgets", "{ns}.k8s.io")), post(CRD, approved("")), post(CRD, approved("yes")),
-        post(CRD, definition("leases", "coordination.k8s.io")),
     ],
     "definitions: versions": [
         *(post(CRD, changed(versions=each)) for each in (
@@ -213,7 +188,6 @@ REFUSED: dict[str, list[Call]] = {
             [version(), version(name="v2")], [version(schema=None)], [version(schema={})], [version(served=None, storage=None)],
         )),
         post(CRD, changed(versions=[version(), version(storage=False, schema={"openAPIV3Schema": {"type": "object", "description": "x"}})])),
-        post(CRD, changed(versions=[version(deprecationWarning="x")])), post(CRD, changed(versions=[version(deprecated=True, deprecationWarning="")])),
         post(CRD, column()), post(CRD, column(name="A", type="what", jsonPath=".x")), post(CRD, column(name="A", type="string", jsonPath="x")),
         post(CRD, column(name="A", type="string", format="what", jsonPath=".x")), post(CRD, scale()),
         post(CRD, scale(specReplicasPath="spec", statusReplicasPath="status")),

@@ -1,20 +1,17 @@
-"""What the controllers cost: a thousand pods come, are placed, become ready, and go; without HTTP, file or kubelet.
+"""The cost of the controllers: a thousand pods are created, placed, become ready and are deleted, without HTTP and disk.
 
-    python tests/bench/controllers.py [pods] [deployments]
+    PYTHONPATH=kube-devserver/tests python kube-devserver/tests/benchmarks/controllers.py [pods] [deployments]
 
-Says the CPU's seconds, and the longest turn of the loop: so long nobody else is answered.
+Prints seconds of CPU, and the longest turn of the event loop, during which no request is answered.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "controllers"))
 
 from devserver_support.control import Control, budget, control, deployment, template
-from kube_devserver.controllers.workqueue import BUDGETS, DEPLOYMENTS
+from kube_devserver.objects.kinds import BUDGETS, DEPLOYMENTS
 
 NODES = 6
 SPREAD = [

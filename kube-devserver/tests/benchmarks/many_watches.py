@@ -1,9 +1,9 @@
-"""Thousands of watches on our API server: memory for each, and the time until a change has reached everybody whom it concerns.
+"""Thousands of watches on the API server: memory for each, and the time until a change has reached all that select it.
 
-    python tests/bench/many_watches.py [watches]
+    PYTHONPATH=kube-devserver/tests python kube-devserver/tests/benchmarks/many_watches.py [watches]
 
-Needs as many files as watches in each of two processes (`ulimit -n`). Watches are spread over a hundred namespaces; then as many again are
-opened on all namespaces at once.
+Needs as many files as watches in each of two processes (`ulimit -n`). Watches are spread over a hundred namespaces; then
+as many again are opened on all namespaces at once.
 """
 
 from __future__ import annotations
@@ -15,9 +15,6 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
-
-for folder in ("cluster", "differential"):
-    sys.path.insert(0, str(Path(__file__).parents[1] / folder))
 
 from devserver_support.servers import Own, Server, own_home
 

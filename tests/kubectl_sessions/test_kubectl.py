@@ -34,7 +34,7 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
     (
         "autoscale|create (job|quota)|--prune|api-group=apps|describe ns",
         "",
-        "kinds that are not served here; `docs/reference/local-api.md`",
+        "kinds that are not served here; `kube-devserver/README.md`",
     ),
     ("raw /version", "", "the order of keys"),
     ("readyz.verbose", r"^-\[", "checks of parts that do not exist here"),
