@@ -1,4 +1,6 @@
-"""`python -m kube_devserver`: the API server and the controllers in one process, until SIGTERM or the end of a lifeline."""
+"""`python -m kube_devserver`: the API server and the controllers in one process, until SIGTERM or the end of
+a lifeline.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +37,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="SQLite file with all objects")
     parser.add_argument("--pki", type=Path, required=True, help="folder with certificates and tokens.csv")
     parser.add_argument("--lifeline", type=int, default=-1, help="file descriptor whose end ends the server")
-    parser.add_argument("--reset-hint", default="", help="shown when the data cannot be read: how to remove it")
+    parser.add_argument("--reset-hint", default="", help="how to remove data that cannot be read")
     arguments = parser.parse_args()
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # it would log every request that is not HTTP
+    form = "%(asctime)s %(levelname)s %(name)s %(message)s"
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format=form)
+    # It would log every request that is not HTTP.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -70,9 +74,9 @@ async def _serve(arguments: argparse.Namespace) -> None:
     controllers.prepare()
     most_watches = int(_raise_file_limit() * (1 - RESERVED_FILES))
     server = ApiServer(verbs, Kubelets(store, pki), read_tokens(pki / "tokens.csv"), most_watches)
-    runner = web.AppRunner(server.application, access_log=None, handle_signals=False, handler_cancellation=True)
+    runner = web.AppRunner(server.application, access_log=None, handler_cancellation=True)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", arguments.port, ssl_context=_tls(pki), shutdown_timeout=1.0).start()
+    await web.TCPSite(runner, "127.0.0.1", arguments.port, ssl_context=_tls(pki), shutdown_timeout=1).start()
     # What exists now lives as long as the process: the garbage collector need not visit it.
     gc.collect()
     gc.freeze()

@@ -57,7 +57,8 @@ def _details(group: str, kind: str, name: str = "") -> dict[str, Any]:
 
 def not_found(group: str, plural: str, name: str) -> StatusError:
     """404: an object does not exist."""
-    return StatusError(404, "NotFound", f"{named(group, plural)} {show(name)} not found", _details(group, plural, name))
+    text = f"{named(group, plural)} {show(name)} not found"
+    return StatusError(404, "NotFound", text, _details(group, plural, name))
 
 
 def no_path() -> StatusError:
@@ -67,12 +68,14 @@ def no_path() -> StatusError:
 
 def no_method() -> StatusError:
     """405: the resource does not support the method."""
-    return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
+    text = "the server does not allow this method on the requested resource"
+    return StatusError(405, "MethodNotAllowed", text, {})
 
 
 def already_exists(group: str, plural: str, name: str, is_going: bool = False) -> StatusError:
     """409: a create found the name in use."""
-    message = f"{'object is being deleted: ' if is_going else ''}{named(group, plural)} {show(name)} already exists"
+    state = "object is being deleted: " if is_going else ""
+    message = f"{state}{named(group, plural)} {show(name)} already exists"
     return StatusError(409, "AlreadyExists", message, _details(group, plural, name))
 
 
@@ -87,7 +90,7 @@ def conflict(group: str, plural: str, name: str, why: str = MODIFIED) -> StatusE
 
 
 def apply_conflict(causes: Sequence[tuple[str, str]]) -> StatusError:
-    """409: a server-side apply conflicts with other managers; `causes` are pairs of manager and field, sorted."""
+    """409: a server-side apply conflicts; `causes` are sorted pairs of manager and field."""
     managers = sorted({manager for manager, _ in causes})
     if len(causes) == 1:
         message = f"Apply failed with 1 conflict: conflict with {causes[0][0]}: {causes[0][1]}"
@@ -111,13 +114,12 @@ def invalid(group: str, kind: str, name: str, causes: Iterable[Cause]) -> Status
     """422: an object is not valid; all errors are reported at once."""
     found = list(causes)
     # The message repeats no text, the causes may.
-    texts = list(dict.fromkeys(f"{cause.field}: {cause.text}" if cause.field else cause.text for cause in found))
+    texts = list(dict.fromkeys(f"{c.field}: {c.text}" if c.field else c.text for c in found))
     what = f"{named(group, kind) if group else kind} {show(name)} is invalid"
     joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     details = _details(group, kind, name)
     details["causes"] = [
-        {key: value for key, value in (("reason", c.reason), ("message", c.text), ("field", c.field)) if value}
-        for c in found
+        {k: v for k, v in (("reason", c.reason), ("message", c.text), ("field", c.field)) if v} for c in found
     ]
     return StatusError(422, "Invalid", f"{what}: {joined}", details)
 
@@ -138,14 +140,14 @@ def too_large_version(version: int, current: int) -> StatusError:
         "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
         "retryAfterSeconds": 1,
     }
-    return StatusError(504, "Timeout", f"Timeout: Too large resource version: {version}, current: {current}", details)
+    text = f"Timeout: Too large resource version: {version}, current: {current}"
+    return StatusError(504, "Timeout", text, details)
 
 
 def forbidden(group: str, plural: str, name: str, why: str) -> StatusError:
     """403: a request is not allowed."""
-    return StatusError(
-        403, "Forbidden", f"{named(group, plural)} {show(name)} is forbidden: {why}", _details(group, plural, name)
-    )
+    text = f"{named(group, plural)} {show(name)} is forbidden: {why}"
+    return StatusError(403, "Forbidden", text, _details(group, plural, name))
 
 
 def terminating(group: str, plural: str, namespace: str) -> StatusError:
@@ -163,7 +165,8 @@ def terminating(group: str, plural: str, namespace: str) -> StatusError:
 
 def unsupported(content: str, accepted: Iterable[str]) -> StatusError:
     """415: a media type is not supported."""
-    message = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
+    known = ", ".join(accepted)
+    message = f"the body of the request was in an unknown format - accepted media types include: {known}"
     return StatusError(415, "UnsupportedMediaType", message)
 
 
@@ -188,7 +191,8 @@ def prohibited(field: str, detail: str) -> Cause:
 def unsupported_value(field: str, value: Any, allowed: Iterable[Any]) -> Cause:
     """A value is not one of the allowed ones."""
     names = ", ".join(show(each) for each in allowed)
-    return Cause(field, "FieldValueNotSupported", f"Unsupported value: {show(value)}: supported values: {names}")
+    text = f"Unsupported value: {show(value)}: supported values: {names}"
+    return Cause(field, "FieldValueNotSupported", text)
 
 
 def show(value: Any) -> str:

@@ -3,10 +3,11 @@
 
     KUBE_DEVSERVER_BINARIES=FOLDER python kube-devserver/tests/capture.py GO_MODULE
 
-FOLDER has etcd, kube-apiserver and kube-controller-manager; GO_MODULE is the folder of a Go module that requires
-k8s.io/kubernetes of the same version. Needs grpcio-tools. The files in `kube_devserver/data/` are discovery, the OpenAPI
-documents of the kinds that are served (merge keys, list types, required fields), the columns of tables, the fields that
-Go omits when they are empty, and the protobuf descriptors. Run it when the version of Kubernetes changes.
+FOLDER has etcd, kube-apiserver and kube-controller-manager; GO_MODULE is the folder of a Go module that
+requires k8s.io/kubernetes of the same version. Needs grpcio-tools. The files in `kube_devserver/data/` are
+discovery, the OpenAPI documents of the kinds that are served (merge keys, list types, required fields), the
+columns of tables, the fields that Go omits when they are empty, and the protobuf descriptors. Run it when the
+version of Kubernetes changes.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ GO_PACKAGES = {
     "io.k8s.api.authorization.v1": "k8s.io/api/authorization/v1",
     "io.k8s.api.networking.v1": "k8s.io/api/networking/v1",
     "io.k8s.apimachinery.pkg.apis.meta.v1": "k8s.io/apimachinery/pkg/apis/meta/v1",
-    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1": "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1",
+    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1": (
+        "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+    ),
 }
 NO_STRUCTS = {
     "Time",
@@ -181,7 +184,9 @@ def discover(server: Server, path: str) -> list[Any]:
         group = item["metadata"].get("name", "")
         versions = []
         for version in item["versions"]:
-            served = SERVED.get(f"apis/{group}/{version['version']}" if group else f"api/{version['version']}")
+            served = SERVED.get(
+                f"apis/{group}/{version['version']}" if group else f"api/{version['version']}"
+            )
             if served is None:
                 continue
             kept = [resource for resource in version["resources"] if resource["resource"] in served]
@@ -202,7 +207,11 @@ def discover(server: Server, path: str) -> list[Any]:
 def module(go_module: Path, name: str) -> Path:
     """The folder of a Go module, of the version that the server was built from."""
     done = subprocess.run(
-        ["go", "list", "-m", "-f", "{{.Dir}}", name], cwd=go_module, capture_output=True, text=True, check=True
+        ["go", "list", "-m", "-f", "{{.Dir}}", name],
+        cwd=go_module,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return Path(done.stdout.strip())
 
@@ -214,9 +223,11 @@ def folder(go_module: Path, package: str) -> Path:
 
 
 def read_omitted(go_module: Path) -> dict[str, dict[str, list[str]]]:
-    """By schema: fields that Go omits when they are empty, structs that it writes even then, and other empty fields.
+    """By schema: fields that Go omits when they are empty, structs that it writes even then, and other empty
+    fields.
 
-    Go omits a pointer only when it is nil, so that a zero behind it stays; `omitempty` omits no struct, `omitzero` does.
+    Go omits a pointer only when it is nil, so that a zero behind it stays; `omitempty` omits no struct,
+    `omitzero` does.
     """
     structs: dict[str, list[tuple[str, str]]] = {}
     for prefix, package in GO_PACKAGES.items():
@@ -224,7 +235,9 @@ def read_omitted(go_module: Path) -> dict[str, dict[str, list[str]]]:
             if path.name.endswith("_test.go") or "generated" in path.name:
                 continue
             for struct in STRUCT.finditer(path.read_text()):
-                structs[f"{prefix}.{struct[1]}"] = [(match[2], match[3]) for match in FIELD.finditer(struct[2])]
+                structs[f"{prefix}.{struct[1]}"] = [
+                    (match[2], match[3]) for match in FIELD.finditer(struct[2])
+                ]
     named = {name.rsplit(".", 1)[1] for name in structs}
 
     def read(name: str) -> tuple[list[str], list[str], list[str]]:
@@ -245,7 +258,12 @@ def read_omitted(go_module: Path) -> dict[str, dict[str, list[str]]]:
                 kind.startswith(("[", "map[")) and not {"omitempty", "omitzero"} & set(options)
             ):
                 bare.append(json_name)
-            elif kind[0] not in "[m" and short in named and short not in NO_STRUCTS and "omitzero" not in options:
+            elif (
+                kind[0] not in "[m"
+                and short in named
+                and short not in NO_STRUCTS
+                and "omitzero" not in options
+            ):
                 present.append(json_name)
             elif "omitempty" in options or "omitzero" in options:
                 omitted.append(json_name)
@@ -260,7 +278,7 @@ def read_omitted(go_module: Path) -> dict[str, dict[str, list[str]]]:
 
 
 def write_descriptors(go_module: Path) -> None:
-    """Write one FileDescriptorSet of the kinds that are served, compiled from Kubernetes' own .proto files."""
+    """Write one FileDescriptorSet of the served kinds, compiled from Kubernetes' own .proto files."""
     with tempfile.TemporaryDirectory() as made:
         tree = Path(made)
         names = []

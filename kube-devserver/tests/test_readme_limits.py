@@ -23,8 +23,8 @@ def test_the_kinds_are_those_that_are_served() -> None:
 
 
 def test_the_kinds_without_effect_are_named() -> None:
-    """Given the kinds that are stored only, when the README is read, then its sentence about them names each."""
-    (sentence,) = re.findall(r"^Nothing acts on (.*):", README, re.MULTILINE)
+    """Given the kinds that are stored only, when the README is read, then it names each of them."""
+    (sentence,) = re.findall(r"^Nothing acts on ([^:]*):", README, re.MULTILINE)
     inert = {r.kind for r in Registry() if r.key in kinds.INERT}
 
     assert inert == set(re.findall(r"[A-Z]\w+", sentence))

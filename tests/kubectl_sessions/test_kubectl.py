@@ -36,6 +36,16 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
         "",
         "kinds that are not served here; `kube-devserver/README.md`",
     ),
+    (
+        "create (cluster)?role",
+        "Warning: .* are stored, but",
+        "this server stores RBAC objects and does not act on them",
+    ),
+    (
+        "diff --server-side|cm b -o yaml --show-managed",
+        "",
+        "a server-side apply leaves kubectl's last-applied annotation as it is",
+    ),
     ("raw /version", "", "the order of keys"),
     ("readyz.verbose", r"^-\[", "checks of parts that do not exist here"),
     ("get leases -A", "apiserver-", "one API server needs no identity"),

@@ -32,8 +32,10 @@ def review(kind: str, sent: Any) -> Body:
     about, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if about is not None and path is not None:
         text = "cannot be specified in combination with resourceAttributes"
-        raise api_errors.invalid("authorization.k8s.io", "", "", [wrong("spec.nonResourceAttributes", path, text)])
+        fault = wrong("spec.nonResourceAttributes", path, text)
+        raise api_errors.invalid("authorization.k8s.io", "", "", [fault])
     if about is None and path is None:
         text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        raise api_errors.invalid("authorization.k8s.io", "", "", [wrong("spec.resourceAttributes", None, text)])
+        fault = wrong("spec.resourceAttributes", None, text)
+        raise api_errors.invalid("authorization.k8s.io", "", "", [fault])
     return head | {"spec": spec, "status": {"allowed": True}}

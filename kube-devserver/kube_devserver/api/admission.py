@@ -1,4 +1,6 @@
-"""Checks of a cluster's admission plugins that remain here: service accounts must exist, system namespaces must stay."""
+"""Checks of a cluster's admission plugins that remain here: service accounts must exist, system namespaces
+must stay.
+"""
 
 from __future__ import annotations
 

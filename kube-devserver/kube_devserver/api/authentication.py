@@ -1,4 +1,4 @@
-"""Authentication by bearer tokens. There is no authorization: every authenticated client may do everything."""
+"""Authentication by bearer tokens; an authenticated client may do everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Pure: deletion: preconditions, grace periods, finalizers, and the marks of an object that waits for its end."""
+"""Pure: deletion: preconditions, grace periods, finalizers, and the marks of an object that waits for its
+end.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from typing import Any
 
 from kube_devserver import api_errors
 from kube_devserver.custom.definition_validation import mark_terminating
+from kube_devserver.objects.conditions import has_ended
 from kube_devserver.objects.kinds import NAMESPACES, PODS, Body
 from kube_devserver.objects.resource_registry import CLEANUP, Resource
 from kube_devserver.storage.store import Entry
@@ -63,7 +66,8 @@ def mark(resource: Resource, body: Body, grace: int, finalizers: list[str], now:
         metadata["finalizers"] = finalizers
     else:
         metadata.pop("finalizers", None)
-    status = {"status": body.get("status", {}) | {"phase": "Terminating"}} if resource.key == NAMESPACES else {}
+    phase = {"status": body.get("status", {}) | {"phase": "Terminating"}}
+    status = phase if resource.key == NAMESPACES else {}
     return body | {"metadata": metadata} | status
 
 
@@ -85,7 +89,7 @@ def grace_s(resource: Resource, body: Body, wanted: Mapping[str, Any]) -> int:
     if grace is None:
         grace = body["spec"].get("terminationGracePeriodSeconds", 30)
     grace = 1 if grace < 0 else int(grace)
-    if not body["spec"].get("nodeName") or body.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+    if not body["spec"].get("nodeName") or has_ended(body):
         return 0
     return grace
 

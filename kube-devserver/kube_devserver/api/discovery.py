@@ -62,7 +62,11 @@ def _aggregate(r: Resource) -> Body:
             {
                 "subresource": name,
                 "responseKind": s.get("responseKind")
-                or {"group": s.get("group", r.group), "version": s.get("version", r.version), "kind": s["kind"]},
+                or {
+                    "group": s.get("group", r.group),
+                    "version": s.get("version", r.version),
+                    "kind": s["kind"],
+                },
                 "verbs": s["verbs"],
             }
             for name, s in r.subresources.items()
@@ -74,9 +78,7 @@ def _groups(registry: Registry, legacy: bool) -> list[str]:
     if legacy:
         return [""]
     found = {r.group for r in registry} - {""}
-    return sorted(
-        found, key=lambda group: (GROUP_ORDER.index(group) if group in GROUP_ORDER else len(GROUP_ORDER), group)
-    )
+    return sorted(found, key=lambda g: (GROUP_ORDER.index(g) if g in GROUP_ORDER else len(GROUP_ORDER), g))
 
 
 def _versions(registry: Registry, group: str) -> list[tuple[str, list[Resource]]]:
@@ -111,9 +113,9 @@ def group_list(registry: Registry) -> Body:
 
 def group(registry: Registry, name: str) -> Body | None:
     """`APIGroup`; None if the group is not served."""
-    return (
-        {"kind": "APIGroup", "apiVersion": "v1"} | _group(registry, name) if name in _groups(registry, False) else None
-    )
+    if name not in _groups(registry, False):
+        return None
+    return {"kind": "APIGroup", "apiVersion": "v1"} | _group(registry, name)
 
 
 def _group(registry: Registry, name: str) -> Body:
@@ -129,7 +131,8 @@ def resource_list(registry: Registry, group_name: str, version: str) -> Body | N
     found = []
     for r in resources:
         entry: Body = {
-            "name": r.plural, "singularName": r.singular, "namespaced": r.namespaced, "kind": r.kind, "verbs": list(r.verbs),
+            "name": r.plural, "singularName": r.singular, "namespaced": r.namespaced, "kind": r.kind,
+            "verbs": list(r.verbs),
         }  # fmt: skip
         if r.short_names:
             entry["shortNames"] = list(r.short_names)

@@ -19,6 +19,8 @@ from kube_devserver.objects.resource_registry import Registry
 from kube_devserver.objects.schema import read_data
 
 HEALTH = ("/livez", "/readyz", "/healthz")
+EMPTY_V2 = b"\n\x032.0"  # in protobuf, the only representation that kubectl asks for
+V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 PATHS = ("/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v3", "/readyz", "/version")
 
 
@@ -43,6 +45,10 @@ def general_route(request: web.Request, openapi: OpenApi) -> web.Response:
         return json_answer({"paths": PATHS})
     if path == "/openapi/v3":
         return json_answer(openapi.index())
+    if (
+        path == "/openapi/v2"
+    ):  # kubectl asks for kinds that no document of v3 has, to say that they do not exist
+        return web.Response(body=EMPTY_V2, content_type=V2_PROTOBUF)
     if path.startswith("/openapi/v3/"):
         document = openapi.document(path.removeprefix("/openapi/v3/"))
         if document is not None:
@@ -81,7 +87,7 @@ def _not_found() -> web.Response:
 
 
 def _cacheable(request: web.Request, data: bytes) -> web.Response:
-    """A document with its hash: a client that asks by the hash may keep the answer, another hash is redirected."""
+    """A document with its hash: the right hash makes it cacheable, another one is redirected."""
     tag = hashlib.sha256(data).hexdigest().upper()
     headers = {"ETag": f'"{tag}"', "Vary": "Accept", "Cache-Control": "no-cache, private"}
     if (wanted := request.query.get("hash")) is not None:

@@ -42,7 +42,7 @@ class Kubelets:
         if entry is None:
             raise not_found(*NODES, node)
         status = entry.body.get("status", {})
-        address = next((a["address"] for a in status.get("addresses") or () if a["type"] == "InternalIP"), node)
+        address = next((a["address"] for a in status.get("addresses", ()) if a["type"] == "InternalIP"), node)
         return address, int(status.get("daemonEndpoints", {}).get("kubeletEndpoint", {}).get("Port", 10250))
 
     def _path(self, verb: str, pod: Body, container: str, query: dict[str, list[str]]) -> str:
@@ -56,7 +56,8 @@ class Kubelets:
         """The container that a request names, or the pod's only one.
 
         Raises:
-            StatusError: 400, the pod has no container of this name, or it has several and the request names none.
+            StatusError: 400, the pod has no container of this name, or it has several and the request names
+                none.
         """
         names = [c["name"] for c in pod["spec"].get("containers", ())]
         name = pod["metadata"]["name"]
@@ -77,7 +78,8 @@ class Kubelets:
         url = f"https://{host}:{port}{self._path('containerLogs', pod, container, query)}"
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
         try:
-            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, ssl=self._context) as reply:
+            session = aiohttp.ClientSession(timeout=timeout)
+            async with session, session.get(url, ssl=self._context) as reply:
                 if reply.status != 200:
                     text = (await reply.text()).strip()
                     raise bad_request(text) if reply.status < 500 else StatusError(500, "InternalError", text)
@@ -94,8 +96,9 @@ class Kubelets:
     async def upgrade(
         self, request: web.Request, verb: str, pod: Body, query: dict[str, list[str]]
     ) -> web.StreamResponse:
-        """Connect a client that upgrades its connection with the kubelet, and copy bytes in both directions."""
-        container = self._container_of(pod, (query.pop("container", None) or [""])[0]) if verb != "portForward" else ""
+        """Connect a client that upgrades its connection with the kubelet, and copy bytes both ways."""
+        wanted = (query.pop("container", None) or [""])[0]
+        container = self._container_of(pod, wanted) if verb != "portForward" else ""
         if "upgrade" not in request.headers.get("Connection", "").lower():
             raise bad_request("Upgrade request required")
         if verb == "exec":
@@ -109,8 +112,9 @@ class Kubelets:
                 reader, writer = await asyncio.open_connection(host, port, ssl=self._context)
         except (OSError, TimeoutError) as error:
             raise _no_answer(host, port, error) from error
-        lines = [f"{request.method} {self._path(verb, pod, container, query)} HTTP/1.1", f"Host: {host}:{port}",
-                 "Connection: Upgrade", f"Upgrade: {request.headers.get('Upgrade', '')}"]  # fmt: skip
+        lines = [f"{request.method} {self._path(verb, pod, container, query)} HTTP/1.1",
+                 f"Host: {host}:{port}", "Connection: Upgrade",
+                                  f"Upgrade: {request.headers.get('Upgrade', '')}"]  # fmt: skip
         lines += [f"{name}: {value}" for name, value in request.headers.items() if name.lower() not in _HOP]
         try:
             async with asyncio.timeout(CONNECT_S):

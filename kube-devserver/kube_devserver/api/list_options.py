@@ -30,7 +30,8 @@ def select(query: Query, resource: Resource, namespace: str, name: str = "") -> 
     if text := query.get("labelSelector"):
         tests.append(label_selector(text))
     if text := query.get("fieldSelector"):
-        custom = tuple(each["jsonPath"].lstrip(".") for each in (resource.custom or {}).get("selectableFields") or ())
+        fields = (resource.custom or {}).get("selectableFields") or ()
+        custom = tuple(each["jsonPath"].lstrip(".") for each in fields)
         terms = read_terms(text)
         tests.append(field_selector(resource.key, terms, custom))
         whole = any(term.path in custom for term in terms)
@@ -50,11 +51,15 @@ def check_list(query: Query, revision: int) -> None:
         revision: the present one, which is the only one that can be listed.
 
     Raises:
-        StatusError: 400, a number is not valid; 410, an exact older version or a piece of a list is requested; 422,
-            options contradict each other; 504, the version does not exist yet.
+        StatusError: 400, a number is not valid; 410, an exact older version or a piece of a list is
+            requested; 422, options contradict each other; 504, the version does not exist yet.
     """
     check_options(query, False)
-    version, limit, match = asked_version(query, False), number(query, "limit") or 0, query.get("resourceVersionMatch")
+    version, limit, match = (
+        asked_version(query, False),
+        number(query, "limit") or 0,
+        query.get("resourceVersionMatch"),
+    )
     if query.get("continue"):
         raise expired("The provided continue parameter is too old to display a consistent list result.")
     if version and version > revision:

@@ -57,7 +57,8 @@ def best_form(header: str) -> Form:
     """
     forms = accepted(header)
     if not forms:
-        raise StatusError(406, "NotAcceptable", f"406: Not Acceptable\n\nAvailable representations: {_OFFERED}", {})
+        text = f"406: Not Acceptable\n\nAvailable representations: {_OFFERED}"
+        raise StatusError(406, "NotAcceptable", text, {})
     return forms[0]
 
 

@@ -18,8 +18,8 @@ Labels = tuple[tuple[str, str], ...]
 def verb_of(method: str, named: bool, watch: bool, content: str) -> str:
     """The verb that Kubernetes counts.
 
-    >>> verb_of("GET", False, False, ""), verb_of("GET", True, False, ""), verb_of("PATCH", True, False, APPLY)
-    ('LIST', 'GET', 'APPLY')
+    >>> verb_of("GET", False, False, ""), verb_of("PATCH", True, False, APPLY)
+    ('LIST', 'APPLY')
     """
     if watch and method == "GET":
         return "WATCH"
@@ -50,7 +50,7 @@ class Metrics:
             watches: that are open.
         """
         families = (
-            ("apiserver_request_total", "counter", "Requests answered, watches when they end.", self._requests),
+            ("apiserver_request_total", "counter", "Answered requests; ended watches.", self._requests),
             ("apiserver_storage_objects", "gauge", "Objects stored.",
              {(("resource", name),): count for name, count in objects.items()}),
             ("apiserver_longrunning_requests", "gauge", "Watches open now.", {(("verb", "WATCH"),): watches}),

@@ -1,4 +1,6 @@
-"""Pure: from the object that a client sent to the object that is stored: identity, types, unknown fields, defaults."""
+"""Pure: from the object that a client sent to the object that is stored: identity, types, unknown fields,
+defaults.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from kube_devserver.objects.resource_registry import Resource
 
 
 def identify(resource: Resource, namespace: str, body: Any) -> Body:
-    """The object with apiVersion, kind and namespace, which must agree with the path where the client sent them.
+    """The object with apiVersion, kind and namespace, which must agree with the path where the client sent
+    them.
 
     Raises:
         StatusError: 400.
@@ -24,18 +27,21 @@ def identify(resource: Resource, namespace: str, body: Any) -> Body:
         raise bad_request(f"couldn't get version/kind; json parse error: {text}")
     version, kind = body.get("apiVersion") or resource.api_version, body.get("kind") or resource.kind
     if kind != resource.kind:
-        raise bad_request(f'{kind} in version "{version.split("/")[-1]}" cannot be handled as a {resource.kind}')
+        short = version.split("/")[-1]
+        raise bad_request(f'{kind} in version "{short}" cannot be handled as a {resource.kind}')
     if version != resource.api_version:
         text = f"does not match the expected API version ({resource.api_version})"
         raise bad_request(f"the API version in the data ({version}) {text}")
     metadata = body["metadata"] if body.get("metadata") is not None else {}
     if not isinstance(metadata, dict):
-        text = f"json: cannot unmarshal {_type(metadata)} into Go struct field .metadata of type v1.ObjectMeta"
+        was = _type(metadata)
+        text = f"json: cannot unmarshal {was} into Go struct field .metadata of type v1.ObjectMeta"
         raise bad_request(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {text}')
     metadata = dict(metadata)
     if resource.namespaced:
         if metadata.get("namespace") not in (None, "", namespace):
-            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+            text = "the namespace of the provided object does not match the namespace sent on the request"
+            raise bad_request(text)
         metadata["namespace"] = namespace
     else:
         metadata.pop("namespace", None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import sha256
 
 import orjson
 
@@ -40,7 +40,7 @@ class OpenApi:
         """`/openapi/v3`."""
         return {
             "paths": {
-                path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={hashlib.sha256(text).hexdigest().upper()}"}
+                path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={sha256(text).hexdigest().upper()}"}
                 for path, text in self._documents_now().items()
             }
         }
@@ -56,22 +56,28 @@ def _name(r: Resource) -> str:
 
 def _with_metadata(r: Resource, schema: Body) -> Body:
     texts = read_data("openapi")["api/v1"]["components"]["schemas"]["io.k8s.api.core.v1.Pod"]["properties"]
+    meta = f"{REF}{_META}.ObjectMeta"
     properties = dict(schema.get("properties", {})) | {
         "apiVersion": texts["apiVersion"], "kind": texts["kind"],
-        "metadata": {"description": texts["metadata"]["description"], "allOf": [{"$ref": f"{REF}{_META}.ObjectMeta"}]},
+        "metadata": {"allOf": [{"$ref": meta}], "description": texts["metadata"]["description"]},
     }  # fmt: skip
     kind = {"group": r.group, "version": r.version, "kind": r.kind}
     return schema | {"type": "object", "properties": properties, "x-kubernetes-group-version-kind": [kind]}
 
 
+_SHARED = (
+    "DeleteOptions", "Preconditions", "FieldsV1", "ListMeta", "ManagedFieldsEntry", "ObjectMeta",
+    "OwnerReference", "Patch", "Status", "StatusCause", "StatusDetails", "Time",
+)  # fmt: skip
+
+
 def _custom_document(resources: list[Resource]) -> Body:
     built_in = read_data("openapi")["apis/policy/v1"]
-    wanted = {f"{_META}.{name}" for name in ("DeleteOptions", "Preconditions", "FieldsV1", "ListMeta", "ManagedFieldsEntry", "ObjectMeta",
-                                              "OwnerReference", "Patch", "Status", "StatusCause", "StatusDetails", "Time")}  # fmt: skip
+    wanted = {f"{_META}.{name}" for name in _SHARED}
     schemas = {name: each for name, each in built_in["components"]["schemas"].items() if name in wanted}
     paths: Body = {}
     for r in resources:
-        schema = r.custom.get("schema", {}).get("openAPIV3Schema") or {"type": "object"} if r.custom is not None else {}
+        schema = r.custom.get("schema", {}).get("openAPIV3Schema") or {"type": "object"} if r.custom else {}
         schemas[_name(r)] = _with_metadata(r, schema)
         kind = {"group": r.group, "version": r.version, "kind": r.kind}
         schemas[f"{_name(r)}List"] = {
@@ -94,10 +100,12 @@ def _custom_paths(r: Resource, kind: dict[str, str], templates: Body) -> Body:
         path: item for path, item in templates.items()
         if "poddisruptionbudgets" in path and (not path.endswith("/status") or "status" in r.subresources)
     }).decode()  # fmt: skip
+    own = orjson.dumps(dict(sorted(kind.items()))).decode()
     for old, new in (
-        ('{"group":"policy","kind":"PodDisruptionBudget","version":"v1"}', orjson.dumps(dict(sorted(kind.items()))).decode()),
+        ('{"group":"policy","kind":"PodDisruptionBudget","version":"v1"}', own),
         ("io.k8s.api.policy.v1.PodDisruptionBudget", _name(r)), ("/apis/policy/v1/", f"/{r.path}/"),
-        ("poddisruptionbudgets", r.plural), ("PodDisruptionBudget", r.kind), ("policy_v1", f"{r.group}_{r.version}"),
+        ("poddisruptionbudgets", r.plural), ("PodDisruptionBudget", r.kind),
+        ("policy_v1", f"{r.group}_{r.version}"),
         ("PolicyV1", "".join(part.capitalize() for part in r.group.split(".")) + r.version.capitalize()),
     ):  # fmt: skip
         text = text.replace(old, new)
@@ -108,6 +116,6 @@ def _custom_paths(r: Resource, kind: dict[str, str], templates: Body) -> Body:
         )
     if not r.namespaced:
         found = {
-            path.replace("/namespaces/{namespace}", ""): item for path, item in found.items() if "{namespace}" in path
+            p.replace("/namespaces/{namespace}", ""): item for p, item in found.items() if "{namespace}" in p
         }
     return found

@@ -6,7 +6,7 @@ from kube_devserver import api_errors
 from kube_devserver.api.options import Options, Target
 from kube_devserver.api.verbs import Verbs
 from kube_devserver.api_errors import StatusError, bad_request
-from kube_devserver.objects.conditions import is_ready
+from kube_devserver.objects.conditions import conditions_of, is_ready, is_terminating, labels_of
 from kube_devserver.objects.kinds import BUDGETS, NODES, PODS, Body
 from kube_devserver.objects.selectors import matches_selector
 
@@ -28,11 +28,12 @@ def evict(verbs: Verbs, at: Target, sent: Body, options: Options) -> Body:
     if wanted.get("dryRun"):
         options.dry_run = True
     if not _needs_no_budget(body):
-        labels = body["metadata"].get("labels") or {}
+        labels = labels_of(body)
         entries = verbs.store.entries(BUDGETS, at.namespace)
-        budgets = [each.body for each in entries if matches_selector(each.body["spec"].get("selector"), labels)]
+        budgets = [e.body for e in entries if matches_selector(e.body["spec"].get("selector"), labels)]
         if len(budgets) > 1:
-            text = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+            text = "This pod has more than one PodDisruptionBudget"
+            text += ", which the eviction subresource does not support."
             raise StatusError(500, "InternalError", f"Internal error occurred: {text}")
         if budgets and not _is_spare(body, budgets[0]):
             _spend(verbs, at, budgets[0], options)
@@ -42,11 +43,11 @@ def evict(verbs: Verbs, at: Target, sent: Body, options: Options) -> Body:
 
 def _needs_no_budget(body: Body) -> bool:
     phase = body.get("status", {}).get("phase")
-    return phase in ("Succeeded", "Failed", "Pending") or bool(body["metadata"].get("deletionTimestamp"))
+    return phase in ("Succeeded", "Failed", "Pending") or is_terminating(body)
 
 
 def _is_spare(pod: Body, budget: Body) -> bool:
-    """Whether a pod is not ready, and either enough others are or the budget's policy allows the eviction of such pods."""
+    """Whether an unready pod may be evicted: enough others are ready, or the policy allows it."""
     status = budget.get("status", {})
     if is_ready(pod):
         return False
@@ -64,7 +65,8 @@ def _spend(verbs: Verbs, at: Target, budget: Body, options: Options) -> None:
         raise _refusal(f"The disruption budget {name} is still being processed by the server.", retry_s=10)
     if status.get("disruptionsAllowed", 0) <= 0:
         desired, current = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
-        raise _refusal(f"The disruption budget {name} needs {desired} healthy pods and has {current} currently")
+        text = f"The disruption budget {name} needs {desired} healthy pods and has {current} currently"
+        raise _refusal(text)
     if options.dry_run:
         return
     spent = status | {
@@ -95,14 +97,15 @@ def bind_to_node(verbs: Verbs, at: Target, node: str, options: Options) -> Body:
     why = ""
     if pod["spec"].get("nodeName"):
         why = f'pod {at.name} is already assigned to node "{pod["spec"]["nodeName"]}"'
-    elif pod["metadata"].get("deletionTimestamp"):
+    elif is_terminating(pod):
         why = f"pod {at.name} is being deleted, cannot be assigned to a host"
     if why:
         raise api_errors.conflict("", "pods/binding", at.name, why)
     if options.dry_run:
         return pod
-    scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": verbs.now()}
-    conditions = [c for c in pod.get("status", {}).get("conditions") or () if c["type"] != "PodScheduled"]
+    now = verbs.now()
+    scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
+    conditions = [c for c in conditions_of(pod) if c["type"] != "PodScheduled"]
     body = pod | {
         "metadata": _with_topology(verbs, pod["metadata"], node),
         "spec": pod["spec"] | {"nodeName": node},
@@ -112,8 +115,8 @@ def bind_to_node(verbs: Verbs, at: Target, node: str, options: Options) -> Body:
 
 
 def _with_topology(verbs: Verbs, metadata: Body, node: str) -> Body:
-    """A pod's metadata with its node's region and zone, as the admission plugin PodTopologyLabels sets them."""
+    """A pod's metadata with its node's region and zone, as the plugin PodTopologyLabels sets them."""
     entry = verbs.store.get(NODES, "", node)
-    labels = (entry.body["metadata"].get("labels") or {}) if entry is not None else {}
+    labels = labels_of(entry.body) if entry is not None else {}
     found = {key: labels[key] for key in TOPOLOGY if key in labels}
     return metadata | {"labels": (metadata.get("labels") or {}) | found} if found else metadata

@@ -6,24 +6,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from kube_devserver.objects import events
-from kube_devserver.objects.conditions import condition_of, read_time
-from kube_devserver.objects.kinds import (
-    BUDGETS,
-    CONFIG_MAPS,
-    DEPLOYMENTS,
-    EVENTS,
-    LEASES,
-    NAMESPACES,
-    NEW_EVENTS,
-    NODES,
-    PODS,
-    REPLICA_SETS,
-    SERVICE_ACCOUNTS,
-    SERVICES,
-    Body,
-    Kind,
-)
+from kube_devserver.objects import events, kinds
+from kube_devserver.objects.conditions import condition_of, is_terminating, labels_of, read_time
+from kube_devserver.objects.kinds import Body, Kind
 from kube_devserver.objects.selectors import format_selector
 
 NONE, UNKNOWN = "<none>", "<unknown>"
@@ -71,8 +56,7 @@ def human(seconds: int) -> str:
 def _pod(body: Body, now: datetime) -> list[Any]:
     spec, status = body["spec"], body.get("status", {})
     reason = status.get("reason") or status.get("phase", "")
-    restarts = ready = 0
-    last, failed, running = "", "", False
+    restarts, ready, last, failed, running = 0, 0, "", "", False
     for container in reversed(status.get("containerStatuses") or ()):
         restarts += container.get("restartCount", 0)
         last = max(last, container.get("lastState", {}).get("terminated", {}).get("finishedAt") or "")
@@ -82,7 +66,8 @@ def _pod(body: Body, now: datetime) -> list[Any]:
         elif "terminated" in state:
             ended = state["terminated"]
             signal = ended.get("signal", 0)
-            reason = ended.get("reason") or (f"Signal:{signal}" if signal else f"ExitCode:{ended.get('exitCode', 0)}")
+            code = f"Signal:{signal}" if signal else f"ExitCode:{ended.get('exitCode', 0)}"
+            reason = ended.get("reason") or code
             failed = reason if ended.get("exitCode") else failed
         elif container.get("ready") and "running" in state:
             running = True
@@ -94,19 +79,19 @@ def _pod(body: Body, now: datetime) -> list[Any]:
             reason = failed
         elif running:
             reason = "NotReady"
-    if body["metadata"].get("deletionTimestamp"):
+    if is_terminating(body):
         if status.get("reason") == "NodeLost":
-            reason = UNKNOWN.strip("<>").capitalize()
+            reason = "Unknown"
         elif status.get("phase") not in ("Succeeded", "Failed"):
             reason = "Terminating"
     times = f"{restarts} ({age(last, now)} ago)" if restarts and last else str(restarts)
     addresses = status.get("podIPs") or ()
-    gates = spec.get("readinessGates") or ()
-    good = sum(condition_of(body, gate["conditionType"]).get("status") == "True" for gate in gates)
+    gates = [condition_of(body, gate["conditionType"]) for gate in spec.get("readinessGates") or ()]
+    good = sum(gate.get("status") == "True" for gate in gates)
     return [
         NAME, f"{ready}/{len(spec.get('containers', ()))}", reason, times, AGE,
-        addresses[0]["ip"] if addresses else NONE, spec.get("nodeName") or NONE, status.get("nominatedNodeName") or NONE,
-        f"{good}/{len(gates)}" if gates else NONE,
+        addresses[0]["ip"] if addresses else NONE, spec.get("nodeName") or NONE,
+        status.get("nominatedNodeName") or NONE, f"{good}/{len(gates)}" if gates else NONE,
     ]  # fmt: skip
 
 
@@ -128,8 +113,8 @@ def _replica_set(body: Body, now: datetime) -> list[Any]:
     spec, status = body["spec"], body.get("status", {})
     names, images = _containers(spec.get("template", {}))
     return [
-        NAME, spec.get("replicas", 0), status.get("replicas", 0), status.get("readyReplicas", 0), AGE, names, images,
-        format_selector(spec.get("selector")),
+        NAME, spec.get("replicas", 0), status.get("replicas", 0), status.get("readyReplicas", 0), AGE,
+        names, images, format_selector(spec.get("selector")),
     ]  # fmt: skip
 
 
@@ -140,7 +125,7 @@ def _node(body: Body, now: datetime) -> list[Any]:
     if spec.get("unschedulable"):
         words.append("SchedulingDisabled")
     roles = set()
-    for key, value in (body["metadata"].get("labels") or {}).items():
+    for key, value in labels_of(body).items():
         if key.startswith("node-role.kubernetes.io/") and key != "node-role.kubernetes.io/":
             roles.add(key.removeprefix("node-role.kubernetes.io/"))
         elif key == "kubernetes.io/role" and value:
@@ -152,8 +137,8 @@ def _node(body: Body, now: datetime) -> list[Any]:
     addresses = {a["type"]: a["address"] for a in reversed(status.get("addresses") or ())}
     return [
         NAME, ",".join(words), ",".join(sorted(roles)) or NONE, AGE, info.get("kubeletVersion", ""),
-        addresses.get("InternalIP", NONE), addresses.get("ExternalIP", NONE), info.get("osImage") or UNKNOWN, kernel,
-        info.get("containerRuntimeVersion") or UNKNOWN,
+        addresses.get("InternalIP", NONE), addresses.get("ExternalIP", NONE), info.get("osImage") or UNKNOWN,
+        kernel, info.get("containerRuntimeVersion") or UNKNOWN,
     ]  # fmt: skip
 
 
@@ -174,14 +159,15 @@ def _event(body: Body, now: datetime) -> list[Any]:
     ]  # fmt: skip
 
 
+def _node_port(port: Body) -> str:
+    return f":{port['nodePort']}" if port.get("nodePort") else ""
+
+
 def _service(body: Body, now: datetime) -> list[Any]:
     spec = body["spec"]
     kind = spec.get("type", "ClusterIP")
     addresses = spec.get("clusterIPs") or ()
-    ports = ",".join(
-        f"{p['port']}:{p['nodePort']}/{p['protocol']}" if p.get("nodePort") else f"{p['port']}/{p['protocol']}"
-        for p in spec.get("ports") or ()
-    )
+    ports = ",".join(f"{p['port']}{_node_port(p)}/{p['protocol']}" for p in spec.get("ports") or ())
     external = ",".join(spec.get("externalIPs") or ()) or NONE
     if kind == "ExternalName":
         external = spec.get("externalName", "")
@@ -199,21 +185,21 @@ def _budget(body: Body, now: datetime) -> list[Any]:
 
 
 PRINTERS: dict[Kind, Callable[[Body, datetime], list[Any]]] = {
-    PODS: _pod,
-    NODES: _node,
-    EVENTS: _event,
-    NEW_EVENTS: lambda body, now: _event(events.to_core(body), now),
-    SERVICES: _service,
-    NAMESPACES: lambda body, now: [NAME, body.get("status", {}).get("phase", ""), AGE],
-    CONFIG_MAPS: lambda body, now: [
+    kinds.PODS: _pod,
+    kinds.NODES: _node,
+    kinds.EVENTS: _event,
+    kinds.NEW_EVENTS: lambda body, now: _event(events.to_core(body), now),
+    kinds.SERVICES: _service,
+    kinds.NAMESPACES: lambda body, now: [NAME, body.get("status", {}).get("phase", ""), AGE],
+    kinds.CONFIG_MAPS: lambda body, now: [
         NAME,
-        len(body.get("data") or ()) + len(body.get("binaryData") or ()),
+        len(body.get("data") or ()) + len(body.get("binaryData", ())),
         AGE,
     ],
     ("", "secrets"): lambda body, now: [NAME, body.get("type", ""), len(body.get("data") or ()), AGE],
-    SERVICE_ACCOUNTS: lambda body, now: [NAME, AGE],
-    DEPLOYMENTS: _deployment,
-    REPLICA_SETS: _replica_set,
-    BUDGETS: _budget,
-    LEASES: lambda body, now: [NAME, body.get("spec", {}).get("holderIdentity", ""), AGE],
+    kinds.SERVICE_ACCOUNTS: lambda body, now: [NAME, AGE],
+    kinds.DEPLOYMENTS: _deployment,
+    kinds.REPLICA_SETS: _replica_set,
+    kinds.BUDGETS: _budget,
+    kinds.LEASES: lambda body, now: [NAME, body.get("spec", {}).get("holderIdentity", ""), AGE],
 }

@@ -48,14 +48,16 @@ async def read_write(request: web.Request) -> tuple[Options, Any]:
     dry = query.getall("dryRun", [])
     if any(each != "All" for each in dry):
         kind = {"POST": "CreateOptions", "PUT": "UpdateOptions"}.get(request.method, "PatchOptions")
-        raise api_errors.invalid("meta.k8s.io", kind, "", [api_errors.unsupported_value("dryRun", dry, ["All"])])
+        cause = api_errors.unsupported_value("dryRun", dry, ["All"])
+        raise api_errors.invalid("meta.k8s.io", kind, "", [cause])
     validation = query.get("fieldValidation") or "Warn"
     if validation not in ("Ignore", "Warn", "Strict"):
         cause = api_errors.unsupported_value("fieldValidation", validation, ["", "Ignore", "Strict", "Warn"])
         raise api_errors.invalid("meta.k8s.io", "CreateOptions", "", [cause])
     manager = query.get("fieldManager", "")
     if len(manager) > 128 or not manager.isprintable():
-        cause = api_errors.wrong("fieldManager", manager, "should only contain printable characters, at most 128")
+        text = "should only contain printable characters, at most 128"
+        cause = api_errors.wrong("fieldManager", manager, text)
         raise api_errors.invalid("meta.k8s.io", "CreateOptions", "", [cause])
     agent = request.headers.get("User-Agent", "").split("/")[0]
     options = Options(manager or agent or "unknown", bool(dry), validation, flag(query, "force"))
@@ -82,7 +84,8 @@ async def read_delete(request: web.Request) -> tuple[Options, Body]:
         raise api_errors.invalid("meta.k8s.io", "DeleteOptions", "", [cause])
     grace = wanted.get("gracePeriodSeconds")
     if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
-        raise bad_request("json: cannot unmarshal into Go struct field DeleteOptions.gracePeriodSeconds of type int64")
+        text = "json: cannot unmarshal into Go struct field DeleteOptions.gracePeriodSeconds of type int64"
+        raise bad_request(text)
     dry = bool(query.getall("dryRun", []) or wanted.get("dryRun"))
     return Options(dry_run=dry), wanted
 
@@ -91,7 +94,8 @@ def check_log_options(query: Mapping[str, str], pod: str) -> None:
     """Validate the options of a pod's log; the kubelet applies them.
 
     Raises:
-        StatusError: 400, a value is not a number or a time; 422, a value is too small, or two options exclude each other.
+        StatusError: 400, a value is not a number or a time; 422, a value is too small, or two options exclude
+            each other.
     """
     causes = []
     found = {name: number(query, name) for name in ("tailLines", "sinceSeconds", "limitBytes")}
@@ -106,7 +110,8 @@ def check_log_options(query: Mapping[str, str], pod: str) -> None:
     if found["limitBytes"] is not None and found["limitBytes"] < 1:
         causes.append(api_errors.wrong("limitBytes", found["limitBytes"], "must be greater than 0"))
     if found["sinceSeconds"] is not None and since:
-        causes.append(api_errors.prohibited("[]", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
+        text = "at most one of `sinceTime` or `sinceSeconds` may be specified"
+        causes.append(api_errors.prohibited("[]", text))
     elif found["sinceSeconds"] is not None and found["sinceSeconds"] < 1:
         causes.append(api_errors.wrong("sinceSeconds", found["sinceSeconds"], "must be greater than 0"))
     if "stream" in query:

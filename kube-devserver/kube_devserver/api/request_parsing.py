@@ -31,8 +31,8 @@ class ResourcePath:
 def parse_path(path: str) -> ResourcePath | None:
     """The parts of a path; None if it is not a resource's.
 
-    >>> parse_path("/apis/apps/v1/namespaces/d/deployments/a/scale")
-    ResourcePath(group='apps', version='v1', namespace='d', plural='deployments', name='a', subresource='scale')
+    >>> parse_path("/api/v1/namespaces/d/pods/a/log")
+    ResourcePath(group='', version='v1', namespace='d', plural='pods', name='a', subresource='log')
     >>> parse_path("/api/v1/namespaces/d/finalize").plural, parse_path("/api/v1/namespaces/d/pods").namespace
     ('namespaces', 'd')
     """
@@ -44,7 +44,7 @@ def parse_path(path: str) -> ResourcePath | None:
     else:
         return None
     namespace = ""
-    if parts[0] == "namespaces" and len(parts) > 2 and not (group == "" and parts[2] in ("status", "finalize")):
+    if parts[0] == "namespaces" and len(parts) > 2 and not (not group and parts[2] in ("status", "finalize")):
         namespace, parts = parts[1], parts[2:]
     parts += ["", ""]
     return ResourcePath(group, version, namespace, parts[0], parts[1], parts[2])
@@ -100,7 +100,8 @@ def read_json(data: bytes) -> Any:
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise bad_request(f"the object provided is unrecognized (must be of type JSON or YAML): {error}") from error
+        text = f"the object provided is unrecognized (must be of type JSON or YAML): {error}"
+        raise bad_request(text) from error
     _limit(value, len(data) + 1)
     return value
 
@@ -119,7 +120,7 @@ def read_yaml(data: bytes) -> Any:
 
 
 def _limit(value: Any, most: int) -> None:
-    """Refuse a value that is nested too deep, or YAML whose aliases expand to more values than the text has bytes."""
+    """Refuse too deep values, and YAML whose aliases expand to more values than its bytes."""
     level = [value]
     count = 0
     for _ in range(DEEPEST):

@@ -1,4 +1,4 @@
-"""Answers in the representation that a client accepts: objects, lists, tables, metadata alone, and streams."""
+"""Answers in a representation that the client accepts: objects, lists, tables, metadata, and streams."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from kube_devserver.storage import versions
 from kube_devserver.storage.store import Entry
 
 Headers = CIMultiDict[str]
-# Seconds that a client may take to read one piece of a stream. The last piece comes when the request's time is over.
+# Seconds that a client may take to read one piece of a stream. The last piece comes when the request's time
+# is over.
 MOST_STUCK_S, LEAST_STUCK_S = 30.0, 1.0
 
 
@@ -68,10 +69,13 @@ def warning_headers(options: Options | None) -> Headers:
     return CIMultiDict(("Warning", f"299 - {orjson.dumps(text).decode()}") for text in texts)
 
 
-def list_answer(request: web.Request, resource: Resource, entries: Sequence[Entry], metadata: Body) -> web.Response:
+def list_answer(
+    request: web.Request, resource: Resource, entries: Sequence[Entry], metadata: Body
+) -> web.Response:
     """The answer with a list; `metadata` is the list's own."""
     form = form_of(request)
-    entries = [versions.shown(resource, entry) for entry in entries] if resource.custom is not None else entries
+    if resource.custom is not None:
+        entries = [versions.shown(resource, entry) for entry in entries]
     if form.what == TABLE:
         return json_answer(_table(request, resource, [entry.body for entry in entries], metadata, form))
     if form.what == PARTIAL:
@@ -107,13 +111,15 @@ def now() -> datetime:
 
 def json_answer(body: Any, status: int = 200, headers: Headers | None = None) -> web.Response:
     """The answer with any value as JSON."""
-    return web.Response(body=orjson.dumps(body), status=status, headers=headers, content_type="application/json")
+    raw = orjson.dumps(body)
+    return web.Response(body=raw, status=status, headers=headers, content_type="application/json")
 
 
 async def stream(
     request: web.Request, pieces: AsyncGenerator[bytes, None], media: str, timeout_s: float
 ) -> web.StreamResponse:
-    """Send pieces as they come, until they end or the client leaves. A client that reads nothing is disconnected.
+    """Send pieces as they come, until they end or the client leaves. A client that reads nothing is
+    disconnected.
 
     Args:
         request: to answer.

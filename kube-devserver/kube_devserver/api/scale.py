@@ -94,10 +94,11 @@ def _merged(scale: Body, kind: str | None, sent: Any) -> Body:
         new = merge_patch(scale, sent)
     else:
         raise api_errors.unsupported(kind, [JSON_PATCH, MERGE, STRATEGIC])
-    fields = {"metadata": new.get("metadata"), "spec": new.get("spec")} if isinstance(new, dict) else {"": new or ""}
+    fields = {k: new.get(k) for k in ("metadata", "spec")} if isinstance(new, dict) else {"": new or ""}
     for name, value in fields.items():
         if not isinstance(value, dict | None):
-            raise bad_request(f"json: cannot unmarshal into Go struct field Scale.{name}: an object is expected")
+            text = f"json: cannot unmarshal into Go struct field Scale.{name}: an object is expected"
+            raise bad_request(text)
     found: Body = new
     return found
 

@@ -100,6 +100,6 @@ class ApiServer:
         return await self._routes.answer(request, path, resource)
 
     def _render_metrics(self) -> web.Response:
-        objects = {f"{r.plural}.{r.group}".rstrip("."): len(self._store.entries(r.key)) for r in self._registry}
-        text = self._metrics.render(objects, self._routes.open_watches)
+        held = {f"{r.plural}.{r.group}".rstrip("."): len(self._store.entries(r.key)) for r in self._registry}
+        text = self._metrics.render(held, self._routes.open_watches)
         return web.Response(text=text, headers={"Content-Type": metrics.CONTENT_TYPE})

@@ -1,4 +1,6 @@
-"""The cluster addresses of Services. Clients use names, so any free address will do; node ports are not assigned."""
+"""The cluster addresses of Services. Clients use names, so any free address will do; node ports are not
+assigned.
+"""
 
 from __future__ import annotations
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from kube_devserver.objects.kinds import BUDGETS, DEFINITIONS, DEPLOYMENTS, NODES, PODS, REPLICA_SETS, Body, Kind
+from kube_devserver.objects import kinds
+from kube_devserver.objects.kinds import Body, Kind
 from kube_devserver.objects.resource_registry import Resource
 
-WITH_GENERATION = {DEPLOYMENTS, REPLICA_SETS, BUDGETS, PODS, DEFINITIONS}
-KEEPS_STATUS = {NODES}  # a create may bring one
+WITH_GENERATION = {kinds.DEPLOYMENTS, kinds.REPLICA_SETS, kinds.BUDGETS, kinds.PODS, kinds.DEFINITIONS}
+KEEPS_STATUS = {kinds.NODES}  # a create may bring one
 UNTRACKED_STATUS = ("Lease", "Event", "ConfigMap", "Secret")  # kinds without a status
 METADATA_KEPT = (
-    "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "namespace", "name",
+    "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
+    "namespace", "name",
 )  # fmt: skip
 Path = tuple[str, ...]
 
@@ -61,7 +63,8 @@ def prepare_create(resource: Resource, body: Body) -> Body:
             body["status"] = {"acceptedNames": names, "conditions": None, "storedVersions": None}
             _note_stored_version(body)
         case "PodDisruptionBudget":
-            body["status"] = {"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0}
+            counts = ("currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods")
+            body["status"] = dict.fromkeys(counts, 0)
     return body
 
 
@@ -73,8 +76,10 @@ def _complete_pod(spec: Body) -> None:
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
     tolerations = spec.setdefault("tolerations", [])
     for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
-        if not any(t.get("key") in (key, None) and t.get("effect", "NoExecute") == "NoExecute" for t in tolerations):
-            tolerations.append({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300})
+        applying = [t for t in tolerations if t.get("effect", "NoExecute") == "NoExecute"]
+        if not any(t.get("key") in (key, None) for t in applying):
+            added = {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+            tolerations.append(added)
 
 
 def qos_class(spec: Body) -> str:
@@ -119,7 +124,7 @@ def _prepare_built_in(resource: Resource, body: Body, old: Body, subresource: st
         if kind == "Pod":
             metadata = _keep(metadata, old["metadata"], "ownerReferences")
             body["metadata"] = _keep(metadata, old["metadata"], "deletionTimestamp")
-            body["status"] = body.get("status", {}) | {k: v for k, v in old["status"].items() if k == "qosClass"}
+            body["status"] = _keep(body.get("status", {}), old["status"], "qosClass")
         return body
     if "status" in old:
         body["status"] = old["status"]
@@ -135,7 +140,9 @@ def _prepare_built_in(resource: Resource, body: Body, old: Body, subresource: st
 def _is_new_generation(kind: Kind, body: Body, old: Body) -> bool:
     if body.get("spec") != old.get("spec"):
         return True
-    return kind == DEPLOYMENTS and body["metadata"].get("annotations") != old["metadata"].get("annotations")
+    return kind == kinds.DEPLOYMENTS and body["metadata"].get("annotations") != old["metadata"].get(
+        "annotations"
+    )
 
 
 def _prepare_custom(resource: Resource, body: Body, old: Body, subresource: str) -> Body:
@@ -152,14 +159,16 @@ def _prepare_custom(resource: Resource, body: Body, old: Body, subresource: str)
     if "status" in resource.subresources:
         ignored = ("metadata", "status")
         body = _keep(body, old, "status")
-    if {k: v for k, v in body.items() if k not in ignored} != {k: v for k, v in old.items() if k not in ignored}:
+    specs = [{k: v for k, v in each.items() if k not in ignored} for each in (body, old)]
+    if specs[0] != specs[1]:
         body["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     return body
 
 
 def _note_stored_version(definition: Body) -> None:
     """Add the version that a definition's objects are stored at to its status."""
-    name = next((v.get("name", "") for v in definition["spec"].get("versions") or () if v.get("storage")), None)
+    versions = definition["spec"].get("versions") or ()
+    name = next((v.get("name", "") for v in versions if v.get("storage")), None)
     status = definition.get("status") or {}
     stored = status.get("storedVersions") or []
     if name is not None and name not in stored:

@@ -13,6 +13,7 @@ from kube_devserver.api.request_parsing import ResourcePath
 from kube_devserver.api.responses import json_answer, object_answer
 from kube_devserver.api.scale import scale_of, write_scale
 from kube_devserver.api.verbs import Verbs
+from kube_devserver.objects.conditions import is_terminating
 from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.resource_registry import Resource
 
@@ -31,7 +32,9 @@ class SubresourceRoutes:
     def __init__(self, verbs: Verbs, kubelets: Kubelets) -> None:
         self._verbs, self._kubelets = verbs, kubelets
 
-    async def answer(self, request: web.Request, path: ResourcePath, resource: Resource) -> web.StreamResponse:
+    async def answer(
+        self, request: web.Request, path: ResourcePath, resource: Resource
+    ) -> web.StreamResponse:
         """Answer a request for a subresource.
 
         Raises:
@@ -80,16 +83,17 @@ class SubresourceRoutes:
                 )
                 return object_answer(request, at.resource, changed, 200, options)
             case "finalize":
-                return object_answer(request, at.resource, self._finalize(at, demand_objects(sent, "spec")), 200)
+                body = self._finalize(at, demand_objects(sent, "spec"))
+                return object_answer(request, at.resource, body, 200)
         raise api_errors.no_method()
 
     def _finalize(self, at: Target, sent: Body) -> Body:
-        """Replace the finalizers in a Namespace's spec; without any, a namespace that is being deleted is removed."""
+        """Replace a Namespace's finalizers; a deleted namespace without any is removed."""
         entry = self._verbs.get(at)
         finalizers = (sent.get("spec") or {}).get("finalizers") or []
         body = entry.body | {"spec": {"finalizers": finalizers} if finalizers else {}}
         store = self._verbs.store
         store.put(at.resource.key, "", at.name, body)
-        if not finalizers and body["metadata"].get("deletionTimestamp") and not body["metadata"].get("finalizers"):
+        if not finalizers and is_terminating(body) and not body["metadata"].get("finalizers"):
             return store.remove(at.resource.key, "", at.name).body
         return self._verbs.get(at).body

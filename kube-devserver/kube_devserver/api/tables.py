@@ -64,7 +64,8 @@ def _row(resource: Resource, body: Body, style: Style) -> Body:
 
 def partial(body: Body, version: str = "v1") -> Body:
     """An object's metadata alone."""
-    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": body["metadata"]}
+    api_version = f"meta.k8s.io/{version}"
+    return {"kind": "PartialObjectMetadata", "apiVersion": api_version, "metadata": body["metadata"]}
 
 
 def columns_of(resource: Resource) -> list[Body]:
@@ -111,7 +112,7 @@ def cells_of(resource: Resource, body: Body, now: datetime) -> list[Any]:
     printer = PRINTERS.get(resource.key)
     if printer is None:
         return [name, created]
-    return [name if cell is NAME else age(created, now) if cell is AGE else cell for cell in printer(body, now)]
+    return [name if c is NAME else age(created, now) if c is AGE else c for c in printer(body, now)]
 
 
 # ------------------------------------------------------------------ custom kinds

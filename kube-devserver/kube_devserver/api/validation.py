@@ -7,22 +7,9 @@ from collections.abc import Callable
 from kube_devserver.api_errors import Cause, required, wrong
 from kube_devserver.custom.definition_validation import definition_faults
 from kube_devserver.custom.structural_schemas import schema_faults
-from kube_devserver.objects import events
+from kube_devserver.objects import events, kinds
 from kube_devserver.objects.core_validation import data_faults, lease_faults, secret_faults, service_faults
-from kube_devserver.objects.kinds import (
-    BUDGETS,
-    CONFIG_MAPS,
-    DEFINITIONS,
-    DEPLOYMENTS,
-    EVENTS,
-    LEASES,
-    NEW_EVENTS,
-    PODS,
-    REPLICA_SETS,
-    SERVICES,
-    Body,
-    Kind,
-)
+from kube_devserver.objects.kinds import Body, Kind
 from kube_devserver.objects.pod_validation import pod_faults
 from kube_devserver.objects.workload_validation import budget_faults, deployment_faults, replica_set_faults
 
@@ -74,15 +61,15 @@ def _schemas_faults(versions: list[Body], before: list[Body]) -> list[Cause]:
 
 
 _CHECKS: dict[Kind, Callable[[Body, Body | None], list[Cause]]] = {
-    DEPLOYMENTS: deployment_faults,
-    REPLICA_SETS: replica_set_faults,
-    PODS: pod_faults,
-    SERVICES: service_faults,
-    CONFIG_MAPS: data_faults,
+    kinds.DEPLOYMENTS: deployment_faults,
+    kinds.REPLICA_SETS: replica_set_faults,
+    kinds.PODS: pod_faults,
+    kinds.SERVICES: service_faults,
+    kinds.CONFIG_MAPS: data_faults,
     ("", "secrets"): secret_faults,
-    BUDGETS: budget_faults,
-    LEASES: lease_faults,
-    NEW_EVENTS: events.faults,
-    EVENTS: events.core_faults,
-    DEFINITIONS: _definition_faults,
+    kinds.BUDGETS: budget_faults,
+    kinds.LEASES: lease_faults,
+    kinds.NEW_EVENTS: events.faults,
+    kinds.EVENTS: events.core_faults,
+    kinds.DEFINITIONS: _definition_faults,
 }

@@ -1,16 +1,16 @@
 """Create, read, update, patch and delete: the steps of every write, in Kubernetes' order, without HTTP.
 
-Decode -> prune -> defaults -> strategy -> managed fields -> validation -> rules -> admission -> store. All of it is
-synchronous: on one event loop a request is atomic, and no lock is needed.
+Decode -> prune -> defaults -> strategy -> managed fields -> validation -> rules -> admission -> store. All of
+it is synchronous: on one event loop a request is atomic, and no lock is needed.
 """
 
 from __future__ import annotations
 
 import json
-import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from random import Random, SystemRandom
 from typing import Any
 
 from kube_devserver import api_errors
@@ -23,27 +23,18 @@ from kube_devserver.api.validation import object_faults
 from kube_devserver.api_errors import Cause, StatusError, bad_request
 from kube_devserver.custom import custom_resources
 from kube_devserver.custom.validation_rules import rules_after_faults
-from kube_devserver.objects import events, field_sets, managed_fields, patches
-from kube_devserver.objects.kinds import (
-    DEFINITIONS,
-    EVENTS,
-    LEASES,
-    NAMESPACES,
-    NEW_EVENTS,
-    PODS,
-    RBAC,
-    SERVICES,
-    Body,
-)
+from kube_devserver.objects import events, field_sets, kinds, managed_fields, patches
+from kube_devserver.objects.conditions import is_terminating
+from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.managed_fields import Manager, Writer
 from kube_devserver.objects.metadata_validation import metadata_faults
 from kube_devserver.objects.resource_registry import CLEANUP, Registry, Resource
-from kube_devserver.objects.warnings import inert_warnings, status_faults, template_warnings
 from kube_devserver.storage import versions
 from kube_devserver.storage.store import Entry, Store, TooLargeError
 
 SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # characters of generated names
-CREATED_BY_UPDATE = {LEASES, SERVICES, EVENTS, NEW_EVENTS}  # a PUT of these creates an object that does not exist
+# A PUT of these creates an object that does not exist.
+CREATED_BY_UPDATE = {kinds.LEASES, kinds.SERVICES, kinds.EVENTS, kinds.NEW_EVENTS}
 STRATEGIC, MERGE, JSON_PATCH, APPLY = (
     "application/strategic-merge-patch+json",
     "application/merge-patch+json",
@@ -63,10 +54,10 @@ class Verbs:
     """
 
     def __init__(
-        self, store: Store, registry: Registry, now: Callable[[], str], random_source: random.Random | None = None
+        self, store: Store, registry: Registry, now: Callable[[], str], random_source: Random | None = None
     ) -> None:
         self.store, self.registry, self.now = store, registry, now
-        self._random = random_source or random.SystemRandom()
+        self._random = random_source or SystemRandom()
 
     # ------------------------------------------------------------------ reading
 
@@ -112,7 +103,7 @@ class Verbs:
         # Before strategy and admission: no manager owns what they add.
         body = self._with_managers(at, None, body, options, owners)
         body = strategies.prepare_create(resource, body)
-        if resource.key == SERVICES:
+        if resource.key == kinds.SERVICES:
             assign_address(self.store, self._random, body)
         self._validate(at, body, None, options)
         if (known := self.store.get(resource.key, at.namespace, at.name)) is not None:
@@ -123,10 +114,10 @@ class Verbs:
     def _check_namespace(self, resource: Resource, namespace: str) -> None:
         if not resource.namespaced:
             return
-        found = self.store.get(NAMESPACES, "", namespace)
+        found = self.store.get(kinds.NAMESPACES, "", namespace)
         if found is None:
             raise api_errors.not_found("", "namespaces", namespace)
-        if found.body["metadata"].get("deletionTimestamp"):
+        if is_terminating(found.body):
             raise api_errors.terminating(resource.group, resource.plural, namespace)
 
     # ------------------------------------------------------------------ update
@@ -140,13 +131,13 @@ class Verbs:
         body = identify(at.resource, at.namespace, body)
         body["metadata"]["name"] = body["metadata"].get("name") or at.name
         _check_name(at, body)
-        is_created = at.resource.key in CREATED_BY_UPDATE or at.resource.group == RBAC
+        is_created = at.resource.key in CREATED_BY_UPDATE or at.resource.group == kinds.RBAC
         if is_created and not at.subresource and self._find(at) is None:
             body["metadata"].pop("resourceVersion", None)
             return self._create(at, read(at.resource, body, options), options, None), True
         old = self.get(at)
         if not body["metadata"].get("resourceVersion") and (
-            at.resource.custom is not None or at.resource.key == LEASES
+            at.resource.custom is not None or at.resource.key == kinds.LEASES
         ):
             text = "Invalid value: 0: must be specified for an update"
             cause = Cause("metadata.resourceVersion", "FieldValueInvalid", text)
@@ -154,15 +145,18 @@ class Verbs:
         _check_preconditions(at, old, body)
         return self._replace(at, old, read(at.resource, body, options), options, None), False
 
-    def _replace(self, at: Target, old: Entry, body: Body, options: Options, owners: list[Manager] | None) -> Body:
+    def _replace(
+        self, at: Target, old: Entry, body: Body, options: Options, owners: list[Manager] | None
+    ) -> Body:
         """Store an updated object that has been decoded: the common end of PUT and of every patch."""
         resource, was = at.resource, old.body
         body = strategies.prepare_update(resource, body, was, at.subresource)
         body = self._with_managers(at, was, body, options, owners)
-        if resource.key == SERVICES and not at.subresource:  # no manager owns an assigned address
+        if resource.key == kinds.SERVICES and not at.subresource:  # no manager owns an assigned address
             body = body | {"spec": keep_address(body["spec"], was["spec"])}
             assign_address(self.store, self._random, body)
-        if self._is_current(at) and (body == was or managed_fields.timeless(body) == managed_fields.timeless(was)):
+        is_same = body == was or managed_fields.timeless(body) == managed_fields.timeless(was)
+        if is_same and self._is_current(at):
             return was  # an update without a change keeps the resourceVersion
         self._validate(at, body, was, options)
         self._check_finalizers(at, body, was)
@@ -175,7 +169,7 @@ class Verbs:
         return self._put(at, body)
 
     def _check_finalizers(self, at: Target, body: Body, old: Body) -> None:
-        if not body["metadata"].get("deletionTimestamp"):
+        if not is_terminating(body):
             return
         added = set(body["metadata"].get("finalizers") or ()) - set(old["metadata"].get("finalizers") or ())
         if added:
@@ -257,7 +251,8 @@ class Verbs:
             name = f"{own.get('namespace', '')}/{own.get('name', '')}"
             what = f"{name}; {resource.api_version}, Kind={resource.kind}"
             raise StatusError(500, "", f"failed to create typed patch object ({what}): {fault}")
-        read(resource, config, options)  # a wrong type is an error of the configuration, not of the merged object
+        # A wrong type is an error of the configuration, not of the merged object.
+        read(resource, config, options)
         config = {key: value for key, value in config.items() if value is not None}
         live = old.body if old is not None else {}
         writer = self._writer(at, options)
@@ -296,9 +291,10 @@ class Verbs:
         body = entry.body
         grace = deletion.grace_s(resource, body, wanted)
         finalizers = deletion.finalizers_after(body, wanted)
-        if resource.key == DEFINITIONS and "deletionTimestamp" not in body["metadata"] and CLEANUP not in finalizers:
+        is_going = "deletionTimestamp" in body["metadata"]
+        if resource.key == kinds.DEFINITIONS and not is_going and CLEANUP not in finalizers:
             finalizers = [*finalizers, CLEANUP]
-        waits = resource.key == NAMESPACES and body.get("spec", {}).get("finalizers")
+        waits = resource.key == kinds.NAMESPACES and body.get("spec", {}).get("finalizers")
         if grace == 0 and not finalizers and not waits:
             return self._remove(at, body, options), True
         marked = deletion.mark(resource, body, grace, finalizers, self.now())
@@ -308,7 +304,7 @@ class Verbs:
 
     def _remove(self, at: Target, body: Body, options: Options) -> Body:
         removed = body if options.dry_run else self.store.remove(at.resource.key, at.namespace, at.name).body
-        if at.resource.key != PODS:
+        if at.resource.key != kinds.PODS:
             return versions.shown(at.resource, Entry(removed, 0)).body
         metadata = body["metadata"] | {"deletionTimestamp": self.now(), "deletionGracePeriodSeconds": 0}
         metadata["generation"] = metadata.get("generation", 0) + ("deletionTimestamp" not in body["metadata"])
@@ -318,7 +314,7 @@ class Verbs:
 
     def _put(self, at: Target, body: Body) -> Body:
         try:
-            if at.resource.key == EVENTS:
+            if at.resource.key == kinds.EVENTS:
                 body = events.written_out(body)
             body = versions.kept(self.registry.stored(at.resource.key), body)
             entry = self.store.put(at.resource.key, at.namespace, at.name, body)
@@ -333,7 +329,8 @@ class Verbs:
 
     def _is_current(self, at: Target) -> bool:
         """Whether an object is stored in the present storage version; any update migrates one that is not."""
-        entry, storage = self.store.get(at.resource.key, at.namespace, at.name), self.registry.stored(at.resource.key)
+        storage = self.registry.stored(at.resource.key)
+        entry = self.store.get(at.resource.key, at.namespace, at.name)
         if entry is None or storage is None or storage.custom is None:
             return True
         return bool(entry.body["apiVersion"] == storage.api_version)
@@ -349,35 +346,33 @@ class Verbs:
     def _writer(self, at: Target, options: Options) -> Writer:
         reset = strategies.reset_fields(at.resource, at.subresource)
         now = "" if at.subresource == "scale" else self.now()  # an entry of a scale has no time
-        two_spellings = at.resource.key in (EVENTS, NEW_EVENTS)
+        two_spellings = at.resource.key in (kinds.EVENTS, kinds.NEW_EVENTS)
         return Writer(options.manager, at.resource.api_version, at.subresource, now, reset, two_spellings)
 
     def _validate(self, at: Target, body: Body, old: Body | None, options: Options) -> None:
         """Refuse an object that is not valid or not admitted, and collect warnings."""
         resource = at.resource
-        is_custom = resource.custom is not None or resource.key == DEFINITIONS
-        found = metadata_faults(resource.kind, body, resource.group == RBAC, is_custom)
+        is_custom = resource.custom is not None or resource.key == kinds.DEFINITIONS
+        found = metadata_faults(resource.kind, body, resource.group == kinds.RBAC, is_custom)
         if resource.custom is not None:
-            found += custom_resources.check(resource.node, body, custom_resources.ABSENT if old is None else old)
+            before = custom_resources.ABSENT if old is None else old
+            found += custom_resources.check(resource.node, body, before)
             found += rules_after_faults(resource.node, body, old, found, options.warnings, time.process_time)
         elif not at.subresource:
             found += object_faults(resource.key, body, old)
-        elif at.subresource == "status" and body.get("status") != (old or {}).get("status"):
-            found += status_faults(resource.kind, body)
         if found:
             raise self._invalid(at, found)
         if resource.custom is not None:
             return
         is_changed = old is None or old.get("spec") != body.get("spec")
         if options.validation != "Ignore" and is_changed:
-            options.warnings.extend(
-                template_warnings(resource.kind, body) + inert_warnings(resource.key, resource.kind)
-            )
+            options.warnings.extend(kinds.inert_warnings(resource.key, resource.kind))
         if not at.subresource:
             admit(self.store, resource, body, old)
 
     def _invalid(self, at: Target, causes: list[Cause]) -> StatusError:
-        group = "" if at.resource.group == events.GROUP else at.resource.group  # of the spelling that is stored
+        # Of the spelling that is stored.
+        group = "" if at.resource.group == events.GROUP else at.resource.group
         return api_errors.invalid(group, at.resource.kind, at.name, causes)
 
 
@@ -397,7 +392,7 @@ def _check_preconditions(at: Target, old: Entry, body: Body) -> None:
     if uid and uid != real:
         key = f"/registry/{'/'.join(part for part in (plural, at.namespace, at.name) if part)}"
         why = (
-            f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition"
-            f" failed: UID in precondition: {uid}, UID in object meta: {real}"
+            f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg:"
+            f" Precondition failed: UID in precondition: {uid}, UID in object meta: {real}"
         )
         raise api_errors.conflict(group, plural, at.name, why)

@@ -25,6 +25,7 @@ BOOKMARK_EVERY_S = 60.0
 BEFORE_END_S = 2.0  # a bookmark shortly before the end says where the next watch can begin
 INITIAL_END = {"k8s.io/initial-events-end": "true"}
 CACHE_BYTES = 4 << 20  # of lines that several watches share
+Chunks = AsyncGenerator[bytes, None]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Watch:
         form: of the objects in the answer.
         include: of each object in a Table's row.
         after: the version to begin after; None or 0 begins with the objects that exist.
-        initial: whether the objects that exist are sent first, followed by a bookmark; None if the client did not say.
+        initial: whether the objects that exist are sent first, followed by a bookmark; None if the client did
+            not say.
         bookmarks: whether the client accepts them.
         timeout_s: how long the watch lasts.
     """
@@ -58,9 +60,11 @@ async def watch_lines(
     """The answer to a watch, in pieces of whole lines, until its time is over."""
     encoder = _Encoder(watch, now, cache)
     if watch.after and watch.after > store.revision:
-        # Kubernetes waits for the version. A client that knew an earlier cluster would miss every change until then.
+        # Kubernetes waits for the version. A client that knew an earlier cluster would miss every change
+        # until then.
         error = f"unknown resource version: {watch.after}, current: {store.revision}"
-        yield encoder.error(too_large_version(watch.after, store.revision) if watch.initial else expired(error))
+        why = too_large_version(watch.after, store.revision) if watch.initial else expired(error)
+        yield encoder.error(why)
         return
     with_all = watch.initial or (watch.initial is None and not watch.after)
     begin = store.revision if with_all or not watch.after else watch.after
@@ -79,12 +83,15 @@ async def watch_lines(
 
 def _initial(store: Store, watch: Watch, encoder: _Encoder) -> list[bytes]:
     test, resource = watch.selection.test, watch.resource
-    entries = [e for e in store.entries(resource.key, watch.selection.namespace) if test is None or test(e.body)]
+    held = store.entries(resource.key, watch.selection.namespace)
+    entries = [each for each in held if test is None or test(each.body)]
     found = [encoder.event(ADDED, versions.shown(resource, entry)) for entry in entries]
-    return [*found, encoder.bookmark(store.revision, INITIAL_END)] if watch.initial and watch.bookmarks else found
+    if watch.initial and watch.bookmarks:
+        found.append(encoder.bookmark(store.revision, INITIAL_END))
+    return found
 
 
-async def _follow(store: Store, watch: Watch, watcher: Watcher, encoder: _Encoder) -> AsyncGenerator[bytes, None]:
+async def _follow(store: Store, watch: Watch, watcher: Watcher, encoder: _Encoder) -> Chunks:
     clock = asyncio.get_running_loop().time
     end = clock() + watch.timeout_s
     mark = _next_mark(clock(), end) if watch.bookmarks else end
@@ -153,7 +160,7 @@ class _Encoder:
         return self._cache.get(key, lambda: self.event(notice.type, self._entry(notice)))
 
     def _entry(self, notice: Notice) -> Entry:
-        """The state to show, with the version of the change: an object that left a selector is shown as it was before."""
+        """The state to show at the change's version: the previous one for an object that left."""
         body, revision = notice.version.body(), notice.change.revision
         if notice.version is not notice.change.now:
             body = body | {"metadata": body["metadata"] | {"resourceVersion": str(revision)}}

@@ -1,7 +1,8 @@
-"""CustomResourceDefinitions: serve what they define, report it in their status, and delete the objects of a deleted one.
+"""CustomResourceDefinitions: serve what they define, report it in their status, and delete the objects of a
+deleted one.
 
-A definition is served when no other definition of its group and no built-in kind has its names. A definition that is
-not valid, stored by an earlier release, is not served, and its status says why.
+A definition is served when no other definition of its group and no built-in kind has its names. A definition
+that is not valid, stored by an earlier release, is not served, and its status says why.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from kube_devserver.controllers.workqueue import Key, Workqueue
 from kube_devserver.custom.definition_validation import accept_names, shape_faults
-from kube_devserver.objects.conditions import condition_of, set_condition
+from kube_devserver.objects.conditions import condition_of, is_terminating, set_condition
 from kube_devserver.objects.kinds import DEFINITIONS, Body, Kind
 from kube_devserver.objects.resource_registry import CLEANUP, Resource
 from kube_devserver.storage.store import Event
@@ -58,14 +59,14 @@ class Definitions:
             self._serve(body)
 
     def keys(self, event: Event) -> Iterable[Key]:
-        """The definition; the others of its group if it was deleted; the definition of an object that was deleted."""
+        """The definition; the others of its group if it was deleted; that of a deleted object."""
         if event.kind == DEFINITIONS:
             body, name = event.entry.body, event.entry.body["metadata"]["name"]
             if event.type == DELETED:
                 self._work.verbs.registry.remove(name)
                 self._broken.pop(name, None)
                 gone = self._accepted.pop(name, None)
-                return [(other,) for other, each in self._accepted.items() if gone and each.group == gone.group]
+                return [(other,) for other, e in self._accepted.items() if gone and e.group == gone.group]
             if event.before is None or event.before.body["spec"] != body["spec"]:
                 self._serve(body)
             return [(name,)]
@@ -93,7 +94,7 @@ class Definitions:
     def _accept(self, name: str, spec: Body) -> Accepted:
         """Accept the names that no other definition and no built-in kind has."""
         group = spec["group"]
-        others = [each.names for other, each in self._accepted.items() if other != name and each.group == group]
+        others = [e.names for other, e in self._accepted.items() if other != name and e.group == group]
         others += [_names_of(r) for r in self._work.verbs.registry.built_in(group)]
         known = self._accepted.get(name, Accepted(group, NO_NAMES)).names
         return Accepted(group, *accept_names(spec["names"], known, others))
@@ -103,7 +104,7 @@ class Definitions:
         body = self._work.get(DEFINITIONS, "", key[0])
         if body is None:
             return
-        if body["metadata"].get("deletionTimestamp"):
+        if is_terminating(body):
             self._delete_objects(body)
             return
         if (accepted := self._accepted.get(key[0])) is not None and accepted.reason:
@@ -114,7 +115,7 @@ class Definitions:
             conditions = set_condition(conditions, wanted, self._work.verbs.now())
         status["conditions"] = [{k: v for k, v in c.items() if k != "lastUpdateTime"} for c in conditions]
         status["acceptedNames"] = NO_NAMES | self._accepted[key[0]].names
-        stored = [each["name"] for each in body["spec"].get("versions") or () if each.get("storage") and "name" in each]
+        stored = [v["name"] for v in body["spec"].get("versions") or () if v.get("storage") and "name" in v]
         versions = list(status.get("storedVersions") or ())
         status["storedVersions"] = [*versions, *(name for name in stored if name not in versions)]
         self._work.write_status(DEFINITIONS, body, status, MANAGER)
@@ -130,14 +131,15 @@ class Definitions:
             if condition_of(body, "Established").get("status") != "True":
                 found.append(_condition("Established", False, "NotAccepted", "not all names are accepted"))
         else:
+            text = "the initial names have been accepted"
             found = [
                 _condition("NamesAccepted", True, "NoConflicts", "no conflicts found"),
-                _condition("Established", True, "InitialNamesAccepted", "the initial names have been accepted"),
+                _condition("Established", True, "InitialNamesAccepted", text),
             ]
         return found
 
     def _delete_objects(self, body: Body) -> None:
-        """Delete all objects of the kind, then remove the finalizer. Objects of a built-in kind of this name stay."""
+        """Delete all objects of the kind unless it is built in, then remove the finalizer."""
         if CLEANUP not in (body["metadata"].get("finalizers") or ()):
             return
         kind = (body["spec"].get("group", ""), body["spec"].get("names", {}).get("plural", ""))
@@ -153,7 +155,8 @@ class Definitions:
                 return
             self._work.store.end_watches(kind)
         finalizers = [name for name in body["metadata"]["finalizers"] if name != CLEANUP]
-        self._work.update(DEFINITIONS, body | {"metadata": body["metadata"] | {"finalizers": finalizers}}, MANAGER)
+        metadata = body["metadata"] | {"finalizers": finalizers}
+        self._work.update(DEFINITIONS, body | {"metadata": metadata}, MANAGER)
 
 
 def _names_of(resource: Resource) -> Body:

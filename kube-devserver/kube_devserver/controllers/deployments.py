@@ -1,4 +1,4 @@
-"""Deployments: they create and scale ReplicaSets until the newest has all replicas, and report the progress."""
+"""Deployments: ReplicaSets are created and scaled until the newest has all replicas."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from kube_devserver.controllers import rolling
 from kube_devserver.controllers.replica_sets import reference_to
 from kube_devserver.controllers.rolling import Limits, Set
 from kube_devserver.controllers.workqueue import Key, Workqueue
-from kube_devserver.objects.conditions import condition_of, owner_of, read_time, set_condition
+from kube_devserver.objects.conditions import (
+    annotations_of,
+    condition_of,
+    has_ended,
+    is_terminating,
+    labels_of,
+    owner_of,
+    read_time,
+    set_condition,
+)
 from kube_devserver.objects.kinds import DEPLOYMENTS, PODS, REPLICA_SETS, Body
 from kube_devserver.objects.selectors import matches_selector
 from kube_devserver.storage.store import Event
@@ -25,13 +34,9 @@ REVISION = "deployment.kubernetes.io/revision"
 DESIRED, MOST = "deployment.kubernetes.io/desired-replicas", "deployment.kubernetes.io/max-replicas"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 NOT_COPIED = {
-    LAST_APPLIED,
-    REVISION,
-    DESIRED,
-    MOST,
-    "deployment.kubernetes.io/revision-history",
-    "deprecated.deployment.rollback.to",
-}
+    LAST_APPLIED, REVISION, DESIRED, MOST,
+    "deployment.kubernetes.io/revision-history", "deprecated.deployment.rollback.to",
+}  # fmt: skip
 
 
 class Deployments:
@@ -43,13 +48,13 @@ class Deployments:
         self._work = work
 
     def keys(self, event: Event) -> Iterable[Key]:
-        """The Deployment; the Deployment of a set; the Deployment of a deleted pod, which it may have waited for."""
+        """The Deployment, also for a set of it and for a deleted pod, which it may have waited for."""
         body = event.entry.body
         if event.kind == DEPLOYMENTS:
             return [(event.namespace, body["metadata"]["name"])]
         owner = owner_of(body)
         if event.kind == REPLICA_SETS:
-            return [(event.namespace, owner["name"])] if owner is not None and owner["kind"] == "Deployment" else ()
+            return [(event.namespace, owner["name"])] if owner and owner["kind"] == "Deployment" else ()
         if event.type == "DELETED" and owner is not None and owner["kind"] == "ReplicaSet":
             above = self._work.get(REPLICA_SETS, event.namespace, owner["name"])
             top = owner_of(above) if above is not None else None
@@ -62,7 +67,7 @@ class Deployments:
         if body is None:
             return
         sets = self._claim(body)
-        if body["metadata"].get("deletionTimestamp"):
+        if is_terminating(body):
             self._report(key, body, sets)
             return
         if body["spec"].get("paused") or self._is_scaling(body, sets):
@@ -79,14 +84,14 @@ class Deployments:
 
     def _claim(self, body: Body) -> list[Body]:
         found = self._work.index.controlled(REPLICA_SETS, body)
-        if not body["metadata"].get("deletionTimestamp"):
+        if not is_terminating(body):
             for each in self._work.index.unowned(REPLICA_SETS, body["metadata"]["namespace"]):
-                labels = each["metadata"].get("labels") or {}
-                if not each["metadata"].get("deletionTimestamp") and matches_selector(body["spec"]["selector"], labels):
+                labels = labels_of(each)
+                if not is_terminating(each) and matches_selector(body["spec"]["selector"], labels):
                     references = [*(each["metadata"].get("ownerReferences") or ()), reference_to(body)]
                     adopted = each | {"metadata": each["metadata"] | {"ownerReferences": references}}
                     found.append(self._work.update(REPLICA_SETS, adopted, MANAGER))
-        return sorted(found, key=lambda each: (each["metadata"]["creationTimestamp"], each["metadata"]["name"]))
+        return sorted(found, key=lambda s: (s["metadata"]["creationTimestamp"], s["metadata"]["name"]))
 
     # ------------------------------------------------------------------ the new set
 
@@ -97,11 +102,12 @@ class Deployments:
     def _make(self, body: Body, sets: Sequence[Body], replicas: int) -> Body:
         template = body["spec"]["template"]
         mark = template_hash(template, body.get("status", {}).get("collisionCount", 0))
-        labels = (template["metadata"].get("labels") or {}) | {HASH: mark}
+        labels = labels_of(template) | {HASH: mark}
         selector = dict(body["spec"]["selector"])
         selector["matchLabels"] = (selector.get("matchLabels") or {}) | {HASH: mark}
         metadata = {
-            "name": f"{body['metadata']['name'][:200]}-{mark}", "labels": labels, "ownerReferences": [reference_to(body)],
+            "name": f"{body['metadata']['name'][:200]}-{mark}", "labels": labels,
+            "ownerReferences": [reference_to(body)],
             "annotations": self._annotations(body, self._revision(sets) + 1),
         }  # fmt: skip
         spec: Body = {
@@ -118,36 +124,35 @@ class Deployments:
         return made
 
     def _annotations(self, body: Body, revision: int) -> dict[str, str]:
-        own = {k: v for k, v in (body["metadata"].get("annotations") or {}).items() if k not in NOT_COPIED}
+        own = {k: v for k, v in annotations_of(body).items() if k not in NOT_COPIED}
         limits = _limits(body)
-        return own | {REVISION: str(revision), DESIRED: str(limits.replicas), MOST: str(limits.replicas + limits.surge)}
+        most = str(limits.replicas + limits.surge)
+        return own | {REVISION: str(revision), DESIRED: str(limits.replicas), MOST: most}
 
     def _revision(self, sets: Iterable[Body]) -> int:
         return max((_number(each, REVISION) for each in sets), default=0)
 
     def _adjust(self, body: Body, sets: Sequence[Body], new: Body) -> Body:
-        """Give the new set the highest revision and the Deployment's annotations, and the Deployment the revision."""
+        """Give the new set the highest revision and the Deployment's annotations; set the revision."""
         others = self._revision(each for each in sets if each is not new)
-        revision = (
-            max(others + 1, _number(new, REVISION)) if others >= _number(new, REVISION) else _number(new, REVISION)
-        )
-        wanted = (new["metadata"].get("annotations") or {}) | self._annotations(body, revision)
+        revision = max(others + 1, _number(new, REVISION))
+        wanted = annotations_of(new) | self._annotations(body, revision)
         least = body["spec"].get("minReadySeconds", 0)
         if wanted != new["metadata"].get("annotations") or new["spec"].get("minReadySeconds", 0) != least:
             spec = new["spec"] | {"minReadySeconds": least}
-            new = self._work.update(
-                REPLICA_SETS, new | {"metadata": new["metadata"] | {"annotations": wanted}, "spec": spec}, MANAGER
-            )
+            metadata = new["metadata"] | {"annotations": wanted}
+            new = self._work.update(REPLICA_SETS, new | {"metadata": metadata, "spec": spec}, MANAGER)
         self._set_revision(body, revision)
         return new
 
     def _set_revision(self, body: Body, revision: int) -> None:
         current = self._work.get(DEPLOYMENTS, body["metadata"]["namespace"], body["metadata"]["name"])
-        if current is None or (current["metadata"].get("annotations") or {}).get(REVISION) == str(revision):
+        if current is None or annotations_of(current).get(REVISION) == str(revision):
             return
-        annotations = (current["metadata"].get("annotations") or {}) | {REVISION: str(revision)}
+        annotations = annotations_of(current) | {REVISION: str(revision)}
         changed = current | {"metadata": current["metadata"] | {"annotations": annotations}}
-        self._work.update(DEPLOYMENTS, changed, MANAGER, "status")  # a write of the status keeps the generation
+        # A write of the status keeps the generation.
+        self._work.update(DEPLOYMENTS, changed, MANAGER, "status")
 
     # ------------------------------------------------------------------ strategies
 
@@ -172,7 +177,7 @@ class Deployments:
             self._scale(body, each["metadata"]["name"], 0)
         left = [
             pod for each in old for pod in self._work.index.controlled(PODS, each)
-            if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+            if not has_ended(pod)
         ]  # fmt: skip
         if down or left:
             return
@@ -186,10 +191,8 @@ class Deployments:
 
     def _is_scaling(self, body: Body, sets: Sequence[Body]) -> bool:
         wanted = str(body["spec"].get("replicas", 1))
-        return any(
-            each["spec"].get("replicas") and (each["metadata"].get("annotations") or {}).get(DESIRED, wanted) != wanted
-            for each in sets
-        )
+        active = [each for each in sets if each["spec"].get("replicas")]
+        return any(annotations_of(each).get(DESIRED, wanted) != wanted for each in active)
 
     def _scale_all(self, body: Body, sets: list[Body]) -> None:
         """Scale the sets of a Deployment that is paused or being scaled, without a rollout."""
@@ -217,7 +220,7 @@ class Deployments:
         limits = _limits(body)
         before = current["spec"].get("replicas", 0)
         notes = {DESIRED: str(limits.replicas), MOST: str(limits.replicas + limits.surge)}
-        annotations = (current["metadata"].get("annotations") or {}) | notes
+        annotations = annotations_of(current) | notes
         if before == replicas and annotations == current["metadata"].get("annotations"):
             return
         changed = current | {
@@ -231,7 +234,11 @@ class Deployments:
     def _record_scaling(self, body: Body, changed: Body, before: int, after: int) -> None:
         verb, name = "up" if after > before else "down", changed["metadata"]["name"]
         self._work.record(
-            body, "Normal", "ScalingReplicaSet", f"Scaled {verb} replica set {name} from {before} to {after}", COMPONENT
+            body,
+            "Normal",
+            "ScalingReplicaSet",
+            f"Scaled {verb} replica set {name} from {before} to {after}",
+            COMPONENT,
         )
 
     # ------------------------------------------------------------------ status
@@ -239,12 +246,13 @@ class Deployments:
     def _report(self, key: Key, body: Body, sets: Sequence[Body]) -> None:
         new = self._new_set(body, sets)
         before = body.get("status", {})
-        total, ready, available = (
-            sum(_count(each, name) for each in sets) for name in ("replicas", "readyReplicas", "availableReplicas")
-        )
+        names = ("replicas", "readyReplicas", "availableReplicas")
+        total, ready, available = (sum(_count(each, name) for each in sets) for name in names)
+        wanted = sum(each["spec"].get("replicas", 0) for each in sets)
         counts = {
-            "replicas": total, "updatedReplicas": _count(new, "replicas") if new is not None else 0, "readyReplicas": ready,
-            "availableReplicas": available, "unavailableReplicas": max(0, sum(each["spec"].get("replicas", 0) for each in sets) - available),
+            "replicas": total, "updatedReplicas": _count(new, "replicas") if new is not None else 0,
+            "readyReplicas": ready, "availableReplicas": available,
+            "unavailableReplicas": max(0, wanted - available),
         }  # fmt: skip
         status: dict[str, Any] = {"observedGeneration": body["metadata"].get("generation", 1)}
         status |= {name: count for name, count in counts.items() if count}
@@ -259,8 +267,9 @@ class Deployments:
         if progress is not None:
             conditions = set_condition(conditions, progress, now)
             done = {k: before.get(k, 0) for k in ("updatedReplicas", "readyReplicas", "availableReplicas")}
-            if progress["reason"] == "ReplicaSetUpdated" and any(counts[name] > was for name, was in done.items()):
-                conditions = [c | ({"lastUpdateTime": now} if c["type"] == "Progressing" else {}) for c in conditions]
+            if progress["reason"] == "ReplicaSetUpdated" and any(counts[n] > was for n, was in done.items()):
+                update = {"lastUpdateTime": now}
+                conditions = [c | update if c["type"] == "Progressing" else c for c in conditions]
         conditions = set_condition(conditions, _availability(body, available), now)
         status["conditions"] = _with_failure(conditions, [new, *sets] if new is not None else sets)
         self._work.write_status(DEPLOYMENTS, body, status, MANAGER)
@@ -271,24 +280,18 @@ class Deployments:
         """The condition Progressing; None keeps the present one."""
         limit = body["spec"].get("progressDeadlineSeconds", 600)
         if body["spec"].get("paused"):
-            return {
-                "type": "Progressing",
-                "status": "Unknown",
-                "reason": "DeploymentPaused",
-                "message": "Deployment is paused",
-            }
+            return _progressing("Unknown", "DeploymentPaused", "Deployment is paused")
         wanted = body["spec"].get("replicas", 1)
         name = new["metadata"]["name"] if new is not None else ""
-        if counts["updatedReplicas"] == wanted == counts["replicas"] == counts["availableReplicas"] and new is not None:
+        reached = {counts[each] for each in ("updatedReplicas", "replicas", "availableReplicas")}
+        if new is not None and reached == {wanted}:
             message = f'ReplicaSet "{name}" has successfully progressed.'
-            return {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "message": message}
+            return _progressing("True", "NewReplicaSetAvailable", message)
         old = next((c for c in conditions if c["type"] == "Progressing"), None)
         if old is None or (
             old["reason"] == "NewReplicaSetAvailable" and new is not None and name not in old["message"]
         ):
-            return {
-                "type": "Progressing", "status": "True", "reason": "NewReplicaSetCreated", "message": f'Created new replica set "{name}"',
-            }  # fmt: skip
+            return _progressing("True", "NewReplicaSetCreated", f'Created new replica set "{name}"')
         if old["reason"] == "NewReplicaSetAvailable":
             return None
         before = body.get("status", {})
@@ -296,15 +299,15 @@ class Deployments:
             counts[each] != before.get(each, 0)
             for each in ("updatedReplicas", "readyReplicas", "availableReplicas", "replicas")
         )
-        left = (read_time(old["lastUpdateTime"]) + timedelta(seconds=limit) - self._work.now()).total_seconds()
+        end = read_time(old["lastUpdateTime"]) + timedelta(seconds=limit)
+        left = (end - self._work.now()).total_seconds()
         if moved:
-            return {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated",
-                    "message": f'ReplicaSet "{name}" is progressing.'}  # fmt: skip
+            return _progressing("True", "ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.')
         if left > 0:
             self._work.enqueue_after(left + 0.01, self, key)
             return None
-        return {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
-                "message": f'ReplicaSet "{name}" has timed out progressing.'}  # fmt: skip
+        message = f'ReplicaSet "{name}" has timed out progressing.'
+        return _progressing("False", "ProgressDeadlineExceeded", message)
 
     def _delete_old_sets(self, body: Body, sets: Sequence[Body]) -> None:
         new = self._new_set(body, sets)
@@ -312,10 +315,14 @@ class Deployments:
         old = [
             each for each in sets
             if each is not new and not each["spec"].get("replicas") and not _count(each, "replicas")
-            and not each["metadata"].get("deletionTimestamp")
+            and not is_terminating(each)
         ]  # fmt: skip
         for each in sorted(old, key=lambda each: _number(each, REVISION))[: max(0, len(old) - most)]:
             self._work.delete(REPLICA_SETS, each)
+
+
+def _progressing(status: str, reason: str, message: str) -> Body:
+    return {"type": "Progressing", "status": status, "reason": reason, "message": message}
 
 
 def _with_failure(conditions: list[Body], sets: Sequence[Body]) -> list[Body]:
@@ -367,7 +374,7 @@ def _count(body: Body, name: str) -> int:
 
 def _number(body: Body, annotation: str) -> int:
     try:
-        return int((body["metadata"].get("annotations") or {}).get(annotation, 0))
+        return int(annotations_of(body).get(annotation, 0))
     except ValueError:
         return 0
 

@@ -9,7 +9,14 @@ from typing import Any
 from kube_devserver.controllers.index import SelectorIndex
 from kube_devserver.controllers.rolling import scaled
 from kube_devserver.controllers.workqueue import Key, Workqueue
-from kube_devserver.objects.conditions import is_ready, owner_of, read_time
+from kube_devserver.objects.conditions import (
+    has_ended,
+    is_ready,
+    is_terminating,
+    labels_of,
+    owner_of,
+    read_time,
+)
 from kube_devserver.objects.kinds import BUDGETS, DEPLOYMENTS, PODS, REPLICA_SETS, Body
 from kube_devserver.objects.selectors import matches_selector
 from kube_devserver.storage.store import Event
@@ -30,7 +37,7 @@ class Disruption:
         self._budgets = SelectorIndex()
 
     def keys(self, event: Event) -> Iterable[Key]:
-        """The budget; the budgets that cover a pod; all budgets of the namespace for an owner that was scaled."""
+        """The budget; the budgets of a pod; all budgets of the namespace for a scaled owner."""
         body = event.entry.body
         if event.kind == BUDGETS:
             return self._index(event)
@@ -38,16 +45,15 @@ class Disruption:
             before = event.before.body["spec"].get("replicas") if event.before is not None else None
             if event.before is not None and before == body["spec"].get("replicas"):
                 return ()
-            return [
-                (event.namespace, each["metadata"]["name"]) for each in self._work.list_all(BUDGETS, event.namespace)
-            ]
+            budgets = self._work.list_all(BUDGETS, event.namespace)
+            return [(event.namespace, each["metadata"]["name"]) for each in budgets]
         seen = [body]
         if event.before is not None:
             if event.type != DELETED and _counted(event.before.body) == _counted(body):
                 return ()
             if event.before.body["metadata"].get("labels") != body["metadata"].get("labels"):
                 seen.append(event.before.body)
-        return [key for each in seen for key in self._covering(event.namespace, each["metadata"].get("labels") or {})]
+        return [key for each in seen for key in self._covering(event.namespace, labels_of(each))]
 
     def _index(self, event: Event) -> list[Key]:
         body = event.entry.body
@@ -75,17 +81,14 @@ class Disruption:
         pods = [
             pod
             for pod in self._work.index.candidates(PODS, key[0], spec.get("selector"))
-            if matches_selector(spec.get("selector"), pod["metadata"].get("labels") or {})
-            and pod.get("status", {}).get("phase") not in ENDED
+            if matches_selector(spec.get("selector"), labels_of(pod)) and not has_ended(pod)
         ]
         expected, desired = self._expected(spec, pods)
         disrupted, wait_s = self._disrupted(before, pods)
         if wait_s is not None:
             self._work.enqueue_after(wait_s, self, key)
-        healthy = sum(
-            is_ready(pod) and not pod["metadata"].get("deletionTimestamp") and pod["metadata"]["name"] not in disrupted
-            for pod in pods
-        )
+        staying = [pod for pod in pods if pod["metadata"]["name"] not in disrupted]
+        healthy = sum(is_ready(pod) and not is_terminating(pod) for pod in staying)
         allowed = max(0, healthy - desired) if expected > 0 else 0
         status: Body = {
             "currentHealthy": healthy,
@@ -100,13 +103,14 @@ class Disruption:
     def _condition(self, before: Body, is_allowed: bool, generation: int) -> Body:
         old: Body = next(iter(before.get("conditions") or ()), {})
         status = str(is_allowed)
+        is_same = old.get("status") == status
         return {
             "type": "DisruptionAllowed",
             "status": status,
             "reason": "SufficientPods" if is_allowed else "InsufficientPods",
             "message": "",
             "observedGeneration": generation,
-            "lastTransitionTime": old["lastTransitionTime"] if old.get("status") == status else self._work.verbs.now(),
+            "lastTransitionTime": old["lastTransitionTime"] if is_same else self._work.verbs.now(),
         }
 
     def _expected(self, spec: Body, pods: list[Body]) -> tuple[int, int]:
@@ -121,7 +125,7 @@ class Disruption:
         return expected, max(0, expected - scaled(most, expected, up=True))
 
     def _wanted(self, pods: list[Body]) -> int:
-        """The sum of the replicas that the pods' controllers want; a pod without a controller counts as one."""
+        """The sum of the replicas that the pods' controllers want; a pod without one counts as one."""
         wanted: dict[str, int] = {}
         for pod in pods:
             owner, namespace = owner_of(pod), pod["metadata"]["namespace"]
@@ -139,7 +143,7 @@ class Disruption:
     def _disrupted(self, status: Body, pods: list[Body]) -> tuple[dict[str, str], float | None]:
         """Evicted pods that still exist, and the seconds until the first of them counts again."""
         found, wait_s = {}, None
-        existing = {pod["metadata"]["name"] for pod in pods if not pod["metadata"].get("deletionTimestamp")}
+        existing = {pod["metadata"]["name"] for pod in pods if not is_terminating(pod)}
         for name, since in (status.get("disruptedPods") or {}).items():
             left = (read_time(since) + timedelta(seconds=EVICTION_S) - self._work.now()).total_seconds()
             if name in existing and left > 0:
@@ -151,7 +155,7 @@ class Disruption:
 def _counted(pod: Body) -> tuple[Any, ...]:
     """What of a pod changes a budget's status."""
     metadata = pod["metadata"]
-    is_ended = pod.get("status", {}).get("phase") in ENDED
+    is_ended = has_ended(pod)
     return (
         metadata.get("labels"),
         metadata.get("ownerReferences"),

@@ -1,4 +1,6 @@
-"""Events about objects. After client-go's correlator: repeated ones are counted, similar ones combined, many dropped."""
+"""Events about objects. After client-go's correlator: repeated ones are counted, similar ones combined, many
+dropped.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,8 @@ class EventRecorder:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._names: dict[Group, str] = {}  # of the last Event of a group
-        self._similar: dict[Group, tuple[set[str], float]] = {}  # messages of a group, and the time of the last one
+        # Messages of a group, and the time of the last one.
+        self._similar: dict[Group, tuple[set[str], float]] = {}
         self._tokens: dict[
             tuple[str, str], tuple[float, float]
         ] = {}  # left for a component and an object, and since when
@@ -67,7 +70,7 @@ class EventRecorder:
         """
         metadata, writer = about["metadata"], self._writer
         involved = {key: about[key] for key in ("kind", "apiVersion")} | {
-            key: metadata.get(key, "") for key in ("name", "namespace", "uid", "resourceVersion") if key in metadata
+            key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion") if key in metadata
         }
         message, group = self._correlate((metadata.get("uid", ""), kind, reason, component), message)
         if not message:
@@ -82,15 +85,10 @@ class EventRecorder:
         event = {
             "metadata": {"name": f"{metadata['name']}.{writer.store.revision:016x}"},
             "involvedObject": involved,
-            "type": kind,
-            "reason": reason,
-            "message": message,
-            "source": {"component": component},
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
-            "reportingComponent": component,
-        }
+            "type": kind, "reason": reason, "message": message, "count": 1,
+            "firstTimestamp": now, "lastTimestamp": now,
+            "source": {"component": component}, "reportingComponent": component,
+        }  # fmt: skip
         try:
             made = writer.create(EVENTS, namespace, event, component)
             self._names[group] = made["metadata"]["name"]
@@ -99,7 +97,7 @@ class EventRecorder:
             log.debug("event about %s: %s", metadata["name"], error)  # the namespace is being deleted
 
     def _correlate(self, group: Group, message: str) -> tuple[str, Group]:
-        """The message to write, and the group of Events that are counted together; an empty message drops the Event."""
+        """The message to write (an empty one drops the Event), and the group that is counted together."""
         now_s = self._writer.now().timestamp()
         source = (group[0], group[-1])
         tokens, since_s = self._tokens.pop(source, (float(BURST), now_s))

@@ -1,4 +1,4 @@
-"""Events are removed an hour after their last write, as by a kube-apiserver with its default `--event-ttl`."""
+"""Events are removed an hour after their last write, as kube-apiserver's default `--event-ttl`."""
 
 from __future__ import annotations
 
@@ -41,10 +41,13 @@ class EventTtl:
 
 
 def last_write(body: Body, now: datetime) -> datetime:
-    """When an Event was last written, according to its own fields, which survive a restart; never in the future.
+    """When an Event was last written, according to its own fields, which survive a restart; never in the
+    future.
 
-    >>> fields = {"creationTimestamp": "2026-01-01T00:00:00Z", "managedFields": [{"time": "2026-01-01T00:00:09Z"}, {}]}
-    >>> last_write({"metadata": fields, "lastTimestamp": None}, datetime.fromisoformat("2027-01-01T00:00:00Z")).second
+    >>> fields = {"creationTimestamp": "2026-01-01T00:00:00Z",
+    ...           "managedFields": [{"time": "2026-01-01T00:00:09Z"}, {}]}
+    >>> now = datetime.fromisoformat("2027-01-01T00:00:00Z")
+    >>> last_write({"metadata": fields, "lastTimestamp": None}, now).second
     9
     """
     metadata, series = body["metadata"], body.get("series") or {}

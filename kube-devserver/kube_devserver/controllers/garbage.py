@@ -1,8 +1,9 @@
-"""The garbage collector: it deletes objects whose owners are gone, and owners in the foreground after their dependents.
+"""The garbage collector: it deletes objects whose owners are gone, and owners in the foreground after their
+dependents.
 
-After pkg/controller/garbagecollector of k8s.io/kubernetes: an object's owners are solid (they exist), dangling (they do
-not) or waiting (they are being deleted in the foreground). One solid owner keeps the object, and references to the
-others are removed. Without a solid owner the object is deleted.
+After pkg/controller/garbagecollector of k8s.io/kubernetes: an object's owners are solid (they exist),
+dangling (they do not) or waiting (they are being deleted in the foreground). One solid owner keeps the
+object, and references to the others are removed. Without a solid owner the object is deleted.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 
 from kube_devserver.api.deletion import FOREGROUND, ORPHAN
 from kube_devserver.controllers.workqueue import Key, Workqueue
+from kube_devserver.objects.conditions import is_terminating
 from kube_devserver.objects.kinds import EVENTS, Body, Kind
 from kube_devserver.storage.store import Event
 from kube_devserver.storage.watch_cache import DELETED
@@ -56,7 +58,8 @@ class Garbage:
         self._existing[uid] = place
         for owner in owners:
             self._owned.setdefault(owner, {})[place] = None
-        is_held = metadata.get("deletionTimestamp") and {FOREGROUND, ORPHAN} & set(metadata.get("finalizers") or ())
+        finalizers = set(metadata.get("finalizers") or ())
+        is_held = metadata.get("deletionTimestamp") and {FOREGROUND, ORPHAN} & finalizers
         if owners or is_held:
             found.append(place)
         if _waits(metadata) and (event.before is None or not _waits(event.before.body["metadata"])):
@@ -95,15 +98,19 @@ class Garbage:
                 self._set_owners(kind, body, kept)
         elif "waiting" in states and (dependents := self._dependents(body)):
             if any(_waits(each["metadata"]) for _, each in dependents):  # a cycle would wait for itself
-                body = self._set_owners(kind, body, [each | {"blockOwnerDeletion": False} for each in references])
+                unblocked = [each | {"blockOwnerDeletion": False} for each in references]
+                body = self._set_owners(kind, body, unblocked)
             self._work.delete(kind, body, propagationPolicy="Foreground")
         else:
             finalizers = body["metadata"].get("finalizers") or ()
-            policy = "Orphan" if ORPHAN in finalizers else "Foreground" if FOREGROUND in finalizers else "Background"
+            usual = "Foreground" if FOREGROUND in finalizers else "Background"
+            policy = "Orphan" if ORPHAN in finalizers else usual
             self._work.delete(kind, body, propagationPolicy=policy)
 
     def _state(self, reference: Body, namespace: str) -> str:
-        """The state of an owner; "unknown" if its kind is not served, or it cannot own an object of this namespace."""
+        """The state of an owner; "unknown" if its kind is not served, or it cannot own an object of this
+        namespace.
+        """
         if reference["uid"] in self._gone:
             return "dangling"
         resource = self._work.verbs.registry.by_kind(reference["apiVersion"], reference["kind"])
@@ -130,8 +137,9 @@ class Garbage:
         for each, body in self._dependents(owner):
             if _owners(body["metadata"]).get(uid):
                 blocked = True
-                if not body["metadata"].get("deletionTimestamp"):
-                    self._work.enqueue(self, (*each, body["metadata"].get("namespace", ""), body["metadata"]["name"]))
+                if not is_terminating(body):
+                    metadata = body["metadata"]
+                    self._work.enqueue(self, (*each, metadata.get("namespace", ""), metadata["name"]))
         if not blocked:
             self._finish(kind, owner, FOREGROUND)
 
@@ -153,7 +161,8 @@ class Garbage:
         if current is None or current["metadata"]["uid"] != body["metadata"]["uid"]:
             return
         kept = [name for name in current["metadata"].get("finalizers") or () if name != finalizer]
-        self._work.update(kind, current | {"metadata": _with(current["metadata"], "finalizers", kept)}, MANAGER)
+        left = _with(current["metadata"], "finalizers", kept)
+        self._work.update(kind, current | {"metadata": left}, MANAGER)
 
 
 def _with(metadata: Body, name: str, values: list[Body] | list[str]) -> Body:
@@ -164,7 +173,7 @@ def _with(metadata: Body, name: str, values: list[Body] | list[str]) -> Body:
 
 def _owners(metadata: Body) -> dict[str, bool]:
     """The UIDs of owners, and whether their deletion waits for this object."""
-    return {each["uid"]: bool(each.get("blockOwnerDeletion")) for each in metadata.get("ownerReferences") or ()}
+    return {r["uid"]: bool(r.get("blockOwnerDeletion")) for r in metadata.get("ownerReferences") or ()}
 
 
 def _waits(metadata: Body) -> bool:

@@ -1,10 +1,12 @@
-"""An index of objects by namespace, controller and labels, so that no controller reads a thousand to find three."""
+"""An index of objects by namespace, controller and labels, so that no controller reads a thousand to find
+three.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kube_devserver.objects.conditions import owner_of
+from kube_devserver.objects.conditions import labels_of, owner_of
 from kube_devserver.objects.kinds import Body, Kind
 from kube_devserver.storage.store import Event, Store
 from kube_devserver.storage.watch_cache import DELETED
@@ -62,7 +64,7 @@ class Index:
     def candidates(self, kind: Kind, namespace: str, selector: Body | None = None) -> list[Body]:
         """Objects of a namespace that include all that a selector matches; all objects without one."""
         labels = (selector or {}).get("matchLabels") or {}
-        sets = [self._by.get((kind, "label", f"{namespace}/{key}={value}"), {}) for key, value in labels.items()]
+        sets = [self._by.get((kind, "label", f"{namespace}/{k}={v}"), {}) for k, v in labels.items()]
         return self._bodies(kind, min(sets, key=len) if sets else self._by.get((kind, "all", namespace), {}))
 
     def _bodies(self, kind: Kind, names: Names) -> list[Body]:
@@ -75,9 +77,10 @@ def _places(body: Body | None) -> set[tuple[str, str]]:
     if body is None:
         return set()
     namespace, owner = body["metadata"].get("namespace", ""), owner_of(body)
-    labels = body["metadata"].get("labels") or {}
+    labels = labels_of(body)
     by_label = {("label", f"{namespace}/{key}={value}") for key, value in labels.items()}
-    return {("all", namespace), ("unowned", namespace) if owner is None else ("owner", owner["uid"]), *by_label}
+    by_owner = ("unowned", namespace) if owner is None else ("owner", owner["uid"])
+    return {("all", namespace), by_owner, *by_label}
 
 
 class SelectorIndex:

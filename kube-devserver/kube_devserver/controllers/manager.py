@@ -42,7 +42,7 @@ class Controllers:
             self._work.add(controller(self._work))
 
     def prepare(self) -> None:
-        """Do what the first request relies on: serve custom kinds, create the system's namespaces and the Service."""
+        """Serve custom kinds, and create the system's namespaces and Service before the first request."""
         self._definitions.serve_all()
         for name in SYSTEM_NAMESPACES:
             self._ensure(NAMESPACES, "", {"metadata": {"name": name}})

@@ -1,10 +1,13 @@
-"""Namespaces: each gets its default service account and the cluster's authority, and is deleted after its contents."""
+"""Namespaces: each gets its default service account and the cluster's authority, and is deleted after its
+contents.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from kube_devserver.controllers.workqueue import Key, Workqueue
+from kube_devserver.objects.conditions import is_terminating
 from kube_devserver.objects.kinds import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS, Kind
 from kube_devserver.storage.store import Event
 from kube_devserver.storage.watch_cache import DELETED
@@ -12,9 +15,9 @@ from kube_devserver.storage.watch_cache import DELETED
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 AUTHORITY = "kube-root-ca.crt"
 ABOUT = (
-    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the"
-    " internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes"
-    " clusters."
+    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such"
+    " as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across"
+    " distributions of Kubernetes clusters."
 )
 MANAGER = "kube-controller-manager"
 
@@ -47,7 +50,7 @@ class Namespaces:
         if body is None:
             if key[0] in SYSTEM_NAMESPACES:
                 self._work.create(NAMESPACES, "", {"metadata": {"name": key[0]}}, "kube-apiserver")
-        elif not body["metadata"].get("deletionTimestamp"):
+        elif not is_terminating(body):
             self._complete(key[0])
         elif not self._delete_contents(key[0]):
             self._finish(key[0])
@@ -70,7 +73,7 @@ class Namespaces:
             if self._work.verbs.registry.stored(kind) is None:
                 continue
             for entry in self._work.store.entries(kind, name):
-                if not entry.body["metadata"].get("deletionTimestamp"):
+                if not is_terminating(entry.body):
                     self._work.delete(kind, entry.body, propagationPolicy="Background")
                 is_left = is_left or self._work.get(kind, name, entry.body["metadata"]["name"]) is not None
         return is_left

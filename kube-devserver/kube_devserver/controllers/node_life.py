@@ -1,8 +1,10 @@
-"""Node life cycle: a silent node becomes Unknown and is tainted, and its pods are deleted after their toleration time.
+"""Node life cycle: a silent node becomes Unknown and is tainted, and its pods are deleted after their
+toleration time.
 
-Pods of a node that was deleted are deleted at once. Silence is measured in the event loop's time since the last report,
-because a lease's wall-clock time may be from before a laptop's sleep. While no node is ready, no pod is evicted: the
-fault is then the cluster's, and no other node would be better. Kubernetes calls that full disruption mode.
+Pods of a node that was deleted are deleted at once. Silence is measured in the event loop's time since the
+last report, because a lease's wall-clock time may be from before a laptop's sleep. While no node is ready, no
+pod is evicted: the fault is then the cluster's, and no other node would be better. Kubernetes calls that full
+disruption mode.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from datetime import datetime, timedelta
 
 from kube_devserver.controllers.placement import tolerates
 from kube_devserver.controllers.workqueue import Key, Workqueue
-from kube_devserver.objects.conditions import condition_of, read_time
+from kube_devserver.objects.conditions import condition_of, conditions_of, is_terminating, read_time
 from kube_devserver.objects.kinds import LEASES, NODES, PODS, Body
 from kube_devserver.storage.store import Event
 from kube_devserver.storage.watch_cache import DELETED
@@ -37,9 +39,8 @@ class NodeLife:
 
     def __init__(self, work: Workqueue) -> None:
         self._work = work
-        self._reported: dict[
-            str, float
-        ] = {}  # time of a node's last report, by its name; a new node counts as reported
+        # The time of a node's last report, by its name; a new node counts as reported.
+        self._reported: dict[str, float] = {}
         self._due: dict[str, float] = {}  # when a node is checked again
         self._is_disrupted = False
         self._registered: set[str] = set()
@@ -107,11 +108,13 @@ class NodeLife:
     def _update_mode(self) -> None:
         """Determine whether any node is ready; when that changes, requeue all nodes."""
         nodes = self._work.list_all(NODES)
-        is_disrupted = bool(nodes) and not any(condition_of(node, "Ready").get("status") == "True" for node in nodes)
+        is_any_ready = any(condition_of(node, "Ready").get("status") == "True" for node in nodes)
+        is_disrupted = bool(nodes) and not is_any_ready
         if is_disrupted == self._is_disrupted:
             return
         self._is_disrupted = is_disrupted
-        log.info("no node is ready; evictions paused" if is_disrupted else "a node is ready; evictions resumed")
+        text = "no node is ready; evictions paused" if is_disrupted else "a node is ready; evictions resumed"
+        log.info(text)
         if not is_disrupted:
             self._reported = dict.fromkeys(self._reported, _time())
         for node in nodes:
@@ -124,15 +127,16 @@ class NodeLife:
                 conditions.append(old)
                 continue
             conditions.append(old | {
-                "status": "Unknown", "reason": "NodeStatusUnknown", "message": "Kubelet stopped posting node status.",
-                "lastTransitionTime": now, "lastHeartbeatTime": old.get("lastHeartbeatTime", now),
+                "status": "Unknown", "reason": "NodeStatusUnknown",
+                "message": "Kubelet stopped posting node status.", "lastTransitionTime": now,
+                "lastHeartbeatTime": old.get("lastHeartbeatTime", now),
             })  # fmt: skip
         if conditions != node.get("status", {}).get("conditions"):
             name = node["metadata"]["name"]
-            node = self._work.update(
-                NODES, node | {"status": node.get("status", {}) | {"conditions": conditions}}, MANAGER, "status"
-            )
-            self._work.record(node, "Normal", "NodeNotReady", f"Node {name} status is now: NodeNotReady", COMPONENT)
+            status = node.get("status", {}) | {"conditions": conditions}
+            node = self._work.update(NODES, node | {"status": status}, MANAGER, "status")
+            text = f"Node {name} status is now: NodeNotReady"
+            self._work.record(node, "Normal", "NodeNotReady", text, COMPONENT)
             for pod in self._pods_of(name):
                 self._mark_not_ready(pod)
         return node
@@ -142,10 +146,8 @@ class NodeLife:
 
     def _mark_not_ready(self, pod: Body) -> None:
         not_ready = {"status": "False", "lastTransitionTime": self._work.verbs.now()}
-        changed = [
-            c | not_ready if c["type"] == "Ready" and c["status"] == "True" else c
-            for c in pod.get("status", {}).get("conditions") or ()
-        ]
+        was = conditions_of(pod)
+        changed = [c | not_ready if (c["type"], c["status"]) == ("Ready", "True") else c for c in was]
         self._work.write_status(PODS, pod, pod.get("status", {}) | {"conditions": changed}, MANAGER)
 
     def _taint(self, node: Body) -> None:
@@ -154,7 +156,7 @@ class NodeLife:
         wanted = []
         if ready != "True":
             name = UNREACHABLE if ready == "Unknown" else NOT_READY
-            wanted = [(name, "NoSchedule")] if self._is_disrupted else [(name, "NoSchedule"), (name, "NoExecute")]
+            wanted = [(name, "NoSchedule")] + ([] if self._is_disrupted else [(name, "NoExecute")])
         if node.get("spec", {}).get("unschedulable"):
             wanted.append((UNSCHEDULABLE, "NoSchedule"))
         before = node.get("spec", {}).get("taints") or []
@@ -164,7 +166,8 @@ class NodeLife:
             if (key, effect) not in have:
                 kept.append({"key": key, "effect": effect, "timeAdded": self._work.verbs.now()})
         if kept != before:
-            spec = {k: v for k, v in node.get("spec", {}).items() if k != "taints"} | ({"taints": kept} if kept else {})
+            rest = {k: v for k, v in node.get("spec", {}).items() if k != "taints"}
+            spec = rest | ({"taints": kept} if kept else {})
             self._work.update(NODES, node | {"spec": spec}, MANAGER)
 
     # ------------------------------------------------------------------ pods
@@ -178,7 +181,7 @@ class NodeLife:
         if node is None:
             self._work.delete(PODS, pod, gracePeriodSeconds=0)
             return
-        if pod["metadata"].get("deletionTimestamp"):
+        if is_terminating(pod):
             return
         wait = toleration_s(pod, node, self._work.now())
         if wait is None:

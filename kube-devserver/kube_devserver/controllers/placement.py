@@ -1,4 +1,6 @@
-"""Pure: the node for a pod: filters first, each with the scheduler's message, then the emptiest of the nodes left."""
+"""Pure: the node for a pod: filters first, each with the scheduler's message, then the emptiest of the nodes
+left.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-from kube_devserver.objects.conditions import owner_of
+from kube_devserver.objects.conditions import labels_of, owner_of
 from kube_devserver.objects.decoding import parse_quantity
 from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.selectors import matches_selector
@@ -122,7 +124,7 @@ class Candidate:
     @property
     def labels(self) -> Mapping[str, str]:
         """The node's labels."""
-        return self.node["metadata"].get("labels") or {}
+        return labels_of(self.node)
 
     @property
     def name(self) -> str:
@@ -189,7 +191,8 @@ def _is_selected(spec: Body, candidate: Candidate) -> bool:
     if not (spec.get("nodeSelector") or {}).items() <= candidate.labels.items():
         return False
     required = _node_affinity(spec).get(_REQUIRED)
-    return required is None or any(_matches_term(term, candidate) for term in required.get("nodeSelectorTerms") or ())
+    terms = (required or {}).get("nodeSelectorTerms") or ()
+    return required is None or any(_matches_term(term, candidate) for term in terms)
 
 
 def _node_affinity(spec: Body) -> Body:
@@ -249,11 +252,11 @@ def _requests(pod: Body) -> dict[str, Decimal]:
 
 
 def _count(constraint: Body, pod: Body, candidates: Sequence[Candidate]) -> Counter[str]:
-    """The number of pods that a spread constraint matches, by the value of its topology key; zeros are included."""
+    """The number of pods that a spread constraint matches, by topology value, with zeros."""
     key = constraint["topologyKey"]
     found: Counter[str] = Counter()
     selector = dict(constraint.get("labelSelector") or {})
-    own = pod["metadata"].get("labels") or {}
+    own = labels_of(pod)
     shared = {k: own[k] for k in constraint.get("matchLabelKeys") or () if k in own}
     if shared:
         selector["matchLabels"] = (selector.get("matchLabels") or {}) | shared
@@ -277,7 +280,7 @@ def _spread(constraints: Sequence[Counted], fitting: list[Candidate]) -> tuple[l
 
 
 def _rank(pod: Body, candidate: Candidate, constraints: Sequence[Counted]) -> tuple[int, int, int, int]:
-    """Lower is better: the pod's preferences, then an even spread, then few pods of its controller, then few pods."""
+    """Lower is better: preferences, an even spread, few pods of the controller, few pods."""
     preferences = _node_affinity(pod["spec"]).get(_PREFERRED) or ()
     liked = sum(each["weight"] for each in preferences if _matches_term(each["preference"], candidate))
     tolerations = pod["spec"].get("tolerations") or ()

@@ -9,7 +9,16 @@ from typing import Any
 
 from kube_devserver.api_errors import StatusError
 from kube_devserver.controllers.workqueue import Key, Workqueue
-from kube_devserver.objects.conditions import condition_of, owner_of, read_time
+from kube_devserver.objects.conditions import (
+    annotations_of,
+    condition_of,
+    conditions_of,
+    has_ended,
+    is_terminating,
+    labels_of,
+    owner_of,
+    read_time,
+)
 from kube_devserver.objects.kinds import PODS, REPLICA_SETS, Body
 from kube_devserver.objects.selectors import matches_selector
 from kube_devserver.storage.store import Event
@@ -38,10 +47,9 @@ class ReplicaSets:
         owner = owner_of(body)
         if owner is not None:
             return [(event.namespace, owner["name"])] if owner["kind"] == "ReplicaSet" else ()
-        return [
-            (event.namespace, each["metadata"]["name"]) for each in self._work.index.candidates(REPLICA_SETS, event.namespace)
-            if matches_selector(each["spec"]["selector"], body["metadata"].get("labels") or {})
-        ]  # fmt: skip
+        sets = self._work.index.candidates(REPLICA_SETS, event.namespace)
+        fitting = [each for each in sets if matches_selector(each["spec"]["selector"], labels_of(body))]
+        return [(event.namespace, each["metadata"]["name"]) for each in fitting]
 
     def sync(self, key: Key) -> None:
         """Create or delete pods, then update the status."""
@@ -51,7 +59,7 @@ class ReplicaSets:
         pods = self._claim(owner)
         active = [pod for pod in pods if is_active(pod)]
         failure: StatusError | None = None
-        if not owner["metadata"].get("deletionTimestamp"):
+        if not is_terminating(owner):
             failure = self._manage(owner, active)
             if failure is None and abs(owner["spec"].get("replicas", 1) - len(active)) > SLICE:
                 self._work.enqueue(self, key)  # for the rest, and then the status
@@ -68,10 +76,10 @@ class ReplicaSets:
     def _claim(self, owner: Body) -> list[Body]:
         """The set's pods; matching pods without a controller are adopted."""
         found = self._work.index.controlled(PODS, owner)
-        if owner["metadata"].get("deletionTimestamp"):
+        if is_terminating(owner):
             return found
         for pod in self._work.index.unowned(PODS, owner["metadata"]["namespace"]):
-            if is_active(pod) and matches_selector(owner["spec"]["selector"], pod["metadata"].get("labels") or {}):
+            if is_active(pod) and matches_selector(owner["spec"]["selector"], labels_of(pod)):
                 references = [*(pod["metadata"].get("ownerReferences") or ()), reference_to(owner)]
                 adopted = pod | {"metadata": pod["metadata"] | {"ownerReferences": references}}
                 found.append(self._work.update(PODS, adopted, MANAGER))
@@ -85,58 +93,52 @@ class ReplicaSets:
             except StatusError as error:
                 self._work.record(owner, "Warning", "FailedCreate", f"Error creating: {error}", COMPONENT)
                 return error
-            self._work.record(
-                owner, "Normal", "SuccessfulCreate", f"Created pod: {made['metadata']['name']}", COMPONENT
-            )
+            text = f"Created pod: {made['metadata']['name']}"
+            self._work.record(owner, "Normal", "SuccessfulCreate", text, COMPONENT)
         if missing < 0:
             for pod in choose(active, min(-missing, SLICE), _crowd(active)):
                 self._work.delete(PODS, pod)
-                self._work.record(
-                    owner, "Normal", "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}", COMPONENT
-                )
+                text = f"Deleted pod: {pod['metadata']['name']}"
+                self._work.record(owner, "Normal", "SuccessfulDelete", text, COMPONENT)
         return None
 
     def _report(self, key: Key, owner: Body, pods: Sequence[Body], failure: StatusError | None) -> None:
         active = [pod for pod in pods if is_active(pod)]
         template = owner["spec"]["template"]["metadata"].get("labels") or {}
-        least = owner["spec"].get("minReadySeconds", 0)
-        now = self._work.now()
         ready = [pod for pod in active if condition_of(pod, "Ready").get("status") == "True"]
-        available, wait = [], None
-        for pod in ready:
-            since = condition_of(pod, "Ready").get("lastTransitionTime")
-            left = (read_time(since) + timedelta(seconds=least) - now).total_seconds() if least and since else 0
-            if left <= 0:
-                available.append(pod)
-            else:
-                wait = left if wait is None else min(wait, left)
-        if wait is not None:
-            self._work.enqueue_after(wait + 0.01, self, key)
+        waits = self._waits(ready, owner["spec"].get("minReadySeconds", 0))
+        if waits:
+            self._work.enqueue_after(min(waits) + 0.01, self, key)
         current = self._work.get(REPLICA_SETS, *key)
         if current is None:
             return
         status: dict[str, Any] = {"replicas": len(active)}
         counts = {
-            "fullyLabeledReplicas": sum(template.items() <= (pod["metadata"].get("labels") or {}).items() for pod in active),
-            "readyReplicas": len(ready), "availableReplicas": len(available),
+            "fullyLabeledReplicas": sum(template.items() <= labels_of(pod).items() for pod in active),
+            "readyReplicas": len(ready), "availableReplicas": len(ready) - len(waits),
         }  # fmt: skip
         status |= {name: count for name, count in counts.items() if count}
-        status["terminatingReplicas"] = sum(
-            bool(pod["metadata"].get("deletionTimestamp"))
-            and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
-            for pod in pods
-        )
+        status["terminatingReplicas"] = sum(is_terminating(pod) and not has_ended(pod) for pod in pods)
         status["observedGeneration"] = current["metadata"].get("generation", 1)
-        conditions = [c for c in current.get("status", {}).get("conditions") or () if c["type"] != "ReplicaFailure"]
+        conditions = [c for c in conditions_of(current) if c["type"] != "ReplicaFailure"]
         if failure is not None:
-            wanted = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": str(failure)}
-            before = condition_of(
-                current, "ReplicaFailure"
-            )  # the first failure's stays: it names a pod that is another each time
-            conditions.append(before or wanted | {"lastTransitionTime": self._work.verbs.now()})
+            wanted = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
+            wanted |= {"message": str(failure), "lastTransitionTime": self._work.verbs.now()}
+            # The first failure's message stays: each attempt names another pod.
+            conditions.append(condition_of(current, "ReplicaFailure") or wanted)
         if conditions:
             status["conditions"] = conditions
         self._work.write_status(REPLICA_SETS, current, status, MANAGER)
+
+    def _waits(self, ready: Sequence[Body], least: float) -> list[float]:
+        """Seconds until the ready pods that are not yet available become so."""
+        if not least:
+            return []
+        found, now = [], self._work.now()
+        for pod in ready:
+            if since := condition_of(pod, "Ready").get("lastTransitionTime"):
+                found.append((read_time(since) + timedelta(seconds=least) - now).total_seconds())
+        return [each for each in found if each > 0]
 
 
 def _crowd(active: Sequence[Body]) -> dict[str, int]:
@@ -146,16 +148,18 @@ def _crowd(active: Sequence[Body]) -> dict[str, int]:
 
 def reference_to(owner: Body) -> Body:
     """A reference to an object's controller."""
+    metadata = owner["metadata"]
     return {
-        "apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"],
-        "controller": True, "blockOwnerDeletion": True,
+        "apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": metadata["name"],
+        "uid": metadata["uid"], "controller": True, "blockOwnerDeletion": True,
     }  # fmt: skip
 
 
 def pod_of(owner: Body) -> Body:
     """A new pod of a set, without a name."""
     template = owner["spec"]["template"]
-    metadata: Body = {"generateName": f"{owner['metadata']['name']}-", "ownerReferences": [reference_to(owner)]}
+    prefix = f"{owner['metadata']['name']}-"
+    metadata: Body = {"generateName": prefix, "ownerReferences": [reference_to(owner)]}
     for name in ("labels", "annotations", "finalizers"):
         if template["metadata"].get(name):
             metadata[name] = template["metadata"][name]
@@ -164,18 +168,16 @@ def pod_of(owner: Body) -> Body:
 
 def is_active(pod: Body) -> bool:
     """Whether a pod counts as a replica: it has not ended and is not being deleted."""
-    return pod.get("status", {}).get("phase") not in ("Succeeded", "Failed") and not pod["metadata"].get(
-        "deletionTimestamp"
-    )
+    return not has_ended(pod) and not pod["metadata"].get("deletionTimestamp")
 
 
 def choose(pods: Sequence[Body], count: int, crowd: dict[str, int]) -> list[Body]:
-    """The pods to delete: those without a node first, then unready, cheap, on crowded nodes, and young ones."""
+    """The pods to delete: first those without a node, then unready, cheap, crowded and young ones."""
 
     def rank(pod: Body) -> tuple[Any, ...]:
         ready = condition_of(pod, "Ready")
         phase = {"Pending": 0, "Unknown": 1, "Running": 2}.get(pod.get("status", {}).get("phase", ""), 0)
-        cost = int((pod["metadata"].get("annotations") or {}).get(DELETION_COST, 0))
+        cost = int(annotations_of(pod).get(DELETION_COST, 0))
         node = pod["spec"].get("nodeName", "")
         young = [-ord(c) for c in ready.get("lastTransitionTime", "") + pod["metadata"]["creationTimestamp"]]
         return (bool(node), phase, ready.get("status") == "True", cost, -crowd.get(node, 0), young)

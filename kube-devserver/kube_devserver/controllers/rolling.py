@@ -1,4 +1,6 @@
-"""Pure: how a Deployment moves from its old ReplicaSets to its new one. After the deployment controller of k8s.io/kubernetes."""
+"""Pure: how a Deployment moves from its old ReplicaSets to its new one. After the deployment controller of
+k8s.io/kubernetes.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,7 @@ def step(new: Set | None, old: Sequence[Set], limits: Limits) -> dict[str, int]:
     if spare <= 0:
         return {}
     changes = _without_unavailable(old, spare)
-    left = [Set(each.name, changes.get(each.name, each.replicas), each.available, each.created) for each in old]
+    left = [Set(s.name, changes.get(s.name, s.replicas), s.available, s.created) for s in old]
     available = sum(each.available for each in left) + (new.available if new else 0)
     down = available - least
     for each in sorted(left, key=lambda s: s.created):
@@ -109,13 +111,12 @@ def _without_unavailable(old: Sequence[Set], spare: int) -> dict[str, int]:
 
 
 def proportions(sets: Sequence[Set], limits: Limits) -> dict[str, int]:
-    """Desired replicas when a Deployment is scaled during a rolling update: each set in proportion to its size."""
+    """Desired replicas when a Deployment is scaled during a rolling update: in proportion to sizes."""
     total = sum(each.replicas for each in sets)
     allowed = limits.replicas + limits.surge if limits.replicas else 0
     add = allowed - total
-    ordered = sorted(
-        sets, key=lambda s: (-s.replicas, s.created) if add > 0 else (-s.replicas, [-ord(c) for c in s.created])
-    )
+    ordered = sorted(sets, key=lambda s: s.created, reverse=add <= 0)
+    ordered.sort(key=lambda s: -s.replicas)
     added, found = 0, {}
     for each in ordered:
         share = 0

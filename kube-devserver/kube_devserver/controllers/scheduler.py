@@ -8,7 +8,7 @@ from kube_devserver.api.options import Options, Target
 from kube_devserver.api.pods import bind_to_node
 from kube_devserver.controllers.placement import Candidate, Load, choose
 from kube_devserver.controllers.workqueue import Key, Workqueue
-from kube_devserver.objects.conditions import condition_of, set_condition
+from kube_devserver.objects.conditions import condition_of, has_ended, is_terminating, set_condition
 from kube_devserver.objects.kinds import NODES, PODS, Body
 from kube_devserver.storage.store import Event
 from kube_devserver.storage.watch_cache import DELETED
@@ -36,7 +36,7 @@ class Scheduler:
         node = body["spec"].get("nodeName")
         if node:
             load = self._loads.setdefault(node, Load())
-            if event.type == DELETED or body.get("status", {}).get("phase") in ENDED:
+            if event.type == DELETED or has_ended(body):
                 load.remove(body)
                 return list(self._waiting)
             load.put(body)
@@ -56,7 +56,7 @@ class Scheduler:
         if pod["spec"].get("schedulerName", COMPONENT) != COMPONENT:
             return
         nodes = self._work.list_all(NODES)
-        candidates = [Candidate(node, self._loads.setdefault(node["metadata"]["name"], Load())) for node in nodes]
+        candidates = [Candidate(n, self._loads.setdefault(n["metadata"]["name"], Load())) for n in nodes]
         name, why = choose(pod, candidates)
         if name is not None:
             at = Target(self._work.resource(PODS), *key)
@@ -85,4 +85,4 @@ class Scheduler:
 
 def _needs_node(pod: Body) -> bool:
     spec = pod["spec"]
-    return not (spec.get("nodeName") or pod["metadata"].get("deletionTimestamp") or spec.get("schedulingGates"))
+    return not (spec.get("nodeName") or is_terminating(pod) or spec.get("schedulingGates"))

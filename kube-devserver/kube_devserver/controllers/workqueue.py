@@ -1,8 +1,8 @@
 """The workqueue that the controllers share: it holds each key once, delays keys, and repeats failed ones.
 
-A controller is a class with `watches` (the kinds whose events it gets), `keys(event)` and `sync(key)`. A sync compares
-the store with the desired state and does what is missing. It is synchronous, so nothing changes while it runs, and it
-runs again after any event that maps to its key.
+A controller is a class with `watches` (the kinds whose events it gets), `keys(event)` and `sync(key)`. A sync
+compares the store with the desired state and does what is missing. It is synchronous, so nothing changes
+while it runs, and it runs again after any event that maps to its key.
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ class Workqueue:
             return list(controller.keys(event))
         except Exception:
             name = event.entry.body.get("metadata", {}).get("name", "")
-            log.exception("%s cannot read %s %s/%s", type(controller).__name__, event.kind[1], event.namespace, name)
+            place = f"{event.kind[1]} {event.namespace}/{name}"
+            log.exception("%s cannot read %s", type(controller).__name__, place)
             return []
 
     def enqueue(self, controller: Controller, key: Key) -> None:

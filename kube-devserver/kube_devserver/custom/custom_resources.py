@@ -32,8 +32,8 @@ ABSENT: Any = object()  # the old object has no value at this place
 def check(node: Node, value: Any, old: Any = ABSENT) -> list[Cause]:
     """Every error of an object against its schema.
 
-    Values that did not change are accepted, so that an object can be changed and deleted after its schema has become
-    stricter. Kubernetes calls that ratcheting.
+    Values that did not change are accepted, so that an object can be changed and deleted after its schema has
+    become stricter. Kubernetes calls that ratcheting.
 
     Args:
         node: the schema.
@@ -81,11 +81,8 @@ def _check_value(node: Node, value: Any, path: str, found: list[Cause], old: Any
         wanted = document.get("type", "")
         wanted = "integer,string" if document.get("x-kubernetes-int-or-string") else wanted
         was = show(_type(value))
-        found.append(
-            Cause(
-                path, "FieldValueTypeInvalid", f"Invalid value: {was}: {path} in body must be of type {wanted}: {was}"
-            )
-        )
+        text = f"Invalid value: {was}: {path} in body must be of type {wanted}: {was}"
+        found.append(Cause(path, "FieldValueTypeInvalid", text))
         return
     if "enum" in document and value not in document["enum"]:
         found.append(unsupported_value(path, value, document["enum"]))
@@ -131,9 +128,11 @@ def _type(value: Any) -> str:
 
 def _check_text(document: Any, value: str, path: str, found: list[Cause]) -> None:
     if "maxLength" in document and len(value) > document["maxLength"]:
-        found.append(Cause(path, "FieldValueTooLong", f"Too long: may not be more than {document['maxLength']} bytes"))
+        text = f"Too long: may not be more than {document['maxLength']} bytes"
+        found.append(Cause(path, "FieldValueTooLong", text))
     if "minLength" in document and len(value) < document["minLength"]:
-        found.append(wrong(path, value, f"{path} in body should be at least {document['minLength']} chars long"))
+        text = f"{path} in body should be at least {document['minLength']} chars long"
+        found.append(wrong(path, value, text))
     if "pattern" in document and not matches(value, document["pattern"]):
         found.append(wrong(path, value, f"{path} in body should match '{document['pattern']}'"))
     form = document.get("format")
@@ -145,32 +144,25 @@ def _check_number(document: Any, value: float, path: str, found: list[Cause]) ->
     if "maximum" in document:
         most, exclusive = document["maximum"], document.get("exclusiveMaximum")
         if value > most or (exclusive and value == most):
-            found.append(
-                wrong(
-                    path,
-                    value,
-                    f"{path} in body should be less than {'' if exclusive else 'or equal to '}{_number(most)}",
-                )
-            )
+            bound = f"less than {'' if exclusive else 'or equal to '}{_number(most)}"
+            found.append(wrong(path, value, f"{path} in body should be {bound}"))
     if "minimum" in document:
         least, exclusive = document["minimum"], document.get("exclusiveMinimum")
         if value < least or (exclusive and value == least):
-            found.append(
-                wrong(
-                    path,
-                    value,
-                    f"{path} in body should be greater than {'' if exclusive else 'or equal to '}{_number(least)}",
-                )
-            )
+            bound = f"greater than {'' if exclusive else 'or equal to '}{_number(least)}"
+            found.append(wrong(path, value, f"{path} in body should be {bound}"))
     if document.get("multipleOf", 1) <= 0:
         factor = document["multipleOf"]
-        found.append(wrong(path, factor, f"factor MultipleOf declared for {path} must be positive: {_number(factor)}"))
+        text = f"factor MultipleOf declared for {path} must be positive: {_number(factor)}"
+        found.append(wrong(path, factor, text))
     elif "multipleOf" in document and not _is_multiple(value, document["multipleOf"]):
-        found.append(wrong(path, value, f"{path} in body should be a multiple of {_number(document['multipleOf'])}"))
+        text = f"{path} in body should be a multiple of {_number(document['multipleOf'])}"
+        found.append(wrong(path, value, text))
 
 
 def _is_multiple(value: float, factor: float) -> bool:
-    """Whether a value is a multiple, as kube-openapi defines it: rounding errors of binary fractions are ignored.
+    """Whether a value is a multiple, as kube-openapi defines it: rounding errors of binary fractions are
+    ignored.
 
     >>> _is_multiple(0.3, 0.1), _is_multiple(0.35, 0.1), _is_multiple(6, 3), _is_multiple(1e300, 0.1)
     (True, False, True, False)
@@ -186,11 +178,11 @@ def _number(value: float) -> str:
 def _check_list(node: Node, value: list[Any], path: str, found: list[Cause], old: Any) -> None:
     document = node.document
     if "maxItems" in document and len(value) > document["maxItems"]:
-        found.append(
-            Cause(path, "FieldValueTooMany", f"Too many: {len(value)}: must have at most {document['maxItems']} items")
-        )
+        text = f"Too many: {len(value)}: must have at most {document['maxItems']} items"
+        found.append(Cause(path, "FieldValueTooMany", text))
     if "minItems" in document and len(value) < document["minItems"]:
-        found.append(wrong(path, len(value), f"{path} in body should have at least {document['minItems']} items"))
+        text = f"{path} in body should have at least {document['minItems']} items"
+        found.append(wrong(path, len(value), text))
     if document.get("uniqueItems") and len({canonical(each) for each in value}) < len(value):
         found.append(wrong(path, value, f"{path} in body shouldn't contain duplicates"))
     if node.element is not None:
@@ -231,17 +223,11 @@ def _check_map(node: Node, value: dict[str, Any], path: str, found: list[Cause],
         if name not in value:
             found.append(required(f"{path}.{name}" if path else name))
     if "maxProperties" in document and len(value) > document["maxProperties"]:
-        found.append(
-            Cause(
-                path,
-                "FieldValueTooMany",
-                f"Too many: {len(value)}: must have at most {document['maxProperties']} items",
-            )
-        )
+        text = f"Too many: {len(value)}: must have at most {document['maxProperties']} items"
+        found.append(Cause(path, "FieldValueTooMany", text))
     if "minProperties" in document and len(value) < document["minProperties"]:
-        found.append(
-            wrong(path, len(value), f"{path} in body should have at least {document['minProperties']} properties")
-        )
+        text = f"{path} in body should have at least {document['minProperties']} properties"
+        found.append(wrong(path, len(value), text))
     for name, each in value.items():
         if len(found) >= MOST_CAUSES:
             return
@@ -268,7 +254,8 @@ def _check_branches(node: Node, branch: str, value: Any, path: str, found: list[
                 found.append(wrong(path, value, f"{path} in body must validate at least one schema (anyOf)"))
         case "oneOf":
             if sum(not faults(each) for each in node.document["oneOf"]) != 1:
-                found.append(wrong(path, value, f"{path} in body must validate one and only one schema (oneOf)"))
+                text = f"{path} in body must validate one and only one schema (oneOf)"
+                found.append(wrong(path, value, text))
         case "not":
             if not faults(node.document["not"]):
                 found.append(wrong(path, value, f"{path} in body must not validate the schema (not)"))
@@ -279,7 +266,8 @@ def _has_relations(node: Node) -> bool:
     found = node.__dict__.get("_has_relations")
     if found is None:
         node.__dict__["_has_relations"] = False  # ends the recursion of a schema that contains itself
-        below = [*(node.fields.values() if node.kind == s.STRUCT else ()), *([node.element] if node.element else ())]
+        fields = node.fields.values() if node.kind == s.STRUCT else ()
+        below = [*fields, *([node.element] if node.element else ())]
         found = node.relation in (s.SET, s.KEYED) or any(_has_relations(each) for each in below)
         node.__dict__["_has_relations"] = found
     return bool(found)

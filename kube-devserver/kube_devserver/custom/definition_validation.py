@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kube_devserver.api_errors import IMMUTABLE, Cause, prohibited, required, unsupported_value, wrong
+from kube_devserver.objects.conditions import conditions_of
 from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.names import IN_SUBDOMAIN, SUBDOMAIN, service_faults
 
@@ -39,7 +40,8 @@ def shape_faults(spec: Body) -> list[Cause]:
     found += _name_faults(spec.get("names") or {}) + _version_faults(spec.get("versions"))
     found += _conversion_faults(spec.get("conversion") or {})
     if spec.get("preserveUnknownFields"):
-        text = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+        text = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true"
+        text += " in spec.versions[*].schema instead"
         found.append(wrong("spec.preserveUnknownFields", True, text))
     return found
 
@@ -50,14 +52,15 @@ def _stored_faults(body: Body, old: Body | None) -> list[Cause]:
     names = {version.get("name", "") for version in versions}
     stored = (body.get("status") or {}).get("storedVersions")
     if not stored:
-        return [wrong("status.storedVersions", stored, "must have at least one stored version")] if old is None else []
+        text = "must have at least one stored version"
+        return [wrong("status.storedVersions", stored, text)] if old is None else []
     kept = [version.get("name", "") for version in versions if version.get("storage")]
-    return [
-        wrong("status.storedVersions", stored, f"must have the storage version {name}") for name in kept if name not in stored
-    ] + [
+    missing = [f"must have the storage version {name}" for name in kept if name not in stored]
+    return [wrong("status.storedVersions", stored, text) for text in missing] + [
         wrong(f"status.storedVersions[{i}]", name, (
-            f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until a storage migration"
-            f" ensures no data remains persisted in {name} and removes {name} from status.storedVersions"
+            f"missing from spec.versions; {name} was previously a storage version, and must remain in"
+            f" spec.versions until a storage migration ensures no data remains persisted in {name}"
+            f" and removes {name} from status.storedVersions"
         ))
         for i, name in enumerate(stored) if name not in names
     ]  # fmt: skip
@@ -73,7 +76,8 @@ def _group_faults(group: str) -> list[Cause]:
 
 def _name_faults(names: Body) -> list[Cause]:
     path = "spec.names"
-    found = [required(f"{path}.{name}") for name in ("plural", "singular", "kind", "listKind") if not names.get(name)]
+    needed = ("plural", "singular", "kind", "listKind")
+    found = [required(f"{path}.{name}") for name in needed if not names.get(name)]
     for name, before in (("plural", ""), ("singular", ""), ("kind", MIXED), ("listKind", MIXED)):
         value = names.get(name, "")
         faults = service_faults(value.lower() if before else value)
@@ -96,7 +100,8 @@ def _version_faults(versions: list[Body] | None) -> list[Cause]:
         where = f"spec.versions[{i}]"
         if faults := service_faults(names[i]):
             found.append(wrong(f"{where}.name", names[i], ",".join(faults)))
-        where = "spec" if len(names) == 1 else where  # as in Kubernetes: the fields of an only version are the spec's
+        # As in Kubernetes: the fields of an only version are the spec's.
+        where = "spec" if len(names) == 1 else where
         for j, column in enumerate(version.get("additionalPrinterColumns") or ()):
             found += _column_faults(column, f"{where}.additionalPrinterColumns[{j}]")
         if (scale := (version.get("subresources") or {}).get("scale")) is not None:
@@ -143,28 +148,14 @@ def _path_faults(path: str, where: str, below: tuple[str, ...]) -> list[Cause]:
     return []
 
 
-NO_WEBHOOKS = "webhooks are not supported by this API server: with None, versions differ in name and in the fields of their schemas"
+NO_WEBHOOKS = "webhooks are not supported by this API server"
 
 
 def _conversion_faults(conversion: Body) -> list[Cause]:
-    path, strategy = "spec.conversion", conversion.get("strategy", "")
-    webhook = conversion.get("webhook") or {}
+    path, strategy = "spec.conversion.strategy", conversion.get("strategy", "")
     if strategy == "Webhook":
-        text = "required when strategy is set to Webhook"
-        found = [] if webhook.get("clientConfig") else [required(f"{path}.webhookClientConfig", text)]
-        reviewed = webhook.get("conversionReviewVersions")
-        found += [] if reviewed else [required(f"{path}.conversionReviewVersions")]
-        return found or [prohibited(f"{path}.strategy", NO_WEBHOOKS)]
-    if strategy != "None":
-        return [
-            unsupported_value(f"{path}.strategy", strategy, ["None", "Webhook"])
-            if strategy
-            else required(f"{path}.strategy")
-        ]
-    if webhook:
-        text = "should not be set when strategy is not set to Webhook"
-        return [prohibited(f"{path}.webhookClientConfig", text)]
-    return []
+        return [prohibited(path, NO_WEBHOOKS)]
+    return [] if strategy == "None" else [unsupported_value(path, strategy, ["None", "Webhook"])]
 
 
 def _changes(spec: Body, old: Body) -> list[Cause]:
@@ -174,7 +165,7 @@ def _changes(spec: Body, old: Body) -> list[Cause]:
         ("spec.group", spec.get("group"), was.get("group")),
         ("spec.names.plural", names.get("plural"), had.get("plural")),
     ]
-    conditions = old.get("status", {}).get("conditions") or ()
+    conditions = conditions_of(old)
     if any(each["type"] == "Established" and each["status"] == "True" for each in conditions):
         pairs += [
             ("spec.scope", spec.get("scope"), was.get("scope")),
@@ -189,7 +180,8 @@ def _changes(spec: Body, old: Body) -> list[Cause]:
 def mark_terminating(body: Body, now: str) -> Body:
     """A definition that is being deleted, with the condition Terminating."""
     condition = {
-        "type": "Terminating", "status": "True", "lastTransitionTime": now, "reason": "InstanceDeletionPending",
+        "type": "Terminating", "status": "True", "lastTransitionTime": now,
+        "reason": "InstanceDeletionPending",
         "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
     }  # fmt: skip
     status = body.get("status") or {}
@@ -219,7 +211,7 @@ def accept_names(names: Body, accepted: Body, others: Iterable[Body]) -> tuple[B
     for name in ("plural", "singular", "shortNames", "kind", "listKind"):
         taken = kinds if name in ("kind", "listKind") else resources
         wanted, had = names.get(name), _listed(accepted.get(name))
-        used = [f'"{value}" is already in use' for value in _listed(wanted) if value not in had and value in taken]
+        used = [f'"{n}" is already in use' for n in _listed(wanted) if n not in had and n in taken]
         if used:
             reason = f"{name[0].upper()}{name[1:]}Conflict"
             message = used[0] if len(used) == 1 else f"[{', '.join(used)}]"

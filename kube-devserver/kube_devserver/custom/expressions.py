@@ -1,8 +1,9 @@
 """CEL expressions of validation rules, compiled and evaluated by Google's library.
 
-The library bounds what it parses (100,000 characters, 32 levels) and how often an evaluation loops (10,000 times). It does
-not bound what one step of a loop may do, and it cannot be interrupted. `estimate_cost` therefore bounds an evaluation
-before it begins, from the sizes of the values and from what stands in the expression.
+The library bounds what it parses (100,000 characters, 32 levels) and how often an evaluation loops (10,000
+times). It does not bound what one step of a loop may do, and it cannot be interrupted. `estimate_cost`
+therefore bounds an evaluation before it begins, from the sizes of the values and from what stands in the
+expression.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import Any
 
 import orjson
 from cel_expr_python import cel
-from cel_expr_python.ext import ext_optional, ext_strings
 
 from kube_devserver.errors import DevServerError
 
@@ -105,13 +105,14 @@ class Expression:
         self.uses_old = _OLD.search(code) is not None
         self.type: str = compiled.return_type().name()
         self._compiled = compiled
+        matches = len(_MATCHES.findall(code))
         self._shape = _Shape(
             loops=len(_LOOPS.findall(code)),
             squares=len(_SQUARES.findall(code)),
             adds=len(_ADDS.findall(code)),
             lists=len(_LISTS.findall(code)),
-            matches=len(_MATCHES.findall(code)),
-            is_match_dear="{" in "".join(literals) or len(_LITERAL_MATCHES.findall(text)) < len(_MATCHES.findall(code)),
+            matches=matches,
+            is_match_dear="{" in "".join(literals) or len(_LITERAL_MATCHES.findall(text)) < matches,
             longest_literal=max([len(_LIST_LENGTH.findall(code)) + 1, *map(len, literals)]),
             growth=1 + "".join(literals).count("%"),
             length=len(text),
@@ -169,16 +170,18 @@ def compile_expression(text: str) -> Expression:
     Raises:
         ExpressionError: it cannot be compiled.
     """
-    try:
-        return Expression(text, _environment().compile(text))
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise ExpressionError(_plain(str(error))) from error
+    for environment in (_small_environment, _full_environment):
+        try:
+            return Expression(text, environment().compile(text))
+        except (RuntimeError, TypeError, ValueError) as error:
+            fault = ExpressionError(_plain(str(error)))
+    raise fault
 
 
-def with_optional_old(text: str, is_present: bool) -> str:
+def with_optional(text: str, is_present: bool) -> str:
     """An expression whose `oldSelf` is an optional value.
 
-    >>> with_optional_old("oldSelf.hasValue() && 'oldSelf' != self", True)
+    >>> with_optional("oldSelf.hasValue() && 'oldSelf' != self", True)
     "optional.of(oldSelf).hasValue() && 'oldSelf' != self"
     """
     value = f"optional.of({OLD})" if is_present else "optional.none()"
@@ -190,11 +193,31 @@ def with_optional_old(text: str, is_present: bool) -> str:
 
 
 @lru_cache(1)
-def _environment() -> Any:
+def _small_environment() -> Any:
+    """CEL's standard functions, `sum` and `split`; most rules use no others."""
+    split = cel.Overload(
+        "string_split", cel.Type.List(cel.Type.STRING), [cel.Type.STRING] * 2, True, impl=_split
+    )
+    return _environment([cel.CelExtension("kubernetes.strings", [cel.FunctionDecl("split", [split])])])
+
+
+@lru_cache(1)
+def _full_environment() -> Any:
+    """With the library's extensions, each of which takes 4 MB of memory: loaded when a rule needs them."""
+    from cel_expr_python.ext import ext_optional, ext_strings
+
+    return _environment([ext_strings.ExtStrings(), ext_optional.ExtOptional()])
+
+
+def _environment(extensions: list[Any]) -> Any:
     dynamic, numbers = cel.Type.DYN, cel.Type.List(cel.Type.DYN)
     total = cel.FunctionDecl("sum", [cel.Overload("list_sum", dynamic, [numbers], True, impl=sum)])
-    extensions = [ext_strings.ExtStrings(), ext_optional.ExtOptional(), cel.CelExtension("kubernetes.lists", [total])]
-    return cel.NewEnv(variables={SELF: dynamic, OLD: dynamic}, extensions=extensions)
+    own = cel.CelExtension("kubernetes.lists", [total])
+    return cel.NewEnv(variables={SELF: dynamic, OLD: dynamic}, extensions=[*extensions, own])
+
+
+def _split(text: str, separator: str) -> list[str]:
+    return text.split(separator) if separator else list(text)
 
 
 def _plain(text: str) -> str:

@@ -44,7 +44,9 @@ def matches(text: str, pattern: str) -> bool:
     Raises:
         PatternError: the pattern is not a regular expression.
     """
-    return _matches_short(text, pattern) if len(text) <= SHORT else _compiled(pattern).search(text) is not None
+    if len(text) <= SHORT:
+        return _matches_short(text, pattern)
+    return _compiled(pattern).search(text) is not None
 
 
 @lru_cache(10_000)

@@ -1,4 +1,6 @@
-"""What a CustomResourceDefinition's schema adds to an object and removes from it: defaults, unknown fields, nulls."""
+"""What a CustomResourceDefinition's schema adds to an object and removes from it: defaults, unknown fields,
+nulls.
+"""
 
 from __future__ import annotations
 

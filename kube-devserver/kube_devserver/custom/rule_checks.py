@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kube_devserver.api_errors import Cause, required, unsupported_value, wrong
-from kube_devserver.custom.expressions import Expression, ExpressionError, compile_expression, with_optional_old
+from kube_devserver.custom.expressions import Expression, ExpressionError, compile_expression, with_optional
 from kube_devserver.custom.field_paths import PathError, normalized
 from kube_devserver.custom.validation_rules import RULES
 
@@ -38,7 +38,8 @@ def _text_faults(rule: Schema, schema: Schema, path: str) -> list[Cause]:
     elif _NEWLINE.search(text.strip()) and not message.strip():
         found.append(required(f"{path}.message", "message must be specified if rule contains line breaks"))
     if expression and not expression.strip():
-        found.append(required(f"{path}.messageExpression", "messageExpression must be non-empty if specified"))
+        text = "messageExpression must be non-empty if specified"
+        found.append(required(f"{path}.messageExpression", text))
     if rule.get("reason") is not None and rule["reason"] not in REASONS:
         found.append(unsupported_value(f"{path}.reason", rule["reason"], REASONS))
     if where and not where.strip():
@@ -74,7 +75,8 @@ def compile_faults(schema: Schema, path: str, uncorrelated: str) -> list[Cause]:
 
 def _compile_faults(rule: Schema, path: str, uncorrelated: str) -> list[Cause]:
     text, is_optional = str(rule["rule"]), rule.get("optionalOldSelf") is not None
-    holds, found = _compiled(with_optional_old(text, True) if rule.get("optionalOldSelf") else text, f"{path}.rule")
+    shown = with_optional(text, True) if rule.get("optionalOldSelf") else text
+    holds, found = _compiled(shown, f"{path}.rule")
     if holds is not None and holds.type not in ("BOOL", "DYN"):
         found.append(wrong(f"{path}.rule", text, "cel expression must evaluate to a bool"))
     if holds is not None and rule.get("messageExpression"):
@@ -82,7 +84,8 @@ def _compile_faults(rule: Schema, path: str, uncorrelated: str) -> list[Cause]:
         found += faults
         if message is not None and message.type not in ("STRING", "DYN"):
             where = f"{path}.messageExpression"
-            found.append(wrong(where, rule["messageExpression"], "messageExpression must evaluate to a string"))
+            text = "messageExpression must evaluate to a string"
+            found.append(wrong(where, rule["messageExpression"], text))
     if holds is not None and holds.uses_old and uncorrelated:
         why = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {uncorrelated}"
         found.append(wrong(f"{path}.rule", text, why))

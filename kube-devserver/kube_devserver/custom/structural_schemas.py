@@ -1,4 +1,6 @@
-"""The schemas of CustomResourceDefinitions: structural, or refused. After k8s.io/apiextensions-apiserver's validation."""
+"""The schemas of CustomResourceDefinitions: structural, or refused. After k8s.io/apiextensions-apiserver's
+validation.
+"""
 
 from __future__ import annotations
 
@@ -60,8 +62,10 @@ class _Checker:
             self.check(schema["additionalProperties"], below, "object fields", uncorrelated)
         if isinstance(schema.get("items"), dict):
             is_keyed = schema.get("x-kubernetes-list-type") == "map"
-            self.check(schema["items"], f"{path}.items", "array items", uncorrelated or ("" if is_keyed else path))
-        if len(self.found) == before:  # the rules of a schema that is not right would fail for that reason alone
+            lost = uncorrelated or ("" if is_keyed else path)
+            self.check(schema["items"], f"{path}.items", "array items", lost)
+        # The rules of a schema that is not right would fail for that reason alone.
+        if len(self.found) == before:
             self.of_rules += compile_faults(schema, path, uncorrelated)
 
     def _check_own(self, schema: dict[str, Any], path: str, place: str) -> None:

@@ -1,4 +1,6 @@
-"""Validation rules of custom kinds, `x-kubernetes-validations`: evaluated for each object. After apiextensions' schema/cel."""
+"""Validation rules of custom kinds, `x-kubernetes-validations`: evaluated for each object. After
+apiextensions' schema/cel.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from kube_devserver.custom.expressions import (
     Sizes,
     compile_expression,
     measure,
-    with_optional_old,
+    with_optional,
 )
 from kube_devserver.custom.field_paths import normalized
 from kube_devserver.custom.pruning import ROOT_FIELDS
@@ -40,12 +42,12 @@ BLOCKING = {
 UNCHECKED = Cause(
     "<nil>",
     "FieldValueInvalid",
-    "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing"
-    " errors to complete validation",
+    "Invalid value: null: some validation rules were not checked because the object was invalid; correct"
+    " the existing errors to complete validation",
 )
 _KEYWORDS = {
-    "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",
-    "loop", "package", "namespace", "return", "var", "void", "while",
+    "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if",
+    "import", "let", "loop", "package", "namespace", "return", "var", "void", "while",
 }  # fmt: skip
 _SPECIAL = re.compile(r"__|[.\-/]")
 _SPELLED = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
@@ -71,8 +73,8 @@ def run_rules(node: Node, value: Any, old: Any, warnings: list[str], clock: Cloc
         node: the object's schema.
         value: the object.
         old: the object that it replaces; None for a create, for which transition rules are not evaluated.
-        warnings: gets the broken rules of values that are as they were before: a rule that was added later does
-            not keep clients from changing the rest of the object.
+        warnings: gets the broken rules of values that are as they were before: a rule that was added later
+            does not keep clients from changing the rest of the object.
         clock: seconds of CPU time since any moment.
     """
     run = _Run(warnings, clock)
@@ -86,7 +88,8 @@ def has_rules(node: Node) -> bool:
     found = node.__dict__.get("_has_rules")
     if found is None:
         node.__dict__["_has_rules"] = False  # ends the recursion of a schema that contains itself
-        below = [*(node.fields.values() if node.kind == s.STRUCT else ()), *([node.element] if node.element else ())]
+        fields = node.fields.values() if node.kind == s.STRUCT else ()
+        below = [*fields, *([node.element] if node.element else ())]
         found = bool(documents(node.document)) or any(has_rules(each) for each in below)
         node.__dict__["_has_rules"] = found
     return bool(found)
@@ -120,8 +123,8 @@ def _compile(rule: Mapping[str, Any], schema: Mapping[str, Any]) -> _Rule:
     found = _Rule(rule, path=normalized(rule["fieldPath"], schema) if rule.get("fieldPath") else "")
     try:
         if rule.get("optionalOldSelf"):
-            found.created = compile_expression(with_optional_old(text, False))
-            found.holds = compile_expression(with_optional_old(text, True))
+            found.created = compile_expression(with_optional(text, False))
+            found.holds = compile_expression(with_optional(text, True))
         else:
             found.holds = compile_expression(text)
         if rule.get("messageExpression"):
@@ -231,7 +234,8 @@ class _Run:
 
     def _check_rule(self, place: _Place, rule: _Rule, expression: Expression) -> None:
         if self._clock() > self._end_s:
-            text = "validation failed due to running out of cost budget, no further validation rules will be run"
+            text = "validation failed due to running out of cost budget"
+            text += ", no further validation rules will be run"
             self._fail(place, text)
             raise _NoMoreError
         try:
@@ -252,7 +256,9 @@ class _Run:
 def _broken(place: _Place, rule: _Rule) -> Cause:
     where = ".".join(part for part in (place.path, rule.path) if part) or "<nil>"
     message = (
-        _own_message(place, rule) or str(rule.document.get("message") or "").strip() or f"failed rule: {rule.shown}"
+        _own_message(place, rule)
+        or str(rule.document.get("message") or "").strip()
+        or f"failed rule: {rule.shown}"
     )
     is_large = isinstance(place.value, dict | list)  # an object is too much to show
     match rule.document.get("reason"):

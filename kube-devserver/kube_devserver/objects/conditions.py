@@ -1,10 +1,40 @@
-"""Conditions, owners and times of objects."""
+"""What callers read of many objects: labels, owners, conditions, times."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 from kube_devserver.objects.kinds import Body
+
+
+def labels_of(body: Body) -> dict[str, str]:
+    """An object's labels."""
+    return body["metadata"].get("labels") or {}
+
+
+def annotations_of(body: Body) -> dict[str, str]:
+    """An object's annotations."""
+    return body["metadata"].get("annotations") or {}
+
+
+def is_terminating(body: Body) -> bool:
+    """Whether an object is being deleted."""
+    return bool(body["metadata"].get("deletionTimestamp"))
+
+
+def has_ended(pod: Body) -> bool:
+    """Whether a pod has succeeded or failed."""
+    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+
+
+def conditions_of(body: Body) -> list[Body]:
+    """An object's conditions."""
+    return list(body.get("status", {}).get("conditions") or ())
+
+
+def make_condition(kind: str, status: str, reason: str, message: str) -> Body:
+    """A condition without times."""
+    return {"type": kind, "status": status, "reason": reason, "message": message}
 
 
 def owner_of(body: Body) -> Body | None:
@@ -14,7 +44,7 @@ def owner_of(body: Body) -> Body | None:
 
 def condition_of(body: Body, name: str) -> Body:
     """The condition of a type; empty if the object has none."""
-    return next((c for c in body.get("status", {}).get("conditions") or () if c["type"] == name), {})
+    return next((c for c in conditions_of(body) if c["type"] == name), {})
 
 
 def is_ready(pod: Body) -> bool:

@@ -1,4 +1,6 @@
-"""Validation of Services, ConfigMaps, Secrets and Leases. After the validation of k8s.io/kubernetes, in its words."""
+"""Validation of Services, ConfigMaps, Secrets and Leases. After the validation of k8s.io/kubernetes, in its
+words.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,8 @@ def data_faults(body: Body, old: Body | None) -> list[Cause]:
         size = size * 3 // 4  # the data is base64
     if size > MOST_DATA_BYTES:
         where = "data" if body.get("kind") == "Secret" else ""
-        found.append(Cause(where, "FieldValueTooLong", f"Too long: may not be more than {MOST_DATA_BYTES} bytes"))
+        text = f"Too long: may not be more than {MOST_DATA_BYTES} bytes"
+        found.append(Cause(where, "FieldValueTooLong", text))
     for field in ("data", "binaryData"):
         for key in body.get(field) or {}:
             if not re.match(r"^[-._a-zA-Z0-9]+\Z", key) or len(key) > 253:

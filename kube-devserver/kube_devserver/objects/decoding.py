@@ -1,7 +1,7 @@
 """Decodes an object of a built-in kind as Go does when it reads and writes it again.
 
-Unknown fields, nulls, and empty fields with `omitempty` are dropped. Structs without it are added, quantities become
-canonical, and wrong types are refused.
+Unknown fields, nulls, and empty fields with `omitempty` are dropped. Structs without it are added, quantities
+become canonical, and wrong types are refused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from kube_devserver.api_errors import StatusError, bad_request
 from kube_devserver.objects import schema as s
 from kube_devserver.objects.schema import Node
 
-_QUANTITY = re.compile(r"^([+-]?)(\d+\.?\d*|\.\d+)([eE][+-]?\d+|Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|)\Z", re.ASCII)
+_SUFFIX = "[eE][+-]?\\d+|Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|"
+_QUANTITY = re.compile(rf"^([+-]?)(\d+\.?\d*|\.\d+)({_SUFFIX})\Z", re.ASCII)
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _EMPTY: tuple[Any, ...] = ("", 0, False, [], {})
@@ -55,9 +56,12 @@ class _WrongType(Exception):
         was = {str: "string", bool: "bool", dict: "object", list: "array"}.get(type(found), "number")
         form = node.document.get("format")
         wanted = (
-            form if form in ("int32", "int64") else _GO.get(node.scalar if node.kind == s.SCALAR else "", node.kind)
+            form
+            if form in ("int32", "int64")
+            else _GO.get(node.scalar if node.kind == s.SCALAR else "", node.kind)
         )
-        super().__init__(f"json: cannot unmarshal {was} into Go struct field {path.lstrip('.')} of type {wanted}")
+        field = path.lstrip(".")
+        super().__init__(f"json: cannot unmarshal {was} into Go struct field {field} of type {wanted}")
 
 
 class _Reader:
@@ -73,7 +77,9 @@ class _Reader:
                     raise _WrongType(value, path, node)
                 element = node.element or s.UNTYPED
                 return {
-                    key: "" if each is None and element.kind == s.SCALAR else self.read(element, each, f"{path}.{key}")
+                    key: ""
+                    if each is None and element.kind == s.SCALAR
+                    else self.read(element, each, f"{path}.{key}")
                     for key, each in value.items()
                     if each is not None or element.kind == s.SCALAR
                 }
@@ -81,7 +87,7 @@ class _Reader:
                 if not isinstance(value, list):
                     raise _WrongType(value, path, node)
                 element = node.element or s.UNTYPED
-                return [self.read(element, each, f"{path}[{i}]") for i, each in enumerate(value) if each is not None]
+                return [self.read(element, v, f"{path}[{i}]") for i, v in enumerate(value) if v is not None]
             case s.SCALAR:
                 return self._scalar(node, value, path)
         return value
@@ -146,7 +152,8 @@ def parse_quantity(text: str) -> Decimal:
     """
     match = _QUANTITY.match(text)
     if match is None:
-        raise bad_request("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
+        text = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+        raise bad_request(text)
     number, suffix = Decimal(match[1] + match[2]), match[3]
     if suffix in _BINARY:
         return number * _BINARY[suffix]

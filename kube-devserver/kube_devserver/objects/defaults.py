@@ -81,7 +81,8 @@ def _tag(image: str) -> str:
 
 
 def _probe(probe: Body) -> None:
-    for name, value in (("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)):
+    usual = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
+    for name, value in usual.items():
         probe.setdefault(name, value)
     if "httpGet" in probe:
         _http_get(probe["httpGet"])
@@ -138,7 +139,8 @@ def _service(body: Body) -> None:
     spec = body["spec"]
     spec.setdefault("sessionAffinity", "None")
     if spec["sessionAffinity"] == "ClientIP":
-        spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {}).setdefault("timeoutSeconds", 10800)
+        config = spec.setdefault("sessionAffinityConfig", {})
+        config.setdefault("clientIP", {}).setdefault("timeoutSeconds", 10800)
     else:
         spec.pop("sessionAffinityConfig", None)
     kind = spec.setdefault("type", "ClusterIP")

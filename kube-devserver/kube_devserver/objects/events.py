@@ -11,30 +11,23 @@ from kube_devserver.objects.names import key_faults
 
 GROUP = "events.k8s.io"
 _RENAMED = {  # core -> new
-    "message": "note",
-    "involvedObject": "regarding",
-    "source": "deprecatedSource",
-    "firstTimestamp": "deprecatedFirstTimestamp",
-    "lastTimestamp": "deprecatedLastTimestamp",
-    "count": "deprecatedCount",
-    "reportingComponent": "reportingController",
-}
+    "message": "note", "involvedObject": "regarding", "source": "deprecatedSource",
+    "firstTimestamp": "deprecatedFirstTimestamp", "lastTimestamp": "deprecatedLastTimestamp",
+    "count": "deprecatedCount", "reportingComponent": "reportingController",
+}  # fmt: skip
 _BACK = {new: core for core, new in _RENAMED.items()}
 # Fields that Go writes even if they are empty, in the one spelling and not in the other.
 CORE_ALWAYS: Body = {
-    "firstTimestamp": None,
-    "lastTimestamp": None,
-    "reportingComponent": "",
-    "reportingInstance": "",
-    "eventTime": None,
-    "source": {},
-    "involvedObject": {},
-}
+    "firstTimestamp": None, "lastTimestamp": None, "reportingComponent": "", "reportingInstance": "",
+    "eventTime": None, "source": {}, "involvedObject": {},
+}  # fmt: skip
 _FIXED = (
     "involvedObject", "reason", "message", "firstTimestamp", "lastTimestamp", "count", "reason", "type",
     "reportingComponent", "reportingInstance", "action", "related",
 )  # fmt: skip
-_NEW_ALWAYS = ("deprecatedFirstTimestamp", "deprecatedLastTimestamp", "deprecatedSource", "regarding", "eventTime")
+_NEW_ALWAYS = (
+    "deprecatedFirstTimestamp", "deprecatedLastTimestamp", "deprecatedSource", "regarding", "eventTime",
+)  # fmt: skip
 MOST_TEXT, MOST_NOTE = 128, 1024
 
 
@@ -78,7 +71,8 @@ def faults(body: Body, old: Body | None) -> list[Cause]:
     found += _common(core, body["metadata"].get("namespace", ""), "reportingController")
     series = core.get("series")
     if series is not None:
-        found += [wrong("series.count", "", "should be at least 2")] if int(series.get("count") or 0) < 2 else []
+        text = "should be at least 2"
+        found += [wrong("series.count", "", text)] if int(series.get("count") or 0) < 2 else []
         found += [] if series.get("lastObservedTime") else [required("series.lastObservedTime")]
     if core.get("type") not in ("Normal", "Warning"):
         found.append(wrong("type", "", f"has invalid value: {core.get('type') or ''}"))
@@ -87,14 +81,15 @@ def faults(body: Body, old: Body | None) -> list[Cause]:
 
 
 def _common(core: Body, namespace: str, controller: str) -> list[Cause]:
-    """Errors that both spellings share; without an eventTime, as old clients send Events, few fields are checked."""
+    """Errors that both groups share; few fields are checked without an eventTime (old clients)."""
     where = str((core.get("involvedObject") or {}).get("namespace") or "")
     misplaced = where != namespace if where else namespace not in ("", "default", "kube-system")
     found = [wrong("involvedObject.namespace", where, "does not match event.namespace")] if misplaced else []
     if not core.get("eventTime"):
         return found
     name = str(core.get("reportingComponent") or "")
-    found += [wrong(controller, name, text) for text in key_faults(name)] + ([] if name else [required(controller)])
+    found += [wrong(controller, name, text) for text in key_faults(name)]
+    found += [] if name else [required(controller)]
     for field in ("reportingInstance", "action", "reason"):
         value = str(core.get(field) or "")
         if not value:
@@ -108,4 +103,5 @@ def _common(core: Body, namespace: str, controller: str) -> list[Cause]:
 
 def _changes(core: Body, old: Body) -> list[Cause]:
     """Errors of an update: a series may grow, but the description of what happened is immutable."""
-    return [wrong(name, core.get(name), "field is immutable") for name in _FIXED if core.get(name) != old.get(name)]
+    changed = [name for name in _FIXED if core.get(name) != old.get(name)]
+    return [wrong(name, core.get(name), "field is immutable") for name in changed]

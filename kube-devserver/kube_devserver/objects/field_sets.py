@@ -1,8 +1,9 @@
-"""Sets of fields for server-side apply: which fields an object has, and how objects are compared, merged and reduced.
+"""Sets of fields for server-side apply: which fields an object has, and how objects are compared, merged and
+reduced.
 
 After the structured-merge-diff library. A path is a tuple of elements as FieldsV1 writes them (`f:spec`,
-`k:{"name":"a"}`, `v:"x"`); a set of fields is a frozenset of paths. Maps are sets of keys unless they are atomic; lists
-are atomic unless the schema says otherwise.
+`k:{"name":"a"}`, `v:"x"`); a set of fields is a frozenset of paths. Maps are sets of keys unless they are
+atomic; lists are atomic unless the schema says otherwise.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def field_set(node: Node, value: Any) -> Fields:
 
 
 def places(node: Node, value: Any) -> dict[Path, Any]:
-    """Every path of a value, including maps, structs and items, with the value of a leaf and None for the others."""
+    """Every path of a value, with the value of a leaf, and None for maps, structs and items."""
     found: dict[Path, Any] = {}
     _visit(node, value, (), found)
     return found
@@ -104,7 +105,8 @@ def _dump(value: Any) -> str:
 def find_fault(node: Node, value: Any, path: Path = ()) -> str:
     """Why a configuration cannot be applied; empty if it can.
 
-    Reasons are an unknown field, a string in the place of a number, an item without its key, or a repeated item.
+    Reasons are an unknown field, a string in the place of a number, an item without its key, or a repeated
+    item.
     """
     if isinstance(value, dict) and node.kind == s.STRUCT and node.relation != s.ATOMIC:
         for name, each in value.items():
@@ -134,9 +136,9 @@ def _find_list_fault(node: Node, value: list[Any], path: Path) -> str:
             element = element_of(node, item)
             if node.relation == s.KEYED and element == "k:{}":
                 return (
-                    f"{spell(path)}: element {i}: associative list with keys has an element that omits all key fields "
-                    + " ".join(f"{_dump(key)}" for key in node.keys)
-                    + " (and doesn't have default values for any key fields)"
+                    f"{spell(path)}: element {i}: associative list with keys has an element that omits all"
+                    f" key fields {' '.join(_dump(key) for key in node.keys)}"
+                    " (and doesn't have default values for any key fields)"
                 )
             if element in seen:
                 return f"{spell(path)}: duplicate entries for key {spell((element,))}"
@@ -213,7 +215,8 @@ def under(fields: Fields, prefixes: Iterable[Path]) -> Fields:
 def closed(node: Node, fields: Fields) -> set[Path]:
     """The fields, with the struct fields that contain them: a removal treats these as owned, too.
 
-    Items of lists and keys of maps are not added: a manager that owns a field inside an item does not keep the item.
+    Items of lists and keys of maps are not added: a manager that owns a field inside an item does not keep
+    the item.
     """
     found = set(fields)
     nodes: dict[Path, Node] = {(): node}
@@ -239,7 +242,7 @@ def closed(node: Node, fields: Fields) -> set[Path]:
 def changed(node: Node, old: Any, new: Any) -> tuple[Fields, Fields]:
     """The fields that were added or modified, and the fields that were removed."""
     before, after = places(node, old), places(node, new)
-    touched = frozenset(path for path, value in after.items() if path not in before or not _same(before[path], value))
+    touched = frozenset(p for p, value in after.items() if p not in before or not _same(before[p], value))
     return touched - {()}, frozenset(before.keys() - after.keys())
 
 
@@ -252,19 +255,20 @@ def merge(node: Node, live: Any, config: Any) -> Any:
     """Merge a configuration into a live value: its fields win, other fields stay."""
     if config is None or live is None:
         return config
-    if isinstance(config, dict) and isinstance(live, dict) and not (node.kind != s.LIST and node.relation == s.ATOMIC):
+    is_atomic = node.relation == s.ATOMIC
+    if isinstance(config, dict) and isinstance(live, dict) and not (node.kind != s.LIST and is_atomic):
         found = dict(live)
         for name, value in config.items():
             child = node.field(name) or s.UNTYPED
             found[name] = merge(child, live[name], value) if name in live else value
         return found
-    if isinstance(config, list) and isinstance(live, list) and node.kind == s.LIST and node.relation != s.ATOMIC:
+    if isinstance(config, list) and isinstance(live, list) and node.kind == s.LIST and not is_atomic:
         return _merge_lists(node, live, config)
     return config
 
 
 def _merge_lists(node: Node, live: list[Any], config: list[Any]) -> list[Any]:
-    """Merge two lists: the configuration's items keep their order, others stay before the item that they preceded."""
+    """Merge two lists in the configuration's order; others stay before the item they preceded."""
     element = node.element or s.UNTYPED
     left = [(element_of(node, item), item) for item in live]
     right = [(element_of(node, item), item) for item in config]

@@ -22,3 +22,8 @@ INERT = {
     ("networking.k8s.io", "networkpolicies"),
     *((RBAC, plural) for plural in ("roles", "rolebindings", "clusterroles", "clusterrolebindings")),
 }
+
+
+def inert_warnings(kind: Kind, name: str) -> list[str]:
+    """A warning for a kind that this server stores and does not act on."""
+    return [f"{name} objects are stored, but this API server does not act on them"] if kind in INERT else []

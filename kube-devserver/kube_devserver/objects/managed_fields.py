@@ -1,8 +1,8 @@
 """Field management: `metadata.managedFields` kept through every write, and server-side apply itself.
 
-After k8s.io/apimachinery's managedfields package: each manager, per operation, version and subresource, has the set of
-fields that it last set. An update takes the fields that it changes from all managers. An apply that would change a
-field of another manager is a conflict.
+After k8s.io/apimachinery's managedfields package: each manager, per operation, version and subresource, has
+the set of fields that it last set. An update takes the fields that it changes from all managers. An apply
+that would change a field of another manager is a conflict.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def read_managers(body: dict[str, Any]) -> list[Manager]:
             if entry.get("operation") not in (APPLY, UPDATE):
                 raise ValueError(f"operation is `{entry.get('operation', '')}`")
             found.append(Manager(
-                entry.get("manager", ""), entry["operation"], entry.get("apiVersion", ""), entry.get("subresource", ""),
+                entry.get("manager", ""), entry["operation"], entry.get("apiVersion", ""),
+                entry.get("subresource", ""),
                 entry.get("time", ""), f.read(entry.get("fieldsV1") or {}),
             ))  # fmt: skip
         except (AttributeError, TypeError, ValueError) as error:
@@ -80,7 +81,8 @@ def read_managers(body: dict[str, Any]) -> list[Manager]:
 def write_managers(body: dict[str, Any], managers: list[Manager]) -> dict[str, Any]:
     """The object with these entries in its metadata."""
     kept = sorted(
-        (m for m in managers if m.fields), key=lambda m: (m.operation, m.time, m.name, m.version, m.subresource)
+        (m for m in managers if m.fields),
+        key=lambda m: (m.operation, m.time, m.name, m.version, m.subresource),
     )
     metadata = {key: value for key, value in body.get("metadata", {}).items() if key != "managedFields"}
     if kept:
@@ -91,7 +93,7 @@ def write_managers(body: dict[str, Any], managers: list[Manager]) -> dict[str, A
 def timeless(body: dict[str, Any]) -> dict[str, Any]:
     """An object without the times of its entries."""
     metadata = body["metadata"]
-    entries = [{k: v for k, v in entry.items() if k != "time"} for entry in metadata.get("managedFields") or ()]
+    entries = [{k: v for k, v in e.items() if k != "time"} for e in metadata.get("managedFields") or ()]
     return body | {"metadata": metadata | {"managedFields": entries}}
 
 
@@ -105,7 +107,8 @@ class Writer:
         subresource: that is written; empty for the object.
         now: RFC 3339.
         reset: fields that the endpoint ignores.
-        only_own: whether the fields of other versions cannot be converted: as in Kubernetes, their owners are dropped.
+        only_own: whether the fields of other versions cannot be converted: as in Kubernetes, their owners are
+            dropped.
     """
 
     name: str
@@ -120,7 +123,9 @@ class Writer:
         return [each for each in entries if each.version == self.version] if self.only_own else entries
 
 
-def track_update(node: Node, live: dict[str, Any] | None, new: dict[str, Any], writer: Writer) -> dict[str, Any]:
+def track_update(
+    node: Node, live: dict[str, Any] | None, new: dict[str, Any], writer: Writer
+) -> dict[str, Any]:
     """The object with the entries after a create, an update or a patch."""
     given = new.get("metadata", {}).get("managedFields")
     base = _base(live, new, given, writer)
@@ -132,7 +137,7 @@ def track_update(node: Node, live: dict[str, Any] | None, new: dict[str, Any], w
     own = Manager(writer.name, UPDATE, writer.version, writer.subresource, writer.now, touched)
     found = [_keep(manager, touched | removed) for manager in writer.known(base)]
     if touched:
-        own_before = next((manager.fields for manager in found if manager.identity == own.identity), f.NOTHING)
+        own_before = next((m.fields for m in found if m.identity == own.identity), f.NOTHING)
         found = [manager for manager in found if manager.identity != own.identity]
         found.append(replace(own, fields=touched | own_before))
     return write_managers(new, _cap(found))
@@ -176,7 +181,8 @@ def _untracked(body: dict[str, Any]) -> dict[str, Any]:
 
 def _cap(managers: list[Manager]) -> list[Manager]:
     """The entries with at most ten updates: the oldest are merged into one."""
-    updaters = sorted((m for m in managers if m.operation == UPDATE and m.fields), key=lambda m: (m.time, m.name))
+    updaters = [m for m in managers if m.operation == UPDATE and m.fields]
+    updaters.sort(key=lambda m: (m.time, m.name))
     if len(updaters) <= MOST_UPDATERS:
         return managers
     spare = updaters[: len(updaters) - MOST_UPDATERS + 1]
@@ -206,11 +212,7 @@ def apply(
     Raises:
         StatusError: 409, other managers own fields that would change.
     """
-    managers = read_managers(live)
-    if live and not managers and live.get("metadata", {}).get("uid"):
-        all_fields = f.field_set(node, _untracked(live)) - _STRIPPED
-        managers = [Manager(FIRST, UPDATE, writer.version, "", writer.now, all_fields)]
-    managers = writer.known(managers)
+    managers = _managers_before(node, live, writer)
     base, config = _untracked(live), _untracked(config)
     wanted = _tracked(f.field_set(node, config), writer)
     own = Manager(writer.name, APPLY, writer.version, writer.subresource, writer.now, wanted)
@@ -230,6 +232,15 @@ def apply(
     if merged == base:
         own = replace(own, time=last.time if last is not None else "")
     return merged, [*others, own]
+
+
+def _managers_before(node: Node, live: dict[str, Any], writer: Writer) -> list[Manager]:
+    """The managers of the stored object; the first one owns what was never tracked."""
+    managers = read_managers(live)
+    if live and not managers and live.get("metadata", {}).get("uid"):
+        all_fields = f.field_set(node, _untracked(live)) - _STRIPPED
+        managers = [Manager(FIRST, UPDATE, writer.version, "", writer.now, all_fields)]
+    return writer.known(managers)
 
 
 def _named(manager: Manager) -> str:

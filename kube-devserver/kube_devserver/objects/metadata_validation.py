@@ -6,14 +6,7 @@ import re
 
 from kube_devserver.api_errors import Cause, required, wrong
 from kube_devserver.objects.kinds import Body
-from kube_devserver.objects.names import (
-    IN_LABEL,
-    IN_SUBDOMAIN,
-    LABEL,
-    MOST_ANNOTATIONS_BYTES,
-    SUBDOMAIN,
-    key_faults,
-)
+from kube_devserver.objects.names import ANNOTATIONS_MAX, IN_LABEL, IN_SUBDOMAIN, LABEL, SUBDOMAIN, key_faults
 from kube_devserver.objects.selectors import label_faults
 
 _STANDARD_FINALIZERS = ("orphan", "foregroundDeletion", "kubernetes")
@@ -36,8 +29,8 @@ def metadata_faults(kind: str, body: Body, plain_name: bool, custom: bool) -> li
     annotations = metadata.get("annotations") or {}
     for key in annotations:
         found += [wrong("metadata.annotations", key, text) for text in key_faults(key.lower())]
-    if sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items()) > MOST_ANNOTATIONS_BYTES:
-        text = f"Too long: may not be more than {MOST_ANNOTATIONS_BYTES} bytes"
+    if sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items()) > ANNOTATIONS_MAX:
+        text = f"Too long: may not be more than {ANNOTATIONS_MAX} bytes"
         found.append(Cause("metadata.annotations", "FieldValueTooLong", text))
     return found + _owner_faults(metadata) + _finalizer_faults(metadata.get("finalizers") or (), custom)
 

@@ -15,14 +15,16 @@ from kube_devserver.objects.schema import Node, canonical
 
 MOST_OPERATIONS = 10_000
 MOST_COPIED_BYTES = 3 << 20
-DIRECTIVE, ORDER, DELETE_LIST, RETAIN = "$patch", "$setElementOrder/", "$deleteFromPrimitiveList/", "$retainKeys"
+DIRECTIVE, RETAIN = "$patch", "$retainKeys"
+ORDER, DELETE_LIST = "$setElementOrder/", "$deleteFromPrimitiveList/"
 _DELETED: Any = object()  # an item of a list that a patch has deleted
 NOT_A_MAP = "error decoding patch: json: cannot unmarshal {} into Go value of type map[string]interface {{}}"
 
 
 def go_type(value: Any) -> str:
     """A JSON value's type as Go's messages name it."""
-    return {dict: "object", list: "array", str: "string", bool: "bool", type(None): "null"}.get(type(value), "number")
+    names = {dict: "object", list: "array", str: "string", bool: "bool", type(None): "null"}
+    return names.get(type(value), "number")
 
 
 def go_map(value: Any) -> str:
@@ -36,11 +38,13 @@ def json_patch(body: dict[str, Any], patch: Any) -> Any:
     """Apply a JSON patch.
 
     Raises:
-        StatusError: 400, it is not a JSON patch; 422, it does not fit the object; 413, it has too many operations.
+        StatusError: 400, it is not a JSON patch; 422, it does not fit the object; 413, it has too many
+            operations.
     """
     if not isinstance(patch, list) or not all(isinstance(each, dict) for each in patch):
         raise bad_request(
-            f"error decoding patch: json: cannot unmarshal {go_type(patch)} into Go value of type []handlers.jsonPatchOp"
+            f"error decoding patch: json: cannot unmarshal {go_type(patch)} into Go value of type"
+            " []handlers.jsonPatchOp"
         )
     if len(patch) > MOST_OPERATIONS:
         raise StatusError(
@@ -61,7 +65,7 @@ def json_patch(body: dict[str, Any], patch: Any) -> Any:
 
 
 def _patch_with_copies(body: dict[str, Any], patch: list[Any]) -> Any:
-    """Apply a patch step by step and bound its copies: forty copies of an object into itself would fill the memory."""
+    """Apply a patch step by step and bound its copies, which could fill the memory."""
     found: Any = orjson.loads(orjson.dumps(body))
     copied = 0
     for step in patch:
@@ -69,7 +73,8 @@ def _patch_with_copies(body: dict[str, Any], patch: list[Any]) -> Any:
             copied += len(orjson.dumps(resolve_pointer(found, str(step.get("from", "")))))
             if copied > MOST_COPIED_BYTES:
                 raise jsonpatch.JsonPatchConflict(f"copies of more than {MOST_COPIED_BYTES} bytes")
-            step = step | {"op": "add", "value": orjson.loads(orjson.dumps(resolve_pointer(found, step["from"])))}
+            value = orjson.loads(orjson.dumps(resolve_pointer(found, step["from"])))
+            step = step | {"op": "add", "value": value}
         found = jsonpatch.JsonPatch([step]).apply(found, in_place=True)
     return found
 
@@ -154,7 +159,7 @@ def _merge_value(node: Node, old: Any, new: Any, order: list[Any] | None) -> Any
 def _merge_items(node: Node, old: list[Any], new: list[Any], key: str) -> list[Any]:
     element = node.element or s.UNTYPED
     found = list(old)
-    if any(isinstance(item, dict) and set(item) == {DIRECTIVE} and item[DIRECTIVE] == "replace" for item in new):
+    if {DIRECTIVE: "replace"} in new:
         return [item for item in new if DIRECTIVE not in item]
     places: dict[bytes, list[int]] = {}  # indices of items by their key; an invalid list may repeat one
     for i, each in enumerate(found):
@@ -175,7 +180,7 @@ def _merge_items(node: Node, old: list[Any], new: list[Any], key: str) -> list[A
 
 
 def _sort(node: Node, items: list[Any], order: list[Any], before: list[Any]) -> list[Any]:
-    """Sort items by the patch's order; items that only the server has stay before the item that followed them."""
+    """Sort items by the patch's order; the server's own stay before the item that followed them."""
     key = node.merge_key
 
     def name(item: Any) -> str:

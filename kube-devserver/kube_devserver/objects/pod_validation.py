@@ -5,32 +5,36 @@ from __future__ import annotations
 import re
 
 from kube_devserver.api_errors import Cause, prohibited, required, unsupported_value, wrong
+from kube_devserver.objects.conditions import annotations_of
 from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.names import IN_LABEL, LABEL, key_faults, value_faults
 from kube_devserver.objects.selectors import operator_faults, selector_faults
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 IN_CONFIG_KEY = (
-    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex"
-    " used for validation is '[-._a-zA-Z0-9]+')"
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or"
+    " 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
-IN_VARIABLE = "a valid environment variable name must consist only of printable ASCII characters other than '='"
+IN_VARIABLE = (
+    "a valid environment variable name must consist only of printable ASCII characters other than '='"
+)
 _MAY_CHANGE = ("activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "schedulingGates")
 
 
 def pod_faults(body: Body, old: Body | None) -> list[Cause]:
     """Every error of a pod."""
     found = pod_spec_faults(body["spec"], "spec")
-    cost = (body["metadata"].get("annotations") or {}).get(DELETION_COST)
+    cost = annotations_of(body).get(DELETION_COST)
     if cost is not None and not _is_int32(cost):
         found.append(wrong(f"metadata.annotations[{DELETION_COST}]", cost, "must be a 32bit integer"))
     if old is None:
         return found
     if _fixed(body["spec"]) != _fixed(old["spec"]):
         found.append(prohibited("spec", (
-            "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
-            "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
-            "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+            "pod updates may not change fields other than"
+            " `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,"
+            "`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds`"
+            " (allow it to be set to 1 if it was previously negative)"
         )))  # fmt: skip
     return found
 
@@ -64,9 +68,12 @@ def pod_spec_faults(spec: Body, path: str) -> list[Cause]:
         found.append(unsupported_value(f"{path}.restartPolicy", spec["restartPolicy"], policies))
     grace = spec.get("terminationGracePeriodSeconds", 0)
     if grace < 0:
-        found.append(wrong(f"{path}.terminationGracePeriodSeconds", grace, "must be greater than or equal to 0"))
-    found += _affinity_faults((spec.get("affinity") or {}).get("nodeAffinity") or {}, f"{path}.affinity.nodeAffinity")
-    return found + _spread_faults(spec.get("topologySpreadConstraints") or [], f"{path}.topologySpreadConstraints")
+        text = "must be greater than or equal to 0"
+        found.append(wrong(f"{path}.terminationGracePeriodSeconds", grace, text))
+    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    found += _affinity_faults(affinity, f"{path}.affinity.nodeAffinity")
+    spread = spec.get("topologySpreadConstraints") or []
+    return found + _spread_faults(spread, f"{path}.topologySpreadConstraints")
 
 
 def _container_faults(container: Body, where: str, seen: set[str]) -> list[Cause]:
@@ -83,10 +90,8 @@ def _container_faults(container: Body, where: str, seen: set[str]) -> list[Cause
     for j, port in enumerate(container.get("ports", ())):
         number = port.get("containerPort", 0)
         if not 0 < number < 65536:
-            found.append(
-                required(f"{where}.ports[{j}].containerPort") if number == 0
-                else wrong(f"{where}.ports[{j}].containerPort", number, "must be between 1 and 65535, inclusive")
-            )  # fmt: skip
+            at, text = f"{where}.ports[{j}].containerPort", "must be between 1 and 65535, inclusive"
+            found.append(wrong(at, number, text) if number else required(at))
     for j, entry in enumerate(container.get("env") or ()):
         found += _variable_faults(entry, f"{where}.env[{j}]")
     return found
@@ -100,7 +105,8 @@ def _variable_faults(entry: Body, where: str) -> list[Cause]:
         return [wrong(f"{where}.name", name, IN_VARIABLE)]
     source = entry.get("valueFrom")
     if source is not None and not source:
-        text = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
+        text = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef`"
+        text += " or `fileKeyRef`"
         return [wrong(f"{where}.valueFrom", "", text)]
     if source and entry.get("value"):
         return [wrong(f"{where}.valueFrom", "", "may not be specified when `value` is not empty")]
@@ -121,7 +127,8 @@ def _affinity_faults(affinity: Body, path: str) -> list[Cause]:
         for i, term in enumerate(terms):
             found += _term_faults(term, f"{where}[{i}]", strict=True)
     for i, preferred in enumerate(affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()):
-        where, weight = f"{path}.preferredDuringSchedulingIgnoredDuringExecution[{i}]", preferred.get("weight", 0)
+        where = f"{path}.preferredDuringSchedulingIgnoredDuringExecution[{i}]"
+        weight = preferred.get("weight", 0)
         if not 0 < weight <= 100:
             found.append(wrong(f"{where}.weight", weight, "must be in the range 1-100"))
         found += _term_faults(preferred.get("preference") or {}, f"{where}.preference", strict=False)

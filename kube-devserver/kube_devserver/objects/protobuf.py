@@ -1,4 +1,5 @@
-"""Kubernetes' protobuf encoding, in which kubectl sends some objects, decoded into the same dictionaries as JSON.
+"""Kubernetes' protobuf encoding, in which kubectl sends some objects, decoded into the same dictionaries as
+JSON.
 
 The messages come from the descriptors of Kubernetes' own .proto files, whose field names are JSON's.
 """
@@ -58,7 +59,8 @@ def read_protobuf(data: bytes) -> dict[str, Any]:
         StatusError: 400, the data is damaged, or no descriptor of the kind exists.
     """
     if not data.startswith(MAGIC):
-        raise bad_request("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
+        text = "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
+        raise bad_request(text)
     try:
         envelope = _message("k8s.io.apimachinery.pkg.runtime.Unknown").FromString(data[len(MAGIC) :])
         version, kind = envelope.typeMeta.apiVersion, envelope.typeMeta.kind  # type: ignore[attr-defined]
@@ -116,7 +118,7 @@ def _micro_time(message: Any) -> str | None:
 
 
 def _schema(message: Message) -> Any:
-    """A JSON schema: some of its names are not valid in protobuf, and Go writes empty strings and flags as well."""
+    """A JSON schema: protobuf spells some names otherwise, and Go also writes empty values."""
     found = {_schema_name(field.name): _value(field, value) for field, value in message.ListFields()}
     return {name: value for name, value in found.items() if value != "" and value is not False}
 
@@ -135,9 +137,8 @@ def _schema_name(name: str) -> str:
 def _either(message: Any) -> Any:
     """The value of a union: a schema, several schemas, a list of names, or a boolean."""
     found = {field.name: _value(field, value) for field, value in message.ListFields()}
-    return next(
-        (found[name] for name in ("schema", "jSONSchemas", "property") if name in found), found.get("allows", False)
-    )
+    names = ("schema", "jSONSchemas", "property")
+    return next((found[name] for name in names if name in found), found.get("allows", False))
 
 
 _SPECIAL: dict[str, Any] = {

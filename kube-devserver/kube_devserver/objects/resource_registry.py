@@ -1,4 +1,6 @@
-"""The resources that are served: built-in ones, as a real API server lists them, and those of CustomResourceDefinitions."""
+"""The resources that are served: built-in ones, as a real API server lists them, and those of
+CustomResourceDefinitions.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,8 @@ class Registry:
 
     def by_kind(self, api_version: str, kind: str) -> Resource | None:
         """The resource of an apiVersion and kind; None if it is not served."""
-        return next((r for r in self if r.api_version == api_version and r.kind == kind and "list" in r.verbs), None)
+        found = (r for r in self if r.api_version == api_version and r.kind == kind)
+        return next((r for r in found if "list" in r.verbs), None)
 
     def __iter__(self) -> Iterator[Resource]:
         """All resources."""
@@ -123,8 +126,9 @@ def custom_resources(spec: Body) -> list[Resource]:
                 "kind": "Scale", "group": "autoscaling", "version": "v1", "verbs": ["get", "patch", "update"],
             }  # fmt: skip
         found.append(Resource(
-            spec["group"], version["name"], names["kind"], names["plural"], names.get("singular") or names["kind"].lower(),
-            spec["scope"] == "Namespaced", ALL_VERBS, tuple(names.get("shortNames") or ()), tuple(names.get("categories") or ()),
+            spec["group"], version["name"], names["kind"], names["plural"],
+            names.get("singular") or names["kind"].lower(), spec["scope"] == "Namespaced", ALL_VERBS,
+            tuple(names.get("shortNames") or ()), tuple(names.get("categories") or ()),
             subresources, version,
         ))  # fmt: skip
     return found
@@ -136,7 +140,9 @@ def _read_built_in() -> Iterator[Resource]:
             for version in group["versions"]:
                 for r in version["resources"]:
                     yield Resource(
-                        group["metadata"].get("name", ""), version["version"], r["responseKind"]["kind"], r["resource"],
-                        r["singularResource"], r["scope"] == "Namespaced", tuple(r["verbs"]), tuple(r.get("shortNames", ())),
-                        tuple(r.get("categories", ())), {s["subresource"]: s for s in r.get("subresources", ())},
+                        group["metadata"].get("name", ""), version["version"],
+                        r["responseKind"]["kind"], r["resource"], r["singularResource"],
+                        r["scope"] == "Namespaced", tuple(r["verbs"]), tuple(r.get("shortNames", ())),
+                        tuple(r.get("categories", ())),
+                        {s["subresource"]: s for s in r.get("subresources", ())},
                     )  # fmt: skip

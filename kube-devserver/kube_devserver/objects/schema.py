@@ -1,6 +1,8 @@
-"""Schemas as trees: types, defaults, list types and merge keys, from Kubernetes' OpenAPI documents and from definitions.
+"""Schemas as trees: types, defaults, list types and merge keys, from Kubernetes' OpenAPI documents and from
+definitions.
 
-A `Node` is built when it is first read, so that recursive schemas (JSONSchemaProps) end and unused ones cost nothing.
+A `Node` is built when it is first read, so that recursive schemas (JSONSchemaProps) end and unused ones cost
+nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ import orjson
 SCALAR, STRUCT, MAP, LIST, ANY = "scalar", "struct", "map", "list", "any"
 ATOMIC, GRANULAR, SET, KEYED = "atomic", "granular", "set", "map"
 REF = "#/components/schemas/"
-QUANTITY, INT_OR_STRING, BYTES, TIME, MICRO_TIME = "quantity", "int-or-string", "byte", "date-time", "micro-time"
+QUANTITY, INT_OR_STRING, BYTES = "quantity", "int-or-string", "byte"
+TIME, MICRO_TIME = "date-time", "micro-time"
 _SPECIAL = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": QUANTITY,
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": INT_OR_STRING,
@@ -40,7 +43,9 @@ class Node:
 
     __slots__ = ("__dict__", "_lookup", "custom", "document", "name")
 
-    def __init__(self, document: Mapping[str, Any], lookup: Lookup, name: str = "", custom: bool = False) -> None:
+    def __init__(
+        self, document: Mapping[str, Any], lookup: Lookup, name: str = "", custom: bool = False
+    ) -> None:
         self.document, self._lookup, self.name, self.custom = document, lookup, name, custom
 
     @cached_property
@@ -128,7 +133,7 @@ class Node:
     def empty(self) -> dict[str, Any]:
         """The fields that an empty object has: no manager comes to own them by a create."""
         bare = read_data("omitted")["bare"].get(self.name, ())
-        found: dict[str, Any] = {name: self.fields[name].empty for name in self.present if name in self.fields}
+        found: dict[str, Any] = {n: self.fields[n].empty for n in self.present if n in self.fields}
         return found | {name: {} if name == "metadata" else None for name in bare}
 
     def field(self, name: str) -> Node | None:

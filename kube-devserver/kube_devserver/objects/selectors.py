@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kube_devserver.api_errors import Cause, bad_request, prohibited, required, wrong
+from kube_devserver.objects.conditions import labels_of
 from kube_devserver.objects.field_selectors import Term
 from kube_devserver.objects.kinds import Body, Kind
 from kube_devserver.objects.label_selectors import read_labels
@@ -15,8 +16,8 @@ from kube_devserver.objects.names import key_faults, value_faults
 Test = Callable[[Body], bool]
 FIELDS = {
     ("", "pods"): {
-        "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
-        "status.phase", "status.podIP", "status.nominatedNodeName",
+        "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
+        "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName",
     },
     ("", "events"): {
         "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
@@ -93,7 +94,7 @@ def _paths(name: str) -> list[tuple[str, ...]]:
     return [(each,) for each in _SOURCE] if name == "source" else [tuple(name.split("."))]
 
 
-_DIGESTS = {kind: tuple(path for each in sorted(names) for path in _paths(each)) for kind, names in FIELDS.items()}
+_DIGESTS = {kind: tuple(path for n in sorted(names) for path in _paths(n)) for kind, names in FIELDS.items()}
 
 
 def label_selector(text: str) -> Test:
@@ -109,7 +110,7 @@ def label_selector(text: str) -> Test:
     tests = read_labels(text)
 
     def matches(body: Body) -> bool:
-        labels = body["metadata"].get("labels") or {}
+        labels = labels_of(body)
         return all(test(labels) for test in tests)
 
     return matches
@@ -146,12 +147,12 @@ def _at(body: Body, path: tuple[str, ...]) -> str:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     if value is None:
-        return "false" if path[-1] in ("unschedulable", "hostNetwork") else ("0" if path[-1] == "replicas" else "")
+        return {"unschedulable": "false", "hostNetwork": "false", "replicas": "0"}.get(path[-1], "")
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def matches_selector(selector: Body | None, labels: dict[str, str]) -> bool:
-    """Whether a LabelSelector matches labels: None and an invalid selector match nothing, an empty one everything.
+    """Whether a LabelSelector matches labels; None and an invalid one do not, an empty one does.
 
     >>> invalid = {"key": "a", "operator": "in", "values": ["b"]}
     >>> matches_selector({"matchExpressions": [invalid]}, {"a": "b"})
@@ -164,7 +165,8 @@ def matches_selector(selector: Body | None, labels: dict[str, str]) -> bool:
     for each in selector.get("matchExpressions") or ():
         value, values = labels.get(each.get("key", "")), each.get("values") or ()
         good = {
-            "In": value in values, "NotIn": value not in values, "Exists": value is not None, "DoesNotExist": value is None,
+            "In": value in values, "NotIn": value not in values,
+            "Exists": value is not None, "DoesNotExist": value is None,
         }.get(each.get("operator", ""), False)  # fmt: skip
         if not good:
             return False

@@ -14,8 +14,8 @@ from kube_devserver.objects.selectors import label_faults, matches_selector, sel
 
 RECREATE, ROLLING = "Recreate", "RollingUpdate"
 IN_PERCENT = (
-    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is"
-    " '[0-9]+%')"
+    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex"
+    " used for validation is '[0-9]+%')"
 )
 UNMATCHED = "`selector` does not match template `labels`"
 
@@ -29,7 +29,8 @@ def deployment_faults(body: Body, old: Body | None) -> list[Cause]:
     if deadline is not None:
         found += _not_negative(spec, "progressDeadlineSeconds")
         if deadline <= least:
-            found.append(wrong("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"))
+            text = "must be greater than minReadySeconds"
+            found.append(wrong("spec.progressDeadlineSeconds", deadline, text))
     return found
 
 
@@ -47,7 +48,8 @@ def replica_set_faults(body: Body, old: Body | None) -> list[Cause]:
     if faults:
         shown = dict(selector or {})
         if "matchExpressions" in shown:  # Go shows key and operator even if they are empty
-            shown["matchExpressions"] = [{"key": "", "operator": ""} | each for each in shown["matchExpressions"]]
+            empty = {"key": "", "operator": ""}
+            shown["matchExpressions"] = [empty | each for each in shown["matchExpressions"]]
         found.append(wrong("spec.selector", shown, "invalid label selector"))
     else:
         found += _template_faults(spec.get("template") or {}, selector)
@@ -58,7 +60,7 @@ def replica_set_faults(body: Body, old: Body | None) -> list[Cause]:
 
 def _template_faults(template: Body, selector: Body | None) -> list[Cause]:
     labels, found = (template.get("metadata") or {}).get("labels") or {}, []
-    is_empty = selector is not None and not selector.get("matchLabels") and not selector.get("matchExpressions")
+    is_empty = selector is not None and not any(map(selector.get, ("matchLabels", "matchExpressions")))
     if not is_empty and not matches_selector(selector, labels):
         found.append(wrong("spec.template.metadata.labels", labels or None, UNMATCHED))
     found += label_faults(labels, "spec.template.labels")

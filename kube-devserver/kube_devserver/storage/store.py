@@ -1,8 +1,9 @@
-"""The objects, in memory and in a SQLite file, with one revision counter and the history that watches begin from.
+"""The objects, in memory and in a SQLite file, with one revision counter and the history that watches begin
+from.
 
-A write goes to SQLite first, in one transaction with the counter. A killed process loses nothing that was acknowledged.
-A crash of the machine may lose the last writes, because a write does not wait for the disk, but the file stays valid.
-Stored objects are never changed in place.
+A write goes to SQLite first, in one transaction with the counter. A killed process loses nothing that was
+acknowledged. A crash of the machine may lose the last writes, because a write does not wait for the disk, but
+the file stays valid. Stored objects are never changed in place.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Entry:
         return self._raw
 
     def version(self, kind: Kind) -> Version:
-        """The form in which history keeps the object; shared by the changes that begin and end this version."""
+        """The form in which history keeps the object; two changes share it: this version's begin and end."""
         if self._version is None:
             self._version = Version(kind, self.body, self.raw)
         return self._version
@@ -110,7 +111,8 @@ class Store:
             self.revision = self._load()
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
             self._db.close()
-            raise DamagedError(f"{path}: the file with the cluster's objects cannot be read: {error}") from error
+            text = f"{path}: the file with the cluster's objects cannot be read: {error}"
+            raise DamagedError(text) from error
         except DamagedError:
             self._db.close()
             raise
@@ -128,8 +130,8 @@ class Store:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")  # only checkpoints wait for the disk
         self._db.execute(
-            "CREATE TABLE IF NOT EXISTS objects (api TEXT, plural TEXT, namespace TEXT, name TEXT, revision INTEGER,"
-            " body BLOB, PRIMARY KEY (api, plural, namespace, name)) WITHOUT ROWID"
+            "CREATE TABLE IF NOT EXISTS objects (api TEXT, plural TEXT, namespace TEXT, name TEXT, revision"
+            " INTEGER, body BLOB, PRIMARY KEY (api, plural, namespace, name)) WITHOUT ROWID"
         )
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS counter (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER)"
@@ -137,7 +139,8 @@ class Store:
 
     def _load(self) -> int:
         for api, plural, namespace, name, revision, raw in self._db.execute("SELECT * FROM objects"):
-            self._kinds.setdefault((api, plural), {})[namespace, name] = Entry(orjson.loads(raw), revision, raw)
+            entry = Entry(orjson.loads(raw), revision, raw)
+            self._kinds.setdefault((api, plural), {})[namespace, name] = entry
         row = self._db.execute("SELECT revision FROM counter").fetchone()
         return int(row[0]) if row else 1
 
@@ -195,7 +198,8 @@ class Store:
         entries = self._kinds.setdefault(kind, {})
         before = entries.get((namespace, name))
         if len(entry.raw) > LARGEST_BYTES:
-            raise TooLargeError(f"an object has {len(entry.raw)} bytes, and at most {LARGEST_BYTES} can be kept")
+            text = f"an object has {len(entry.raw)} bytes, and at most {LARGEST_BYTES} can be kept"
+            raise TooLargeError(text)
         with self._transaction(revision):
             self._db.execute(
                 "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)",
@@ -218,7 +222,8 @@ class Store:
                 (*kind, namespace, name),
             )
         del self._kinds[kind][namespace, name]
-        last = Entry(before.body | {"metadata": before.body["metadata"] | {"resourceVersion": str(revision)}}, revision)
+        metadata = before.body["metadata"] | {"resourceVersion": str(revision)}
+        last = Entry(before.body | {"metadata": metadata}, revision)
         self._notify(Event(revision, kind, namespace, DELETED, last, before))
         return last
 
@@ -238,7 +243,7 @@ class Store:
             listener(event)
 
     def _add_to_history(self, change: Change) -> None:
-        """Add a change to the history, which is bounded in changes and bytes; watchers that are behind it are ended."""
+        """Add a change to the bounded history; a watcher that is behind it is ended."""
         history = self._history
         history.append(change)
         self._history_bytes += change.size

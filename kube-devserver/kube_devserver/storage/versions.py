@@ -1,6 +1,7 @@
 """Versions of custom kinds: objects are stored in the storage version and shown in the requested one.
 
-The only conversion is Kubernetes' strategy None: another apiVersion, without fields that the version's schema lacks.
+The only conversion is Kubernetes' strategy None: another apiVersion, without fields that the version's schema
+lacks.
 """
 
 from __future__ import annotations

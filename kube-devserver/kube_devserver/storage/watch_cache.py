@@ -1,7 +1,8 @@
 """Changes of objects, and the watchers that wait for some of them.
 
-The store puts changes in, watch streams take them out. Watchers are indexed by the namespace, name or node that they
-select, so that a change is compared with few of them. A change that a selector excludes wakes no watcher.
+The store puts changes in, watch streams take them out. Watchers are indexed by the namespace, name or node
+that they select, so that a change is compared with few of them. A change that a selector excludes wakes no
+watcher.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Change:
 
     @property
     def size(self) -> int:
-        """The memory that the change takes in the history; the state before it belongs to an earlier change."""
+        """The memory that the change takes in the history; the state before belongs to an earlier one."""
         return len(self.now.raw) + OVERHEAD_BYTES
 
 

@@ -1,8 +1,11 @@
-"""The API server compared with Kubernetes' own on one machine: the same work in turns, and the ratio of the speeds.
+"""The API server compared with Kubernetes' own on one machine: the same work in turns, and the ratio of the
+speeds.
 
-    PYTHONPATH=kube-devserver/tests KUBE_DEVSERVER_BINARIES=FOLDER python kube-devserver/tests/benchmarks/api_servers.py [rounds]
+    PYTHONPATH=kube-devserver/tests KUBE_DEVSERVER_BINARIES=FOLDER python
+    kube-devserver/tests/benchmarks/api_servers.py [rounds]
 
-FOLDER has the real control plane. Ratios are this server's speed / Kubernetes': 0.3 is the minimum, 1 the goal.
+FOLDER has the real control plane. Ratios are this server's speed / Kubernetes': 0.3 is the minimum, 1 the
+goal.
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ class Asker:
             return data
 
     async def watch(self, path: str, open_: asyncio.Event, seen: asyncio.Queue[float], last: str) -> None:
-        """Tell when each write has come in, until an object of the last name has."""
+        """Record when each write arrives, until the last name has arrived."""
         timeout = aiohttp.ClientTimeout(total=60)
         url = f"{self._base}{path}?watch=true"
         async with self._session.get(
@@ -77,12 +80,12 @@ async def applies(asker: Asker, number: int, clients: int) -> float:
 
 
 async def fill(asker: Asker) -> None:
-    """A namespace and a thousand pods that nobody schedules."""
+    """Create a namespace and a thousand pods that no scheduler places."""
     await asker.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "bench"}})
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "bench"}}
     await asker.ask("POST", "/api/v1/namespaces/bench/serviceaccounts", account)
     spec = {
-        "schedulerName": "nobody",
+        "schedulerName": "absent",
         "serviceAccountName": "bench",
         "automountServiceAccountToken": False,
         "containers": [
@@ -93,7 +96,11 @@ async def fill(asker: Asker) -> None:
 
     async def client() -> None:
         for number in numbers:
-            body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"p{number}", "labels": {"n": str(number)}}}
+            body = {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": f"p{number}", "labels": {"n": str(number)}},
+            }
             await asker.ask("POST", POD_LIST, body | {"spec": spec})
 
     await asyncio.gather(*(client() for _ in range(8)))
@@ -108,7 +115,7 @@ async def lists(asker: Asker, _number: int) -> float:
 
 
 async def tells(asker: Asker, number: int) -> float:
-    """Writes per second that a hundred watchers have all heard of, one after the other."""
+    """Writes per second, each received by a hundred watchers before the next one."""
     seen: asyncio.Queue[float] = asyncio.Queue()
     opened = [asyncio.Event() for _ in range(WATCHERS)]
     last = f"w{number}-{WRITES - 1}"
@@ -136,7 +143,7 @@ MEASURES: dict[str, Measure] = {
 
 
 async def compare(servers: tuple[Server, Server], rounds: int) -> None:
-    """Both in turns, the order changing; prints medians and ratios."""
+    """Measure both servers in turns, in changing order, and print medians and ratios."""
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=60)) as session:
         askers = [Asker(server, session) for server in servers]
@@ -154,7 +161,7 @@ async def compare(servers: tuple[Server, Server], rounds: int) -> None:
 
 
 def main(rounds: int) -> None:
-    """Start both, compare."""
+    """Start both servers and compare them."""
     with both_servers() as both:
         asyncio.run(compare((both.real, both.own), rounds))
 

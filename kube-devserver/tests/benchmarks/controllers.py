@@ -1,4 +1,5 @@
-"""The cost of the controllers: a thousand pods are created, placed, become ready and are deleted, without HTTP and disk.
+"""The cost of the controllers: a thousand pods are created, placed, become ready and are deleted, without
+HTTP and disk.
 
     PYTHONPATH=kube-devserver/tests python kube-devserver/tests/benchmarks/controllers.py [pods] [deployments]
 
@@ -26,7 +27,7 @@ SPREAD = [
 
 
 def main() -> None:
-    """Measure."""
+    """Run the benchmark."""
     pods = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     apps = int(sys.argv[2]) if len(sys.argv) > 2 else 10
 
@@ -52,7 +53,8 @@ def main() -> None:
         await until(
             made,
             lambda: all(
-                each.body["status"].get("availableReplicas") == pods // apps for each in made.store.each(DEPLOYMENTS)
+                each.body["status"].get("availableReplicas") == pods // apps
+                for each in made.store.each(DEPLOYMENTS)
             ),
         )
         say("ready", began, made)
@@ -79,8 +81,11 @@ async def until(made: Control, asked: object) -> None:
 
 
 def say(what: str, began: float, made: Control) -> None:
-    """One line."""
-    print(f"{what:8}{time.process_time() - began:8.2f} s of CPU, longest turn {made.longest_turn() * 1000:7.0f} ms")
+    """Print one line of the result."""
+    print(
+        f"{what:8}{time.process_time() - began:8.2f} s of CPU, "
+        f"longest turn {made.longest_turn() * 1000:7.0f} ms"
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Thousands of watches on the API server: memory for each, and the time until a change has reached all that select it.
+"""Thousands of watches on the API server: memory for each, and the time until a change has reached all that
+select it.
 
     PYTHONPATH=kube-devserver/tests python kube-devserver/tests/benchmarks/many_watches.py [watches]
 
-Needs as many files as watches in each of two processes (`ulimit -n`). Watches are spread over a hundred namespaces; then
-as many again are opened on all namespaces at once.
+Needs as many files as watches in each of two processes (`ulimit -n`). Watches are spread over a hundred
+namespaces; then as many again are opened on all namespaces at once.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ NAMESPACES, WRITES, AT_ONCE = 100, 20, 100
 
 
 def path_of(namespace: str) -> str:
-    """Of a namespace's ConfigMaps, or of all."""
+    """The path of a namespace's ConfigMaps, or of all."""
     return f"/api/v1/namespaces/{namespace}/configmaps" if namespace else "/api/v1/configmaps"
 
 
 class Watcher:
-    """One watch: counts the writes that it has been told of."""
+    """One watch, which counts the writes that it received."""
 
     def __init__(self, server: Server, namespace: str) -> None:
         self._server, self._namespace = server, namespace
@@ -36,11 +37,13 @@ class Watcher:
         self._writer: asyncio.StreamWriter | None = None
 
     async def open(self) -> None:
-        """Begin, and go on in the background."""
+        """Begin the watch in the background."""
         server = self._server
         reader, self._writer = await asyncio.open_connection(server.host, server.port, ssl=server.context)
         head = "".join(f"{name}: {value}\r\n" for name, value in server.headers.items())
-        path = f"{path_of(self._namespace)}?watch=true&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"
+        path = (
+            f"{path_of(self._namespace)}?watch=true&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"
+        )
         self._writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode())
         answer = await reader.readuntil(b"\r\n\r\n")
         assert b" 200 " in answer.split(b"\r\n")[0], answer
@@ -52,26 +55,26 @@ class Watcher:
             self.changed.set()
 
     async def until(self, number: int) -> None:
-        """Wait until it has been told of so many writes."""
+        """Wait until the watch has received this many writes."""
         while self.told < number:
             self.changed.clear()
             await self.changed.wait()
 
     def close(self) -> None:
-        """End."""
+        """End the watch."""
         self._task.cancel()
         assert self._writer is not None
         self._writer.transport.abort()
 
 
 def memory_mb(own: Own) -> float:
-    """Of the server, resident."""
+    """The server's resident memory."""
     text = Path(f"/proc/{own.pid}/statm").read_text()
     return int(text.split()[1]) * resource.getpagesize() / 1e6
 
 
 async def measure(own: Own, namespaces: list[str], what: str) -> None:
-    """Open a watch on each of these, write, and print."""
+    """Open a watch on each path, write, and print the figures."""
     before = memory_mb(own)
     watchers = [Watcher(own.server, namespace) for namespace in namespaces]
     began = time.perf_counter()
@@ -79,7 +82,9 @@ async def measure(own: Own, namespaces: list[str], what: str) -> None:
         await asyncio.gather(*(each.open() for each in watchers[i : i + AT_ONCE]))
     opened_s = time.perf_counter() - began
     each_kb = (memory_mb(own) - before) * 1000 / len(watchers)
-    concerned = [each for each, namespace in zip(watchers, namespaces, strict=True) if namespace in ("", "n-0")]
+    concerned = [
+        each for each, namespace in zip(watchers, namespaces, strict=True) if namespace in ("", "n-0")
+    ]
     took, answered = [], []
     for write in range(WRITES):
         body: Any = {"metadata": {"name": f"{what.split()[0]}-{write}"}, "data": {"x": "x" * 300}}
@@ -90,8 +95,9 @@ async def measure(own: Own, namespaces: list[str], what: str) -> None:
         await asyncio.gather(*(each.until(write + 1) for each in concerned))
         took.append(time.perf_counter() - began)
     print(
-        f"{len(watchers):>6,} watches on {what}: opened in {opened_s:.1f} s, {each_kb:.0f} kB each; a write is answered in"
-        f" {statistics.median(answered) * 1000:.0f} ms and has reached {len(concerned):,} watchers after {statistics.median(took) * 1000:.0f} ms"
+        f"{len(watchers):>6,} watches on {what}: opened in {opened_s:.1f} s, {each_kb:.0f} kB each;"
+        f" a write is answered in {statistics.median(answered) * 1000:.0f} ms and has reached"
+        f" {len(concerned):,} watchers after {statistics.median(took) * 1000:.0f} ms"
     )
     for each in watchers:
         each.close()
@@ -99,7 +105,7 @@ async def measure(own: Own, namespaces: list[str], what: str) -> None:
 
 
 async def run(number: int) -> None:
-    """Both ways."""
+    """Run the benchmark both ways."""
     with own_home() as own:
         own.start()
         for i in range(NAMESPACES):

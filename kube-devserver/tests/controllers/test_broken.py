@@ -1,19 +1,35 @@
-"""What an earlier release, or a slip, has left in the store keeps neither the API server from starting nor the controllers from working."""
+"""Invalid objects in the store stop neither the server nor the controllers."""
 
 from __future__ import annotations
 
 import pytest
 
-from devserver_support.control import Control, budget, conditions, control, definition, deployment, replica_set
+from devserver_support.control import (
+    Control,
+    budget,
+    conditions,
+    control,
+    definition,
+    deployment,
+    replica_set,
+)
 from kube_devserver.api_errors import StatusError
-from kube_devserver.objects.kinds import BUDGETS, DEFINITIONS, DEPLOYMENTS, NAMESPACES, REPLICA_SETS, Body, Kind
+from kube_devserver.objects.kinds import (
+    BUDGETS,
+    DEFINITIONS,
+    DEPLOYMENTS,
+    NAMESPACES,
+    REPLICA_SETS,
+    Body,
+    Kind,
+)
 from kube_devserver.storage.store import Store
 
 TYPO = {"matchExpressions": [{"key": "app", "operator": "in", "values": ["a"]}]}
 
 
 def stored(kind: Kind, *bodies: Body) -> Store:
-    """A store that holds objects as nobody would let them in now."""
+    """A store with objects that validation refuses today."""
     store = Store(None)
     for body in bodies:
         metadata = {
@@ -28,7 +44,7 @@ def stored(kind: Kind, *bodies: Body) -> Store:
 
 
 async def deploy(made: Control) -> None:
-    """A Deployment gets its pods."""
+    """Check that a new Deployment gets its pods."""
     made.create(DEPLOYMENTS, deployment())
     await made.settle()
 
@@ -36,7 +52,7 @@ async def deploy(made: Control) -> None:
 
 
 def test_a_budget_with_a_typo_breaks_nothing_else() -> None:
-    """A selector that cannot be read matches nothing, and pods come and go."""
+    """Given a selector that cannot be read, when pods come and go, then it matches none of them."""
     body = budget(selector=TYPO, minAvailable=1) | {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget"}
 
     control(deploy, stored(BUDGETS, body))
@@ -46,8 +62,8 @@ LIMITS = [("maxSurge", "lots"), ("maxUnavailable", "lots")]
 
 
 @pytest.mark.parametrize(("name", "value"), LIMITS)
-def test_a_deployment_with_a_limit_that_is_none_breaks_nothing_else(name: str, value: str) -> None:
-    """The one fails, the others do not."""
+def test_a_deployment_with_an_invalid_limit_breaks_nothing_else(name: str, value: str) -> None:
+    """Given an invalid limit, when the controllers run, then only that Deployment is stuck."""
     strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1, name: value}}
     body = deployment("broken", strategy=strategy) | {"apiVersion": "apps/v1", "kind": "Deployment"}
 
@@ -64,8 +80,10 @@ def nameless() -> Body:
     return found
 
 
-def test_a_broken_definition_says_so_and_the_rest_is_served() -> None:
-    """The controllers start; the definition is not established, and can be deleted."""
+def test_a_broken_definition_is_not_established() -> None:
+    """Given a broken definition, when the controllers start, then it is not established and can be
+    deleted.
+    """
 
     async def scenario(made: Control) -> None:
         await deploy(made)
@@ -82,7 +100,7 @@ def test_a_broken_definition_says_so_and_the_rest_is_served() -> None:
 
 
 def test_a_definition_of_a_built_in_kind_is_not_served_and_deletes_nothing() -> None:
-    """`deployments.apps` from an earlier release goes, and the Deployments stay."""
+    """Given a stored definition of `deployments.apps`, when it is deleted, then all Deployments stay."""
     body = definition("deployments", "Deployment", "apps")
     body |= {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
 
@@ -98,8 +116,8 @@ def test_a_definition_of_a_built_in_kind_is_not_served_and_deletes_nothing() -> 
     control(scenario, stored(DEFINITIONS, body))
 
 
-def test_a_kind_belongs_to_whom_had_it_first() -> None:
-    """The second definition of a kind is not served until the first has gone."""
+def test_the_first_definition_of_a_kind_is_served() -> None:
+    """Given two definitions of one kind, when the first is deleted, then the second is served."""
 
     async def scenario(made: Control) -> None:
         made.create(DEFINITIONS, definition("gadgets", "Gadget"))
@@ -122,7 +140,7 @@ def test_a_kind_belongs_to_whom_had_it_first() -> None:
 
 
 def test_a_definition_cannot_take_the_name_of_a_built_in_kind() -> None:
-    """Even in a group that may be used with an approval: `leases` are Kubernetes' own."""
+    """Given a definition that claims a built-in name, when it is created, then its names are not accepted."""
     body = definition("leases", "Lease", "coordination.k8s.io")
     body["metadata"]["annotations"] = {"api-approved.kubernetes.io": "unapproved, a test"}
 
@@ -140,8 +158,8 @@ def test_a_definition_cannot_take_the_name_of_a_built_in_kind() -> None:
     control(scenario)
 
 
-def test_namespaces_of_the_system() -> None:
-    """Three may not be deleted; the one of the leases comes again."""
+def test_system_namespaces_cannot_be_deleted() -> None:
+    """Given the system's namespaces, when they are deleted, then three refuse and the leases' one returns."""
 
     async def scenario(made: Control) -> None:
         for name in ("default", "kube-system", "kube-public"):
@@ -163,14 +181,18 @@ REFUSED: list[tuple[Kind, Body, str]] = [
     (BUDGETS, budget(selector=TYPO), "not a valid selector operator"),
     (BUDGETS, budget(minAvailable="abc"), "a valid percent string"),
     (DEPLOYMENTS, deployment(strategy={"type": "Sideways"}), 'supported values: "Recreate", "RollingUpdate"'),
-    (DEFINITIONS, definition("deployments", "Deployment", "apps"), "should be a domain with at least one dot"),
+    (
+        DEFINITIONS,
+        definition("deployments", "Deployment", "apps"),
+        "should be a domain with at least one dot",
+    ),
     (DEFINITIONS, nameless(), r"spec.versions\[0\].name"),
 ]
 
 
 @pytest.mark.parametrize(("kind", "body", "text"), REFUSED, ids=[f"{row[0][1]}: {row[2]}" for row in REFUSED])
-def test_what_no_controller_could_work_with_is_refused(kind: Kind, body: Body, text: str) -> None:
-    """422, in Kubernetes' words; nothing is stored."""
+def test_objects_that_controllers_cannot_process_are_refused(kind: Kind, body: Body, text: str) -> None:
+    """Given an invalid object, when it is created, then the answer is 422 and nothing is stored."""
 
     async def scenario(made: Control) -> None:
         with pytest.raises(StatusError, match=text) as caught:

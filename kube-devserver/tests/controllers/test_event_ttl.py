@@ -1,4 +1,4 @@
-"""Events do not pile up: they go an hour after their last write, and nothing is written before."""
+"""Events are deleted an hour after their last write."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kube_devserver.storage.store import Store
 
 
 def event(minutes_ago: float, **more: Any) -> dict[str, Any]:
-    """An Event of some age."""
+    """An Event whose last write is some time ago."""
     made = (datetime.now(UTC) - timedelta(minutes=minutes_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
     metadata = {"name": "e", "namespace": "default", "creationTimestamp": made}
     return {"apiVersion": "v1", "kind": "Event", "metadata": metadata} | more
@@ -31,8 +31,12 @@ LONG_AGO = {"lastTimestamp": None, "series": {"lastObservedTime": "2026-01-01T00
     ("minutes", "more", "is_there"),
     [(50, {}, True), (61, {}, False), (61, NOW, True), (10_000, LONG_AGO, False)],
 )
-async def test_an_event_goes_an_hour_after_its_last_write(minutes: float, more: dict[str, Any], is_there: bool) -> None:
-    """Also one that was there before the process was."""
+async def test_an_event_is_deleted_an_hour_after_its_last_write(
+    minutes: float, more: dict[str, Any], is_there: bool
+) -> None:
+    """Given Events of several ages, also from before a restart, when time passes, then each is deleted in
+    time.
+    """
     store = Store(None)
     if more is NOW:
         more = {"lastTimestamp": datetime.now(UTC).isoformat()}

@@ -1,21 +1,29 @@
-"""Owners and dependents: background, foreground, orphans. What is expected is what Kubernetes' documentation of garbage collection says."""
+"""Owners and dependents: background, foreground and orphaning deletion, as Kubernetes documents them."""
 
 from __future__ import annotations
 
 from devserver_support.control import Control, control, definition, deployment, owned_by
 from kube_devserver.objects.kinds import CONFIG_MAPS, DEFINITIONS, DEPLOYMENTS, PODS, REPLICA_SETS, Body
 
-UNKNOWN = {"apiVersion": "example.dev/v1", "kind": "Gadget", "name": "g", "uid": "u-g", "blockOwnerDeletion": True}
+UNKNOWN = {
+    "apiVersion": "example.dev/v1",
+    "kind": "Gadget",
+    "name": "g",
+    "uid": "u-g",
+    "blockOwnerDeletion": True,
+}
 
 
-def thing(made: Control, name: str, references: list[Body] | None = None, finalizers: list[str] | None = None) -> Body:
-    """An object that nobody but the garbage collector looks at."""
+def thing(
+    made: Control, name: str, references: list[Body] | None = None, finalizers: list[str] | None = None
+) -> Body:
+    """An object that only the garbage collector watches."""
     metadata: Body = {"name": name, "ownerReferences": references or [], "finalizers": finalizers or []}
     return made.create(CONFIG_MAPS, {"metadata": metadata})
 
 
 def things(made: Control) -> list[str]:
-    """Those that are left."""
+    """Names of the ConfigMaps that are left."""
     return [name for name in made.names(CONFIG_MAPS) if name != "kube-root-ca.crt"]
 
 
@@ -26,8 +34,8 @@ def owners(made: Control, name: str) -> list[str]:
     return [each["name"] for each in body["metadata"].get("ownerReferences") or ()]
 
 
-def test_in_the_background_dependents_go_after_their_owner() -> None:
-    """And theirs after them."""
+def test_background_deletion_deletes_dependents_after_their_owner() -> None:
+    """Given a chain of owners, when the first is deleted, then all its dependents are deleted."""
 
     async def scenario(made: Control) -> None:
         top = thing(made, "top")
@@ -42,8 +50,8 @@ def test_in_the_background_dependents_go_after_their_owner() -> None:
     control(scenario)
 
 
-def test_in_the_foreground_the_owner_goes_last() -> None:
-    """A dependent that blocks and is kept by a finalizer keeps its owner; one that does not block does not."""
+def test_foreground_deletion_deletes_the_owner_last() -> None:
+    """Given a blocking dependent with a finalizer, when the owner is deleted, then the owner waits for it."""
 
     async def scenario(made: Control) -> None:
         top = thing(made, "top")
@@ -61,8 +69,10 @@ def test_in_the_foreground_the_owner_goes_last() -> None:
     control(scenario)
 
 
-def test_a_second_owner_that_lives_keeps_a_dependent_and_does_not_hold_up_the_first() -> None:
-    """Foreground: the reference to the one that goes is taken away."""
+def test_a_second_owner_keeps_a_dependent() -> None:
+    """Given two owners, when one is deleted in the foreground, then its reference is removed from the
+    dependent.
+    """
 
     async def scenario(made: Control) -> None:
         first, second = thing(made, "first"), thing(made, "second")
@@ -76,8 +86,8 @@ def test_a_second_owner_that_lives_keeps_a_dependent_and_does_not_hold_up_the_fi
     control(scenario)
 
 
-def test_references_to_nobody_are_taken_away_while_an_owner_lives() -> None:
-    """Background: a dependent with two owners loses the one that has gone."""
+def test_references_to_deleted_owners_are_removed() -> None:
+    """Given two owners, when one is deleted in the background, then its reference is removed."""
 
     async def scenario(made: Control) -> None:
         first, second = thing(made, "first"), thing(made, "second")
@@ -93,8 +103,8 @@ def test_references_to_nobody_are_taken_away_while_an_owner_lives() -> None:
     control(scenario)
 
 
-def test_an_owner_of_a_kind_that_is_not_served_is_waited_for() -> None:
-    """Nobody knows whether it lives: neither does the dependent go, nor is the reference taken away."""
+def test_an_owner_of_an_unserved_kind_counts_as_present() -> None:
+    """Given an owner of an unserved kind, when garbage is collected, then dependent and reference stay."""
 
     async def scenario(made: Control) -> None:
         owner = thing(made, "owner")
@@ -109,8 +119,10 @@ def test_an_owner_of_a_kind_that_is_not_served_is_waited_for() -> None:
     control(scenario)
 
 
-def test_what_objects_of_a_definition_own_goes_with_the_definition() -> None:
-    """Though their kind is served no longer when the dependents are looked at."""
+def test_dependents_of_custom_objects_are_deleted_with_the_definition() -> None:
+    """Given a deleted definition, when its dependents are processed, then they are deleted although the kind
+    is gone.
+    """
 
     async def scenario(made: Control) -> None:
         made.create(DEFINITIONS, definition("gadgets", "Gadget"))
@@ -125,8 +137,8 @@ def test_what_objects_of_a_definition_own_goes_with_the_definition() -> None:
     control(scenario)
 
 
-def test_an_owner_that_is_another_by_now_owns_nothing() -> None:
-    """The same name, another UID: the dependent goes."""
+def test_an_owner_with_another_uid_owns_nothing() -> None:
+    """Given an owner's name with another UID, when garbage is collected, then the dependent is deleted."""
 
     async def scenario(made: Control) -> None:
         owner = thing(made, "owner")
@@ -138,8 +150,8 @@ def test_an_owner_that_is_another_by_now_owns_nothing() -> None:
     control(scenario)
 
 
-def test_orphans_are_let_loose() -> None:
-    """They stay, without the reference."""
+def test_orphaning_keeps_dependents_without_the_reference() -> None:
+    """Given the policy Orphan, when the owner is deleted, then dependents stay and lose the reference."""
 
     async def scenario(made: Control) -> None:
         thing(made, "child", owned_by(thing(made, "owner")))
@@ -152,8 +164,8 @@ def test_orphans_are_let_loose() -> None:
     control(scenario)
 
 
-def test_a_circle_goes_in_the_foreground() -> None:
-    """Two that own each other do not wait for each other for ever."""
+def test_a_cycle_of_owners_can_be_deleted() -> None:
+    """Given two objects that own each other, when one is deleted in the foreground, then both are deleted."""
 
     async def scenario(made: Control) -> None:
         one = thing(made, "one")
@@ -167,8 +179,10 @@ def test_a_circle_goes_in_the_foreground() -> None:
     control(scenario)
 
 
-def test_a_deployment_in_the_foreground_takes_its_sets_and_pods_along() -> None:
-    """Pods first, then the set, then the Deployment."""
+def test_foreground_deletion_of_a_deployment_deletes_sets_and_pods() -> None:
+    """Given a Deployment, when it is deleted in the foreground, then pods, sets and it are deleted in this
+    order.
+    """
 
     async def scenario(made: Control) -> None:
         made.create(DEPLOYMENTS, deployment())

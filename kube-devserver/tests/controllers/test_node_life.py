@@ -1,4 +1,4 @@
-"""Nodes that fall silent, one by one or all at once; clocks that jump. What is expected is what Kubernetes' documentation of nodes says."""
+"""Silent nodes and jumping clocks, as Kubernetes documents the life cycle of nodes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NODE_NAMES = ("a", "b", "c")
 
 
 async def start(made: Control) -> None:
-    """Three nodes; on each a pod that bears its node's silence for five seconds."""
+    """Three nodes, each with a pod that tolerates its node's silence for five seconds."""
     for name in NODE_NAMES:
         made.start_node(name)
         made.create(PODS, pod(f"on-{name}", tolerations=[TOLERATION], nodeName=name))
@@ -25,7 +25,7 @@ async def start(made: Control) -> None:
 
 
 async def live(made: Control, seconds: int, *beating: str) -> None:
-    """Time passes; the kubelet of some nodes renews their leases, and buries pods."""
+    """Let time pass while the kubelets of some nodes renew leases and remove deleted pods."""
     for _ in range(seconds // 10):
         made.beat(*beating)
         await made.settle(10.0)
@@ -35,7 +35,7 @@ async def live(made: Control, seconds: int, *beating: str) -> None:
 
 
 def ready(made: Control) -> dict[str, str]:
-    """What nodes say of themselves."""
+    """The status of the nodes' condition Ready."""
     return {name: conditions(made.get(NODES, name))["Ready"] for name in NODE_NAMES}
 
 
@@ -47,12 +47,12 @@ def taints(made: Control, name: str) -> set[str]:
 
 
 def staying(made: Control) -> list[str]:
-    """Pods that nobody deletes."""
+    """Pods that are not being deleted."""
     return [each["metadata"]["name"] for each in made.pods() if not each["metadata"].get("deletionTimestamp")]
 
 
-def test_a_silent_node_is_unknown_after_its_grace_and_loses_its_pods() -> None:
-    """Not before 50 s; the others keep theirs."""
+def test_a_silent_node_becomes_unknown_and_loses_its_pods() -> None:
+    """Given one silent node, when 50 s have passed, then it is Unknown and only its pods are deleted."""
 
     async def scenario(made: Control) -> None:
         await start(made)
@@ -67,8 +67,8 @@ def test_a_silent_node_is_unknown_after_its_grace_and_loses_its_pods() -> None:
     control(scenario)
 
 
-def test_nobody_is_evicted_while_no_node_is_ready() -> None:
-    """All fall silent: taints that evict go again, and pods stay, however long it takes."""
+def test_no_pod_is_evicted_while_no_node_is_ready() -> None:
+    """Given all nodes silent, when much time passes, then no taint evicts and all pods stay."""
 
     async def scenario(made: Control) -> None:
         await start(made)
@@ -81,8 +81,8 @@ def test_nobody_is_evicted_while_no_node_is_ready() -> None:
     control(scenario)
 
 
-def test_eviction_begins_anew_when_a_node_comes_back() -> None:
-    """The nodes that stay silent lose their pods then, after the pods' toleration_s."""
+def test_eviction_resumes_when_a_node_returns() -> None:
+    """Given all nodes silent, when one returns, then the others' pods are deleted after their toleration."""
 
     async def scenario(made: Control) -> None:
         await start(made)
@@ -99,8 +99,8 @@ def test_eviction_begins_anew_when_a_node_comes_back() -> None:
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-def test_a_jump_of_the_wall_clock_is_no_silence(hours: int) -> None:
-    """A laptop that wakes, or a clock that is set: leases go on, nodes stay ready."""
+def test_a_jump_of_the_wall_clock_does_not_count_as_silence(hours: int) -> None:
+    """Given a wall clock that jumps, when leases are renewed, then nodes stay ready."""
 
     async def scenario(made: Control) -> None:
         await start(made)
@@ -115,8 +115,10 @@ def test_a_jump_of_the_wall_clock_is_no_silence(hours: int) -> None:
     control(scenario)
 
 
-def test_after_a_sleep_of_the_whole_machine_nodes_have_their_grace_again() -> None:
-    """The first look comes before the first lease: it finds all silent for an hour, and gives them time."""
+def test_after_a_sleep_of_the_machine_nodes_get_their_full_grace() -> None:
+    """Given a machine that slept an hour, when the first check comes before any lease, then no node is
+    silent.
+    """
 
     async def scenario(made: Control) -> None:
         await start(made)
@@ -130,8 +132,8 @@ def test_after_a_sleep_of_the_whole_machine_nodes_have_their_grace_again() -> No
     control(scenario)
 
 
-def test_pods_of_a_node_that_is_no_more_go_at_once() -> None:
-    """Without grace: nobody is there to end them."""
+def test_pods_of_a_deleted_node_are_deleted_at_once() -> None:
+    """Given a node without a kubelet, when the node is deleted, then its pods are deleted without grace."""
 
     async def scenario(made: Control) -> None:
         await start(made)
@@ -144,7 +146,9 @@ def test_pods_of_a_node_that_is_no_more_go_at_once() -> None:
 
 
 def test_toleration_s() -> None:
-    """The shortest toleration counts, from when the taint was added; without one there is none."""
+    """Given several tolerations, when they are compared, then the shortest one counts from the taint's
+    time.
+    """
 
     async def scenario(made: Control) -> None:
         taint = {"key": UNREACHABLE, "effect": "NoExecute", "timeAdded": "2026-01-01T00:00:00Z"}

@@ -1,4 +1,4 @@
-"""The store: what was acknowledged is in the file, what failed is not, and a file that cannot be read is named."""
+"""The store: acknowledged writes are in the file, failed ones are not, and an unreadable file is named."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def body(name: str, **data: str) -> Body:
     return {"metadata": {"name": name}, "data": data}
 
 
-def test_versions_rise_and_events_tell_what_was() -> None:
-    """One counter for all kinds; a watch hears everything after its version, in order."""
+def test_versions_increase_across_kinds() -> None:
+    """Given writes of several kinds, when they are watched, then one counter orders all events."""
     store = Store(None)
     watcher = store.watch(KIND, store.revision, Selection())
     assert watcher is not None
@@ -44,7 +44,7 @@ def test_versions_rise_and_events_tell_what_was() -> None:
 
 
 def test_objects_outlive_the_process(tmp_path: Path) -> None:
-    """The file holds objects and counter; what was deleted is gone."""
+    """Given a store on disk, when it is opened again, then it has the same objects and the same counter."""
     path = tmp_path / "objects.db"
     store = Store(path)
     for name in "xyz":
@@ -62,12 +62,16 @@ def test_objects_outlive_the_process(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("table", ["objects", "counter"])
 def test_a_write_that_fails_leaves_nothing_and_the_next_one_succeeds(tmp_path: Path, table: str) -> None:
-    """Neither the object, nor its version, nor a transaction that is open; nobody is told."""
+    """Given a failing disk, when an object is written, then no object, version, transaction or event
+    remains.
+    """
     path = tmp_path / "objects.db"
     store = Store(path)
     store.put(KIND, "a", "before", body("before"))
     other = sqlite3.connect(path)
-    other.execute(f"CREATE TRIGGER no BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")
+    other.execute(
+        f"CREATE TRIGGER no BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+    )
     other.commit()
     heard: list[Event] = []
     store.listeners.append(heard.append)
@@ -102,12 +106,14 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize("found", [FORMAT - 1, FORMAT + 1, 0])
 def test_a_store_of_another_format_is_refused(tmp_path: Path, found: int) -> None:
-    """Given a store of an older or newer release, when it is opened, then it is refused and stays as it was."""
+    """Given a store of another release, when it is opened, then it is refused and stays as it was."""
     path = tmp_path / "objects.db"
     Store(path).close()
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute(f"PRAGMA user_version={found}")
-    with pytest.raises(DamagedError, match=f"has format {found}, and this release reads format {FORMAT} only"):
+    with pytest.raises(
+        DamagedError, match=f"has format {found}, and this release reads format {FORMAT} only"
+    ):
         Store(path)
 
     with contextlib.closing(sqlite3.connect(path)) as db:
@@ -115,12 +121,24 @@ def test_a_store_of_another_format_is_refused(tmp_path: Path, found: int) -> Non
 
 
 def test_the_server_refuses_an_older_store_with_the_caller_s_hint(tmp_path: Path) -> None:
-    """Given a store of another format and a hint, when the server starts, then it exits with both in one line."""
+    """Given a store of another format and a hint, when the server starts, then it exits with both in one
+    line.
+    """
     path = tmp_path / "objects.db"
     Store(path).close()
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA user_version=1")
-    command = [sys.executable, "-m", "kube_devserver", "--port", "1", "--data", str(path), "--pki", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "kube_devserver",
+        "--port",
+        "1",
+        "--data",
+        str(path),
+        "--pki",
+        str(tmp_path),
+    ]
     done = subprocess.run([*command, "--reset-hint", "run `x`"], capture_output=True, text=True, check=False)
 
     assert 1 == done.returncode
@@ -130,8 +148,8 @@ def test_the_server_refuses_an_older_store_with_the_caller_s_hint(tmp_path: Path
     )
 
 
-def test_an_object_that_is_no_json_is_damage_too(tmp_path: Path) -> None:
-    """SQLite is content, the objects are not."""
+def test_an_object_that_is_not_json_is_reported_as_damage(tmp_path: Path) -> None:
+    """Given a readable database with a broken object, when it is opened, then the error names the file."""
     path = tmp_path / "objects.db"
     Store(path).close()
     db = sqlite3.connect(path)
@@ -143,7 +161,9 @@ def test_an_object_that_is_no_json_is_damage_too(tmp_path: Path) -> None:
 
 
 def test_the_api_server_ends_with_the_message_alone(tmp_path: Path) -> None:
-    """What the log's end shows is what somebody can act on."""
+    """Given a damaged file, when the server starts, then its log ends with one message that can be acted
+    on.
+    """
     path = tmp_path / "objects.db"
     path.write_bytes(DAMAGED["no database"])
     command = [

@@ -1,4 +1,4 @@
-"""A schema that has become stricter: what was there before and is not touched is let through, what is touched must be right."""
+"""Ratcheting: unchanged parts of an object may stay invalid when a schema became stricter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORD = {"type": "string"}
 
 
 def schema_of(is_strict: bool) -> dict[str, Any]:
-    """Before and after."""
+    """The schema before and after it became stricter."""
 
     def strict(**rules: Any) -> dict[str, Any]:
         return rules if is_strict else {}
@@ -28,7 +28,12 @@ def schema_of(is_strict: bool) -> dict[str, Any]:
         "properties": {"name": WORD, "v": {"type": "integer"} | strict(maximum=10)},
         "required": ["name"],
     }
-    parts = {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"], "items": part}
+    parts = {
+        "type": "array",
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+        "items": part,
+    }
     rule = {"rule": "self.a == 'y'", "message": "a must be y"}
     properties = {
         "size": {"type": "integer"} | strict(maximum=10),
@@ -44,9 +49,10 @@ def schema_of(is_strict: bool) -> dict[str, Any]:
 
 @pytest.fixture
 def rat(server: Server) -> Server:
-    """The server, with an object that its schema does not allow any more."""
+    """The server, with an object that its schema does not allow any longer."""
     define(server, "rat", version("v1", schema_of(False), storage=True))
-    spec = {"size": 50, "plain": ["toolong"], "tags": ["a", "a"], "parts": [{"name": "a", "v": 50}, {"name": "b", "v": 1}],
+    spec = {"size": 50, "plain": ["toolong"], "tags": ["a", "a"],
+            "parts": [{"name": "a", "v": 50}, {"name": "b", "v": 1}],
             "sub": {"a": "x"}}  # fmt: skip
     made = server.ask("POST", path_of("v1", "rat"), custom("v1", "rat", "r", spec, finalizers=["x.y/z"]))
     assert made.status in (201, 409), made.body
@@ -54,13 +60,13 @@ def rat(server: Server) -> Server:
     return server
 
 
-def test_an_invalid_object_can_be_labelled_and_take_a_status(rat: Server) -> None:
-    """Nothing of its spec changes; a rule that does not hold is warned of."""
-    labelled = rat.ask("PATCH", PATH, {"metadata": {"labels": {"a": "b"}}}, MERGE)
+def test_an_invalid_object_can_be_labeled_and_get_a_status(rat: Server) -> None:
+    """Given an unchanged invalid spec, when labels or status change, then a broken rule is a warning."""
+    labeled = rat.ask("PATCH", PATH, {"metadata": {"labels": {"a": "b"}}}, MERGE)
     status = rat.ask("PATCH", f"{PATH}/status", {"status": {"a": "b"}}, MERGE)
 
-    assert (200, 200) == (labelled.status, status.status), (labelled.body, status.body)
-    assert '299 - "spec.sub: Invalid value: a must be y"' == labelled.headers["Warning"]
+    assert (200, 200) == (labeled.status, status.status), (labeled.body, status.body)
+    assert '299 - "spec.sub: Invalid value: a must be y"' == labeled.headers["Warning"]
 
 
 @pytest.mark.parametrize(
@@ -77,8 +83,8 @@ def test_an_invalid_object_can_be_labelled_and_take_a_status(rat: Server) -> Non
         ({"sub": {"b": "z"}}, "spec.sub"),
     ],
 )
-def test_what_is_changed_must_be_right(rat: Server, spec: dict[str, Any], field: str) -> None:
-    """At the smallest place that changes: items of a list with keys are known again, those of another list are not."""
+def test_changed_parts_must_be_valid(rat: Server, spec: dict[str, Any], field: str) -> None:
+    """Given an invalid object, when one field changes, then the smallest changed part must be valid."""
     answer = rat.ask("PATCH", f"{PATH}?dryRun=All", {"spec": spec}, MERGE)
 
     assert (422 if field else 200) == answer.status, answer.body
@@ -86,7 +92,7 @@ def test_what_is_changed_must_be_right(rat: Server, spec: dict[str, Any], field:
 
 
 def test_an_invalid_object_can_be_deleted(server: Server, rat: Server) -> None:
-    """Its finalizer is taken off, and it goes."""
+    """Given an invalid object with a finalizer, when the finalizer is removed, then the object is deleted."""
     rat.ask("DELETE", PATH)
 
     assert 200 == rat.ask("PATCH", PATH, {"metadata": {"finalizers": None}}, MERGE).status
@@ -94,12 +100,14 @@ def test_an_invalid_object_can_be_deleted(server: Server, rat: Server) -> None:
 
 
 @pytest.mark.parametrize("relation", ["set", "map"])
-def test_large_lists_are_checked_in_good_time(relation: str) -> None:
-    """What is in a list twice is found by keys: fifty thousand items take no longer than a walk over them."""
+def test_large_lists_are_checked_in_bounded_time(relation: str) -> None:
+    """Given fifty thousand items, when old and new are compared, then items are found by their keys."""
     item: dict[str, Any] = WORD if relation == "set" else {"type": "object", "properties": {"k": WORD}}
     keys = {"x-kubernetes-list-map-keys": ["k"]} if relation == "map" else {}
     items = {"type": "array", "x-kubernetes-list-type": relation, "items": item} | keys
-    node = custom_node({"type": "object", "properties": {"spec": {"type": "object", "properties": {"l": items}}}})
+    node = custom_node(
+        {"type": "object", "properties": {"spec": {"type": "object", "properties": {"l": items}}}}
+    )
     texts = [str(i) for i in range(50_000)] + ["7"]
     value = {"metadata": {}, "spec": {"l": texts if relation == "set" else [{"k": each} for each in texts]}}
     began = time.process_time()

@@ -1,4 +1,4 @@
-"""All controllers over a store in memory, in a loop whose time does not pass by itself: an hour takes a moment."""
+"""All controllers over a store in memory, in an event loop with a virtual clock: an hour takes a moment."""
 
 from __future__ import annotations
 
@@ -23,18 +23,16 @@ NAMESPACE = "default"
 
 
 class _Waitless(selectors.SelectSelector):
-    """Nothing is waited for: the time that would pass is added up."""
+    """A selector that does not wait and adds up the time that would pass."""
 
     def __init__(self) -> None:
         super().__init__()
         self.passed_s = 0.0
-        self.longest_s, self._since = (
-            0.0,
-            time.process_time(),
-        )  # of the turns of the loop: so long nobody else is answered
+        # The longest turn of the loop: the time for which no other request would be answered.
+        self.longest_s, self._since = 0.0, time.process_time()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """What is ready now."""
+        """The events that are ready now."""
         assert timeout is not None, "nothing will ever happen"
         self.passed_s += max(0.0, timeout)
         self.longest_s = max(self.longest_s, time.process_time() - self._since)
@@ -44,7 +42,7 @@ class _Waitless(selectors.SelectSelector):
 
 
 class Control:
-    """What a test has in its hands.
+    """The controllers, their store and their clocks, for a test to drive.
 
     Args:
         selector: of the loop that it runs in.
@@ -54,7 +52,9 @@ class Control:
     def __init__(self, selector: _Waitless, store: Store) -> None:
         self._selector, self.store = selector, store
         self.jump = timedelta()  # of the wall clock, which need not go as the loop's
-        self.verbs = Verbs(store, Registry(), lambda: self.now().strftime("%Y-%m-%dT%H:%M:%SZ"), random.Random(1))
+        self.verbs = Verbs(
+            store, Registry(), lambda: self.now().strftime("%Y-%m-%dT%H:%M:%SZ"), random.Random(1)
+        )
         self.controllers = Controllers(self.verbs, "authority", self.now)
 
     def now(self) -> datetime:
@@ -62,16 +62,16 @@ class Control:
         return START + timedelta(seconds=self._selector.passed_s) + self.jump
 
     def text(self) -> str:
-        """The wall clock as objects say it."""
+        """The wall clock as objects contain it."""
         return self.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     def longest_turn(self) -> float:
-        """Seconds that the longest turn of the loop took since this was last asked."""
+        """Seconds that the longest turn of the loop took since the last call."""
         longest_s, self._selector.longest_s = self._selector.longest_s, 0.0
         return longest_s
 
     async def settle(self, seconds: float = SETTLE_S) -> None:
-        """Let the controllers work, and time pass."""
+        """Let the controllers work and time pass."""
         await asyncio.sleep(seconds)
 
     # ------------------------------------------------------------------ what a client does
@@ -80,7 +80,9 @@ class Control:
         """Create an object."""
         resource = self.verbs.registry.stored(kind)
         assert resource is not None
-        return self.verbs.create(resource, namespace if resource.namespaced else "", body, Options(manager="test"))
+        return self.verbs.create(
+            resource, namespace if resource.namespaced else "", body, Options(manager="test")
+        )
 
     def get(self, kind: Kind, name: str, namespace: str = NAMESPACE) -> Body | None:
         """An object, or None."""
@@ -132,7 +134,7 @@ class Control:
         self.create(LEASES, lease, "kube-node-lease")
 
     def start_node_again(self, name: str) -> None:
-        """A node that was silent says that it is ready."""
+        """Let a silent node report that it is ready."""
         node = self.get(NODES, name)
         assert node is not None
         ready = {
@@ -145,11 +147,11 @@ class Control:
         self.beat(name)
 
     def sleep(self, seconds: float) -> None:
-        """The machine sleeps, and nobody's time but the clocks' passes."""
+        """Let the machine sleep: only its clocks advance."""
         self._selector.passed_s += seconds
 
     def beat(self, *names: str) -> None:
-        """Nodes renew their leases."""
+        """Renew the nodes' leases."""
         resource = self.verbs.registry.stored(LEASES)
         assert resource is not None
         for name in names:
@@ -159,7 +161,7 @@ class Control:
             self.verbs.update(Target(resource, "kube-node-lease", name), lease | {"spec": spec}, Options())
 
     def run_pods(self) -> None:
-        """What has a node runs and is ready; what is being deleted is gone."""
+        """Make scheduled pods ready, and remove pods that are being deleted."""
         for pod in self.pods():
             name = pod["metadata"]["name"]
             if pod["metadata"].get("deletionTimestamp"):
@@ -168,7 +170,7 @@ class Control:
                 self.set_ready(name)
 
     def set_ready(self, name: str, ready: bool = True) -> None:
-        """A pod runs, and says whether it is ready."""
+        """Report that a pod runs, and whether it is ready."""
         condition = {"type": "Ready", "status": str(ready), "lastTransitionTime": self.verbs.now()}
         self.change(PODS, name, "status", status={"phase": "Running", "conditions": [condition]})
 
@@ -209,7 +211,11 @@ def template(app: str, **spec: Any) -> Body:
 
 def deployment(name: str = "a", replicas: int = 3, **spec: Any) -> Body:
     """A Deployment."""
-    whole = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template(name)} | spec
+    whole = {
+        "replicas": replicas,
+        "selector": {"matchLabels": {"app": name}},
+        "template": template(name),
+    } | spec
     return {"metadata": {"name": name}, "spec": whole}
 
 
@@ -231,13 +237,23 @@ def budget(name: str = "a", **spec: Any) -> Body:
 
 def definition(plural: str, kind: str, group: str = "example.dev") -> Body:
     """A CustomResourceDefinition."""
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
-    spec = {"group": group, "scope": "Namespaced", "names": {"plural": plural, "kind": kind}, "versions": [version]}
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": {"type": "object"}},
+    }
+    spec = {
+        "group": group,
+        "scope": "Namespaced",
+        "names": {"plural": plural, "kind": kind},
+        "versions": [version],
+    }
     return {"metadata": {"name": f"{plural}.{group}"}, "spec": spec}
 
 
 def conditions(body: Body | None) -> dict[str, str]:
-    """Conditions of an object and what they say."""
+    """An object's conditions by their type."""
     assert body is not None
     return {each["type"]: each["status"] for each in body.get("status", {}).get("conditions") or ()}
 
@@ -245,6 +261,7 @@ def conditions(body: Body | None) -> dict[str, str]:
 def owned_by(*owners: Body, block: bool = True) -> list[Body]:
     """Owner references."""
     return [
-        {"apiVersion": o["apiVersion"], "kind": o["kind"], "name": o["metadata"]["name"], "uid": o["metadata"]["uid"], "blockOwnerDeletion": block}
+        {"apiVersion": o["apiVersion"], "kind": o["kind"], "name": o["metadata"]["name"],
+         "uid": o["metadata"]["uid"], "blockOwnerDeletion": block}
         for o in owners
     ]  # fmt: skip

@@ -26,18 +26,22 @@ def definition(name: str, *versions: Object, **spec: Any) -> Object:
     """A definition of a namespaced kind of this name."""
     names = {"plural": f"{name}s", "singular": name, "kind": name.capitalize()}
     return {
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": f"{name}s.{GROUP}"},
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{name}s.{GROUP}"},
         "spec": {"group": GROUP, "scope": "Namespaced", "names": names, "versions": list(versions)} | spec,
     }  # fmt: skip
 
 
 def define(server: Server, name: str, *versions: Object) -> None:
-    """Make a definition, or change it, and wait until its versions are served."""
+    """Create or change a definition, and wait until its versions are served."""
     made = server.ask("POST", CRD, definition(name, *versions))
     if made.status == 409:
         spec = definition(name, *versions)["spec"]
         made = server.ask(
-            "PATCH", f"{CRD}/{name}s.{GROUP}", {"spec": {"versions": spec["versions"]}}, "application/merge-patch+json"
+            "PATCH",
+            f"{CRD}/{name}s.{GROUP}",
+            {"spec": {"versions": spec["versions"]}},
+            "application/merge-patch+json",
         )
     assert made.status in (200, 201), made.body
     for each in versions:
@@ -46,7 +50,7 @@ def define(server: Server, name: str, *versions: Object) -> None:
 
 
 def path_of(version: str, name: str, object_name: str = "") -> str:
-    """Of the kind's objects in the namespace `default`, or of one of them."""
+    """The path of a kind's objects in the namespace `default`, or of one of them."""
     path = f"/apis/{GROUP}/{version}/namespaces/default/{name}s"
     return f"{path}/{object_name}" if object_name else path
 

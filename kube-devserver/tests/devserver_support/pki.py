@@ -16,12 +16,17 @@ Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def make_pki(folder: Path) -> None:
-    """Write `ca`, `apiserver` and `kubelet-client` as .crt and .key, and the service account key pair `sa`."""
+    """Write `ca`, `apiserver` and `kubelet-client` as .crt and .key, and the key pair `sa`."""
     authority = ec.generate_private_key(ec.SECP256R1())
     subject = _name("test-ca")
     builder = _builder(subject, subject, authority, authority)
     constraints = x509.BasicConstraints(ca=True, path_length=None)
-    _write(folder, "ca", authority, builder.add_extension(constraints, critical=True).sign(authority, hashes.SHA256()))
+    _write(
+        folder,
+        "ca",
+        authority,
+        builder.add_extension(constraints, critical=True).sign(authority, hashes.SHA256()),
+    )
     for name, usage in (
         ("apiserver", ExtendedKeyUsageOID.SERVER_AUTH),
         ("kubelet-client", ExtendedKeyUsageOID.CLIENT_AUTH),
@@ -64,7 +69,8 @@ def _builder(
 def _usage(is_authority: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=True, key_cert_sign=is_authority, crl_sign=is_authority, content_commitment=False,
-        key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+        key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False,
+        decipher_only=False,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""API servers for tests: a client that asks one, and our own server as a process that can be killed and restarted."""
+"""API servers for tests: a client of one, and ours as a process that can be killed and started again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ class Answer:
 
     @property
     def code_only(self) -> bool:
-        """Whether the body is a Status without a reason: Kubernetes answers some requests with 500 on purpose."""
+        """Whether the body is a Status without a reason: Kubernetes answers some requests with 500 on
+        purpose.
+        """
         return isinstance(self.body, dict) and "reason" not in self.body and "message" in self.body
 
 
@@ -86,7 +88,7 @@ class Server:
 
 @contextmanager
 def own_server() -> Iterator[Server]:
-    """Start our API server alone, on a free port; at the end its log must be free of tracebacks."""
+    """Start our API server on a free port; at the end its log must not have tracebacks."""
     with own_home() as own:
         own.start()
         yield own.server
@@ -129,7 +131,7 @@ class Own:
 
     @property
     def pid(self) -> int:
-        """Of the running server."""
+        """The process ID of the running server."""
         assert self._process is not None
         return self._process.pid
 

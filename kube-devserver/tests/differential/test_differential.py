@@ -1,7 +1,7 @@
-"""Our API server answers as Kubernetes' does, field by field.
+"""Our API server gives the same answers as Kubernetes' own, field by field.
 
-Both get the same calls; answers are compared after what differs by nature (UIDs, versions, times) has been given names. What may differ is in
-`allowed.py`, each with its reason; anything else fails.
+Both servers get the same calls. Values that differ by nature (UIDs, versions, times) are replaced by names
+before answers are compared. Allowed differences are in `allowed.py`, each with its reason.
 """
 
 from __future__ import annotations
@@ -83,9 +83,10 @@ def define(both: Both) -> None:
 
 
 def run(both: Both, namespace: str, calls: list[Call]) -> list[str]:
-    """Every difference of a scenario, in words."""
+    """A description of every difference in a scenario."""
     real, own, found = Plain(), Plain(), []
-    marks = [{path: server.ask("GET", path.replace("{ns}", namespace)).body["metadata"]["resourceVersion"] for path in WATCHED}
+    marks = [{path: server.ask("GET", path.replace("{ns}",
+            namespace)).body["metadata"]["resourceVersion"] for path in WATCHED}
              for server in (both.real, both.own)]  # fmt: skip
     for number, call in enumerate(calls):
         path, body = call.path.replace("{ns}", namespace), call.body
@@ -103,26 +104,32 @@ def run(both: Both, namespace: str, calls: list[Call]) -> list[str]:
 
 
 def watched(both: Both, namespace: str, marks: list[dict[str, str]], real: Plain, own: Plain) -> list[str]:
-    """Differences of what watches tell that begin before the scenario; all of them wait at the same time."""
+    """Differences between watches that begin before the scenario; all of them run at the same time."""
     wanted = [(path, selector) for path in WATCHED for selector in ("", "&labelSelector=n%3Da")]
     found = []
     with ThreadPoolExecutor(2 * len(wanted)) as pool:
         pairs = [
-            [pool.submit(history, server, f"{path.replace('{ns}', namespace)}?watch=true{selector}", mark[path])
+            [pool.submit(history, server, f"{path.replace('{ns}', namespace)}?watch=true{selector}",
+                    mark[path])
              for server, mark in zip((both.real, both.own), marks, strict=True)]
             for path, selector in wanted
         ]  # fmt: skip
         for (path, selector), (theirs, ours) in zip(wanted, pairs, strict=True):
             differences = walk("", real(theirs.result()), own(ours.result()))
-            found += [f"watch {path}{selector}\n     {each}" for each in differences if not may_differ(get(path), each)]
+            found += [
+                f"watch {path}{selector}\n     {each}"
+                for each in differences
+                if not may_differ(get(path), each)
+            ]
     return found
 
 
 def history(server: Server, path: str, after: str) -> list[Any]:
-    """What a watch from a version on tells, until it ends by itself."""
+    """The events of a watch from a version until the server ends it."""
     answer = server.ask("GET", f"{path}&resourceVersion={after}&timeoutSeconds=1")
     assert answer.status == 200
-    # Kubernetes puts the cluster's authority into every namespace, for tokens that are mounted; ours mounts none
+    # Kubernetes puts the cluster's authority into every namespace, for tokens that are mounted; ours mounts
+    # none
     return [event for event in answer.body if event["object"]["metadata"].get("name") != "kube-root-ca.crt"]
 
 
@@ -138,16 +145,24 @@ def steady(body: Any) -> Any:
     """An answer without the bookmarks of a watch whose number depends on the time that it takes."""
     if not isinstance(body, list):
         return body
-    return [each for each in body if each.get("type") != "BOOKMARK" or each["object"]["metadata"].get("annotations")]
+    return [
+        each
+        for each in body
+        if each.get("type") != "BOOKMARK" or each["object"]["metadata"].get("annotations")
+    ]
 
 
 def unordered(body: Any) -> Any:
-    """A refusal with several causes names them in the random order of a Go map: they are sorted, and the message made of them left out."""
+    """A refusal with several causes names them in the random order of a Go map: they are sorted, and the
+    message made of them left out.
+    """
     details = body.get("details") if isinstance(body, dict) else None
     causes = details.get("causes", []) if isinstance(details, dict) else []
     if len(causes) < 2:
         return body
-    ordered = (details or {}) | {"causes": sorted(causes, key=lambda cause: json.dumps(cause, sort_keys=True))}
+    ordered = (details or {}) | {
+        "causes": sorted(causes, key=lambda cause: json.dumps(cause, sort_keys=True))
+    }
     return {key: value for key, value in body.items() if key != "message"} | {"details": ordered}
 
 
@@ -179,14 +194,17 @@ def walk(path: str, theirs: Any, ours: Any) -> list[str]:
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_same_answers(both: Both, namespace: str, name: str) -> None:
-    """The same calls, the same answers."""
+    """Given a scenario, when both servers get its calls, then their answers are the same."""
     found = run(both, namespace, ALL[name])
     assert not found, "\n" + "\n".join(found)
 
 
 def test_the_same_after_a_schema_has_become_stricter(both: Both, namespace: str) -> None:
-    """What was there before is let through where it is not touched, and a rule that it breaks is warned of."""
-    spec: dict[str, Any] = {"size": 50, "word": "toolong", "plain": ["toolong", "a"], "tags": ["a", "a"], "sub": {"a": "x"},
+    """Given objects that a stricter schema forbids, when they are changed, then both servers ratchet
+    alike.
+    """
+    spec: dict[str, Any] = {"size": 50, "word": "toolong", "plain": ["toolong", "a"], "tags": ["a", "a"],
+            "sub": {"a": "x"},
             "parts": [{"name": "a", "v": 50}, {"name": "b", "v": 1}]}  # fmt: skip
     old = custom("Tight", "v1", "a", **spec)
     found = run(both, namespace, [post(TIGHT, old | {"metadata": {"name": "a", "finalizers": ["x.y/z"]}})])
@@ -196,11 +214,14 @@ def test_the_same_after_a_schema_has_become_stricter(both: Both, namespace: str)
         path = TIGHT.replace("{ns}", namespace)
         while server.ask("POST", f"{path}?dryRun=All", old).status != 422:
             pass
-    changes = [{"other": 1}, {"sub": {"a": "z"}}, {"sub": {"b": "z"}}, {"parts": [{"name": "b", "v": 2}, {"name": "a", "v": 50}]},
-               {"parts": [{"name": "b", "v": 2}, {"name": "a", "v": 51}]}, {"plain": ["toolong", "b"]}, {"tags": ["a", "a", "b"]},
+    changes = [{"other": 1}, {"sub": {"a": "z"}}, {"sub": {"b": "z"}},
+            {"parts": [{"name": "b", "v": 2}, {"name": "a", "v": 50}]},
+               {"parts": [{"name": "b", "v": 2}, {"name": "a", "v": 51}]}, {"plain": ["toolong", "b"]},
+               {"tags": ["a", "a", "b"]},
                {"size": 51}, {"size": 5}, {"word": "other"}]  # fmt: skip
     found += run(both, namespace, [
-        patch(f"{TIGHT}/a", {"metadata": {"labels": {"a": "b"}}}), patch(f"{TIGHT}/a/status", {"status": {"a": "b"}}),
+        patch(f"{TIGHT}/a", {"metadata": {"labels": {"a": "b"}}}),
+        patch(f"{TIGHT}/a/status", {"status": {"a": "b"}}),
         *(patch(f"{TIGHT}/a", {"spec": each}) for each in changes), get(f"{TIGHT}/a"), delete(f"{TIGHT}/a"),
         patch(f"{TIGHT}/a", {"metadata": {"finalizers": None}}), get(f"{TIGHT}/a"),
     ])  # fmt: skip
@@ -209,6 +230,6 @@ def test_the_same_after_a_schema_has_become_stricter(both: Both, namespace: str)
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_same_answers_to_generated_calls(both: Both, namespace: str, seed: int) -> None:
-    """Random creates, applies by several managers, patches and deletes of the same few objects."""
+    """Given random calls on a few objects, when both servers get them, then their answers are the same."""
     found = run(both, namespace, generate(random.Random(seed)))
     assert not found, "\n" + "\n".join(found)

@@ -41,10 +41,14 @@ def test_health_and_version_need_no_token(server: Server, path: str) -> None:
 
 
 def test_can_i_answers_yes(server: Server) -> None:
-    """Given any resource, when a client reviews its access, then it is allowed, and the list of rules has everything."""
+    """Given any resource, when a client reviews its access, then it is allowed, and the list of rules has
+    everything.
+    """
     spec = {"resourceAttributes": {"verb": "delete", "resource": "nodes"}}
     review = server.ask("POST", REVIEWS, {"spec": spec})
-    rules = server.ask("POST", REVIEWS.replace("accessreviews", "rulesreviews"), {"spec": {"namespace": "default"}})
+    rules = server.ask(
+        "POST", REVIEWS.replace("accessreviews", "rulesreviews"), {"spec": {"namespace": "default"}}
+    )
 
     assert (201, True) == (review.status, review.body["status"]["allowed"])
     assert ["*"] == rules.body["status"]["resourceRules"][0]["verbs"]
@@ -57,7 +61,9 @@ def test_a_review_needs_one_kind_of_attributes(server: Server, spec: dict[str, A
 
 
 def test_metrics_count_requests(server: Server) -> None:
-    """Given requests, when metrics are read, then each is counted by verb, resource and code, as Kubernetes does."""
+    """Given requests, when metrics are read, then each is counted by verb, resource and code, as Kubernetes
+    does.
+    """
     before = server.ask("GET", "/metrics").body
     server.ask("POST", MAPS, {"metadata": {"name": "counted"}})
     server.ask("POST", MAPS, {"metadata": {"name": "counted"}})
@@ -66,9 +72,13 @@ def test_metrics_count_requests(server: Server) -> None:
     after = server.ask("GET", "/metrics").body
 
     def value(text: str, verb: str, code: int) -> int:
-        labels = f'code="{code}",component="apiserver",group="",resource="configmaps",subresource="",verb="{verb}"'
+        labels = (
+            f'code="{code}",component="apiserver",group="",resource="configmaps",subresource="",verb="{verb}"'
+        )
         line = f'apiserver_request_total{{{labels},version="v1"}} '
-        return int(next((each.removeprefix(line) for each in text.splitlines() if each.startswith(line)), "0"))
+        return int(
+            next((each.removeprefix(line) for each in text.splitlines() if each.startswith(line)), "0")
+        )
 
     for verb, code in (("POST", 201), ("POST", 409), ("LIST", 200), ("DELETE", 200)):
         assert value(after, verb, code) == value(before, verb, code) + 1, (verb, code)

@@ -15,22 +15,22 @@ PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
 def envelope(version: str, kind: str, body: Message) -> bytes:
-    """A body as typed clients send it."""
+    """The protobuf body that a typed client sends."""
     unknown: Any = _message("k8s.io.apimachinery.pkg.runtime.Unknown")()
     unknown.typeMeta.apiVersion, unknown.typeMeta.kind, unknown.raw = version, kind, body.SerializeToString()
     whole: bytes = unknown.SerializeToString()
     return MAGIC + whole
 
 
-def test_every_kind_that_is_created_can_come_as_protobuf() -> None:
-    """Client-go's typed clients send nothing else."""
+def test_every_creatable_kind_can_be_read_as_protobuf() -> None:
+    """Given kinds that can be created, when their descriptors are looked up, then each has one."""
     served = {r.api_version for r in Registry() if "create" in r.verbs}
 
     assert served <= PACKAGES.keys()
 
 
 def test_a_time_that_is_not_set_is_null() -> None:
-    """Go sends its zero time as an empty message, not as 1970."""
+    """Given Go's zero time, which is an empty message, when it is decoded, then the field is null."""
     event: Any = _message("k8s.io.api.core.v1.Event")()
     event.eventTime.SetInParent()
     event.lastTimestamp.seconds = 60
@@ -40,8 +40,8 @@ def test_a_time_that_is_not_set_is_null() -> None:
     assert (found["eventTime"], found["lastTimestamp"]) == (None, "1970-01-01T00:01:00Z")
 
 
-def test_schemas_come_as_protobuf() -> None:
-    """Unions are what stands in them, and names are those of JSON."""
+def test_schemas_are_read_from_protobuf() -> None:
+    """Given a schema with unions, when it is decoded, then it is the same as from JSON."""
     schema: Any = _message(f"{EXTENSIONS}.JSONSchemaProps")()
     schema.type, schema.xKubernetesListType, schema.nullable, schema.minimum = "array", "set", False, 0.0
     schema.items.schema.type = "string"
@@ -59,8 +59,8 @@ def test_schemas_come_as_protobuf() -> None:
     assert expected == {key: value for key, value in found.items() if key not in ("apiVersion", "kind")}
 
 
-def test_an_event_of_the_new_spelling_comes_as_protobuf(server: Server) -> None:
-    """As client-go's recorder sends it."""
+def test_an_event_of_the_events_group_is_read_from_protobuf(server: Server) -> None:
+    """Given an Event as client-go's recorder sends it, when it is created, then it is stored."""
     event: Any = _message("k8s.io.api.events.v1.Event")()
     event.metadata.name, event.metadata.namespace = "a", "default"
     event.eventTime.seconds, event.eventTime.nanos = 1_700_000_000, 5000
@@ -78,23 +78,31 @@ def test_an_event_of_the_new_spelling_comes_as_protobuf(server: Server) -> None:
     assert (answer.status, answer.body.get("eventTime")) == (201, "2023-11-14T22:13:20.000005Z")
 
 
-def test_a_delete_names_the_version_that_it_expects(server: Server) -> None:
-    """In the words that Kubernetes has for it."""
+def test_a_delete_may_have_a_precondition(server: Server) -> None:
+    """Given a wrong version in the preconditions, when an object is deleted, then the answer is Kubernetes'
+    409.
+    """
     version = server.ask("POST", CM, {"metadata": {"name": "precise"}}).body["metadata"]["resourceVersion"]
 
     refused = server.ask("DELETE", f"{CM}/precise", {"preconditions": {"resourceVersion": "1"}}).body
 
-    why = f"the ResourceVersion in the precondition (1) does not match the ResourceVersion in record ({version}). The object might have been modified"
+    why = "the ResourceVersion in the precondition (1) does not match the ResourceVersion in record"
+    why += f" ({version}). The object might have been modified"
     assert refused["message"] == f'Operation cannot be fulfilled on ConfigMap "precise": {why}'
 
 
 def test_discovery_has_kubernetes_own_hashes(server: Server) -> None:
-    """Of the version that objects are stored in; and a built-in kind says no group of its own."""
-    listed = {each["name"]: each.get("storageVersionHash") for each in server.ask("GET", "/api/v1").body["resources"]}
+    """Given discovery, when it is read, then storage version hashes are Kubernetes' own."""
+    listed = {
+        each["name"]: each.get("storageVersionHash")
+        for each in server.ask("GET", "/api/v1").body["resources"]
+    }
     accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-    groups = {each["metadata"]["name"]: each for each in server.ask("GET", "/apis", accept=accept).body["items"]}
+    groups = {
+        each["metadata"]["name"]: each for each in server.ask("GET", "/apis", accept=accept).body["items"]
+    }
 
     assert (listed["pods"], listed["configmaps"]) == ("xPOwRZ+Yhw8=", "qFsyl6wFWjQ=")
-    assert {"group": "", "version": "", "kind": "Deployment"} == groups["apps"]["versions"][0]["resources"][0][
-        "responseKind"
-    ]
+    assert {"group": "", "version": "", "kind": "Deployment"} == groups["apps"]["versions"][0]["resources"][
+        0
+    ]["responseKind"]

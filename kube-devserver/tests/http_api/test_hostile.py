@@ -1,4 +1,4 @@
-"""Hostile requests: each is refused or served in good time, none is answered with a fault of the server's own, and the server lives on."""
+"""Hostile requests: each is refused or served in bounded time, and never with an internal error."""
 
 from __future__ import annotations
 
@@ -18,14 +18,34 @@ CM = "/api/v1/namespaces/default/configmaps"
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 JSON_PATCH, STRATEGIC = "application/json-patch+json", "application/strategic-merge-patch+json"
 MOST_S = 10.0  # a moment, on a machine that is busy with something else
-WRONG: list[Any] = [None, True, 1, -1, 1.5, "", "x", [], [1], {}, {"a": 1}, [{}], [None], 10**30, "a" * 300, "\x00"]
+WRONG: list[Any] = [
+    None,
+    True,
+    1,
+    -1,
+    1.5,
+    "",
+    "x",
+    [],
+    [1],
+    {},
+    {"a": 1},
+    [{}],
+    [None],
+    10**30,
+    "a" * 300,
+    "\x00",
+]
 
 
-def ask(server: Server, method: str, path: str, body: Any = None, content: str = "application/json") -> Answer:
-    """One request that must be answered in good time and by no fault."""
+def ask(
+    server: Server, method: str, path: str, body: Any = None, content: str = "application/json"
+) -> Answer:
+    """Send a request that must be answered in bounded time without an internal error."""
     began = time.monotonic()
     answer = server.ask(method, path, body, content)
-    # a few of Kubernetes' own answers have this code and no reason; a version that is too large is 504 there, too
+    # a few of Kubernetes' own answers have this code and no reason; a version that is too large is 504 there,
+    # too
     assert answer.status in (504, *range(500)) or answer.code_only, (
         f"{method} {path[:80]} {str(body)[:200]}: {answer.body}"
     )
@@ -35,16 +55,19 @@ def ask(server: Server, method: str, path: str, body: Any = None, content: str =
 
 @pytest.mark.parametrize(
     "name",
-    ["name", "namespace", "labels", "annotations", "finalizers", "ownerReferences", "managedFields", "resourceVersion", "uid",
+    ["name", "namespace", "labels", "annotations", "finalizers", "ownerReferences", "managedFields",
+     "resourceVersion", "uid",
      "creationTimestamp", "deletionTimestamp", "generation"],
 )  # fmt: skip
 def test_wrong_types_in_metadata(server: Server, name: str) -> None:
-    """Any JSON in any field of the metadata, by a create and by two patches."""
+    """Given any JSON in a field of the metadata, when it is created or patched, then it is handled."""
     ask(server, "POST", CM, {"metadata": {"name": "wrong"}})
     for value in WRONG:
         ask(server, "POST", f"{CM}?dryRun=All", {"metadata": {"name": "other", name: value}})
         for content in ("application/merge-patch+json", "application/apply-patch+yaml"):
-            ask(server, "PATCH", f"{CM}/wrong?dryRun=All&fieldManager=x", {"metadata": {name: value}}, content)
+            ask(
+                server, "PATCH", f"{CM}/wrong?dryRun=All&fieldManager=x", {"metadata": {name: value}}, content
+            )
 
 
 BODIES = {
@@ -60,34 +83,40 @@ BODIES = {
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_bodies_that_are_none(server: Server, name: str) -> None:
-    """Too large, too deep, not JSON."""
+def test_invalid_bodies(server: Server, name: str) -> None:
+    """Given a body that is too large, too deep or not JSON, when it is sent, then it is refused."""
     ask(server, "POST", CM, BODIES[name])
 
 
-def test_yaml_that_refers_to_itself_over_and_over_is_refused(server: Server) -> None:
-    """Nine to the seventh references in 300 bytes."""
-    lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x]"] + [f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 8)]
+def test_a_yaml_bomb_is_refused(server: Server) -> None:
+    """Given 9^7 references in 300 bytes of YAML, when it is sent, then it is refused."""
+    lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x]"] + [
+        f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 8)
+    ]
     text = "\n".join([*lines, "metadata: {name: bomb}"]).encode()
 
     assert 400 == ask(server, "POST", CM, text, "application/yaml").status
     assert 400 == ask(server, "POST", CM, b"&a [*a]", "application/yaml").status
 
 
-def test_a_body_that_unpacks_to_more_than_is_taken_is_refused(server: Server) -> None:
-    """100 MB in 100 kB of gzip, and what is no gzip."""
+def test_a_compressed_bomb_is_refused(server: Server) -> None:
+    """Given 100 MB in 100 kB of gzip, or invalid gzip, when it is sent, then it is refused."""
     import http.client
 
     for data in (gzip.compress(b'{"a":"' + b"a" * (100 << 20) + b'"}'), b"\x1f\x8b\x08\x00garbage", b"{}"):
         connection = http.client.HTTPSConnection(server.host, server.port, context=server.context, timeout=20)
-        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Encoding": "gzip", "Content-Type": "application/json"}
+        headers = {
+            "Authorization": f"Bearer {TOKEN}",
+            "Content-Encoding": "gzip",
+            "Content-Type": "application/json",
+        }
         connection.request("POST", CM, data, headers)
         assert 400 <= connection.getresponse().status < 500
         connection.close()
 
 
-def test_a_patch_cannot_copy_an_object_into_itself_for_ever(server: Server) -> None:
-    """Forty copies would make 2^40 times the object."""
+def test_a_patch_bomb_is_refused(server: Server) -> None:
+    """Given forty copies of an object into itself, when the patch is sent, then it is refused."""
     ask(server, "POST", CM, {"metadata": {"name": "copied"}, "data": {"a": "x" * 1000}})
     for origin in ("/data", ""):
         bomb = [{"op": "copy", "from": origin, "path": f"/data/k{i}"} for i in range(40)]
@@ -97,61 +126,70 @@ def test_a_patch_cannot_copy_an_object_into_itself_for_ever(server: Server) -> N
 
 @pytest.mark.parametrize(
     "step",
-    [1, None, "x", {"op": 1}, {"op": "add"}, {"op": "add", "path": 1}, {"op": "add", "path": "x", "value": 1}, {"op": "bogus", "path": "/a"},
-     {"op": "move", "from": "/data", "path": "/data/x"}, {"op": "remove", "path": ""}, {"op": "replace", "path": "", "value": 3},
-     {"op": "copy", "path": "/data/x"}, {"op": "copy", "from": 3, "path": "/data/x"}, {"op": "add", "path": "/data/~2", "value": "3"}],
+    [1, None, "x", {"op": 1}, {"op": "add"}, {"op": "add", "path": 1}, {"op": "add", "path": "x", "value": 1},
+     {"op": "bogus", "path": "/a"},
+     {"op": "move", "from": "/data", "path": "/data/x"}, {"op": "remove", "path": ""},
+     {"op": "replace", "path": "", "value": 3},
+     {"op": "copy", "path": "/data/x"}, {"op": "copy", "from": 3, "path": "/data/x"},
+     {"op": "add", "path": "/data/~2", "value": "3"}],
 )  # fmt: skip
-def test_steps_of_a_patch_that_are_none(server: Server, step: Any) -> None:
-    """Refused as faults of the request."""
+def test_invalid_steps_of_a_json_patch(server: Server, step: Any) -> None:
+    """Given an invalid step, when the patch is sent, then the answer is a client error."""
     ask(server, "POST", CM, {"metadata": {"name": "stepped"}, "data": {"a": "b"}})
 
     assert 400 <= ask(server, "PATCH", f"{CM}/stepped", [step], JSON_PATCH).status < 500
 
 
 @pytest.mark.parametrize(
-    "directive", ["$patch", "$retainKeys", "$setElementOrder/finalizers", "$deleteFromPrimitiveList/finalizers"]
+    "directive",
+    ["$patch", "$retainKeys", "$setElementOrder/finalizers", "$deleteFromPrimitiveList/finalizers"],
 )
-def test_directives_of_a_patch_that_are_none(server: Server, directive: str) -> None:
-    """Any JSON for each of them."""
+def test_invalid_directives_of_a_strategic_patch(server: Server, directive: str) -> None:
+    """Given any JSON as a directive, when the patch is sent, then it is handled."""
     ask(server, "POST", CM, {"metadata": {"name": "directed"}})
     for value in WRONG:
         ask(server, "PATCH", f"{CM}/directed?dryRun=All", {"metadata": {directive: value}}, STRATEGIC)
 
 
-SELECTORS = ["x" * 10_000, "a in (" + ",".join(map(str, range(3000))) + ")", "((((", "a in (b", "a=b=c", "a in ()", "-a=b", "\x00", "é=1",
+SELECTORS = ["x" * 10_000, "a in (" + ",".join(map(str, range(3000))) + ")", "((((", "a in (b", "a=b=c",
+        "a in ()", "-a=b", "\x00", "é=1",
              "a" + " " * 5000 + "=b", "a," * 3000]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["labelSelector", "fieldSelector", "continue", "limit", "resourceVersion"])
-def test_queries_that_are_none(server: Server, kind: str) -> None:
-    """Long, open, of other alphabets."""
+def test_invalid_queries(server: Server, kind: str) -> None:
+    """Given long, incomplete or non-ASCII parameters, when they are sent, then they are handled."""
     for text in SELECTORS:
         ask(server, "GET", f"{CM}?{kind}={quote(text)}")
 
 
 @pytest.mark.parametrize(
     "path",
-    ["//api/v1/nodes", f"{CM}/..%2f..%2fsecrets", "/api/v1/../v1/nodes", "/api/v1/namespaces/%2e%2e/pods", f"{CM}/%00", "/%", "/" + "a" * 7000,
+    ["//api/v1/nodes", f"{CM}/..%2f..%2fsecrets", "/api/v1/../v1/nodes", "/api/v1/namespaces/%2e%2e/pods",
+     f"{CM}/%00", "/%", "/" + "a" * 7000,
      "/openapi/v3/../../etc/passwd", "/api/v1/watch/nodes", "/metrics", "/api/v1/namespaces/a/b/c/d/e/f"],
 )  # fmt: skip
-def test_paths_that_lead_nowhere(server: Server, path: str) -> None:
-    """Encoded slashes, dots, and names that nothing serves."""
+def test_unknown_paths(server: Server, path: str) -> None:
+    """Given encoded slashes, dots or unserved names, when a path is requested, then it is handled."""
     ask(server, "GET", path)
 
 
 @pytest.mark.parametrize("options", [
-    {"gracePeriodSeconds": -5}, {"gracePeriodSeconds": 1e18}, {"gracePeriodSeconds": "x"}, {"preconditions": 3}, {"preconditions": {"uid": 3}},
+    {"gracePeriodSeconds": -5}, {"gracePeriodSeconds": 1e18}, {"gracePeriodSeconds": "x"},
+    {"preconditions": 3}, {"preconditions": {"uid": 3}},
     {"propagationPolicy": 3}, {"orphanDependents": "x"}, {"dryRun": "x"}, [], 3,
 ])  # fmt: skip
-def test_deletes_with_options_that_are_none(server: Server, options: Any) -> None:
-    """Of one object and of many."""
+def test_invalid_delete_options(server: Server, options: Any) -> None:
+    """Given any JSON as delete options, when one or many objects are deleted, then it is handled."""
     ask(server, "POST", CM, {"metadata": {"name": "deleted"}})
     ask(server, "DELETE", f"{CM}/deleted?dryRun=All", options)
     ask(server, "DELETE", f"{CM}?labelSelector=nope", options)
 
 
-def test_half_a_request_holds_nobody_up(server: Server) -> None:
-    """Two hundred connections that never finish their first line."""
+def test_incomplete_requests_do_not_block_others(server: Server) -> None:
+    """Given two hundred connections with half a request line, when another client asks, then it is
+    answered.
+    """
     open_ones = []
     for _ in range(200):
         plain = socket.create_connection((server.host, server.port))
@@ -164,8 +202,10 @@ def test_half_a_request_holds_nobody_up(server: Server) -> None:
     assert 200 == answer.status
 
 
-def test_two_lengths_are_no_request(server: Server) -> None:
-    """What a proxy could read as two requests and we as one is closed with 400."""
+def test_a_request_with_two_lengths_is_refused(server: Server) -> None:
+    """Given two content lengths, as request smuggling uses them, when they are sent, then the answer is
+    400.
+    """
     head = f"POST {CM} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n".encode()
     for lengths in (
         b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
@@ -192,7 +232,7 @@ def define(server: Server, name: str, spec: dict[str, Any]) -> Answer:
 
 
 def make(server: Server, name: str, spec: dict[str, Any]) -> Answer:
-    """An object of that kind, as soon as it is served."""
+    """Create an object of that kind as soon as it is served."""
     path = f"/apis/hostile.io/v1/namespaces/default/{name}s"
     while server.ask("GET", path).status != 200:
         pass
@@ -207,7 +247,9 @@ TEN = "[1,2,3,4,5,6,7,8,9,10]"
 
 
 def test_rules_that_could_take_too_long_are_stopped(server: Server) -> None:
-    """Given loops in loops, or results that grow, when an object is created, then it is refused in good time."""
+    """Given nested loops or growing results, when an object is created, then it is refused in bounded
+    time.
+    """
     nested = "true"
     for variable in "abcdefg":
         nested = f"{TEN}.all({variable}, {nested})"
@@ -223,9 +265,13 @@ def test_rules_that_could_take_too_long_are_stopped(server: Server) -> None:
 
 
 def test_patterns_take_linear_time(server: Server) -> None:
-    """A pattern that makes an engine with back-tracking try 2^40 ways, in a schema and in a rule."""
+    """Given a pattern with exponential back-tracking, when it is used in a schema or rule, then it is
+    fast.
+    """
     rule = {"rule": "self.s.matches('^(a+)+$')"}
-    define(server, "pattern", {"type": "object", "properties": {"s": {"type": "string", "pattern": "^(a+)+$"}}})
+    define(
+        server, "pattern", {"type": "object", "properties": {"s": {"type": "string", "pattern": "^(a+)+$"}}}
+    )
     define(server, "match", {"type": "object", "properties": {"s": SHORT}, RULES: [rule]})
     for name in ("pattern", "match"):
         assert 422 == make(server, name, {"s": "a" * 40 + "b"}).status
@@ -234,13 +280,18 @@ def test_patterns_take_linear_time(server: Server) -> None:
 @pytest.mark.parametrize(
     ("spec", "field"),
     [
-        ({"type": "bogus"}, "type"), ({"type": "object", "properties": {"a": {}}}, "properties[a].type"), ({"$ref": "#/x"}, "$ref"),
-        ({"type": "array"}, "items"), ({"type": "string", "pattern": "("}, "pattern"), ({"type": "object", RULES: [{"rule": "self."}]}, f"{RULES}[0].rule"),
-        ({"type": "object", RULES: [{"message": "x"}]}, f"{RULES}[0].rule"), ({"type": "object", RULES: [{"rule": "true", "reason": "Bogus"}]}, f"{RULES}[0].reason"),
+        ({"type": "bogus"}, "type"), ({"type": "object", "properties": {"a": {}}}, "properties[a].type"),
+        ({"$ref": "#/x"}, "$ref"),
+        ({"type": "array"}, "items"), ({"type": "string", "pattern": "("}, "pattern"),
+        ({"type": "object", RULES: [{"rule": "self."}]}, f"{RULES}[0].rule"),
+        ({"type": "object", RULES: [{"message": "x"}]}, f"{RULES}[0].rule"),
+        ({"type": "object", RULES: [{"rule": "true", "reason": "Bogus"}]}, f"{RULES}[0].reason"),
     ],
 )  # fmt: skip
-def test_schemas_that_are_not_structural_are_refused(server: Server, spec: dict[str, Any], field: str) -> None:
-    """When they are defined, and not when the first object comes."""
+def test_schemas_that_are_not_structural_are_refused(
+    server: Server, spec: dict[str, Any], field: str
+) -> None:
+    """Given a schema that is not structural, when its definition is created, then it is refused."""
     answer = define(server, "never", spec)
 
     assert 422 == answer.status
@@ -249,8 +300,8 @@ def test_schemas_that_are_not_structural_are_refused(server: Server, spec: dict[
     ], json.dumps(answer.body)
 
 
-def test_only_short_texts_are_remembered() -> None:
-    """Of patterns that were looked for: ten thousand of a megabyte each would fill the memory."""
+def test_only_short_texts_are_cached() -> None:
+    """Given ten thousand long texts, when patterns are matched, then the cache stays small."""
     remembered = patterns._matches_short.cache_info
     before = remembered().currsize
     for i in range(3):

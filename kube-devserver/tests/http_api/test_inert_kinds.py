@@ -32,8 +32,15 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("path", KINDS)
 def test_an_inert_kind_is_stored_with_a_warning(server: Server, path: str) -> None:
-    """Given an object of a kind that nothing acts on, when it is applied, then it is stored, and the client is warned."""
-    group = path.split("/namespaces")[0].removeprefix("/apis/").removeprefix("/api/").removesuffix("/clusterroles")
+    """Given an object of a kind that nothing acts on, when it is applied, then it is stored, and the client
+    is warned.
+    """
+    group = (
+        path.split("/namespaces")[0]
+        .removeprefix("/apis/")
+        .removeprefix("/api/")
+        .removesuffix("/clusterroles")
+    )
     body = KINDS[path] | {"apiVersion": group, "metadata": {"name": "inert"}}
     applied = server.ask("PATCH", f"{path}/inert?fieldManager=t", body, "application/apply-patch+yaml")
     read = server.ask("GET", f"{path}/inert")
@@ -48,7 +55,7 @@ def test_an_inert_kind_is_stored_with_a_warning(server: Server, path: str) -> No
 
 
 def test_inert_kinds_are_explained(server: Server) -> None:
-    """Given OpenAPI, when a client looks for these kinds, then their schemas are there for `kubectl explain`."""
+    """Given OpenAPI, when a client reads it, then it has these kinds' schemas for `kubectl explain`."""
     schemas = server.ask("GET", "/openapi/v3/apis/autoscaling/v2").body["components"]["schemas"]
 
     assert "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerSpec" in schemas

@@ -1,4 +1,4 @@
-"""Our API server is killed in the middle of writes: what it has acknowledged is there, versions go on, watches are told the truth."""
+"""A server that is killed during writes keeps what it acknowledged, and its versions never repeat."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ GONE = (OSError, http.client.HTTPException, ValueError)  # the ways in which a c
 
 
 class Writer(threading.Thread):
-    """Creates, changes and deletes its own objects, and notes what was acknowledged, until the server has gone.
+    """Creates, changes and deletes its own objects, and notes what was acknowledged, until the server has
+    gone.
 
     Args:
         server: to write to.
         number: of the writer.
         source: of randomness.
-        known: of its objects: the version last acknowledged, None after a delete; "?" while an answer is awaited.
+        known: of its objects: the version last acknowledged, None after a delete; "?" while an answer is
+            awaited.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class Writer(threading.Thread):
         self.writes = 0
 
     def run(self) -> None:
-        """Write until nobody answers."""
+        """Write until the server does not answer."""
         while True:
             name = f"w{self._number}-{self._random.randrange(NAMES)}"
             value = str(self._random.random())
@@ -79,8 +81,10 @@ def follow(server: Server, after: str, events: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_what_was_acknowledged_survives() -> None:
-    """Killed five times at random moments under four writers; who watched before is told to list again."""
+def test_acknowledged_writes_survive() -> None:
+    """Given four writers, when the server is killed five times, then acknowledged writes stay and watches
+    must list again.
+    """
     source = random.Random(1)
     known: list[dict[str, tuple[int | None, str]]] = [{} for _ in range(WRITERS)]
     highest = 0
@@ -93,8 +97,10 @@ def test_what_was_acknowledged_survives() -> None:
         own.check_log()
 
 
-def _round(own: Own, source: random.Random, known: list[dict[str, tuple[int | None, str]]], listed: str) -> int:
-    """Write, be killed, start again, compare; returns the highest version that anybody was told."""
+def _round(
+    own: Own, source: random.Random, known: list[dict[str, tuple[int | None, str]]], listed: str
+) -> int:
+    """Write, kill, start again and compare; returns the highest version that a client received."""
     events: list[dict[str, Any]] = []
     watcher = threading.Thread(target=follow, args=(own.server, listed, events), daemon=True)
     watcher.start()
@@ -113,7 +119,9 @@ def _round(own: Own, source: random.Random, known: list[dict[str, tuple[int | No
     there = {item["metadata"]["name"]: item for item in body["items"]}
     for writer in writers:
         _compare(writer, there)
-    told = [int(event["object"]["metadata"]["resourceVersion"]) for event in events if event["type"] != "ERROR"]
+    told = [
+        int(event["object"]["metadata"]["resourceVersion"]) for event in events if event["type"] != "ERROR"
+    ]
     assert told == sorted(set(told))
     _resume(own.server, listed, body["metadata"]["resourceVersion"])
     versions = [version for each in known for version, _ in each.values() if version]
@@ -125,7 +133,9 @@ def _compare(writer: Writer, there: dict[str, Any]) -> None:
         found = there.get(name)
         if name in writer.maybe:  # the answer was lost with the server: either is right
             writer.known[name] = (
-                (None, "") if found is None else (int(found["metadata"]["resourceVersion"]), found["data"]["value"])
+                (None, "")
+                if found is None
+                else (int(found["metadata"]["resourceVersion"]), found["data"]["value"])
             )
         elif version is None:
             assert found is None, f"{name} was deleted, and is back"
@@ -134,11 +144,16 @@ def _compare(writer: Writer, there: dict[str, Any]) -> None:
             assert (version, value) == (int(found["metadata"]["resourceVersion"]), found["data"]["value"])
     for name in writer.maybe - writer.known.keys():
         if name in there:
-            writer.known[name] = (int(there[name]["metadata"]["resourceVersion"]), there[name]["data"]["value"])
+            writer.known[name] = (
+                int(there[name]["metadata"]["resourceVersion"]),
+                there[name]["data"]["value"],
+            )
 
 
 def _resume(server: Server, listed: str, now: str) -> None:
-    """History ends with the process: a watch from before it is told to list again, one from the present version goes on."""
+    """History ends with the process: a watch from before it is told to list again, one from the present
+    version goes on.
+    """
     (told,) = server.ask("GET", f"{CM}?watch=true&resourceVersion={listed}&timeoutSeconds=1").body
     assert ("ERROR", 410) == (told["type"], told["object"]["code"])
     server.ask("POST", CM, {"metadata": {"name": f"after-{now}"}})

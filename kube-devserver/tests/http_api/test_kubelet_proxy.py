@@ -1,4 +1,4 @@
-"""The tunnel to a kubelet: neither side is read faster than the other takes it."""
+"""The tunnel to a kubelet has back-pressure in both directions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MANY = 64 << 20  # more than the buffers of two connections on loopback
 
 
 async def push(port: int, head: bytes) -> int:
-    """Write until nothing more is taken for a second; how many bytes were."""
+    """The number of bytes written until the other side accepts none for a second."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(head)
     if head:
@@ -30,7 +30,7 @@ async def push(port: int, head: bytes) -> int:
 
 
 async def test_a_client_waits_for_a_kubelet_that_does_not_read() -> None:
-    """`kubectl cp` of a large file stays in the file until it is wanted."""
+    """Given a kubelet that does not read, when a client sends a large file, then the client has to wait."""
     done = asyncio.Event()
 
     async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

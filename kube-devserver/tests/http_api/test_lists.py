@@ -18,7 +18,9 @@ def maps(server: Server) -> Server:
     return server
 
 
-@pytest.mark.parametrize("query", ["", "limit=1", "limit=-1", "limit=1&resourceVersion=0", "resourceVersion=1"])
+@pytest.mark.parametrize(
+    "query", ["", "limit=1", "limit=-1", "limit=1&resourceVersion=0", "resourceVersion=1"]
+)
 def test_a_list_is_whole_whatever_the_limit(maps: Server, query: str) -> None:
     """Given a limit or an older version, when a list is read, then it has all objects and no token."""
     body = maps.ask("GET", f"{CM}?{query}&labelSelector=n").body
@@ -41,7 +43,9 @@ def test_a_list_is_whole_whatever_the_limit(maps: Server, query: str) -> None:
     ],
 )
 def test_a_version_that_cannot_be_listed_is_refused(maps: Server, query: str, code: int) -> None:
-    """Given an exact old version, a token or a future version, when a list is read, then the client is told to list again."""
+    """Given an exact old version, a token or a future version, when a list is read, then the client is told
+    to list again.
+    """
     assert code == maps.ask("GET", f"{CM}?{query}").status
 
 

@@ -1,4 +1,4 @@
-"""Single requests that were answered otherwise than Kubernetes answers them."""
+"""Single requests whose answers once differed from Kubernetes'."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _numbers = itertools.count()
 def send(
     server: Server, method: str, path: str, headers: dict[str, str], data: bytes | None = None
 ) -> tuple[int, dict[str, str], bytes]:
-    """One request with headers of the test's own."""
+    """Send one request with these headers."""
     connection = http.client.HTTPSConnection(server.host, server.port, context=server.context, timeout=20)
     try:
         connection.request(method, path, data, headers)
@@ -42,26 +42,36 @@ def send(
         ("/api/v1/namespaces/default/events", {"involvedObject": {"namespace": "default"}}),
     ],
 )
-def test_a_put_creates_what_is_not_there(server: Server, path: str, fields: dict[str, Any]) -> None:
-    """Of some kinds: leases, Services, Events and those of RBAC."""
+def test_a_put_creates_missing_objects_of_some_kinds(
+    server: Server, path: str, fields: dict[str, Any]
+) -> None:
+    """Given Leases, Services, Events and RBAC kinds, when a missing one is put, then it is created."""
     name = f"put-{next(_numbers)}"
-    answer = server.ask("PUT", f"{path}/{name}", {"metadata": {"name": name, "resourceVersion": "5"}} | fields)
+    answer = server.ask(
+        "PUT", f"{path}/{name}", {"metadata": {"name": name, "resourceVersion": "5"}} | fields
+    )
 
     assert 201 == answer.status, answer.body
     assert 200 == server.ask("GET", f"{path}/{name}").status
 
 
-def test_a_put_of_another_kind_finds_nothing(server: Server) -> None:
-    """404, as for ConfigMaps."""
+def test_a_put_of_a_missing_object_of_another_kind_is_refused(server: Server) -> None:
+    """Given a ConfigMap that does not exist, when it is put, then the answer is 404."""
     assert 404 == server.ask("PUT", f"{CM}/none", {"metadata": {"name": "none"}}).status
 
 
 @pytest.mark.parametrize(
     ("spec", "code"),
-    [({"tenth": 0.3}, 201), ({"tenth": 0.35}, 422), ({"zero": 1}, 422), ({"zero": 0}, 422), ({"tenth": 1e300}, 422)],
+    [
+        ({"tenth": 0.3}, 201),
+        ({"tenth": 0.35}, 422),
+        ({"zero": 1}, 422),
+        ({"zero": 0}, 422),
+        ({"tenth": 1e300}, 422),
+    ],
 )
 def test_multiples_allow_for_rounding(server: Server, spec: dict[str, Any], code: int) -> None:
-    """0.3 is a multiple of 0.1, and nothing is one of 0."""
+    """Given multipleOf, when 0.3 is checked against 0.1, then it is a multiple; 0 has no multiples."""
     number = {"type": "number"}
     schema = {
         "type": "object",
@@ -69,7 +79,10 @@ def test_multiples_allow_for_rounding(server: Server, spec: dict[str, Any], code
     }
     define(server, "mul", version("v1", schema, storage=True))
 
-    assert code == server.ask("POST", path_of("v1", "mul"), custom("v1", "mul", f"m{next(_numbers)}", spec)).status
+    assert (
+        code
+        == server.ask("POST", path_of("v1", "mul"), custom("v1", "mul", f"m{next(_numbers)}", spec)).status
+    )
 
 
 def test_yaml_is_read(server: Server) -> None:
@@ -80,8 +93,8 @@ def test_yaml_is_read(server: Server) -> None:
     assert (201, {"a": "text"}) == (answer.status, answer.body["data"])
 
 
-def test_openapi_documents_may_be_kept_by_their_hash(server: Server) -> None:
-    """What the index names never changes; another hash leads there, and who has it is not sent it again."""
+def test_openapi_documents_can_be_cached_by_their_hash(server: Server) -> None:
+    """Given a document's hash, when it is requested, then it may be cached; a wrong hash is redirected."""
     path = server.ask("GET", "/openapi/v3").body["paths"]["api/v1"]["serverRelativeURL"]
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     code, headers, _ = send(server, "GET", path, bearer)
@@ -95,12 +108,14 @@ def test_openapi_documents_may_be_kept_by_their_hash(server: Server) -> None:
 
 @pytest.mark.parametrize(
     ("query", "code"),
-    [("tailLines=x", 400), ("sinceSeconds=x", 400), ("limitBytes=1.5", 400), ("sinceTime=x", 400), ("tailLines=-1", 422), ("limitBytes=0", 422),
-     ("sinceSeconds=0", 422), ("sinceSeconds=1&sinceTime=2026-01-01T00:00:00Z", 422), ("stream=Stdout", 422), ("tailLines=1", 204)],
+    [("tailLines=x", 400), ("sinceSeconds=x", 400), ("limitBytes=1.5", 400), ("sinceTime=x", 400),
+     ("tailLines=-1", 422), ("limitBytes=0", 422),
+     ("sinceSeconds=0", 422), ("sinceSeconds=1&sinceTime=2026-01-01T00:00:00Z", 422), ("stream=Stdout", 422),
+     ("tailLines=1", 204)],
 )  # fmt: skip
-def test_options_of_logs_are_looked_at(server: Server, query: str, code: int) -> None:
-    """Before anybody is asked for the log."""
-    spec = {"schedulerName": "nobody", "containers": [{"name": "c", "image": "x"}]}
+def test_log_options_are_validated(server: Server, query: str, code: int) -> None:
+    """Given invalid options, when a log is requested, then they are refused before a kubelet is asked."""
+    spec = {"schedulerName": "absent", "containers": [{"name": "c", "image": "x"}]}
     server.ask("POST", "/api/v1/namespaces/default/pods", {"metadata": {"name": "logged"}, "spec": spec})
 
     assert code == server.ask("GET", f"/api/v1/namespaces/default/pods/logged/log?{query}").status

@@ -1,4 +1,4 @@
-"""Watches of our API server: bookmarks in good time and of the right kind, ends that are told, and readers that do not read."""
+"""Watches: bookmarks, announced ends, and clients that do not read."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ INITIAL = "allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=
 
 @pytest.fixture(scope="session")
 def maps(server: Server) -> Server:
-    """The server, with a namespace of these tests'."""
+    """The server, with a namespace of these tests."""
     assert 201 == server.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "watches"}}).status
     return server
 
 
 def watched(server: Server, query: str, accept: str = "application/json") -> list[Any]:
-    """What a watch tells until it ends."""
+    """The events of a watch until it ends."""
     found: list[Any] = server.ask("GET", f"{CM}?watch=true&{query}", accept=accept).body
     return found
 
 
 def version_of(server: Server) -> str:
-    """The present version."""
+    """The present resource version."""
     return str(server.ask("GET", CM).body["metadata"]["resourceVersion"])
 
 
-def test_a_bookmark_comes_before_the_end_however_much_happens(maps: Server) -> None:
-    """Events of the kind, chosen by the watch or not, do not put it off."""
+def test_a_bookmark_comes_before_the_end(maps: Server) -> None:
+    """Given many events, when a watch is about to end, then a bookmark comes in time."""
     done = threading.Event()
 
     def write() -> None:
@@ -55,7 +55,8 @@ def test_a_bookmark_comes_before_the_end_however_much_happens(maps: Server) -> N
     after = version_of(maps)
     try:
         told = watched(
-            maps, f"resourceVersion={after}&timeoutSeconds=4&allowWatchBookmarks=true&fieldSelector=metadata.name=busy"
+            maps,
+            f"resourceVersion={after}&timeoutSeconds=4&allowWatchBookmarks=true&fieldSelector=metadata.name=busy",
         )
     finally:
         done.set()
@@ -68,8 +69,8 @@ def test_a_bookmark_comes_before_the_end_however_much_happens(maps: Server) -> N
     assert {"busy"} == {event["object"]["metadata"]["name"] for event in told if event["type"] != "BOOKMARK"}
 
 
-def test_bookmarks_are_of_the_form_that_is_watched_in(maps: Server) -> None:
-    """Metadata alone, or a Table with one row without a name."""
+def test_bookmarks_have_the_form_of_the_watch(maps: Server) -> None:
+    """Given a watch of metadata or of a Table, when a bookmark comes, then it has the same form."""
     partial = watched(maps, f"{INITIAL}&timeoutSeconds=1", PARTIAL)[-1]["object"]
     table = watched(maps, f"{INITIAL}&timeoutSeconds=1", TABLE)[-1]["object"]
 
@@ -78,16 +79,18 @@ def test_bookmarks_are_of_the_form_that_is_watched_in(maps: Server) -> None:
     assert ("Table", "PartialObjectMetadata") == (table["kind"], table["rows"][0]["object"]["kind"])
 
 
-def test_initial_events_that_are_not_wanted_are_not_sent(maps: Server) -> None:
-    """Said in so many words, without a version."""
+def test_initial_events_can_be_declined(maps: Server) -> None:
+    """Given sendInitialEvents=false, when a watch begins without a version, then existing objects are not
+    sent.
+    """
     maps.ask("POST", CM, {"metadata": {"name": "there"}})
 
     assert [] == watched(maps, "sendInitialEvents=false&resourceVersionMatch=NotOlderThan&timeoutSeconds=1")
     assert [] != watched(maps, "timeoutSeconds=1")
 
 
-def test_a_version_that_has_not_been_is_told_so(maps: Server) -> None:
-    """A client that knew an earlier cluster lists again, and is not told of older versions as if they were newer."""
+def test_a_future_version_is_refused(maps: Server) -> None:
+    """Given a version of an earlier cluster, when a watch begins there, then the client has to list again."""
     (told,) = watched(maps, f"resourceVersion={10**15}&timeoutSeconds=1")
     (initial,) = watched(maps, f"{INITIAL}&resourceVersion={10**15}&timeoutSeconds=1")
 
@@ -95,13 +98,15 @@ def test_a_version_that_has_not_been_is_told_so(maps: Server) -> None:
     assert ("ERROR", 504) == (initial["type"], initial["object"]["code"])
 
 
-def test_when_files_run_out_new_watches_are_refused_and_nothing_else() -> None:
-    """With a hundred files eighty watches: the next is told to come again, requests and the watches that there are go on."""
+def test_watches_are_limited_by_open_files() -> None:
+    """Given a hundred files, when the eighty-first watch begins, then only it is refused."""
     with own_home() as own:
         own.start(files=100)
         server, opened = own.server, []
         for _ in range(81):
-            connection = http.client.HTTPSConnection(server.host, server.port, context=server.context, timeout=20)
+            connection = http.client.HTTPSConnection(
+                server.host, server.port, context=server.context, timeout=20
+            )
             connection.request("GET", "/api/v1/namespaces?watch=true", headers=server.headers)
             opened.append((connection, connection.getresponse()))
         refused, reply = opened.pop()
@@ -119,7 +124,7 @@ def test_when_files_run_out_new_watches_are_refused_and_nothing_else() -> None:
 
 
 def watch_without_reading(server: Server, more: dict[str, str]) -> ssl.SSLSocket:
-    """A watch of ConfigMaps that has little room for what comes."""
+    """A watch of ConfigMaps with small socket buffers."""
     plain = socket.socket()
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     plain.connect((server.host, server.port))
@@ -131,11 +136,12 @@ def watch_without_reading(server: Server, more: dict[str, str]) -> ssl.SSLSocket
 
 @pytest.mark.long
 @pytest.mark.timeout(120)
-def test_a_client_that_reads_nothing_is_cut_off(maps: Server) -> None:
-    """A stopped `kubectl get -w` holds neither the connection nor the objects for ever; others are told all the same."""
+def test_a_client_that_does_not_read_is_disconnected(maps: Server) -> None:
+    """Given a stopped client, when many events come, then it is disconnected and others get all events."""
     upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
     stuck = [
-        watch_without_reading(maps, more) for more in ({}, upgrade | {"Sec-WebSocket-Key": "c3Bpa28gc3Bpa28gc3Bpaw=="})
+        watch_without_reading(maps, more)
+        for more in ({}, upgrade | {"Sec-WebSocket-Key": "c3Bpa28gc3Bpa28gc3Bpaw=="})
     ]
     body: dict[str, Any] = {"metadata": {"name": "large"}, "data": {"x": "x" * 500_000}}
     maps.ask("POST", CM, body)

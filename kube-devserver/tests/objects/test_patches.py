@@ -24,8 +24,8 @@ def pod(env: list[dict[str, Any]]) -> dict[str, Any]:
     return {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "env": env}]}}
 
 
-def test_long_lists_are_merged_in_good_time() -> None:
-    """Items are found by their key: twenty thousand against twenty thousand is no matter of minutes."""
+def test_long_lists_are_merged_in_bounded_time() -> None:
+    """Given two lists of twenty thousand items, when they are merged, then items are found by their keys."""
     body = pod([{"name": f"N{i}", "value": "old"} for i in range(MANY)])
     patch = pod([{"name": f"N{i}", "value": "new"} for i in range(MANY // 2, MANY * 3 // 2)])
     began = time.process_time()
@@ -36,8 +36,8 @@ def test_long_lists_are_merged_in_good_time() -> None:
     assert time.process_time() - began < 10.0
 
 
-def test_long_primitive_lists_are_merged_in_good_time() -> None:
-    """Finalizers, for want of a longer list of texts: added, and deleted by name."""
+def test_long_primitive_lists_are_merged_in_bounded_time() -> None:
+    """Given long lists of finalizers, when some are added and deleted, then it takes bounded time."""
     body = {"metadata": {"finalizers": [f"x/{i}" for i in range(MANY)]}}
     more = {"metadata": {"finalizers": [f"x/{i}" for i in range(MANY // 2, MANY * 3 // 2)]}}
     less = {"metadata": {"$deleteFromPrimitiveList/finalizers": [f"x/{i}" for i in range(MANY // 2)]}}
@@ -50,7 +50,9 @@ def test_long_primitive_lists_are_merged_in_good_time() -> None:
 
 
 def test_items_are_deleted_changed_and_added_by_their_key() -> None:
-    """In one patch; one that was deleted and comes again comes at the end."""
+    """Given one patch that deletes, changes and adds, when it is applied, then a recreated item comes
+    last.
+    """
     body = pod([{"name": "a", "value": "1"}, {"name": "b", "value": "1"}])
     patch = pod(
         [

@@ -1,4 +1,4 @@
-"""The store's memory: what watches can go back to, what those hold that do not read, and who is woken."""
+"""The store's memory: bounds of the history and of watchers' queues, and which watchers an event wakes."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def body_of(name: str, namespace: str = "d", size: int = 0, **labels: str) -> di
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    """One that keeps nothing on a disk."""
+    """A store in memory."""
     made = Store(None)
     yield made
     made.close()
 
 
 def told(watcher: Watcher | None) -> list[tuple[str, str]]:
-    """What waits for a watcher: type and name."""
+    """The type and name of each event in a watcher's queue."""
     assert watcher is not None
     return [(each.type, each.version.digest["metadata"]["name"]) for each in watcher.take()]
 
 
 def test_history_is_bounded_in_bytes(store: Store) -> None:
-    """Of large objects it goes back less far; who wants more is told so."""
+    """Given large objects, when many are written, then a watch from an old version is refused."""
     for _ in range(400):
         store.put(MAPS, "d", "a", body_of("a", size=200_000))
     history = store._history
@@ -50,7 +50,7 @@ def test_history_is_bounded_in_bytes(store: Store) -> None:
 
 
 def test_history_is_bounded_in_events(store: Store) -> None:
-    """Of small ones, too."""
+    """Given small objects, when many are written, then a watch from an old version is refused."""
     for i in range(HISTORY * 5 // 4 + 10):
         store.put(
             MAPS,
@@ -62,8 +62,8 @@ def test_history_is_bounded_in_events(store: Store) -> None:
     assert HISTORY <= len(store._history) <= HISTORY * 5 // 4
 
 
-def test_a_watcher_that_does_not_read_holds_no_more_than_history_does(store: Store) -> None:
-    """When what waits for it is forgotten it is let go, and told that it is behind."""
+def test_a_slow_watcher_is_ended_when_the_history_forgets_its_events(store: Store) -> None:
+    """Given a watcher that does not read, when history forgets its events, then it is ended as expired."""
     stuck, other = store.watch(MAPS, store.revision), store.watch(PODS, store.revision)
     for _ in range(400):
         store.put(MAPS, "d", "a", body_of("a", size=200_000))
@@ -88,8 +88,12 @@ def test_a_watcher_that_does_not_read_holds_no_more_than_history_does(store: Sto
         (Selection(test=field_selector(MAPS, read_terms("metadata.name!=a"))), ["b", "c"]),
     ],
 )
-async def test_only_those_whom_it_concerns_are_woken(store: Store, chosen: Selection, expected: list[str]) -> None:
-    """By namespace, name and selectors, before anything is put into a queue."""
+async def test_only_watchers_that_select_an_event_are_woken(
+    store: Store, chosen: Selection, expected: list[str]
+) -> None:
+    """Given watchers of a namespace, a name and selectors, when an object changes, then only some are
+    woken.
+    """
     watcher = store.watch(MAPS, store.revision, chosen)
     assert watcher is not None
     waiting = asyncio.create_task(watcher.wait(60.0))
@@ -104,8 +108,8 @@ async def test_only_those_whom_it_concerns_are_woken(store: Store, chosen: Selec
     waiting.cancel()
 
 
-def test_pods_of_a_node_are_told_of_as_they_come_and_go(store: Store) -> None:
-    """A kubelet's watch: a pod that is put on the node is new, one that is taken off is deleted."""
+def test_a_kubelet_s_watch_sees_pods_added_and_deleted(store: Store) -> None:
+    """Given a watch by node name, when a pod gets or loses the node, then it is added or deleted."""
     test = field_selector(PODS, read_terms("spec.nodeName=n"))
     watcher = store.watch(PODS, store.revision, Selection(node="n", test=test))
     for node in (None, "n", "n", "m"):
@@ -115,17 +119,24 @@ def test_pods_of_a_node_are_told_of_as_they_come_and_go(store: Store) -> None:
     assert [("ADDED", "p"), ("MODIFIED", "p"), ("DELETED", "p")] == told(watcher)
 
 
-def test_history_is_told_by_selectors_and_under_both_names(store: Store) -> None:
-    """What a watch goes back to has labels and fields, though not the objects; and Events have two spellings."""
-    event = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "d"}, "involvedObject": {"name": "x"},
+def test_history_is_filtered_by_selectors_in_both_groups(store: Store) -> None:
+    """Given selectors, when a watch begins in the history, then labels and fields of both Event groups
+    work.
+    """
+    event = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "d"},
+            "involvedObject": {"name": "x"},
              "message": "m"}  # fmt: skip
     after = store.revision
     store.put(EVENTS, "d", "e", event)
     store.put(MAPS, "d", "a", body_of("a", l="1"))
     store.put(MAPS, "d", "a", body_of("a", l="2"))
-    new = store.watch(NEW_EVENTS, after, Selection(test=field_selector(NEW_EVENTS, read_terms("regarding.name=x"))))
+    new = store.watch(
+        NEW_EVENTS, after, Selection(test=field_selector(NEW_EVENTS, read_terms("regarding.name=x")))
+    )
     assert new is not None
     (first,) = new.take()
 
     assert ("m", "events.k8s.io/v1") == (first.version.body()["note"], first.version.body()["apiVersion"])
-    assert [("ADDED", "a"), ("DELETED", "a")] == told(store.watch(MAPS, after, Selection(test=label_selector("l=1"))))
+    assert [("ADDED", "a"), ("DELETED", "a")] == told(
+        store.watch(MAPS, after, Selection(test=label_selector("l=1")))
+    )

@@ -24,14 +24,8 @@ kubectl explain arch.spec
 kubectl explain arch.spec.services --recursive
 kubectl explain fault.spec.kill
 kubectl explain nothing
-kubectl explain pod --output=plaintext-openapiv2 | head -20
-kubectl auth whoami
 kubectl auth can-i create pods
 kubectl auth can-i '*' '*'
-kubectl auth can-i create nothing
-kubectl auth can-i get pods --as=jane
-kubectl auth can-i get pods --as=system:serviceaccount:kubectl-looking:default
-kubectl auth can-i --list --as=jane
 kubectl get ns
 kubectl get ns default -o yaml
 kubectl describe ns default
@@ -44,25 +38,12 @@ kubectl create role odd --verb=get --resource=nothing
 kubectl create rolebinding reader --role=reader --serviceaccount=kubectl-looking:worker
 kubectl create clusterrole kubectl-looking --verb=get --resource=nodes
 kubectl create clusterrolebinding kubectl-looking --clusterrole=kubectl-looking --serviceaccount=kubectl-looking:worker
-kubectl get role,rolebinding -o wide
 kubectl describe role reader
 kubectl describe rolebinding reader
 kubectl describe clusterrole kubectl-looking
 kubectl describe clusterrolebinding kubectl-looking
-kubectl auth can-i list pods --as=system:serviceaccount:kubectl-looking:worker
-kubectl auth can-i delete pods --as=system:serviceaccount:kubectl-looking:worker
-kubectl auth can-i get nodes --as=system:serviceaccount:kubectl-looking:worker
-kubectl auth can-i --list --as=system:serviceaccount:kubectl-looking:worker
-kubectl get pods --as=system:serviceaccount:kubectl-looking:worker
-kubectl get secrets --as=system:serviceaccount:kubectl-looking:worker
-kubectl delete cm none --as=system:serviceaccount:kubectl-looking:worker
-kubectl create token worker --duration=10m | cut -c1-3
-kubectl create token none
 kubectl get pods --token=wrong
-kubectl set subject rolebinding reader --user=jane
-kubectl get rolebinding reader -o wide
 kubectl delete clusterrole,clusterrolebinding kubectl-looking
-kubectl get clusterroles cluster-admin view
 kubectl get pods -A --no-headers | wc -l
 kubectl get nothing
 kubectl get pods -n none

@@ -75,7 +75,6 @@ kubectl get secret s -o jsonpath='{.data.password}'
 kubectl describe secret s
 kubectl create secret docker-registry pull --docker-server=example.org --docker-username=u --docker-password=p
 kubectl get secrets
-kubectl create secret generic bad --type=kubernetes.io/tls --from-literal=x=y
 kubectl create secret generic fixed --from-literal=x=y --dry-run=client -o yaml | sed '$a immutable: true' | kubectl apply -f -
 kubectl patch secret fixed -p '{"stringData":{"x":"z"}}'
 kubectl delete secret --all

@@ -13,7 +13,9 @@ _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 
 class Plain:
-    """Makes answers of one server comparable: what may differ by nature gets a name by the order of its appearance."""
+    """Makes answers of one server comparable: what may differ by nature gets a name by the order of its
+    appearance.
+    """
 
     def __init__(self) -> None:
         self._names: dict[str, dict[str, str]] = {}
@@ -31,7 +33,9 @@ class Plain:
             value = [each for each in value if each.get("manager") != "kube-controller-manager"]
             # their order is that of their times, and a second may end between two writes on one server only
             value.sort(
-                key=lambda each: [str(each.get(name)) for name in ("operation", "manager", "subresource", "apiVersion")]
+                key=lambda each: [
+                    str(each.get(name)) for name in ("operation", "manager", "subresource", "apiVersion")
+                ]
             )
         if isinstance(value, list):
             return [self(each, key) for each in value]

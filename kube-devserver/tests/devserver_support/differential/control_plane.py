@@ -1,4 +1,6 @@
-"""A real control plane for the differential suite: etcd, kube-apiserver and kube-controller-manager, without nodes."""
+"""A real control plane for the differential suite: etcd, kube-apiserver and kube-controller-manager, without
+nodes.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def both_servers() -> Iterator[Both]:
 
 @contextmanager
 def real_server() -> Iterator[Server]:
-    """Start a real control plane in a folder of its own, with the binaries that KUBE_DEVSERVER_BINARIES names."""
+    """Start a real control plane in a folder of its own, with the binaries that KUBE_DEVSERVER_BINARIES
+    names.
+    """
     binaries = Path(os.environ.get(BINARIES, ""))
     missing = [name for name in NEEDED if not (binaries / name).is_file()]
     assert not missing, f"{BINARIES}={binaries} lacks {', '.join(missing)}"

@@ -1,4 +1,4 @@
-"""Calls drawn at random: a few objects, several managers, every verb; what one draw leaves behind the next one finds."""
+"""Random calls: few objects, several managers and all verbs, so that calls meet each other's results."""
 
 from __future__ import annotations
 
@@ -84,15 +84,21 @@ def _config_map(random: Random) -> Call:
 
 def _thing(random: Random) -> Call:
     name = random.choice("st")
-    parts = [_some(random, {"value": random.randint(1, 3), "kind": random.choice(("plain", "odd"))}) | {"name": each}
+    parts = [_some(random, {"value": random.randint(1, 3),
+            "kind": random.choice(("plain", "odd"))}) | {"name": each}
              for each in random.sample("abc", random.randint(0, 3))]  # fmt: skip
     values: dict[str, Any] = {
-        "replicas": random.randint(0, 3), "word": random.choice(("hi", "NO")), "tags": random.sample(["a", "b", "c"], random.randint(0, 3)),
-        "parts": parts, "free": {"k": random.choice((1, [1, 2], {"x": {}}, {}))}, "plain": [random.randint(0, 2)],
-        "labels": _some(random, {"p": "1", "q": "2"}), "port": random.choice((80, "http")), "ratio": random.choice((0.5, 1, 2.25)),
+        "replicas": random.randint(0, 3), "word": random.choice(("hi", "NO")),
+        "tags": random.sample(["a", "b", "c"], random.randint(0, 3)),
+        "parts": parts, "free": {"k": random.choice((1, [1, 2], {"x": {}}, {}))},
+        "plain": [random.randint(0, 2)],
+        "labels": _some(random, {"p": "1", "q": "2"}), "port": random.choice((80, "http")),
+        "ratio": random.choice((0.5, 1, 2.25)),
         "maybe": random.choice((None, "x")),
     }  # fmt: skip
-    body = thing(name, size=random.randint(1, 4), **_some(random, values)) | {"metadata": _metadata(random, name)}
+    body = thing(name, size=random.randint(1, 4), **_some(random, values)) | {
+        "metadata": _metadata(random, name)
+    }
     gone = {key: None if random.random() < 0.3 else value for key, value in _some(random, values, 1).items()}
     return _send(random, THING, name, body, {"spec": gone})
 
@@ -101,9 +107,14 @@ def _deployment(random: Random) -> Call:
     each = []
     for name in random.sample("xyz", random.randint(1, 3)):
         more = {
-            "env": [{"name": key, "value": random.choice("12")} for key in random.sample("AB", random.randint(0, 2))],
+            "env": [
+                {"name": key, "value": random.choice("12")}
+                for key in random.sample("AB", random.randint(0, 2))
+            ],
             "ports": [{"containerPort": port} for port in random.sample([80, 81], random.randint(0, 2))],
-            "resources": {"limits": _some(random, {"cpu": random.choice(("0.5", "1000m")), "memory": "64Mi"})},
+            "resources": {
+                "limits": _some(random, {"cpu": random.choice(("0.5", "1000m")), "memory": "64Mi"})
+            },
             "args": random.sample(["-a", "-b"], random.randint(0, 2)),
         }
         each.append(one(name, **_some(random, more)))
