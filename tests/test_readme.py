@@ -1,19 +1,19 @@
-"""What the README promises about its own set-up."""
+"""The README's set-up commands, and the links of all pages."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support.paths import ROOT
+
 README = (ROOT / "README.md").read_text()
 SET_UP = re.findall(r"^```sh\n(python3 -m venv .*)\n```$", README, re.MULTILINE)
 
 
-def test_two_commands_do_all_the_set_up() -> None:
-    """One runs lamp, one the tests; both begin with a fresh machine's Python and nothing else."""
+def test_readme_has_two_set_up_commands() -> None:
+    """Given a machine with Python only, then one command runs lamp, and another one the tests."""
     assert 2 == len(SET_UP)
     assert SET_UP[0].endswith("spiko run examples/lamp.yaml")
     assert SET_UP[1].endswith("pytest --all")
@@ -21,16 +21,16 @@ def test_two_commands_do_all_the_set_up() -> None:
 
 
 @pytest.mark.parametrize("command", SET_UP)
-def test_ci_runs_them_as_they_stand(command: str) -> None:
-    """To the letter: what a newcomer types is what is checked."""
+def test_ci_runs_the_set_up_commands(command: str) -> None:
+    """Given a set-up command of the README, then CI runs it literally."""
     assert command in (ROOT / ".ci" / "run").read_text()
 
 
 @pytest.mark.parametrize(
     "page", sorted(str(p.relative_to(ROOT)) for p in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 )
-def test_links_lead_somewhere(page: str) -> None:
-    """Every file that a page links to is there, and every heading."""
+def test_links_have_targets(page: str) -> None:
+    """Given a page, then every file and every heading that it links to exists."""
     text = (ROOT / page).read_text()
     for target in re.findall(r"\]\((?!https?://)([^)\s]+)\)", text):
         path, _, anchor = target.partition("#")
@@ -38,4 +38,6 @@ def test_links_lead_somewhere(page: str) -> None:
         assert file.exists(), f"{page}: {target}"
         if anchor:
             headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
-            assert anchor in {re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in headings}, target
+            assert anchor in {re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in headings}, (
+                target
+            )

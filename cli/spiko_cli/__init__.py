@@ -1,10 +1,10 @@
-"""`spiko` and `kubectl spiko`; one file per command in `commands/`, imported only when it is called."""
+"""`spiko` and `kubectl spiko`. Each command is a module of `commands/`, imported only when it is called."""
 
 import sys
 
 
 def main() -> None:
-    """Run the command line; a missing extra answers with the command that installs it."""
+    """Run the command line; a missing module is reported with the command that installs it."""
     try:
         from spiko_cli.program import program
     except ModuleNotFoundError as error:

@@ -1,7 +1,7 @@
-"""Completion: for shells by click's own scripts, for `kubectl spiko` by the program that kubectl asks.
+"""Completion: click's own scripts for shells, and the program that kubectl calls for `kubectl spiko`.
 
-kubectl runs `kubectl_complete-spiko WORD...` and wants a candidate a line and a last line with a directive, as cobra's programs do.
-Source: kubectl's plugin documentation; cobra, ShellCompDirective.
+kubectl runs `kubectl_complete-spiko WORD...` and expects one candidate per line and a directive in the last
+line, as programs with cobra print them. Source: kubectl's plugin documentation; cobra, ShellCompDirective.
 """
 
 from __future__ import annotations
@@ -21,18 +21,20 @@ ANSWER_S = 2.0
 
 
 def candidates(words: list[str]) -> tuple[list[CompletionItem], bool]:
-    """What the last word may become, and whether it may be a file.
+    """Return the candidates for the last word, and whether it may be a file.
 
     >>> [item.value for item in candidates(["st"])[0]]
     ['status']
     """
     *before, last = words or [""]
     found = ShellComplete(group, {}, "spiko", "_SPIKO_COMPLETE").get_completions(before, last)
-    return [item for item in found if item.type == "plain"], any(item.type in ("file", "dir") for item in found)
+    return [item for item in found if item.type == "plain"], any(
+        item.type in ("file", "dir") for item in found
+    )
 
 
 def kubectl() -> None:
-    """The program `kubectl_complete-spiko`."""
+    """Run the program `kubectl_complete-spiko`."""
     found, files = candidates(sys.argv[1:])
     for item in found:
         click.echo(f"{item.value}\t{item.help}" if item.help else item.value)
@@ -40,9 +42,9 @@ def kubectl() -> None:
 
 
 def architectures(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Names of the architectures in the cluster that the command would use; none if it does not answer soon."""
+    """Return the architectures in the command's cluster; none if it does not answer within 2 s."""
     options = context.params
-    with contextlib.suppress(Exception):  # the edge of a process: a Tab must never print an error
+    with contextlib.suppress(Exception):  # the edge of a process: completion must never print an error
         found = asyncio.run(
             _names(options.get("namespace") or "default", options.get("kubeconfig"), options.get("context"))
         )

@@ -1,7 +1,7 @@
 """Errors of the command line.
 
-SpikoError          something the user can act on; the message says how
-├── ClusterError    no cluster, the wrong one, or it does not answer
+SpikoError          a message for the user
+├── ClusterError    no cluster, the wrong one, or no answer
 └── Interrupted     Ctrl-C, before there was anything to report
 """
 
@@ -19,6 +19,6 @@ class ClusterError(SpikoError):
 
 
 class Interrupted(SpikoError):
-    """The user has ended it."""
+    """The user has interrupted the command."""
 
-    exit_code = 130  # 128 + SIGINT, as shells count it
+    exit_code = 130  # 128 + SIGINT, as shells report it

@@ -1,4 +1,4 @@
-"""How the command line reaches a running architecture: the API server by kubeconfig, and the eurekas of its pods."""
+"""Access to a running architecture: the API server by kubeconfig, and the eurekas of the architecture."""
 
 from __future__ import annotations
 
@@ -10,104 +10,118 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import aiohttp
 
 from spiko_cli.errors import ClusterError
 from spiko_cli.kubeconfig import explain, find_kubeconfig
+from spiko_cli.options import ClusterOptions
+from spiko_local.objects import Object, status_of
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.sockets import Sockets
 from spiko_operator.errors import ClusterError as ApiError
 from spiko_operator.errors import Missing
+from spiko_operator.eureka_urls import Reacher
 from spiko_operator.plan import names
-from spiko_operator.reach import Reacher
 from spiko_operator.settings import Reach
 
 ANSWER_S = 5.0
-LOOK_S = 1.0
+POLL_S = 1.0
+CALL_ERRORS = (ApiError, aiohttp.ClientError, OSError, TimeoutError, ValueError)
 
 
 @dataclass(frozen=True)
 class Target:
-    """Which architecture of which cluster. `reach` None chooses: direct for loopback addresses, else through the API server."""
+    """An architecture in a cluster."""
 
     name: str
-    namespace: str
-    context: str | None
-    kubeconfig: str | None
-    reach: Reach | None
+    cluster: ClusterOptions
 
 
 class Eurekas:
-    """The registry pods of one architecture, and questions to them.
+    """The eureka pods of one architecture, their answers and their streams.
 
     Args:
         client: of the API server.
-        session: for questions to the eurekas themselves.
+        session: for requests to the eurekas themselves.
         sockets: for their streams.
-        target: whose.
+        target: the architecture.
     """
 
-    def __init__(self, client: Client, session: aiohttp.ClientSession, sockets: Sockets, target: Target) -> None:
+    def __init__(
+        self, client: Client, session: aiohttp.ClientSession, sockets: Sockets, target: Target
+    ) -> None:
         self._client, self._session, self._sockets, self._target = client, session, sockets, target
         self._failures: dict[str, str] = {}  # by the UID of a pod whose stream does not open
-        self.pods: list[dict[str, Any]] = []
+        self.pods: list[Object] = []
         self.streams = 0  # open ones
 
-    async def look(self) -> None:
-        """List the pods anew. Raises the operator's ClusterError."""
-        labels = f"{names.ARCHITECTURE}={self._target.name},{names.TIER}={names.EUREKA}"
-        found = await self._client.list("Pod", self._target.namespace, labels)
-        self.pods = [
-            pod for pod in found if pod.get("status", {}).get("podIP") and not pod["metadata"].get("deletionTimestamp")
-        ]
-
-    async def ask(self, path: str) -> list[dict[str, Any]]:
-        """One question to every eureka.
+    async def refresh(self) -> None:
+        """List the pods again.
 
         Raises:
-            ClusterError: one does not answer.
+            spiko_operator.errors.ClusterError: the API server refused it or did not answer.
+        """
+        labels = f"{names.ARCHITECTURE}={self._target.name},{names.TIER}={names.EUREKA}"
+        found = await self._client.list("Pod", self._target.cluster.namespace, labels)
+        self.pods = [
+            pod
+            for pod in found
+            if status_of(pod).get("podIP") and not pod["metadata"].get("deletionTimestamp")
+        ]
+
+    async def ask(self, path: str) -> list[Object]:
+        """Send a GET to every eureka and return the answers.
+
+        Raises:
+            ClusterError: a eureka does not answer.
         """
         return list(await asyncio.gather(*(self._ask(pod, path) for pod in self.pods)))
 
-    async def _ask(self, pod: dict[str, Any], path: str) -> dict[str, Any]:
-        name, address = pod["metadata"]["name"], pod["status"]["podIP"]
-        way = self._way(address)
+    async def _ask(self, pod: Object, path: str) -> Object:
+        way = self._way(pod)
+        url = self._url(Reacher(way, ""), pod, path)
         try:
             if way == "proxy":
-                url = Reacher(way, "").url(self._target.namespace, name, address, path)
                 return await self._client.raw(url)
-            async with self._session.get(Reacher(way, "").url(self._target.namespace, name, address, path)) as reply:
-                found: dict[str, Any] = await reply.json()
+            async with self._session.get(url) as reply:
+                found: Object = await reply.json()
                 return found
-        except (ApiError, aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise ClusterError(_say_failure(name, address, way, error)) from error
+        except CALL_ERRORS as error:
+            raise ClusterError(_explain_failure(pod, way, error)) from error
 
-    async def until_heard(self, most_s: float = ANSWER_S) -> None:
-        """Wait until the streams of all eurekas are open, or it is late; `seconds` must be read meanwhile.
+    async def wait_connected(self, timeout_s: float = ANSWER_S) -> None:
+        """Wait until all streams are open, or the time is up; `seconds` must be read meanwhile.
 
         Raises:
-            ClusterError: none is open.
+            ClusterError: no stream is open.
         """
-        end = time.monotonic() + most_s
+        end = time.monotonic() + timeout_s
         while self.streams < len(self.pods) and time.monotonic() < end:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         if not self.streams:
-            raise ClusterError(self.silence())
+            raise ClusterError(self.problem())
 
-    def silence(self) -> str:
-        """Which eurekas are not heard, why, and what to try; empty if all are."""
-        unheard = [text for pod in self.pods if (text := self._failures.get(pod["metadata"]["uid"]))]
+    def problem(self) -> str:
+        """Return which eurekas do not answer, why, and what to try; empty if all answer."""
+        failures = [text for pod in self.pods if (text := self._failures.get(pod["metadata"]["uid"]))]
         if not self.pods:
-            return f"architecture {self._target.name} has no running eureka"
-        if not unheard and not self.streams:
-            return f"no eureka of {self._target.name} has answered within {ANSWER_S:.0f} s; `spiko top` again"
-        return unheard[0] + (f" ({len(unheard)} of {len(self.pods)} eurekas)" if unheard[1:] else "") if unheard else ""
+            return f'architecture "{self._target.name}" has no running eureka'
+        if not failures and not self.streams:
+            name = self._target.name
+            return (
+                f'no eureka of architecture "{name}" answered within {ANSWER_S:.0f} s; run `spiko top` again'
+            )
+        if len(failures) > 1:
+            return f"{failures[0]} ({len(failures)} of {len(self.pods)} eurekas)"
+        return "".join(failures)
 
-    async def seconds(self) -> AsyncIterator[dict[str, Any]]:
-        """The one-second streams of all eurekas, as they come; one that ends is looked for again."""
-        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    async def seconds(self) -> AsyncIterator[Object]:
+        """Iterate over the one-second reports of all eurekas as they come.
+
+        A stream that ends is opened again.
+        """
+        queue: asyncio.Queue[Object] = asyncio.Queue()
         following = asyncio.create_task(self._follow(queue))
         try:
             while True:
@@ -115,7 +129,7 @@ class Eurekas:
         finally:
             following.cancel()
 
-    async def _follow(self, queue: asyncio.Queue[dict[str, Any]]) -> None:
+    async def _follow(self, queue: asyncio.Queue[Object]) -> None:
         streams: dict[str, asyncio.Task[None]] = {}
         try:
             while True:
@@ -123,22 +137,20 @@ class Eurekas:
                     uid = pod["metadata"]["uid"]
                     if uid not in streams or streams[uid].done():
                         streams[uid] = asyncio.create_task(self._stream(pod, queue))
-                await asyncio.sleep(LOOK_S)
-                with contextlib.suppress(ApiError):  # the API server is away: the eurekas that are known go on
-                    await self.look()
+                await asyncio.sleep(POLL_S)
+                with contextlib.suppress(ApiError):  # without an API server the known eurekas stay
+                    await self.refresh()
         finally:
             for stream in streams.values():
                 stream.cancel()
 
-    async def _stream(self, pod: dict[str, Any], queue: asyncio.Queue[dict[str, Any]]) -> None:
-        name, address = pod["metadata"]["name"], pod["status"]["podIP"]
-        way = self._way(address)
-        reacher = Reacher(way, self._client.server)
-        url = reacher.url(self._target.namespace, name, address, "/control/seconds", web_socket=True)
+    async def _stream(self, pod: Object, queue: asyncio.Queue[Object]) -> None:
+        way, uid = self._way(pod), pod["metadata"]["uid"]
+        url = self._url(Reacher(way, self._client.server), pod, "/control/seconds", web_socket=True)
         try:
             async with self._sockets.open(url) as socket:
                 self.streams += 1
-                self._failures.pop(pod["metadata"]["uid"], None)
+                self._failures.pop(uid, None)
                 try:
                     async for frame in socket:
                         if frame.type == aiohttp.WSMsgType.TEXT:
@@ -147,28 +159,38 @@ class Eurekas:
                                 queue.put_nowait(message)
                 finally:
                     self.streams -= 1
-        except (ApiError, aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
-            self._failures[pod["metadata"]["uid"]] = _say_failure(name, address, way, error)
+        except (*CALL_ERRORS, KeyError, TypeError) as error:
+            self._failures[uid] = _explain_failure(pod, way, error)
 
-    def _way(self, address: str) -> Reach:
-        if self._target.reach is not None:
-            return self._target.reach
-        return "direct" if address.startswith("127.") else "proxy"
+    def _url(self, reacher: Reacher, pod: Object, path: str, web_socket: bool = False) -> str:
+        namespace, name, address = (
+            self._target.cluster.namespace,
+            pod["metadata"]["name"],
+            pod["status"]["podIP"],
+        )
+        return reacher.url(namespace, name, address, path, web_socket=web_socket)
+
+    def _way(self, pod: Object) -> Reach:
+        if self._target.cluster.reach is not None:
+            chosen: Reach = self._target.cluster.reach
+            return chosen
+        return "direct" if pod["status"]["podIP"].startswith("127.") else "proxy"
 
 
-def _say_failure(name: str, address: str, way: Reach, error: Exception) -> str:
-    """Which pod, how it was tried, why that failed, what to try."""
-    text = f"eureka {name} does not answer ({way}): {str(error) or type(error).__name__}"
+def _explain_failure(pod: Object, way: Reach, error: Exception) -> str:
+    """Return which pod does not answer, how it was reached, why that failed, and what to try."""
+    name, address = pod["metadata"]["name"], pod["status"]["podIP"]
+    text = f'eureka "{name}" does not answer ({way}): {str(error) or type(error).__name__}'
     if way == "direct":
-        return f"{text}; --reach proxy asks through the API server"
-    if address.startswith("127."):  # Kubernetes proxies to no loopback address
-        return f"{text}; --reach direct asks the pod itself, on the machine where it runs"
+        return f"{text}; try --reach proxy, through the API server"
+    if address.startswith("127."):  # Kubernetes does not proxy to loopback addresses
+        return f"{text}; try --reach direct on the machine where the pod runs"
     return f"{text}; you need the right to `get pods/proxy`, or --reach direct from where pods can be reached"
 
 
 @asynccontextmanager
 async def connected(client: Client, target: Target) -> AsyncIterator[Eurekas]:
-    """The eurekas of an architecture, with connections of their own; whoever takes them looks for pods."""
+    """Open connections to the eurekas of an architecture; the caller refreshes the list of pods."""
     sockets = Sockets(client)
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as session:
@@ -178,24 +200,23 @@ async def connected(client: Client, target: Target) -> AsyncIterator[Eurekas]:
 
 
 @asynccontextmanager
-async def open_eurekas(target: Target) -> AsyncIterator[tuple[dict[str, Any], Eurekas]]:
-    """The Architecture and its eurekas.
+async def open_eurekas(target: Target) -> AsyncIterator[tuple[Object, Eurekas]]:
+    """Connect to a cluster; yields the Architecture and its eurekas.
 
     Raises:
-        ClusterError: no cluster, no such architecture, or no eureka runs.
+        ClusterError: no cluster, no such architecture, or no eureka is running.
     """
+    kubeconfig = find_kubeconfig(os.environ, target.cluster.kubeconfig)
     try:
-        client = await Client.connect(find_kubeconfig(os.environ, target.kubeconfig), target.context)
+        client = await Client.connect(kubeconfig, target.cluster.context)
     except ApiError as error:
         raise ClusterError(f"{error}; name another with --context or --kubeconfig") from error
     try:
         async with connected(client, target) as eurekas:
             architecture = await _read(client, target)
-            await eurekas.look()
+            await eurekas.refresh()
             if not eurekas.pods:
-                raise ClusterError(
-                    f"architecture {target.name} has no running eureka; `kubectl describe arch {target.name}` says why"
-                )
+                raise ClusterError(f"{eurekas.problem()}; `kubectl describe arch {target.name}` shows why")
             yield architecture, eurekas
     except ApiError as error:
         raise explain(error) from error
@@ -203,23 +224,23 @@ async def open_eurekas(target: Target) -> AsyncIterator[tuple[dict[str, Any], Eu
         await client.close()
 
 
-async def _read(client: Client, target: Target) -> dict[str, Any]:
+async def _read(client: Client, target: Target) -> Object:
+    namespace = target.cluster.namespace
     try:
-        return await client.get("Architecture", target.namespace, target.name)
+        return await client.get("Architecture", namespace, target.name)
     except Missing as error:
-        there = [a["metadata"]["name"] for a in await _all(client, target.namespace)]
+        found = [body["metadata"]["name"] for body in await _list(client, namespace)]
         hint = (
-            f"there are: {', '.join(there)}"
-            if there
-            else "there are none; `kubectl apply -f examples/lamp.yaml` makes one"
+            f"found: {', '.join(found)}" if found else "create one with `kubectl apply -f examples/lamp.yaml`"
         )
-        raise ClusterError(f"no architecture {target.name!r} in namespace {target.namespace}; {hint}") from error
+        raise ClusterError(
+            f'architecture "{target.name}" not found in namespace "{namespace}"; {hint}'
+        ) from error
 
 
-async def _all(client: Client, namespace: str) -> list[dict[str, Any]]:
+async def _list(client: Client, namespace: str) -> list[Object]:
     try:
         return await client.list("Architecture", namespace)
     except Missing as error:
-        raise ClusterError(
-            "this cluster does not know Architectures; `kubectl apply --server-side -f crds/`"
-        ) from error
+        text = "the Spiko CRDs are not installed; run `kubectl apply --server-side -f crds/`"
+        raise ClusterError(text) from error

@@ -1,4 +1,4 @@
-"""Which cluster the command line talks to."""
+"""Chooses the cluster that the command line talks to."""
 
 from __future__ import annotations
 
@@ -13,16 +13,23 @@ from spiko_operator.errors import Refused
 
 
 def find_kubeconfig(environ: Mapping[str, str], given: str | None) -> str:
-    """The kubeconfig to use: the one named, those of KUBECONFIG, the local cluster's if one is up, the user's.
+    """Choose a kubeconfig: --kubeconfig, KUBECONFIG, the running local cluster's, the user's; in this order.
+
+    Args:
+        environ: with KUBECONFIG, and variables that select the local cluster's home.
+        given: value of --kubeconfig.
 
     Returns:
-        A file; of KUBECONFIG all that it names, which `Client` reads as kubectl does.
+        A file, or all files of KUBECONFIG, which `Client` reads as kubectl does.
 
     Raises:
-        ClusterError: there is none.
+        ClusterError: there is none, or a named file does not exist.
     """
     home = find_home(environ)
-    for where, named in (("--kubeconfig", [given]), ("KUBECONFIG", environ.get("KUBECONFIG", "").split(os.pathsep))):
+    for where, named in (
+        ("--kubeconfig", [given]),
+        ("KUBECONFIG", environ.get("KUBECONFIG", "").split(os.pathsep)),
+    ):
         files = [file for file in named if file]
         if files and not any(Path(file).expanduser().exists() for file in files):
             raise ClusterError(f"{where}: {', '.join(files)}: no such file; {_hint(home)}")
@@ -36,8 +43,8 @@ def find_kubeconfig(environ: Mapping[str, str], given: str | None) -> str:
 
 
 def explain(error: ApiError) -> ClusterError:
-    """The operator's error as one of ours; if nobody answered, with what to type next."""
-    return ClusterError(str(error) if isinstance(error, Refused) else f"{error}; `spiko status` tells what runs here")
+    """Return the operator's error as one of the command line; without an answer, with what to type next."""
+    return ClusterError(str(error) if isinstance(error, Refused) else f"{error}; check `spiko status`")
 
 
 def _hint(home: Home) -> str:

@@ -1,4 +1,4 @@
-"""Reads manifests from YAML or JSON files, and remembers where each value stands: a finding needs its line."""
+"""Reads manifests from YAML or JSON files, with the position of each value for findings."""
 
 from __future__ import annotations
 
@@ -12,70 +12,87 @@ from typing import Any
 import yaml
 
 from spiko_cli.errors import SpikoError
-from spiko_operator.plan.findings import Finding, check, found
-from spiko_operator.plan.shape import render_path
+from spiko_local.objects import shorten
+from spiko_operator.plan.validation.checks import check
+from spiko_operator.plan.validation.findings import Finding, found
+from spiko_operator.plan.validation.schema_errors import render_path
 
-MOST_BYTES = 16 * 1024 * 1024
-MOST_NODES = 500_000  # aliases may repeat a node for ever; the largest Architecture has a quarter of that
-MOST_DEPTH = 100
+MAX_BYTES = 16 * 1024 * 1024
+MAX_VALUES = 500_000  # aliases can multiply values; the largest Architecture has a quarter of that
+MAX_DEPTH = 100
 SUFFIXES = (".yaml", ".yml", ".json")
 Position = tuple[int, int]
 
 
 @dataclass
 class Manifest:
-    """One document. `positions` maps paths to line and column, both from 1."""
+    """One document. `positions` maps paths to line and column, from 1; `errors` are those of its syntax."""
 
     file: str
     document: Any
     positions: dict[str, Position] = field(default_factory=dict)
-    faults: list[Finding] = field(default_factory=list)
+    errors: list[Finding] = field(default_factory=list)
 
     def findings(self) -> list[Finding]:
-        """What is wrong with it; nothing but the syntax if that is wrong."""
-        return self.faults or check(self.document)
+        """Return all findings; only those of the syntax if there are any."""
+        return self.errors or check(self.document)
 
     def position(self, path: str) -> Position:
-        """Where a path's value stands, or else its nearest parent's."""
+        """Return the line and column of a path's value, or of its nearest parent."""
         while path:
             if path in self.positions:
                 return self.positions[path]
             path = re.sub(r"(\.[^.\[\]]+|\[\d+\]|^[^.\[\]]+)$", "", path)
         return self.positions.get("", (1, 1))
 
+    def location(self, finding: Finding) -> str:
+        """Return `FILE:LINE:COLUMN:` of a finding."""
+        line, column = self.position(finding.path)
+        return f"{self.file}:{line}:{column}:"
+
 
 def read_files(names: tuple[str, ...]) -> Iterator[Manifest]:
-    """All documents of files, folders and `-` for standard input.
+    """Iterate over all documents.
+
+    Args:
+        names: files, folders, and - for standard input.
 
     Raises:
-        SpikoError: a file cannot be read, or a folder holds none.
+        SpikoError: a file cannot be read, or a folder has no manifests.
     """
     for name in names:
         if name == "-":
-            yield from parse(sys.stdin.buffer.read(MOST_BYTES + 1), "-")
+            yield from parse(sys.stdin.buffer.read(MAX_BYTES + 1), "-")
             continue
         path = Path(name)
         file = path
         try:
             files = (
-                sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file()) if path.is_dir() else [path]
+                sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file())
+                if path.is_dir()
+                else [path]
             )
             if not files:
-                raise SpikoError(f"{name}: no .yaml, .yml or .json file in this folder")
+                raise SpikoError(f"{name}: the folder contains no .yaml, .yml or .json file")
             for file in files:
                 with file.open("rb") as opened:
-                    data = opened.read(MOST_BYTES + 1)
+                    data = opened.read(MAX_BYTES + 1)
                 yield from parse(data, str(file))
         except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
             raise SpikoError(
-                f"{file}: {getattr(error, 'strerror', None) or error}; name a file that can be read"
+                f"{file}: {getattr(error, 'strerror', None) or error}; name a readable file"
             ) from error
 
 
 def parse(data: bytes, name: str) -> Iterator[Manifest]:
-    """The documents of one file; what is no YAML becomes a manifest with that one fault."""
-    if len(data) > MOST_BYTES:
-        yield _broken(name, "the file has over 16 MiB", (1, 1))
+    """Iterate over the documents of one file; invalid syntax becomes a manifest with that error.
+
+    Args:
+        data: the file's content.
+        name: the file's name, for findings.
+    """
+    if len(data) > MAX_BYTES:
+        yield _broken(name, "the file is larger than 16 MiB", (1, 1))
         return
     try:
         text = data.decode("utf-8-sig")
@@ -100,23 +117,25 @@ def _broken(name: str, message: str, at: Position) -> Manifest:
 
 
 class _Reader:
-    """Turns nodes into values and notes where they stand."""
+    """Turns YAML nodes into values and records their positions."""
 
     def __init__(self, name: str) -> None:
         self._manifest = Manifest(name, None)
         self._constructor = yaml.constructor.SafeConstructor()
-        self._left = MOST_NODES
+        self._left = MAX_VALUES
 
     def read(self, node: yaml.Node) -> Manifest:
-        """One document."""
+        """Return one document."""
         self._manifest.document = self._value(node, [])
         return self._manifest
 
     def _value(self, node: yaml.Node, path: list[str | int]) -> Any:
         self._left -= 1
-        if self._left < 0 or len(path) > MOST_DEPTH:
-            if not self._manifest.faults:
-                self._fault("too many values, perhaps by aliases" if self._left < 0 else "nested too deeply", node)
+        if self._left < 0 or len(path) > MAX_DEPTH:
+            if not self._manifest.errors:
+                self._add_error(
+                    "too many values; check aliases" if self._left < 0 else "nested too deeply", node
+                )
             return None
         text = render_path(path)
         self._manifest.positions.setdefault(text, (node.start_mark.line + 1, node.start_mark.column + 1))
@@ -127,23 +146,23 @@ class _Reader:
         try:
             return self._constructor.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
-            self._fault(f"not a value: {getattr(error, 'problem', None) or error}", node)
+            self._add_error(f"not a value: {getattr(error, 'problem', None) or error}", node)
             return None
 
     def _mapping(self, node: yaml.MappingNode, path: list[str | int]) -> dict[str, Any]:
         made: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                self._fault("a key must be a text", key_node)
+                self._add_error("a key must be a string", key_node)
                 continue
             key = str(key_node.value)
             if key in made:
-                self._fault(f"the key {key[:60]!r} is here twice", key_node)
+                self._add_error(f"duplicate key {shorten(key, 60)!r}", key_node)
             made[key] = self._value(value_node, [*path, key])
         return made
 
-    def _fault(self, message: str, node: yaml.Node) -> None:
-        if len(self._manifest.faults) < 100:
-            finding = found("NotYaml", f"#{len(self._manifest.faults)}", None, message)
+    def _add_error(self, message: str, node: yaml.Node) -> None:
+        if len(self._manifest.errors) < 100:
+            finding = found("NotYaml", f"#{len(self._manifest.errors)}", None, message)
             self._manifest.positions[finding.path] = (node.start_mark.line + 1, node.start_mark.column + 1)
-            self._manifest.faults.append(finding)
+            self._manifest.errors.append(finding)

@@ -14,14 +14,14 @@ import click
 from spiko_cli.errors import Interrupted, SpikoError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-EXIT_PIPE = 1  # click's, when the reader of our output has gone
+EXIT_PIPE = 1  # click's, when the reader of the output has closed it
 COMMANDS = {
     "run": "Run a file on a local cluster: traffic, a kill, a report.",
     "up": "Start a local cluster: control plane, kubelet, operator.",
     "down": "Stop the local cluster and everything it started.",
-    "status": "Say what of the local cluster runs.",
-    "node": "Cut a node's power on the local cluster, and give it back.",
-    "lint": "Check manifests offline: all faults at once.",
+    "status": "Show the state of the local cluster.",
+    "node": "Cut or restore a node's power on the local cluster.",
+    "lint": "Check manifests offline and report all findings.",
     "graph": "Nodes and edges: predicted from a file, or discovered in a cluster.",
     "top": "Rates, errors and percentiles per tier and edge, live.",
     "completion": "Print a shell's completion script.",
@@ -29,14 +29,14 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands live in modules of their own: `spiko lint` must not import a Kubernetes client."""
+    """A group that imports a command's module when it is called: `spiko lint` needs no Kubernetes client."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of the commands, in the order of the help page."""
+        """Return the names of all commands, in the order of the help page."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of one command; it has a click command named `command`."""
+        """Import a command's module and return its `command`."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"spiko_cli.commands.{cmd_name}").command
@@ -55,19 +55,22 @@ def group() -> None:
 
 
 def program() -> None:
-    """Run the group, and end the process. What a user can act on is one line, without a traceback; Ctrl-C is 130, anywhere."""
-    for number in SIGNALS:  # whoever ends us otherwise wants things cleaned up as well
+    """Run the group and exit.
+
+    An error for the user is one line without a traceback; Ctrl-C always exits with 130.
+    """
+    for number in SIGNALS:  # SIGTERM and SIGHUP must clean up as Ctrl-C does
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
     try:
         code = _invoke()
-    except KeyboardInterrupt:  # one more, while the first was being told
+    except KeyboardInterrupt:  # a second one, while the first was being reported
         code = Interrupted.exit_code
-    _leave(code)
+    _exit(code)
 
 
 def _invoke() -> int:
-    """Run the group; returns the exit code."""
+    """Run the group and return the exit code."""
     from spiko_local.errors import LocalError
 
     try:
@@ -77,28 +80,28 @@ def _invoke() -> int:
         error.show()
         return error.exit_code
     except ModuleNotFoundError as error:
-        return _say(f"the module {error.name} is missing; install it with: pip install 'spiko[local]'", 1)
+        return _report(f"the module {error.name} is missing; install it with: pip install 'spiko[local]'", 1)
     except SystemExit as error:  # a command's own exit code
         return error.code if isinstance(error.code, int) else 0
     except (SpikoError, LocalError) as error:
-        return _say(str(error), getattr(error, "exit_code", 1))
+        return _report(str(error), getattr(error, "exit_code", 1))
     except (click.Abort, KeyboardInterrupt):
-        return _say("interrupted", Interrupted.exit_code)
+        return _report("interrupted", Interrupted.exit_code)
     except BrokenPipeError:
         return EXIT_PIPE
     except OSError as error:
-        return _say(str(error), 1)
+        return _report(str(error), 1)
     return code or 0
 
 
-def _say(text: str, code: int) -> int:
-    with contextlib.suppress(OSError):  # nobody reads it
+def _report(text: str, code: int) -> int:
+    with contextlib.suppress(OSError):  # stderr may be closed
         click.echo(f"spiko: {text}", err=True)
     return code
 
 
-def _leave(code: int) -> NoReturn:
-    """Exit. Neither a signal that comes now nor a pipe that its reader has closed may change what is told."""
+def _exit(code: int) -> NoReturn:
+    """Exit with this code, whatever signals come now and even if stdout is closed."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     try:

@@ -1,1 +1,1 @@
-"""Receives traces over OTLP/HTTP, keeps the telling ones in memory, and draws them."""
+"""Receives traces over OTLP/HTTP, keeps the slowest and the failed ones in memory, and draws them."""

@@ -1,18 +1,18 @@
 """Errors of the console.
 
 ConsoleError
-└── OtlpError    a request that is no OTLP export; its status is what the sender is answered
+└── OtlpError    a request that is not an OTLP export, with the HTTP status of the answer
 """
 
 from __future__ import annotations
 
 
 class ConsoleError(Exception):
-    """Anything the console raises on purpose."""
+    """Base class of all errors of the console."""
 
 
 class OtlpError(ConsoleError):
-    """A request that is no OTLP export."""
+    """A request that is not an OTLP export; `status` is the HTTP status of the answer."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)

@@ -1,6 +1,7 @@
 """Pure: OTLP/HTTP bodies to spans, and to the JSON lines that a Collector's file exporter writes.
 
-Protobuf or JSON, gzip or plain. The mapping of OTLP to JSON differs from protobuf's in one thing: ids are hexadecimal, not base64.
+Bodies are protobuf or JSON, gzip or plain. OTLP's JSON differs from that of protobuf in one thing: ids are
+hexadecimal, not base64.
 Source: OTLP specification 1.x, "JSON Protobuf Encoding".
 """
 
@@ -19,10 +20,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from spiko_console.errors import OtlpError
-from spiko_console.spans import ERROR, Span
+from spiko_console.spans import ERROR, Span, shorten
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
-MOST_BYTES = 16 << 20  # of one request, unpacked: a Collector's own limit is 20 MiB
+MAX_BYTES = 16 << 20  # of one request, decompressed; the limit of a Collector is 20 MiB
 _IDS = ("traceId", "spanId", "parentSpanId")
 Request = ExportTraceServiceRequest
 
@@ -31,26 +32,26 @@ def read_request(body: bytes, content_type: str, encoding: str) -> Request:
     """Read the body of a POST to /v1/traces.
 
     Args:
-        body: as it came.
+        body: as received.
         content_type: without parameters.
         encoding: Content-Encoding; empty, identity or gzip.
 
     Raises:
-        OtlpError: not an export; its `status` is 400, 413 or 415.
+        OtlpError: the body is not an export; its `status` is 400, 413 or 415.
     """
     data = _unpack(body, encoding)
     if content_type == PROTOBUF:
         try:
             return Request.FromString(data)
         except DecodeError as error:
-            raise OtlpError(f"body: no ExportTraceServiceRequest: {error}") from error
+            raise OtlpError(f"body: not an ExportTraceServiceRequest: {error}") from error
     if content_type == JSON:
         return _read_json(data)
-    raise OtlpError(f"Content-Type: {content_type[:80]!r} is neither {PROTOBUF} nor {JSON}", 415)
+    raise OtlpError(f"Content-Type: {shorten(content_type, 80)!r}: must be {PROTOBUF} or {JSON}", 415)
 
 
 def spans_of(request: Request) -> list[Span]:
-    """All spans; those without proper ids, which no trace can hold, are left out."""
+    """Return all spans, except those with invalid ids, which belong to no trace."""
     found = []
     for resource_spans in request.resource_spans:
         resource = _attributes(resource_spans.resource.attributes)
@@ -75,7 +76,10 @@ def spans_of(request: Request) -> list[Span]:
 
 
 def json_line(request: Request) -> str:
-    """The request as one line of OTLP JSON; Jaeger's page and a Collector's `otlpjsonfile` receiver read files of such lines."""
+    """Return the request as one line of OTLP JSON.
+
+    Jaeger's UI and a Collector's `otlpjsonfile` receiver read files of such lines.
+    """
     document = MessageToDict(request)
     for span in _json_spans(document):
         for name in _IDS:
@@ -90,14 +94,14 @@ def _unpack(body: bytes, encoding: str) -> bytes:
     elif encoding == "gzip":
         unpacker = zlib.decompressobj(wbits=31)
         try:
-            data = unpacker.decompress(body, MOST_BYTES + 1)
+            data = unpacker.decompress(body, MAX_BYTES + 1)
         except zlib.error as error:
             raise OtlpError(f"body: not gzip: {error}") from error
         rest = unpacker.unconsumed_tail
     else:
-        raise OtlpError(f"Content-Encoding: {encoding[:80]!r} is neither gzip nor identity", 415)
-    if rest or len(data) > MOST_BYTES:
-        raise OtlpError(f"body: over {MOST_BYTES} bytes; send smaller batches", 413)
+        raise OtlpError(f"Content-Encoding: {shorten(encoding, 80)!r}: must be gzip or identity", 415)
+    if rest or len(data) > MAX_BYTES:
+        raise OtlpError(f"body: larger than {MAX_BYTES} bytes; send smaller batches", 413)
     return data
 
 
@@ -105,14 +109,14 @@ def _read_json(data: bytes) -> Request:
     try:
         document = json.loads(data)
         if not isinstance(document, dict):
-            raise OtlpError("body: no JSON object")
+            raise OtlpError("body: not a JSON object")
         for span in _json_spans(document):
             for name in _IDS:
                 if span.get(name):
                     span[name] = base64.b64encode(bytes.fromhex(span[name])).decode()
         return ParseDict(document, Request(), ignore_unknown_fields=True)
     except (ValueError, TypeError, AttributeError, RecursionError, ParseError, binascii.Error) as error:
-        raise OtlpError(f"body: no ExportTraceServiceRequest: {str(error)[:200]}") from error
+        raise OtlpError(f"body: not an ExportTraceServiceRequest: {shorten(str(error), 200)}") from error
 
 
 def _json_spans(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The thin side: POST /v1/traces over HTTP/1.1 (aiohttp), and once a second the store's clock."""
+"""The HTTP endpoint: POST /v1/traces, and the store's clock once a second."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spiko_console import otlp
 from spiko_console.errors import OtlpError
 from spiko_console.store import TraceStore
 
-LOOK_S = 1.0
+SETTLE_EVERY_S = 1.0
 Listener = Callable[[otlp.Request], None]
 
 
@@ -23,8 +23,8 @@ class Receiver:
     """An OTLP/HTTP endpoint for traces.
 
     Args:
-        store: where spans go.
-        listener: told of every request besides, for instance to write it to a file.
+        store: receives the spans.
+        listener: called with every request, for instance to write it to a file.
     """
 
     def __init__(self, store: TraceStore, listener: Listener | None = None) -> None:
@@ -32,7 +32,7 @@ class Receiver:
         self.endpoint = ""
 
     async def export(self, request: web.Request) -> web.Response:
-        """One export."""
+        """Handle one export."""
         encoding = request.headers.get("Content-Encoding", "").lower()
         try:
             export = otlp.read_request(await request.read(), request.content_type, encoding)
@@ -47,14 +47,18 @@ class Receiver:
 
     @asynccontextmanager
     async def listen(self, address: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-        """Listen; gives the endpoint's base URL.
+        """Listen; yields the endpoint's base URL.
+
+        Args:
+            address: to listen on.
+            port: 0 chooses a free one.
 
         Raises:
-            OSError: the address cannot be had.
+            OSError: the address is not available.
         """
-        application = web.Application(client_max_size=otlp.MOST_BYTES)
+        application = web.Application(client_max_size=otlp.MAX_BYTES)
         application.router.add_post("/v1/traces", self.export)
-        # bodies are unpacked by `otlp`, which bounds what comes out
+        # `otlp` decompresses bodies, because it bounds the result
         runner = web.AppRunner(application, access_log=None, auto_decompress=False, shutdown_timeout=0.5)
         await runner.setup()
         site = web.TCPSite(runner, address, port)
@@ -72,5 +76,5 @@ class Receiver:
 
     async def _settle(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(SETTLE_EVERY_S)
             self._store.settle(time.monotonic())

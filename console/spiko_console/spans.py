@@ -1,4 +1,4 @@
-"""Pure: spans as they are kept: of one trace, with what their resource says of the process that made them."""
+"""Pure: spans with the attributes of their resource, and traces made of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SPAN_BYTES = 400  # of an empty span with its ids and its two dictionaries
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One span. Ids are hexadecimal, `parent_id` is empty for a root; times are in ns since 1970."""
+    """One span. Ids are hexadecimal; `parent_id` is empty for a root; times are in ns since 1970."""
 
     trace_id: str
     span_id: str
@@ -29,18 +29,18 @@ class Span:
 
     @property
     def took_ns(self) -> int:
-        """Its length; 0 if clocks disagree."""
+        """Its duration; 0 if clocks disagree."""
         return max(0, self.end_ns - self.start_ns)
 
     @property
     def service(self) -> str:
-        """Who made it."""
+        """The service that has sent it."""
         return str(self.resource.get("service.name", "?"))
 
 
 @dataclass(frozen=True)
 class Trace:
-    """All spans of one trace that have come in, but for `left_out` of them if it was thinned."""
+    """All received spans of one trace, except `left_out` of them if it was thinned."""
 
     trace_id: str
     spans: tuple[Span, ...]
@@ -48,7 +48,10 @@ class Trace:
 
     @cached_property
     def children(self) -> Mapping[str, Sequence[Span]]:
-        """Spans by the id of their parent, each by its start; those whose parent is not here are the empty id's."""
+        """Spans by the id of their parent, in the order of their start.
+
+        The empty id has those without a known parent.
+        """
         known = {span.span_id for span in self.spans}
         found: dict[str, list[Span]] = {}
         for span in sorted(self.spans, key=lambda s: s.start_ns):
@@ -57,10 +60,10 @@ class Trace:
 
     @cached_property
     def roots(self) -> tuple[Span, ...]:
-        """Where to begin to see every span, by their start.
+        """The spans from which all others can be reached, in the order of their start.
 
-        Spans whose parent is not here: one in a whole trace, more if some span was lost with its process. Whoever sends spans that are each
-        other's parents, which nothing of ours does, gets the earliest of them as well.
+        These are the spans without a known parent: one in a complete trace, more if a span was lost with its
+        process. Of spans that are each other's parents, the earliest is a root as well.
         """
         found = list(self.children.get("", ()))
         seen = {span.span_id for root in found for span in self._below(root)}
@@ -72,26 +75,26 @@ class Trace:
 
     @cached_property
     def root(self) -> Span:
-        """Where it began: the span without a parent, else the earliest."""
+        """The span without a parent, else the earliest."""
         return next((span for span in self.roots if not span.parent_id), self.roots[0])
 
     @property
-    def whole(self) -> bool:
-        """Whether every parent is here."""
+    def complete(self) -> bool:
+        """Whether no span is missing."""
         return len(self.roots) == 1 and not self.root.parent_id and not self.left_out
 
     @property
     def failed(self) -> bool:
-        """Whether any of its spans is an error."""
+        """Whether one of its spans is an error."""
         return any(span.failed for span in self.spans)
 
     @property
     def took_ns(self) -> int:
-        """How long its root took."""
+        """Duration of its root."""
         return self.root.took_ns
 
     def _below(self, root: Span) -> Iterator[Span]:
-        """A span and all below it, each once."""
+        """Iterate over a span and all below it, each once."""
         seen = {root.span_id}
         waiting = [root]
         while waiting:
@@ -104,16 +107,19 @@ class Trace:
 
 
 def make_trace(spans: Sequence[Span]) -> Trace:
-    """A trace of at least one span; a span that was sent twice counts once."""
+    """Return a trace of at least one span; a span that was sent twice counts once."""
     unique = {span.span_id: span for span in spans}
     return Trace(spans[0].trace_id, tuple(unique.values()))
 
 
-def thin(trace: Trace, most_bytes: int) -> Trace:
-    """The same trace if it is no larger than that, else its root and its earliest spans."""
-    left = most_bytes
+def thin(trace: Trace, max_bytes: int) -> Trace:
+    """Return a trace of at most `max_bytes`: its root and its earliest spans if it is larger."""
+    left = max_bytes
     kept: list[Span] = []
-    for span in (trace.root, *sorted((s for s in trace.spans if s is not trace.root), key=lambda s: s.start_ns)):
+    for span in (
+        trace.root,
+        *sorted((s for s in trace.spans if s is not trace.root), key=lambda s: s.start_ns),
+    ):
         left -= size_bytes(span)
         if kept and left < 0:
             break
@@ -123,13 +129,22 @@ def thin(trace: Trace, most_bytes: int) -> Trace:
     return replace(trace, spans=tuple(kept), left_out=trace.left_out + len(trace.spans) - len(kept))
 
 
+def shorten(text: str, most: int) -> str:
+    """Return a text of at most `most` characters; a longer one is cut and ends with an ellipsis.
+
+    >>> shorten("refused", 10), shorten("refused", 4)
+    ('refused', 'ref…')
+    """
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def size_bytes(span: Span) -> int:
-    """About how much memory a span takes; what its resource says is shared with others, and counted all the same."""
+    """Return about how much memory a span takes; its resource counts as well, although spans share it."""
     return SPAN_BYTES + len(span.name) + _size(span.attributes) + _size(span.resource)
 
 
 def _size(value: Any) -> int:
-    """Values are as deep as protobuf allows, a hundred levels."""
+    """Return the size of a value, which is at most 100 levels deep: the limit of protobuf."""
     if isinstance(value, str | bytes):
         return 50 + len(value)
     if isinstance(value, Mapping):

@@ -1,10 +1,10 @@
-"""Pure: which traces are kept. All of them would be gigabytes; the slowest and the failed ones are what one looks at.
+"""Pure: keeps the slowest, the failed and the most recent traces; all of them would take gigabytes.
 
-Spans of a trace come in several requests, one from each pod, so a trace is judged when nothing of it has come for a while. A span that comes
-after that counts as late and is dropped: it makes no second trace.
+Spans of a trace come in several requests, one from each pod, so a trace is closed when no span of it has come
+for a while. A span that comes after that counts as late and is dropped: it does not open a second trace.
 
-Memory is bounded, whatever is sent: of open traces the oldest are judged early when their spans are too many or take too many bytes, and of a
-very large trace the earliest spans are kept.
+Memory is bounded. The oldest open traces are closed early when there are too many open spans or bytes, and of
+a very large trace only the earliest spans are kept.
 """
 
 from __future__ import annotations
@@ -16,14 +16,24 @@ from dataclasses import dataclass, field
 
 from spiko_console.spans import Span, Trace, make_trace, size_bytes, thin
 
-# A span is sent when it has ended, by the half second: of a request that runs into its deadline of 2 s the callees' come first, and
-# the root 2.5 s after them.
+# Spans are sent every half second, once they have ended. If a request runs into its deadline of 2 s, the
+# root's span comes 2.5 s after those of its callees.
 SETTLE_S = 5.0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How many traces are kept of each sort, how large each may be, how many spans wait for the rest of their trace, and how many ids are remembered."""
+    """Bounds of a store.
+
+    Args:
+        slowest: number of slowest traces.
+        failed: number of failed traces.
+        recent: number of most recent traces.
+        trace_bytes: of one trace.
+        open_spans: of all open traces.
+        open_bytes: of all open traces.
+        closed: number of ids of closed traces that are remembered.
+    """
 
     slowest: int = 20
     failed: int = 50
@@ -31,12 +41,12 @@ class Limits:
     trace_bytes: int = 1 << 20
     open_spans: int = 200_000
     open_bytes: int = 256 << 20
-    judged: int = 50_000
+    closed: int = 50_000
 
 
 @dataclass(slots=True)
 class _Open:
-    """A trace that may still grow. `last` is when its last span came, in monotonic seconds."""
+    """An open trace. `last` is when its last span came, in monotonic seconds."""
 
     last: float
     bytes: int = 0
@@ -44,7 +54,7 @@ class _Open:
 
 
 class TraceStore:
-    """Spans in; the slowest, the failed and the recent traces out.
+    """Collects spans to traces.
 
     Args:
         limits: how much is kept.
@@ -54,8 +64,9 @@ class TraceStore:
         self._limits = limits or Limits()
         self._open: OrderedDict[str, _Open] = OrderedDict()  # by the time of the last span
         self._open_spans = self._open_bytes = 0
-        self._judged: OrderedDict[str, None] = OrderedDict()  # ids, the oldest first
-        self._slowest: list[tuple[int, int, Trace]] = []  # a heap: the fastest of them first, by ns and number
+        self._closed: OrderedDict[str, None] = OrderedDict()  # ids, oldest first
+        # A heap: the fastest of them first, by ns and number.
+        self._slowest: list[tuple[int, int, Trace]] = []
         self._failed: deque[Trace] = deque(maxlen=self._limits.failed)
         self._recent: deque[Trace] = deque(maxlen=self._limits.recent)
         self.spans = 0
@@ -65,7 +76,7 @@ class TraceStore:
         self.late = 0  # spans that came after their trace was judged
 
     def add(self, spans: Iterable[Span], now: float) -> None:
-        """Take spans.
+        """Add spans.
 
         Args:
             spans: of any traces.
@@ -73,7 +84,7 @@ class TraceStore:
         """
         for span in spans:
             self.spans += 1
-            if span.trace_id in self._judged:
+            if span.trace_id in self._closed:
                 self.late += 1
                 continue
             known = self._open.pop(span.trace_id, None) or _Open(now)
@@ -86,42 +97,42 @@ class TraceStore:
         self.settle(now)
 
     def settle(self, now: float) -> None:
-        """Judge what is complete by now."""
+        """Close the traces that have been quiet for 5 s, and the oldest ones while a limit is exceeded."""
         while self._open:
             oldest = next(iter(self._open.values()))
             crowded = self._open_spans > self._limits.open_spans or self._open_bytes > self._limits.open_bytes
             if oldest.last > now - SETTLE_S and not crowded:
                 return
-            self._judge()
+            self._close_oldest()
 
     def close(self) -> None:
-        """Judge everything: nothing more will come."""
+        """Close all traces: no more spans will come."""
         while self._open:
-            self._judge()
+            self._close_oldest()
 
     def slowest(self) -> list[Trace]:
-        """The slowest traces without an error, slowest first."""
+        """Return the slowest traces without an error, slowest first."""
         return [trace for _, _, trace in sorted(self._slowest, reverse=True)]
 
     def failed(self) -> list[Trace]:
-        """The last failed traces, oldest first."""
+        """Return the last failed traces, oldest first."""
         return list(self._failed)
 
     def recent(self) -> list[Trace]:
-        """The last traces of any sort, oldest first."""
+        """Return the last traces, failed or not, oldest first."""
         return list(self._recent)
 
-    def _judge(self) -> None:
+    def _close_oldest(self) -> None:
         id, known = self._open.popitem(last=False)
-        self._judged[id] = None
-        if len(self._judged) > self._limits.judged:
-            self._judged.popitem(last=False)
+        self._closed[id] = None
+        if len(self._closed) > self._limits.closed:
+            self._closed.popitem(last=False)
         self._open_spans -= len(known.spans)
         self._open_bytes -= known.bytes
         whole = make_trace(known.spans)
         trace = thin(whole, self._limits.trace_bytes) if known.bytes > self._limits.trace_bytes else whole
         self.traces += 1
-        self.broken += not whole.whole
+        self.broken += not whole.complete
         self._recent.append(trace)
         if whole.failed:
             self.failures += 1

@@ -1,10 +1,11 @@
-"""Pure: one trace as text, a line for each call and its time as a bar.
+"""Pure: one trace as text, with a line for each call and its time as a bar.
 
-A call has two spans: the caller's (CLIENT) and, within it, the callee's (SERVER). They share a line: dotted where only the caller waits, that
-is the network and queues, solid where the callee works. A call without an answer has only its caller's.
+A call has two spans: the caller's (CLIENT) and, within it, the callee's (SERVER). They share a line, which is
+dotted where only the caller waits (network and queues) and solid where the callee works. A call without an
+answer has only the caller's span.
 
-Spans may come from anybody: long names are cut, what is no printable character is shown as ?, and calls that are too deep or too many are
-counted only.
+Spans are not trusted: long names are cut, characters that are not printable are shown as ?, and calls that
+are too deep or too many are only counted.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from spiko_console.spans import CLIENT, SERVER, Span, Trace
+from spiko_console.spans import CLIENT, SERVER, Span, Trace, shorten
 
 BAR, WAIT, WORK = 48, "░", "█"
-MOST_LINES, MOST_DEPTH, MOST_TEXT = 60, 24, 60
+MAX_LINES, MAX_DEPTH, MAX_TEXT = 60, 24, 60
 
 
 @dataclass(frozen=True)
 class Line:
-    """One call, or a span by itself. `outer` is the caller's span, `inner` the callee's; one of them may be missing."""
+    """One call, or a single span. `outer` is the caller's span, `inner` the callee's; one may be missing."""
 
     depth: int
     label: str
@@ -36,12 +37,15 @@ class Line:
 
     @property
     def failed(self) -> bool:
-        """Whether either of them is an error."""
+        """Whether one of them is an error."""
         return any(span is not None and span.failed for span in (self.outer, self.inner))
 
 
 def lines_of(trace: Trace) -> list[Line]:
-    """The calls of a trace in the order of a tree, children by their start; every span once, whatever spans say of their parents."""
+    """Return the calls of a trace in the order of a tree, children by their start.
+
+    Every span appears once, even if spans claim to be each other's parents.
+    """
     lines: list[Line] = []
     seen: set[str] = set()
     waiting = [(root, 0) for root in reversed(trace.roots)]
@@ -60,7 +64,10 @@ def lines_of(trace: Trace) -> list[Line]:
             lines.append(Line(depth, _callee(span, inner), span, inner))
             if inner is not None:
                 seen.add(inner.span_id)
-                below = [*(child for child in below if child is not inner), *trace.children.get(inner.span_id, ())]
+                below = [
+                    *(child for child in below if child is not inner),
+                    *trace.children.get(inner.span_id, ()),
+                ]
         else:
             lines.append(Line(depth, span.service, None, span))
         waiting += [(child, depth + 1) for child in reversed(below)]
@@ -68,44 +75,44 @@ def lines_of(trace: Trace) -> list[Line]:
 
 
 def render_trace(trace: Trace) -> str:
-    """A head and a line for each call; times in ms.
+    """Return a head and a line for each call; times are in ms.
 
     Args:
         trace: of at least one span.
     """
     lines = lines_of(trace)
-    shown = [line for line in lines if line.depth <= MOST_DEPTH][:MOST_LINES]
+    shown = [line for line in lines if line.depth <= MAX_DEPTH][:MAX_LINES]
     start = min(span.start_ns for span in trace.spans)
     whole = max(1, max(span.end_ns for span in trace.spans) - start)
     labels = [f"{'  ' * line.depth}{'└ ' if line.depth else ''}{_text(line.label)}" for line in shown]
     width = max(len(label) for label in labels)
     root = trace.root
-    texts = [f"{_text(root.name)} {_text(_target(root))}  {trace.took_ns / 1e6:.2f} ms  trace {trace.trace_id}"]
+    texts = [
+        f"{_text(root.name)} {_text(_target(root))}  {trace.took_ns / 1e6:.2f} ms  trace {trace.trace_id}"
+    ]
     for line, label in zip(shown, labels, strict=True):
-        texts.append(
-            f"{label:<{width}} {_place(line):<14.14} |{_bar(line, start, whole)}| {_times(line)}{_fault(line)}".rstrip()
-        )
+        bar = f"|{_bar(line, start, whole)}| {_times(line)}{_failure(line)}"
+        texts.append(f"{label:<{width}} {_place(line):<14.14} {bar}".rstrip())
     if len(lines) > len(shown):
-        deep = sum(line.depth > MOST_DEPTH for line in lines)
+        deep = sum(line.depth > MAX_DEPTH for line in lines)
         texts.append(f"... and {len(lines) - len(shown)} more" + (f", {deep} of them deeper" if deep else ""))
     if trace.left_out:
-        texts.append(f"({trace.left_out} spans were left out: the trace is too large)")
-    elif not trace.whole:
-        texts.append("(a span is missing: its process ended before it was sent)")
+        texts.append(f"({trace.left_out} spans omitted: the trace is too large)")
+    elif not trace.complete:
+        texts.append("(a span is missing: its process ended before sending it)")
     return "\n".join(texts)
 
 
 def _text(value: object) -> str:
-    """A text of somebody else's on one line, of bounded length."""
-    cut = str(value)[: MOST_TEXT + 1]
-    plain = "".join(letter if letter.isprintable() else "?" for letter in cut)
-    return plain if len(plain) <= MOST_TEXT else plain[: MOST_TEXT - 1] + "…"
+    """Return an untrusted value as one printable line of at most 60 characters."""
+    cut = shorten(str(value), MAX_TEXT)
+    return "".join(letter if letter.isprintable() else "?" for letter in cut)
 
 
 def _target(root: Span) -> str:
     try:
         return str(root.attributes.get("url.path") or urlsplit(str(root.attributes.get("url.full", ""))).path)
-    except ValueError:  # no address, whatever it is
+    except ValueError:  # not a valid URL
         return ""
 
 
@@ -119,7 +126,7 @@ def _place(line: Line) -> str:
 
 
 def _bar(line: Line, start: int, whole: int) -> str:
-    """Columns from the trace's start to its end; the smallest span is one column."""
+    """Return columns from the trace's start to its end; the shortest span takes one column."""
     cells = [" "] * BAR
     for span, mark in ((line.outer, WAIT), (line.inner, WORK)):
         if span is not None:
@@ -136,11 +143,15 @@ def _times(line: Line) -> str:
     return f"{took}, {line.inner.took_ns / 1e6:.2f} at the callee"
 
 
-def _fault(line: Line) -> str:
+def _failure(line: Line) -> str:
     if not line.failed:
         return ""
     for span in (line.inner, line.outer):
         if span is not None and span.failed:
-            reason = span.attributes.get("error.type") or span.attributes.get("http.response.status_code") or "error"
+            reason = (
+                span.attributes.get("error.type")
+                or span.attributes.get("http.response.status_code")
+                or "error"
+            )
             return f"  ! {_text(reason)}" + ("" if line.inner is not None else ", no answer")
     return ""

@@ -1,4 +1,7 @@
-"""Makes a picture of a terminal from what a program printed: `PROGRAM | python docs/pictures/make.py 'COMMAND LINE' FILE.svg`."""
+"""Draw a terminal with the output of a program.
+
+PROGRAM | python docs/pictures/make.py 'COMMAND LINE' FILE.svg
+"""
 
 from __future__ import annotations
 

@@ -222,6 +222,19 @@ def folder(go_module: Path, package: str) -> Path:
     return module(go_module, name) / package.removeprefix(name).strip("/")
 
 
+def read_structs(go_module: Path) -> dict[str, list[tuple[str, str]]]:
+    """Return Go type and JSON tag of every field, by schema."""
+    structs: dict[str, list[tuple[str, str]]] = {}
+    for prefix, package in GO_PACKAGES.items():
+        for path in sorted(folder(go_module, package).glob("*types*.go")):
+            if path.name.endswith("_test.go") or "generated" in path.name:
+                continue
+            for struct in STRUCT.finditer(path.read_text()):
+                fields = [(match[2], match[3]) for match in FIELD.finditer(struct[2])]
+                structs[f"{prefix}.{struct[1]}"] = fields
+    return structs
+
+
 def read_omitted(go_module: Path) -> dict[str, dict[str, list[str]]]:
     """By schema: fields that Go omits when they are empty, structs that it writes even then, and other empty
     fields.
@@ -229,15 +242,7 @@ def read_omitted(go_module: Path) -> dict[str, dict[str, list[str]]]:
     Go omits a pointer only when it is nil, so that a zero behind it stays; `omitempty` omits no struct,
     `omitzero` does.
     """
-    structs: dict[str, list[tuple[str, str]]] = {}
-    for prefix, package in GO_PACKAGES.items():
-        for path in sorted(folder(go_module, package).glob("*types*.go")):
-            if path.name.endswith("_test.go") or "generated" in path.name:
-                continue
-            for struct in STRUCT.finditer(path.read_text()):
-                structs[f"{prefix}.{struct[1]}"] = [
-                    (match[2], match[3]) for match in FIELD.finditer(struct[2])
-                ]
+    structs = read_structs(go_module)
     named = {name.rsplit(".", 1)[1] for name in structs}
 
     def read(name: str) -> tuple[list[str], list[str], list[str]]:
@@ -254,19 +259,9 @@ def read_omitted(go_module: Path) -> dict[str, dict[str, list[str]]]:
                 bare += inner[2]
             elif kind.startswith("*"):
                 continue
-            elif short == "ObjectMeta" or (
-                kind.startswith(("[", "map[")) and not {"omitempty", "omitzero"} & set(options)
-            ):
-                bare.append(json_name)
-            elif (
-                kind[0] not in "[m"
-                and short in named
-                and short not in NO_STRUCTS
-                and "omitzero" not in options
-            ):
-                present.append(json_name)
-            elif "omitempty" in options or "omitzero" in options:
-                omitted.append(json_name)
+            else:
+                group = _written_when_empty(kind, short in named and short not in NO_STRUCTS, set(options))
+                {"bare": bare, "present": present, "omitted": omitted}.get(group, []).append(json_name)
         return sorted(omitted), sorted(present), sorted(bare)
 
     found = {name: read(name) for name in sorted(structs)}
@@ -275,6 +270,16 @@ def read_omitted(go_module: Path) -> dict[str, dict[str, list[str]]]:
         "present": {name: present for name, (_, present, _) in found.items() if present},
         "bare": {name: bare for name, (_, _, bare) in found.items() if bare},
     }
+
+
+def _written_when_empty(kind: str, is_struct: bool, options: set[str]) -> str:
+    """Return the group of a field that is not a pointer; empty if it belongs to none."""
+    is_list_or_map = kind.startswith(("[", "map["))
+    if kind.rsplit(".", 1)[-1] == "ObjectMeta" or (is_list_or_map and not {"omitempty", "omitzero"} & options):
+        return "bare"
+    if kind[0] not in "[m" and is_struct and "omitzero" not in options:
+        return "present"
+    return "omitted" if {"omitempty", "omitzero"} & options else ""
 
 
 def write_descriptors(go_module: Path) -> None:

@@ -1,1 +1,1 @@
-"""A cluster without containers: control plane processes and a kubelet that runs pods as processes."""
+"""A local cluster without containers: control plane processes, and a kubelet that runs pods as processes."""

@@ -1,11 +1,11 @@
 """Errors of the local cluster.
 
-LocalError               something the user can act on; the message says how
-├── NotUp                no local cluster runs
-├── AlreadyUp            one runs already
-├── PartFailed           a part of the cluster did not start; carries the end of its log
-├── NodesError           the nodes file says something that cannot be done
-└── ApiError             the API server refused or did not answer
+LocalError               a message for the user
+├── NotUp                no local cluster is running
+├── AlreadyUp            a local cluster is running already
+├── ComponentFailed      a component did not start; carries the end of its log
+├── NodesError           the nodes file is invalid
+└── ApiError             the API server refused a request or did not answer
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ class LocalError(Exception):
 
 
 class NotUp(LocalError):
-    """No local cluster runs."""
+    """No local cluster is running."""
 
 
 class AlreadyUp(LocalError):
-    """A local cluster runs already."""
+    """A local cluster is running already."""
 
 
-class PartFailed(LocalError):
-    """A part of the cluster did not start."""
+class ComponentFailed(LocalError):
+    """A component of the cluster did not start."""
 
 
 class NodesError(LocalError):
-    """The nodes file names something unknown, or nothing."""
+    """The nodes file cannot be read, or a field of it is invalid."""
 
 
 class ApiError(LocalError):

@@ -1,4 +1,4 @@
-"""Where a local cluster's state lives, and who runs it."""
+"""The folder of a local cluster's state, and whether its supervisor is alive."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from spiko_local.errors import LocalError
+from spiko_local.errors import LocalError, NotUp
+from spiko_local.objects import Object
 
 KEPT = ("etcd", "objects", "logs", "plan.json")
 ENTRIES = (*KEPT, "kubeconfig", "pki", "kubelet", "state.json")
-LONGEST_SOCKET = 107  # bytes in a Unix socket's path, sun_path without its end
+MAX_SOCKET_BYTES = 107  # of a Unix socket's path: sun_path without its terminating zero
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Home:
 
     @property
     def kubeconfig(self) -> Path:
-        """The cluster's own; the user's is never touched."""
+        """The cluster's own kubeconfig; the user's is never changed."""
         return self.path / "kubeconfig"
 
     @property
@@ -36,56 +36,65 @@ class Home:
 
     @property
     def logs(self) -> Path:
-        """One file per part."""
+        """One file per component."""
         return self.path / "logs"
 
     @property
     def kubelet(self) -> Path:
-        """Records and logs of pods."""
+        """The kubelet's state: records and logs of pods."""
         return self.path / "kubelet"
 
     @property
     def etcd(self) -> Path:
-        """A real API server's data."""
+        """Data of the real API server."""
         return self.path / "etcd"
 
     @property
     def objects(self) -> Path:
-        """Our API server's data."""
+        """Data of the built-in API server."""
         return self.path / "objects"
 
     @property
     def plan(self) -> Path:
-        """What the supervisor is to run."""
+        """Configuration of the supervisor."""
         return self.path / "plan.json"
 
     @property
     def state(self) -> Path:
-        """What the supervisor runs, written by it."""
+        """State that the supervisor reports."""
         return self.path / "state.json"
 
     def create(self) -> None:
-        """Make the folders, for the owner only.
+        """Create the folders, for their owner only.
 
         Raises:
-            LocalError: the folder holds what no cluster put there, cannot be made, or its path is too long.
+            LocalError: the folder has files that no cluster created, cannot be created, or its path is too
+                long.
         """
-        if len(os.fsencode(self.kubelet / "zygote.sock")) > LONGEST_SOCKET:
-            raise LocalError(f"SPIKO_HOME: {self.path} is too long for the sockets in it; name a shorter path")
+        if len(os.fsencode(self.kubelet / "zygote.sock")) > MAX_SOCKET_BYTES:
+            raise LocalError(f"SPIKO_HOME: {self.path} is too long for a Unix socket; choose a shorter path")
         try:
-            strangers = find_strangers(os.listdir(self.path)) if self.path.exists() else []
-            if strangers:
+            foreign = find_foreign_files(os.listdir(self.path)) if self.path.exists() else []
+            if foreign:
+                names = ", ".join(foreign[:3])
                 raise LocalError(
-                    f"SPIKO_HOME: {self.path} holds {', '.join(strangers[:3])}, which no cluster put there; name a folder of its own"
+                    f"SPIKO_HOME: {self.path}: contains files that Spiko did not create ({names});"
+                    " choose an empty directory"
                 )
             for folder in (self.path, self.pki, self.logs, self.kubelet, self.objects):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 folder.chmod(0o700)
         except OSError as error:
-            raise LocalError(f"SPIKO_HOME: {self.path}: {error.strerror}; name a folder that can be written") from error
+            raise LocalError(
+                f"SPIKO_HOME: {self.path}: {error.strerror}; choose a writable directory"
+            ) from error
 
     def remove(self, keep: Iterable[str] = ()) -> None:
-        """Remove what a cluster put there, and nothing else: SPIKO_HOME may name anything."""
+        """Remove the files that a cluster created, and no others: SPIKO_HOME may be any folder.
+
+        Args:
+            keep: names of entries that stay.
+        """
         if not (self.plan.exists() or self.state.exists()):
             return
         for name in sorted(set(ENTRIES) - set(keep)):
@@ -95,37 +104,52 @@ class Home:
             else:
                 path.unlink(missing_ok=True)
         for path in self.path.glob(".*.*"):
-            if not find_strangers([path.name]):
+            if not find_foreign_files([path.name]):
                 path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # something is kept, or somebody else's
+        with contextlib.suppress(OSError):  # not empty: entries are kept, or other files are there
             self.path.rmdir()
 
-    def read_state(self) -> dict[str, Any] | None:
-        """The supervisor's last word, if the supervisor that wrote it lives; None otherwise."""
+    def read_state(self) -> Object | None:
+        """Return the supervisor's state, or None unless the supervisor that wrote it is alive."""
         state = self.read_last_state()
         return state if state is not None and start_time(int(state["pid"])) == state["started"] else None
 
-    def read_last_state(self) -> dict[str, Any] | None:
-        """The last word of a supervisor that may have ended; None if there never was one."""
+    def require_state(self) -> Object:
+        """Return the state of the running cluster.
+
+        Raises:
+            NotUp: no local cluster is running.
+        """
+        state = self.read_state()
+        if state is None:
+            raise NotUp(f"no local cluster is up (SPIKO_HOME is {self.path}); `spiko up` starts one")
+        return state
+
+    def read_last_state(self) -> Object | None:
+        """Return the last state of a supervisor that may have ended; None if there is none."""
         try:
-            state: dict[str, Any] = json.loads(self.state.read_text())
+            state: Object = json.loads(self.state.read_text())
             return state if state.keys() >= {"pid", "started", "parts"} else None
         except (OSError, ValueError, AttributeError):
             return None
 
-    def log_tail(self, part: str, lines: int = 12) -> str:
-        """The end of a part's log."""
+    def log_tail(self, component: str, lines: int = 12) -> str:
+        """Return the last lines of a component's log."""
         try:
-            return "\n".join((self.logs / f"{part}.log").read_text(errors="replace").splitlines()[-lines:])
+            return "\n".join(
+                (self.logs / f"{component}.log").read_text(errors="replace").splitlines()[-lines:]
+            )
         except OSError:
             return "(no log)"
 
 
 def find_home(environ: Mapping[str, str]) -> Home:
-    """The home that the environment names.
+    """Return the home that the environment selects.
 
-    >>> str(find_home({"XDG_STATE_HOME": "/x"}).path), str(find_home({"SPIKO_HOME": "/y", "XDG_STATE_HOME": "/x"}).path)
-    ('/x/spiko', '/y')
+    >>> str(find_home({"XDG_STATE_HOME": "/x"}).path)
+    '/x/spiko'
+    >>> str(find_home({"SPIKO_HOME": "/y", "XDG_STATE_HOME": "/x"}).path)
+    '/y'
     """
     if environ.get("SPIKO_HOME"):
         return Home(Path(environ["SPIKO_HOME"]).expanduser().absolute())
@@ -133,27 +157,38 @@ def find_home(environ: Mapping[str, str]) -> Home:
     return Home(Path(base) / "spiko")
 
 
-def find_strangers(names: Iterable[str]) -> list[str]:
-    """Those names in a home that no cluster made; `write_atomically` leaves `.NAME.PID` if it is killed.
+def find_foreign_files(names: Iterable[str]) -> list[str]:
+    """Return the names of files in a home that no cluster created.
 
-    >>> find_strangers(["etcd", ".state.json.77", ".bashrc", "logs.txt"])
+    `write_atomically` leaves `.NAME.PID` if it is killed.
+
+    >>> find_foreign_files(["etcd", ".state.json.77", ".bashrc", "logs.txt"])
     ['.bashrc', 'logs.txt']
     """
-    ours = set(ENTRIES)
-    return sorted(n for n in names if n not in ours and not (n[:1] == "." and n[1:].rpartition(".")[0] in ours))
+    own = set(ENTRIES)
+    return sorted(n for n in names if n not in own and not (n[:1] == "." and n[1:].rpartition(".")[0] in own))
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
-    """Write a file whole or not at all."""
+    """Write a file completely or not at all.
+
+    Args:
+        path: in a folder that exists.
+        text: written as UTF-8.
+        mode: of the file.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     temporary.replace(path)
 
 
 def start_time(pid: int) -> int | None:
-    """When a process began, in clock ticks since boot: with its pid it names it for ever. None if there is none, or a zombie."""
+    """Return when a process started, in clock ticks since boot; None if it does not exist or is a zombie.
+
+    Pid and start time together identify a process for ever.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

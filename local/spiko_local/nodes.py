@@ -1,4 +1,4 @@
-"""Pure: the nodes of a kind configuration: names as kind gives them, labels, addresses on loopback."""
+"""The nodes of a kind configuration: named as kind names them, with labels and loopback addresses."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import yaml
 
 from spiko_local.errors import NodesError
 
-MOST_NODES = 64
+MAX_NODES = 64
 
 
 @dataclass(frozen=True)
 class Node:
-    """A worker. `number` counts from 1 and is part of its address and its pods'."""
+    """A worker node. `number` counts from 1 and is part of the addresses of the node and its pods."""
 
     name: str
     number: int
@@ -25,11 +25,11 @@ class Node:
 
     @property
     def address(self) -> str:
-        """Where its kubelet listens."""
+        """The address at which its kubelet listens."""
         return f"127.64.0.{self.number}"
 
     def pod_address(self, host: int) -> str:
-        """The address of its n-th pod, n from 1 to 65,000."""
+        """Return the address of its n-th pod, n from 1 to 65,000."""
         return f"127.{64 + self.number}.{host >> 8}.{host & 255}"
 
 
@@ -38,10 +38,11 @@ def parse_nodes(text: str, source: str) -> tuple[Node, ...]:
 
     Args:
         text: YAML of kind: Cluster, kind.x-k8s.io/v1alpha4.
-        source: its name, for messages.
+        source: the file's name, for messages.
 
     Raises:
-        NodesError: names file, field, value and way out.
+        NodesError: the text is not a kind configuration with 1 to 64 workers; the message names file and
+            field.
 
     >>> parse_nodes("kind: Cluster\nnodes: [{role: worker, labels: {a: b}}]", "f")[0].name
     'spiko-worker'
@@ -51,16 +52,22 @@ def parse_nodes(text: str, source: str) -> tuple[Node, ...]:
     except yaml.YAMLError as error:
         raise NodesError(f"{source}: not YAML: {error}") from error
     if not isinstance(document, Mapping) or document.get("kind") != "Cluster":
-        raise NodesError(f"{source}: kind: must be Cluster, as for `kind create cluster --config`")
+        raise NodesError(
+            f'{source}: kind: must be "Cluster", as in a file for `kind create cluster --config`'
+        )
     cluster = document.get("name") or "spiko"
     entries = document.get("nodes")
     workers = [
-        (i, e) for i, e in enumerate(entries if isinstance(entries, list) else ()) if _role(e, i, source) == "worker"
+        (i, e)
+        for i, e in enumerate(entries if isinstance(entries, list) else ())
+        if _role(e, i, source) == "worker"
     ]
     if not workers:
-        raise NodesError(f"{source}: nodes: there is no node of role worker; pods run on workers only")
-    if len(workers) > MOST_NODES:
-        raise NodesError(f"{source}: nodes: {len(workers)} workers, at most {MOST_NODES}")
+        raise NodesError(
+            f"{source}: nodes: must contain a node with role worker, because pods run on workers only"
+        )
+    if len(workers) > MAX_NODES:
+        raise NodesError(f"{source}: nodes: {len(workers)} workers: must be at most {MAX_NODES}")
     return tuple(
         Node(f"{cluster}-worker{number if number > 1 else ''}", number, _labels(entry, i, source))
         for number, (i, entry) in enumerate(workers, start=1)
@@ -68,10 +75,10 @@ def parse_nodes(text: str, source: str) -> tuple[Node, ...]:
 
 
 def read_nodes(path: Path | None) -> tuple[Node, ...]:
-    """Read a file, or the built-in three workers in three zones.
+    """Read a file, or the built-in configuration with three workers in three zones.
 
     Raises:
-        NodesError: the file cannot be read, or `parse_nodes` refuses it.
+        NodesError: the file cannot be read, or `parse_nodes` rejects it.
     """
     if path is None:
         return parse_nodes(files("spiko_local").joinpath("kind-config.yaml").read_text(), "built-in nodes")
@@ -86,12 +93,12 @@ def read_nodes(path: Path | None) -> tuple[Node, ...]:
 def _role(entry: Any, index: int, source: str) -> str:
     role = entry.get("role", "control-plane") if isinstance(entry, Mapping) else entry
     if role not in ("worker", "control-plane"):
-        raise NodesError(f"{source}: nodes[{index}].role: {role!r} is neither worker nor control-plane")
+        raise NodesError(f"{source}: nodes[{index}].role: {role!r}: must be worker or control-plane")
     return str(role)
 
 
 def _labels(entry: Mapping[str, Any], index: int, source: str) -> dict[str, str]:
     labels = entry.get("labels") or {}
     if not isinstance(labels, Mapping) or not all(isinstance(v, str) for v in labels.values()):
-        raise NodesError(f"{source}: nodes[{index}].labels: {labels!r} must map names to quoted texts")
+        raise NodesError(f"{source}: nodes[{index}].labels: {labels!r}: must map names to quoted strings")
     return dict(labels)

@@ -1,4 +1,4 @@
-"""Loopback ports for a local cluster: chosen at the first `up`, remembered in its plan."""
+"""Loopback ports of a local cluster: chosen at the first `up`, remembered in its plan."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from random import Random
 
+from spiko_local.components import Ports
 from spiko_local.errors import LocalError
-from spiko_local.parts import Ports
 
 LOWEST, HIGHEST = 10_000, 30_000
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def build_candidates(ephemeral: str, random: Random) -> list[int]:
-    """Ports to try, in random order: none that the kernel gives to outgoing connections.
+    """Return ports to try, in random order: none that the kernel uses for outgoing connections.
 
-    A part that is started again must not find its port taken by somebody's connection.
+    A restarted component must not find its port taken by a connection.
 
     Args:
-        ephemeral: first and last port of that kind, as the kernel writes them; empty if unknown.
+        ephemeral: first and last port for outgoing connections, as the kernel writes them; empty if unknown.
         random: source of the order.
 
     >>> len(build_candidates("32768 60999", Random(1))), max(build_candidates("12000 60999", Random(1)))
@@ -37,7 +37,11 @@ def build_candidates(ephemeral: str, random: Random) -> list[int]:
 
 
 def is_free(address: str, port: int) -> bool:
-    """Whether one could listen there now."""
+    """Return whether a server could listen there now.
+
+    Raises:
+        LocalError: listening fails for another reason than a server that listens there.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -46,12 +50,20 @@ def is_free(address: str, port: int) -> bool:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 return False
-            raise LocalError(f"{address}:{port}: cannot listen there: {error.strerror}") from error
+            raise LocalError(f"{address}:{port}: cannot listen: {error.strerror}") from error
         return True
 
 
 def find_ports(random: Random, remembered: Ports | None = None) -> Ports:
-    """The remembered ports if all are free, else new ones."""
+    """Return the remembered ports if all are free, else new ones.
+
+    Args:
+        random: source of new ones.
+        remembered: of a cluster whose data were kept.
+
+    Raises:
+        LocalError: there are not enough free ports.
+    """
     if remembered is not None and all(is_free("127.0.0.1", port) for port in astuple(remembered)):
         return remembered
     ephemeral = ""
@@ -60,15 +72,21 @@ def find_ports(random: Random, remembered: Ports | None = None) -> Ports:
     free = (port for port in build_candidates(ephemeral, random) if is_free("127.0.0.1", port))
     found = list(itertools.islice(free, len(fields(Ports))))
     if len(found) < len(fields(Ports)):
-        raise LocalError("127.0.0.1: there are no free ports between 10000 and 30000; close what listens there")
+        raise LocalError(
+            f"127.0.0.1: no free ports from {LOWEST} to {HIGHEST}; stop some of the servers there"
+        )
     return Ports(*found)
 
 
 def check_addresses(addresses: Iterable[str], port: int) -> None:
-    """Raise LocalError if a node's address is taken: they are the same for every local cluster of a machine."""
+    """Check that no other local cluster has the nodes' addresses, which are the same on every machine.
+
+    Raises:
+        LocalError: an address is taken.
+    """
     for address in addresses:
         if not is_free(address, port):
             raise LocalError(
-                f"{address}:{port} is taken, probably by another local cluster, and a machine can have one at a time: stop it with `spiko down`"
-                " and its own SPIKO_HOME"
+                f"{address}:{port} is taken, probably by another local cluster; only one can run per machine:"
+                " stop it with `spiko down` and its SPIKO_HOME"
             )

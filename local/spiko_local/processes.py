@@ -1,4 +1,4 @@
-"""Child processes that do not outlive their parent, and what the kernel knows of processes."""
+"""Child processes that do not outlive their parent, and facts about processes from the kernel."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from pathlib import Path
 
 from spiko_local.errors import LocalError
 
-FEWEST_FILES = 1024
-# One arena for all threads, and what was freed at the top goes back: 5 MB of a kubelet's 37. Whoever sets these otherwise has it so.
-ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "131072"}
+MIN_FILES = 1024
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-_prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up here: after a fork nothing may be
+_prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up once: not safe between fork and exec
 
 
 def die_with_parent(parent: int) -> Callable[[], None]:
-    """What a child does between fork and exec: be killed when its parent dies, or at once if that has happened already.
+    """Return a function that a child runs between fork and exec, so that the kernel kills it with its parent.
 
-    The kernel means the *thread* that forked; asyncio forks from the main one.
+    A parent that is dead already counts. For the kernel the parent is the thread that forked; asyncio forks
+    from the main thread.
+
+    Args:
+        parent: its pid.
     """
 
     def prepare() -> None:
@@ -35,17 +37,23 @@ def die_with_parent(parent: int) -> Callable[[], None]:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of all descendants whose own parent dies: so they can be waited for, and leave no zombies."""
+    """Become a child subreaper: the parent of all descendants whose own parent ends, to reap them."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 async def start_process(
     command: Sequence[str], log: Path, environ: Mapping[str, str], keep_open: Sequence[int] = ()
 ) -> asyncio.subprocess.Process:
-    """Start a child with its output appended to a log, in a session of its own so that a Ctrl-C is not its.
+    """Start a child in a session of its own, so that a Ctrl-C does not reach it.
+
+    Args:
+        command: program and arguments.
+        log: file to which its output is appended.
+        environ: added to the present environment.
+        keep_open: descriptors that the child inherits.
 
     Raises:
-        OSError: the program cannot be run, or the machine is out of something.
+        OSError: the program cannot be run, or the machine lacks memory, processes or descriptors.
     """
     with log.open("ab") as output:
         return await asyncio.create_subprocess_exec(
@@ -53,7 +61,7 @@ async def start_process(
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**ALLOCATOR, **os.environ, **environ},
+            env={**os.environ, **environ},
             pass_fds=tuple(keep_open),
             start_new_session=True,
             preexec_fn=die_with_parent(os.getpid()),
@@ -61,25 +69,26 @@ async def start_process(
 
 
 def raise_file_limit() -> int:
-    """Allow as many open files as the machine does; returns how many.
+    """Raise the limit of open files as far as the machine allows, and return it.
 
     Raises:
-        LocalError: that is too few.
+        LocalError: it is below 1024.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
-        with contextlib.suppress(ValueError, OSError):  # some systems say "unlimited" and mean less
+        with contextlib.suppress(ValueError, OSError):  # some systems report "unlimited" but allow less
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
             soft = hard
-    if 0 <= soft < FEWEST_FILES:
+    if 0 <= soft < MIN_FILES:
         raise LocalError(
-            f"open files: {soft} are allowed, {FEWEST_FILES} are needed; raise the hard limit (`ulimit -Hn`)"
+            f"open files: {soft} are allowed, at least {MIN_FILES} are needed;"
+            " raise the hard limit (`ulimit -Hn`)"
         )
     return soft
 
 
 def find_children(parent: int) -> list[tuple[int, bool]]:
-    """Pids of a process's children, and whether each has ended and waits to be collected."""
+    """Return the pids of a process's children, and whether each has ended and waits to be reaped."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -90,7 +99,7 @@ def find_children(parent: int) -> list[tuple[int, bool]]:
 
 
 def read_memory(pid: int) -> int:
-    """Bytes of memory that would be free without a process: its share of shared pages counts in part. 0 if it cannot be read."""
+    """Return a process's proportional set size in bytes, or 0 if it cannot be read."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):

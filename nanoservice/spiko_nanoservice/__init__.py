@@ -1,1 +1,1 @@
-"""The generic container: every tier role, and the eureka registry."""
+"""The nanoservice: one container for every role of a tier, and for the eureka registry."""

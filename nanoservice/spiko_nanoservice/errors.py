@@ -1,24 +1,31 @@
 """Errors of the nanoservice.
 
 NanoserviceError
-├── SettingsError    the environment lacks or garbles something; ends the process with a message
-├── CallError        a call to another tier failed; carries the reason that counters and replies use
-└── LinkError        the link to a eureka broke or the other side does not follow the protocol
+├── SettingsError    a variable of the environment is missing or invalid; the process exits with the message
+├── CallError        a call to another pod failed; carries the reason that counters and replies use
+└── LinkError        the connection to a eureka broke, or the other side violated the protocol
 """
 
 from __future__ import annotations
 
 
 class NanoserviceError(Exception):
-    """Anything the nanoservice raises on purpose."""
+    """Base of all errors that the nanoservice raises on purpose."""
 
 
 class SettingsError(NanoserviceError):
-    """The environment lacks or garbles something; the message names the variable, its value and what is allowed."""
+    """A variable of the environment is missing or invalid.
+
+    The message names the variable, its value and what is allowed.
+    """
 
 
 class CallError(NanoserviceError):
-    """A call failed before a complete reply came; `reason` is one of the Reason words."""
+    """A call failed before a complete reply came.
+
+    Args:
+        reason: a `contract.Reason`.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -26,4 +33,4 @@ class CallError(NanoserviceError):
 
 
 class LinkError(NanoserviceError):
-    """The link to a eureka broke."""
+    """The connection to a eureka broke, or the other side violated the protocol."""

@@ -1,4 +1,4 @@
-"""What the environment tells a pod about itself; read once, at start, by `process.py`."""
+"""A pod's identity and place, read from the environment once at its start."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from spiko_nanoservice import contract as c
 from spiko_nanoservice.behavior import Behavior, parse_behavior
 from spiko_nanoservice.errors import SettingsError
 
-KNOWN = (*c.Package, c.EUREKA)
+ROLES = (*c.Package, c.EUREKA)
 
 
 @dataclass(frozen=True)
 class Settings:
     """Identity and place of one pod.
 
-    `eurekas` are Service names, the home zone's first, each `name.namespace`; `eureka_region` is the region of the registry that the pod
-    registers with in any case: its own, or the first for a pod outside any region.
+    Attributes:
+        eurekas: Service names, `name.namespace`: that of the home zone first, that of all eurekas last.
+        eureka_region: the region of the registry that the pod always registers with: its own, or the first
+            one for a pod outside any region.
+        lifeline: file descriptor of a pipe that closes when the local cluster ends; None outside a local
+            cluster.
     """
 
     architecture: str
@@ -41,15 +45,17 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """Read the environment.
+    """Return the settings of a pod.
 
     Raises:
-        SettingsError: a variable is missing or wrong; the message names it.
-
+        SettingsError: a variable is missing or invalid.
     """
     package = _required(environ, c.ENV_PACKAGE)
-    if package not in KNOWN:
-        raise SettingsError(f"{c.ENV_PACKAGE}: {package!r} is no role of this release; it knows {', '.join(KNOWN)}")
+    if package not in ROLES:
+        raise SettingsError(
+            f"{c.ENV_PACKAGE}: {package!r}: must be one of {', '.join(ROLES)};"
+            " use a nanoservice image of the operator's release"
+        )
     namespace = environ.get(c.ENV_NAMESPACE, "default")
     address = environ.get(c.ENV_POD_IP) or environ.get(c.ENV_BIND_ADDRESS) or "127.0.0.1"
     default_port = c.EUREKA_PORT if package == c.EUREKA else c.HTTP_PORT
@@ -60,7 +66,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         version=environ.get(c.ENV_VERSION, "1.0.0"),
         region=environ.get(c.ENV_REGION) or c.ANYWHERE,
         zone=environ.get(c.ENV_ZONE) or c.ANYWHERE,
-        behavior=parse_behavior(environ.get(c.ENV_BEHAVIOUR, "")),
+        behavior=parse_behavior(environ.get(c.ENV_BEHAVIOR, "")),
         eurekas=tuple(f"{name}.{namespace}" for name in environ.get(c.ENV_EUREKA, "").split(",") if name),
         eureka_region=environ.get(c.ENV_EUREKA_REGION) or environ.get(c.ENV_REGION) or c.ANYWHERE,
         namespace=namespace,
@@ -78,7 +84,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 def _required(environ: Mapping[str, str], name: str) -> str:
     value = environ.get(name, "")
     if not value:
-        raise SettingsError(f"{name}: is not set; the operator's pod templates set it")
+        raise SettingsError(f"{name}: required, but not set; the operator's pod templates set it")
     return value
 
 
@@ -87,5 +93,5 @@ def _number(environ: Mapping[str, str], name: str, default: int) -> int:
     if not text:
         return default
     if not text.isdigit() or int(text) > 65_535:
-        raise SettingsError(f"{name}: {text!r} is no number from 0 to 65535")
+        raise SettingsError(f"{name}: {text!r}: must be an integer from 0 to 65535")
     return int(text)

@@ -1,4 +1,4 @@
-"""`python -m spiko_operator`: the operator's entry point, the same in its image and on a local cluster."""
+"""`python -m spiko_operator`: the entry point of the operator, in its image and on a local cluster."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import logging
 import os
 import sys
 
-from spiko_operator.errors import SpecError
+from spiko_operator.errors import SettingsError
 from spiko_operator.settings import read_settings
 
 
 def main() -> None:
-    """Run kopf with our handlers, in all namespaces or in those of the settings."""
+    """Run kopf with the operator's handlers, in all namespaces or in those of the settings."""
     import kopf
 
     import spiko_operator.main  # noqa: F401  # registers the handlers
 
     try:
         settings = read_settings(os.environ)
-    except SpecError as error:
+    except SettingsError as error:
         sys.exit(f"spiko_operator: {error}")
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for noisy in ("kopf.objects", "kopf.activities.probe", "aiohttp.access"):  # a line an event says nothing
+    logging.basicConfig(
+        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    # These loggers write a line for every event, probe and request.
+    for noisy in ("kopf.objects", "kopf.activities.probe", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     kopf.run(
         standalone=True,

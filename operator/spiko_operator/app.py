@@ -1,4 +1,4 @@
-"""The operator behind kopf: cache, queues, links, and the full list that guards against whatever a watch may miss."""
+"""The operator behind kopf: cache, queues, links to eurekas, and periodic full lists."""
 
 from __future__ import annotations
 
@@ -8,29 +8,35 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from random import Random
 from typing import Any
 
 from spiko_operator.cluster.cache import Cache, architecture_of
-from spiko_operator.cluster.client import RESOURCES, Client
+from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.execute import Executor
+from spiko_operator.cluster.resources import RESOURCES
 from spiko_operator.cluster.sockets import Sockets
 from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError
-from spiko_operator.handlers.architecture import read_labels, reconcile
+from spiko_operator.eureka_links import Links
+from spiko_operator.eureka_urls import Reacher
+from spiko_operator.handlers.architecture import read_node_zones, reconcile
 from spiko_operator.handlers.fault import inject
 from spiko_operator.handlers.monkey import visit
-from spiko_operator.links import Key, Links
 from spiko_operator.plan import names
+from spiko_operator.plan.objects import Key, Object
 from spiko_operator.queueing import KeyedQueue
-from spiko_operator.reach import Reacher
 from spiko_operator.settings import Settings
 from spiko_operator.telemetry import start_tracing
 
-Object = dict[str, Any]
 WORKERS = 8
-WAITING = 64  # faults and monkeys mostly wait, for a budget or for evidence: one that waits an hour must not hold up eight others
+# Faults and monkeys mostly wait, for a disruption budget or for evidence. One that waits for an hour must not
+# occupy the worker of another.
+WAITING_WORKERS = 64
+FIRST_LIST_RETRY_S = 0.5
+MISSED_LISTS = 3  # full lists that may be missed before the liveness probe fails
+# Kind -> label selector. Full lists are in this order: owners before the objects that they own.
 WATCHED: Mapping[str, str] = {
     "Architecture": "",
     "Fault": "",
@@ -39,72 +45,102 @@ WATCHED: Mapping[str, str] = {
     "Service": names.ARCHITECTURE,
     "PodDisruptionBudget": names.ARCHITECTURE,
     "Pod": f"{names.TIER}={names.EUREKA}",
-}  # in the order of the lists: owners before what they own
+}
 log = logging.getLogger("spiko.operator")
 
 
 class App:
-    """Made once; `start` and `stop` are called by kopf, `deliver` for every event."""
+    """The operator as kopf calls it: `start`, then `deliver` for every event, then `stop`.
+
+    kopf registers its handlers when `main.py` is imported, before there are settings and an event loop.
+    `Running` has the parts that need them.
+    """
 
     def __init__(self) -> None:
-        self._cache = Cache()
-        self._random = Random(time.time_ns())
-        self._context: Context | None = None
-        self._architectures: KeyedQueue[Key] | None = None
-        self._faults: KeyedQueue[Key] | None = None
-        self._monkeys: KeyedQueue[Key] | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-        self._sockets: Sockets | None = None
-        self._stop_tracing: Callable[[], None] = lambda: None
-        self._listed_at = time.monotonic()
-        self._resync_s = 60.0
+        self._running: Running | None = None
 
     async def start(self, settings: Settings) -> None:
-        """Connect, list everything once, begin to work.
+        """Connect to the API server, list all objects, and start to reconcile.
 
         Raises:
-            ClusterError: no credentials.
+            ClusterError: there are no usable credentials.
         """
-        client = await Client.connect(settings.kubeconfig)
+        self._running = Running(settings, await Client.connect(settings.kubeconfig))
+        await self._running.start()
+
+    async def stop(self) -> None:
+        """Stop all work; the next operator repeats a pass that is interrupted."""
+        if self._running is not None:
+            await self._running.stop()
+
+    def deliver(self, kind: str, event: Mapping[str, Any]) -> None:
+        """Update the cache by one event of kopf, and queue the keys that it concerns."""
+        if self._running is not None:
+            self._running.deliver(kind, event)
+
+    def progress(self) -> dict[str, float]:
+        """Return the seconds since the last full list, for the liveness probe.
+
+        Raises:
+            ClusterError: the last full list is too long ago: the process hangs, or the API server is
+                unreachable.
+        """
+        return self._running.progress() if self._running is not None else {}
+
+
+class Running:
+    """The parts of a started operator.
+
+    Args:
+        settings: of the operator.
+        client: of the API server.
+    """
+
+    def __init__(self, settings: Settings, client: Client) -> None:
         tracer, self._stop_tracing = start_tracing(os.environ)
-        self._sockets = Sockets(client)
-        links = Links(self._sockets.open, self._wake)
+        self._sockets, self._cache = Sockets(client), Cache()
         self._context = context = Context(
-            settings,
-            client,
-            self._cache,
-            Executor(client, self._cache),
-            links,
-            Reacher(settings.reach, client.server),
-            tracer,
+            settings=settings,
+            client=client,
+            cache=self._cache,
+            executor=Executor(client, self._cache),
+            links=Links(self._sockets.open, self._reconcile),
+            reach=Reacher(settings.reach, client.server),
+            tracer=tracer,
         )
-        self._resync_s = settings.resync_s
-        self._architectures = KeyedQueue(lambda key: reconcile(context, key), WORKERS, self._random)
-        self._faults = KeyedQueue(lambda key: inject(context, key), WAITING, self._random)
-        self._monkeys = KeyedQueue(lambda key: visit(context, key), WAITING, self._random)
-        await self._first_lists()
+        random = Random(time.time_ns())
+        self._architectures: KeyedQueue[Key] = KeyedQueue(
+            lambda key: reconcile(context, key), WORKERS, random
+        )
+        self._faults: KeyedQueue[Key] = KeyedQueue(lambda key: inject(context, key), WAITING_WORKERS, random)
+        self._monkeys: KeyedQueue[Key] = KeyedQueue(lambda key: visit(context, key), WAITING_WORKERS, random)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._listed_at = time.monotonic()
+
+    async def start(self) -> None:
+        """List all objects, and start the workers."""
+        await self._list_first()
         loop = asyncio.get_running_loop()
-        works = (self._architectures.run(), self._faults.run(), self._monkeys.run(), self._compare_for_ever())
-        self._tasks = [loop.create_task(work) for work in works]
+        work = (self._architectures.run(), self._faults.run(), self._monkeys.run(), self._list_periodically())
+        self._tasks = [loop.create_task(part) for part in work]
         for task in self._tasks:
-            task.add_done_callback(_end_with)
+            task.add_done_callback(_stop_process)
         log.info("ready: %d architectures", len(self._cache.all("Architecture")))
 
     async def stop(self) -> None:
-        """End everything; a round that is cut off is begun again by the next operator."""
+        """Stop the workers, and close all connections."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._context is not None and self._sockets is not None:
-            await self._context.links.close()
-            await self._sockets.close()
-            await self._context.client.close()
+        await self._context.links.close()
+        await self._sockets.close()
+        await self._context.client.close()
         self._stop_tracing()
 
     def deliver(self, kind: str, event: Mapping[str, Any]) -> None:
-        """Take one event of kopf's."""
+        """Update the cache by one event of kopf, and queue the keys that it concerns."""
         body: Object = copy.deepcopy(dict(event["object"]))
-        _complete(kind, body)
+        _add_type(kind, body)
         if event["type"] == "DELETED":
             self._cache.drop(kind, body)
         else:
@@ -112,24 +148,21 @@ class App:
         self._queue(kind, body)
 
     def progress(self) -> dict[str, float]:
-        """Seconds since the last full list.
+        """Return the seconds since the last full list, and the differences that full lists have found.
 
         Raises:
-            ClusterError: it is overdue: the process hangs or the API server is out of reach.
+            ClusterError: the last full list is too long ago.
         """
         age_s = time.monotonic() - self._listed_at
-        if age_s > 3 * self._resync_s:
+        if age_s > MISSED_LISTS * self._context.settings.resync_s:
             raise ClusterError(f"no full list for {age_s:.0f} s")
         return {"list_age_seconds": age_s, "divergences": float(self._cache.divergences)}
 
-    def _wake(self, key: Key) -> None:
-        if self._architectures is not None:
-            self._architectures.add(key)
+    def _reconcile(self, key: Key) -> None:
+        self._architectures.add(key)
 
     def _queue(self, kind: str, body: Object) -> None:
-        """Which keys an object concerns."""
-        if self._architectures is None or self._faults is None or self._monkeys is None:
-            return
+        """Queue the keys that a changed object concerns."""
         namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
         if kind == "Fault":
             self._faults.add((namespace, name))
@@ -140,59 +173,64 @@ class App:
         self._architectures.add((namespace, architecture))
         if kind == "Architecture":
             self._monkeys.add((namespace, architecture))
-            for waiting in self._cache.all("Fault"):
-                if waiting["metadata"]["namespace"] == namespace and waiting["spec"].get("architecture") == name:
-                    self._faults.add((namespace, waiting["metadata"]["name"]))
+            for fault in self._cache.all("Fault"):
+                metadata = fault["metadata"]
+                if metadata["namespace"] == namespace and fault["spec"].get("architecture") == name:
+                    self._faults.add((namespace, metadata["name"]))
 
-    async def _first_lists(self) -> None:
-        """Everything must be known before anything is decided: an owned object that is not yet in the cache is not missing."""
+    async def _list_first(self) -> None:
+        """List all objects before the first pass, since the cache must have all existing objects."""
         while True:
             try:
-                await self._compare()
+                await self._list()
             except ClusterError as error:
-                log.warning("cannot list yet: %s", error)
-                await asyncio.sleep(0.5)
+                log.warning("the first full list failed, retrying: %s", error)
+                await asyncio.sleep(FIRST_LIST_RETRY_S)
             else:
                 self._cache.divergences = 0
                 return
 
-    async def _compare_for_ever(self) -> None:
+    async def _list_periodically(self) -> None:
         while True:
-            await asyncio.sleep(self._resync_s)
+            await asyncio.sleep(self._context.settings.resync_s)
             try:
-                await self._compare()
+                await self._list()
             except ClusterError as error:
-                log.warning("full list: %s", error)
+                log.warning("a full list failed: %s", error)
 
-    async def _compare(self) -> None:
-        assert self._context is not None
+    async def _list(self) -> None:
+        """Compare the cache with full lists, and queue the keys of objects that differ."""
         for kind, labels in WATCHED.items():
             for namespace in self._context.settings.namespaces or (None,):
                 snapshot = await self._context.client.snapshot(kind, namespace, labels)
                 for body in snapshot.items:
-                    _complete(kind, body)
+                    _add_type(kind, body)
                 for body in self._cache.compare(kind, snapshot.items, snapshot.version, namespace):
                     self._queue(kind, body)
         self._context.executor.forget_gone()
-        await self._look_at_nodes(self._context)
+        await self._list_nodes()
         self._listed_at = time.monotonic()
 
-    async def _look_at_nodes(self, context: Context) -> None:
-        """Nodes are not watched, they report too often: their zones are seen by the full lists."""
-        before, context.labelled = context.labelled, await read_labels(context.client)
-        if before != context.labelled:
+    async def _list_nodes(self) -> None:
+        """Read the zones of the nodes.
+
+        Nodes are listed and not watched, because they report their status too often.
+        """
+        context = self._context
+        before, context.node_zones = context.node_zones, await read_node_zones(context.client)
+        if before != context.node_zones:
             for body in self._cache.all("Architecture"):
                 self._queue("Architecture", body)
 
 
-def _end_with(task: asyncio.Task[None]) -> None:
-    """A part that ends by itself was broken by a fault of ours: the process ends as well, and the next one begins with clean state."""
+def _stop_process(task: asyncio.Task[None]) -> None:
+    """Stop the process if a task ends by itself, which is a bug: the next process starts afresh."""
     if not task.cancelled():
-        log.critical("a part of the operator has ended", exc_info=task.exception())
+        log.critical("a background task has ended; stopping the process", exc_info=task.exception())
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _complete(kind: str, body: Object) -> None:
-    """Items of a list do not say their kind."""
+def _add_type(kind: str, body: Object) -> None:
+    """Add kind and apiVersion, which the items of a list do not have."""
     body.setdefault("kind", kind)
     body.setdefault("apiVersion", RESOURCES[kind].api_version)

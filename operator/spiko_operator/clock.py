@@ -1,4 +1,4 @@
-"""The clock as Kubernetes writes it, in UTC."""
+"""The time now, in the format of Kubernetes, in UTC."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 
 def now_text() -> str:
-    """The time in whole seconds."""
+    """Return the time in whole seconds."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def now_milli_text() -> str:
-    """The time to the millisecond: a gap of the monkey's `minSeconds` is not shortened by rounding."""
+    """Return the time in milliseconds, so that rounding does not shorten the monkey's `minSeconds`."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

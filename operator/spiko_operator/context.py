@@ -1,4 +1,4 @@
-"""What the handlers share: client, cache, links, settings. Made once, in `app.py`."""
+"""The parts of the operator that all handlers share. `app.py` creates them once."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from opentelemetry.trace import Tracer
 from spiko_operator.cluster.cache import Cache
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.execute import Executor
-from spiko_operator.links import Links
-from spiko_operator.reach import Reacher
+from spiko_operator.eureka_links import Links
+from spiko_operator.eureka_urls import Reacher
 from spiko_operator.settings import Settings
 
 
 @dataclass
 class Context:
-    """Everything a handler needs.
+    """The parts that all handlers share.
 
-    `labelled` are regions and zones as nodes' labels name them, as of the last full list. `late_reports_s` is how long evidence of a kill is waited
-    for when all else is known: pods report every second.
+    `node_zones` maps regions to zones, from the nodes' labels at the last full list. `late_reports_s` is how
+    long to wait for the last reports on a kill after all other evidence is complete: pods report once a
+    second.
     """
 
     settings: Settings
@@ -29,5 +30,5 @@ class Context:
     links: Links
     reach: Reacher
     tracer: Tracer
-    labelled: dict[str, list[str]] = field(default_factory=dict)
+    node_zones: dict[str, list[str]] = field(default_factory=dict)
     late_reports_s: float = 2.5

@@ -1,55 +1,55 @@
 """Errors of the operator.
 
 OperatorError
-├── SpecError        a setting of the operator is not allowed
-├── PlanError        a caller's mistake inside planning: a programming error
-└── ClusterError     the API server did not answer, or what it says cannot be used; chained to the library's error
-    └── Refused      it answered with an error: rights, a quota, an admission webhook
-        ├── Conflict     409: somebody else was there first, or a precondition failed
-        ├── Forbidden    403: no right to it, or a quota or a webhook forbids it
-        ├── Missing      404
-        ├── Invalid      422 or 400: the API server refuses the object
-        └── Throttled    429: eviction refused by a budget, or too many requests
+├── SettingsError        a setting of the operator is not valid
+├── PlanError            stored state is damaged, or a pure function was called with values that it excludes
+└── ClusterError         the API server did not answer, or not with an object; chained to the library's error
+    └── Refused          the API server answered with an error status
+        ├── Conflict     409: the object exists, or a precondition failed
+        ├── Forbidden    403: no permission, or a quota or an admission webhook forbids the request
+        ├── Missing      404: no such object
+        ├── Invalid      400 or 422: the API server rejects the object
+        └── Throttled    429: a disruption budget refuses the eviction, or the server is busy
 """
 
 from __future__ import annotations
 
 
 class OperatorError(Exception):
-    """Anything the operator raises on purpose."""
+    """Base of all errors that the operator raises."""
 
 
-class SpecError(OperatorError):
-    """A setting that is not allowed; the message names it, its value and what is."""
+class SettingsError(OperatorError):
+    """A setting is not valid. The message has the variable, its value and the allowed values."""
 
 
 class PlanError(OperatorError):
-    """A pure function was called with values that its docstring excludes."""
+    """Stored state is damaged, or a pure function was called with values that its docstring excludes."""
 
 
 class ClusterError(OperatorError):
-    """The API server refused a request or did not answer it."""
+    """The API server refused a request, or did not answer it."""
 
 
 class Refused(ClusterError):
     """The API server answered with an error status.
 
     Args:
-        text: with the request.
-        said: the answer's own message.
+        text: with the request and the status.
+        message: of the response.
     """
 
-    def __init__(self, text: str, said: str = "") -> None:
+    def __init__(self, text: str, message: str = "") -> None:
         super().__init__(text)
-        self.said = said or text
+        self.message = message or text
 
 
 class Conflict(Refused):
-    """409: the object exists already, is somebody else's, or a precondition failed."""
+    """409: the object exists already, or a precondition failed."""
 
 
 class Forbidden(Refused):
-    """403: there is no right to it, or a quota or an admission webhook forbids it."""
+    """403: no permission, or a quota or an admission webhook forbids the request."""
 
 
 class Missing(Refused):
@@ -57,7 +57,7 @@ class Missing(Refused):
 
 
 class Invalid(Refused):
-    """400 or 422: the API server refuses the object as it is."""
+    """400 or 422: the API server rejects the object."""
 
 
 class Throttled(Refused):

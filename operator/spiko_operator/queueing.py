@@ -1,7 +1,7 @@
-"""A keyed queue: a key that is queued many times is worked on once, never twice at the same time, and later if it failed.
+"""A work queue with unique keys, as in Kubernetes controllers.
 
-Failures are state: a key that failed comes again after 0.5 s doubling to 60 s, with jitter, for ever; success resets it. Nothing here is
-specific to Kubernetes.
+A key that is added several times is processed once, and never by two workers at the same time. A key whose
+processing fails is requeued after 0.5 s, doubling to 60 s, with jitter, until it succeeds.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ log = logging.getLogger("spiko.operator")
 
 
 class KeyedQueue(Generic[K]):
-    """Keys in, one piece of work at a time per key.
+    """A queue of keys and its workers.
 
     Args:
-        work: called with a key; returns in how many seconds to come again, or None.
-        workers: keys worked on at the same time.
+        work: processes a key; returns in how many seconds to requeue it, or None.
+        workers: number of keys processed at the same time.
         random: for jitter.
     """
 
@@ -36,7 +36,7 @@ class KeyedQueue(Generic[K]):
         self._timers: dict[K, asyncio.TimerHandle] = {}
 
     def add(self, key: K) -> None:
-        """Work on a key soon; if it is being worked on, once more afterwards."""
+        """Queue a key; if it is being processed, it is processed once more afterwards."""
         if key in self._busy:
             self._dirty.add(key)
         elif key not in self._queued:
@@ -44,7 +44,7 @@ class KeyedQueue(Generic[K]):
             self._ready.put_nowait(key)
 
     def add_after(self, key: K, delay_s: float) -> None:
-        """Work on a key in a while; the earlier of two wishes counts."""
+        """Queue a key after a delay; of two delays for a key, the earlier deadline wins."""
         loop = asyncio.get_running_loop()
         before = self._timers.get(key)
         if before is not None:
@@ -54,7 +54,7 @@ class KeyedQueue(Generic[K]):
         self._timers[key] = loop.call_later(delay_s, self._due, key)
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Process keys until cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self._workers):
                 group.create_task(self._serve())
@@ -69,15 +69,17 @@ class KeyedQueue(Generic[K]):
             self._queued.discard(key)
             self._busy.add(key)
             try:
-                again = await self._work(key)
-            except Exception as error:  # a process's edge: one key's failure must not end the others
+                requeue_s = await self._work(key)
+            except Exception as error:  # the failure of one key must not stop the others
                 delay_s = self._delay_s(key)
-                log.warning("%s: %s; again in %.1f s", key, error, delay_s, exc_info=_unexpected(error))
+                log.warning(
+                    "%s: %s; requeued after %.1f s", key, error, delay_s, exc_info=_is_unexpected(error)
+                )
                 self.add_after(key, delay_s)
             else:
                 self._failures.pop(key, None)
-                if again is not None:
-                    self.add_after(key, again)
+                if requeue_s is not None:
+                    self.add_after(key, requeue_s)
             finally:
                 self._busy.discard(key)
                 if key in self._dirty:
@@ -90,6 +92,6 @@ class KeyedQueue(Generic[K]):
         return longest * (0.5 + self._random.random() / 2)
 
 
-def _unexpected(error: Exception) -> bool:
-    """A traceback only for what is not ours."""
+def _is_unexpected(error: Exception) -> bool:
+    """Whether to log a traceback: for errors that Spiko does not raise itself."""
     return not type(error).__module__.startswith("spiko_")

@@ -1,4 +1,4 @@
-"""The operator's settings: name, default, unit, effect. Read once, at start."""
+"""The settings of the operator, from environment variables that are read once, at start."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Literal
 
-from spiko_operator.errors import SpecError
+from spiko_operator.errors import SettingsError
 from spiko_operator.plan.workloads import IMAGE_REPOSITORY
 
 Reach = Literal["direct", "proxy"]
@@ -18,11 +18,16 @@ Reach = Literal["direct", "proxy"]
 class Settings:
     """All settings.
 
-    `image` is the nanoservice image of Architectures that name none (SPIKO_IMAGE). `reach` is how eurekas are reached (SPIKO_REACH): `direct`
-    to the pod's address, or `proxy` through the API server, for an operator outside the cluster. `kubeconfig` is a file (KUBECONFIG), None
-    inside a cluster. `resync_s` is the time between full lists. `namespaces` are those that are looked after (SPIKO_NAMESPACES, comma separated), all
-    if there are none: then rights in these suffice, and zones are logical where nodes may not be listed. `liveness` is where kopf answers
-    probes (SPIKO_LIVENESS), such as http://0.0.0.0:8081/healthz; None for nowhere.
+    Args:
+        image: default nanoservice image of Architectures (SPIKO_IMAGE).
+        reach: how the operator connects to eurekas (SPIKO_REACH): `direct` to the address of the pod, or
+            `proxy` through the API server, for an operator outside the cluster.
+        kubeconfig: path of a kubeconfig (KUBECONFIG); None inside a cluster.
+        resync_s: seconds between full lists (SPIKO_RESYNC_SECONDS).
+        namespaces: the only namespaces to watch (SPIKO_NAMESPACES, separated by commas); empty for all.
+            Permissions in these namespaces suffice; without permission to list nodes, zones are logical.
+        liveness: URL at which kopf serves liveness probes (SPIKO_LIVENESS), such as
+            http://0.0.0.0:8081/healthz; None for no probes.
     """
 
     image: str
@@ -34,24 +39,25 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """Read the environment.
+    """Return the settings from the environment.
 
     Raises:
-        SpecError: a value that is not allowed; names variable, value and what is.
+        SettingsError: a value is not valid.
     """
     reach = environ.get("SPIKO_REACH", "direct")
     if reach not in ("direct", "proxy"):
-        raise SpecError(f"SPIKO_REACH: {reach!r} is neither direct nor proxy")
+        raise SettingsError(f"SPIKO_REACH: {reach!r}: must be direct or proxy")
     resync = environ.get("SPIKO_RESYNC_SECONDS", "60")
     if not resync.isdigit() or not 1 <= int(resync) <= 3600:
-        raise SpecError(f"SPIKO_RESYNC_SECONDS: {resync!r} is no number of seconds from 1 to 3600")
+        raise SettingsError(f"SPIKO_RESYNC_SECONDS: {resync!r}: must be an integer from 1 to 3600 (seconds)")
     namespaces = tuple(
         dict.fromkeys(name.strip() for name in environ.get("SPIKO_NAMESPACES", "").split(",") if name.strip())
     )
     for name in namespaces:
         if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name):
-            raise SpecError(
-                f"SPIKO_NAMESPACES: {name!r} is no name of a namespace; names are separated by commas, patterns are not understood"
+            raise SettingsError(
+                f"SPIKO_NAMESPACES: {name!r}: not a valid namespace name; use a comma-separated list "
+                "without patterns"
             )
     return Settings(
         image=environ.get("SPIKO_IMAGE", f"{IMAGE_REPOSITORY}:{version('spiko')}"),

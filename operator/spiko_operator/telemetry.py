@@ -1,4 +1,8 @@
-"""The operator's own traces, by the OpenTelemetry SDK: on if OTEL_EXPORTER_OTLP_ENDPOINT (or the traces one) says where to, else free of cost."""
+"""Traces of the operator itself, by the OpenTelemetry SDK.
+
+Tracing is on if OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is set; otherwise the SDK
+is not imported.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,10 @@ from opentelemetry import trace
 
 
 def start_tracing(environ: Mapping[str, str]) -> tuple[trace.Tracer, Callable[[], None]]:
-    """A tracer, and what to call before the process ends. The SDK reads the OTEL_ variables itself."""
+    """Return a tracer, and the function that flushes it at the end.
+
+    The SDK reads the OTEL_ variables itself.
+    """
     wanted = environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
     if not wanted or environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return trace.NoOpTracerProvider().get_tracer("spiko_operator"), lambda: None

@@ -1,26 +1,24 @@
-#!/usr/bin/env python3
-"""Kills parts of a local cluster at random while Architectures change: `python tests/bench/kill_parts.py [--minutes 10] [--seed 1]`.
+"""Kill components of a local cluster at random while Architectures change.
 
-Brings up a cluster of its own; afterwards compares its state with that of the same manifests, freshly applied. Prints what was killed and
-changed, the time to settle, and the differences; ends with 1 if there are any.
+    python -m tests.bench.kill_parts [--minutes 10] [--seed 1]
+
+Starts a separate cluster, and compares its final state with that of the same manifests in a new namespace.
+Prints what was killed and changed, the time to settle, and the differences; exits with 1 if there are any.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
-
-from local_cluster import local_cluster
-from mayhem import run_mayhem
+from tests.support.chaos import run_mayhem
+from tests.support.local_cluster import local_cluster
 
 NAMES = ("shop", "mart", "kiosk")
 
 
 def main(minutes: float, seed: int) -> int:
-    """Run and print; the exit code."""
+    """Run, print the report, and return the exit code."""
     with local_cluster() as cluster:
         for namespace in ("disturbed", "fresh"):
             cluster.kubectl("create", "namespace", namespace)

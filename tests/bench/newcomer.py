@@ -1,8 +1,9 @@
-"""The README's first command in a fresh clone: seconds from typing it to its end, and to the next time.
+"""Measure the README's first command in a fresh clone, and its second run.
 
-    python tests/bench/newcomer.py
+    python -m tests.bench.newcomer
 
-Packages come from the package index or pip's cache; run it twice for the figure with warm wheels. Goal: 60 s.
+Packages come from the package index or pip's cache; run it twice for the time with cached wheels. The goal
+is 60 s.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 GOAL_S = 60.0
 
 
 def timed(name: str, command: str, folder: Path) -> str:
-    """Run a command line; how long it took."""
+    """Run a command line, and return its duration."""
     began = time.monotonic()
     done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, check=False)
     took = time.monotonic() - began
@@ -27,7 +29,7 @@ def timed(name: str, command: str, folder: Path) -> str:
 
 
 def main() -> None:
-    """Clone, install, run; run again."""
+    """Clone, install and run; run again."""
     command = re.findall(
         r"^```sh\n(python3 -m venv .*spiko run.*)\n```$", (ROOT / "README.md").read_text(), re.MULTILINE
     )[0]

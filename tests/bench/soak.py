@@ -1,9 +1,10 @@
-#!/usr/bin/env python3
-"""Lamp for a while, undisturbed, `python tests/bench/soak.py [--minutes 10]`, on our own
-control plane or with SPIKO_TEST_CONTROL_PLANE=real on that of Kubernetes.
+"""Run lamp undisturbed for a while, and count errors, restarts and writes.
 
-First 100 requests/s: how many, how many misses, errors, restarts. Then the source is silent: what the API server is asked to write, by its own
-counters, without leases and the nodes' heartbeats. Each for the minutes given. Prints a table; ends with 1 if there was an error, a restart, a
+    python -m tests.bench.soak [--minutes 10]
+
+With SPIKO_TEST_CONTROL_PLANE=real it uses the control plane of Kubernetes. The first part sends 100
+requests/s; the second part sends none, and counts the writes to the API server without leases and node
+heartbeats. Each takes the given minutes. Prints a table; exits with 1 if there was an error, a restart or a
 write, or if the source did not keep its rate.
 """
 
@@ -13,34 +14,34 @@ import argparse
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 import yaml
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
-
-from counters import Count, read_counts, read_restarts, read_writes
-from local_cluster import ROOT, Cluster, local_cluster
+from tests.support.counters import Count, read_counts, read_restarts, read_writes
+from tests.support.local_cluster import Cluster, local_cluster
+from tests.support.paths import ROOT
 
 LAMP = ROOT / "examples" / "lamp.yaml"
 FIRST = ("www", "webserver-elb")
 RATE = 100
-REST_S = 10.0  # after a change: late reports, events and statuses
+REST_S = 10.0  # seconds after a change, for late reports, events and statuses
 KEPT_RATIO = 0.99
 
 
 def set_rate(cluster: Cluster, rate: int) -> None:
-    """Lamp with this many requests per second, settled and at rest."""
+    """Set the rate of lamp's source, and wait until lamp has settled."""
     lamp = yaml.safe_load(LAMP.read_text())
     source = next(service for service in lamp["spec"]["services"] if service["name"] == FIRST[0])
-    source["ratePerSecond"] = rate
+    source["load"] = {"ratePerSecond": rate}
     cluster.apply(lamp)
     cluster.until_settled("lamp")
     time.sleep(REST_S)
 
 
 def traffic(cluster: Cluster, seconds: float) -> tuple[Count, Counter[str], int, float]:
-    """What the first hop has seen, errors of every hop, restarts, and requests per second in a span of time."""
+    """Return the calls of the first hop, errors of all hops, restarts, and requests
+    per second during a time.
+    """
     before, began = read_counts(cluster, "default", "lamp").edges[FIRST].total, time.monotonic()
     time.sleep(seconds)
     counts = read_counts(cluster, "default", "lamp")
@@ -51,8 +52,8 @@ def traffic(cluster: Cluster, seconds: float) -> tuple[Count, Counter[str], int,
     return counts.edges[FIRST], errors, read_restarts(cluster, "default"), rate
 
 
-def silence(cluster: Cluster, seconds: float) -> tuple[Counter[str], int]:
-    """Writes by verb and resource, and requests, in a span of time."""
+def idle(cluster: Cluster, seconds: float) -> tuple[Counter[str], int]:
+    """Return writes by verb and resource, and requests, during a time."""
     writes = read_writes(cluster)
     assert writes["APPLY deployments"], "the counters do not count: lamp was applied a moment ago"
     requests = read_counts(cluster, "default", "lamp").edges[FIRST].total
@@ -62,23 +63,23 @@ def silence(cluster: Cluster, seconds: float) -> tuple[Counter[str], int]:
 
 
 def row(name: str, value: str, goal: str = "") -> str:
-    """A line of the table."""
+    """Return a line of the table."""
     return f"{name:<52} {value:>12}  {goal}"
 
 
 def main(minutes: float) -> int:
-    """Run and print; the exit code."""
+    """Run, print, and return the exit code."""
     with local_cluster() as cluster:
         set_rate(cluster, RATE)
         first, errors, restarts, rate = traffic(cluster, minutes * 60)
         set_rate(cluster, 0)
-        written, requests = silence(cluster, minutes * 60)
+        written, requests = idle(cluster, minutes * 60)
         restarts = max(restarts, read_restarts(cluster, "default"))
     print(row(f"{minutes:g} min of traffic: requests at the source", f"{first.total}"))
     print(row("requests per second", f"{rate:.2f}", f"{KEPT_RATIO * RATE:g} to {RATE / KEPT_RATIO:.0f}"))
     print(row("misses", f"{first.miss} ({100 * first.miss / first.total:.1f} %)"))
     print(row("errors, on any hop", f"{errors.total()}", "must 0"))
-    print(row(f"{minutes:g} min of silence: requests", f"{requests}", "must 0"))
+    print(row(f"{minutes:g} min of idle: requests", f"{requests}", "must 0"))
     print(row("writes to the API server", f"{written.total()}", "must 0"))
     print(row("restarts of pods and parts, altogether", f"{restarts}", "must 0"))
     for text, count in (errors + written).items():

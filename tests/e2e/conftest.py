@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-from local_cluster import Cluster, local_cluster
+
+from tests.support.local_cluster import Cluster, local_cluster
 
 _numbers = itertools.count(1)
 
@@ -20,7 +21,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
-    """A namespace of the test's own, removed with everything in it."""
+    """A namespace for one test, deleted with its contents afterwards."""
     name = f"test-{next(_numbers)}"
     cluster.kubectl("create", "namespace", name)
     yield name

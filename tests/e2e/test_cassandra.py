@@ -1,4 +1,4 @@
-"""Cassandra in a cluster: its ring grows and shrinks under traffic."""
+"""Cassandra in a cluster: its rings grow and shrink under traffic."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from typing import Any
 
 import pytest
 import yaml
-from local_cluster import ROOT, Cluster
-from totals import errors_since_the_beginning
+
+from tests.support.local_cluster import Cluster
+from tests.support.paths import ROOT
+from tests.support.totals import total_errors
 
 pytestmark = pytest.mark.e2e
 
 
 class Client(threading.Thread):
-    """Writes and reads in one zone's ring, at any node that is registered there."""
+    """Writes and reads in the ring of one zone, at random registered nodes."""
 
     def __init__(self, eureka: str, seed: int) -> None:
         super().__init__(daemon=True)
@@ -35,7 +37,7 @@ class Client(threading.Thread):
         self.over = threading.Event()
 
     def run(self) -> None:
-        """Until it is over."""
+        """Write and read until stopped."""
         for number in itertools.count():
             if self.over.is_set():
                 return
@@ -47,10 +49,10 @@ class Client(threading.Thread):
                 self.failed.append(f"PUT {key}: {status} {reason}")
             if self.acknowledged:
                 self.read(self._random.choice(self.acknowledged))
-            time.sleep(0.04)  # the rate: 50 requests a second
+            time.sleep(0.04)  # rate: 50 requests per second
 
     def read(self, key: str) -> None:
-        """One key that was acknowledged."""
+        """Read one acknowledged key."""
         status, reason = self.ask("GET", key)
         if status == 404:
             self.missed.append(key)
@@ -58,7 +60,9 @@ class Client(threading.Thread):
             self.failed.append(f"GET {key}: {status} {reason}")
 
     def ask(self, method: str, key: str) -> tuple[int, str]:
-        """At one node; one that does not answer is passed over, as any caller's table would have it a moment later."""
+        """Send a request to one node; a node that does not answer is skipped, as
+        callers do a moment later.
+        """
         for _ in range(5):
             connection = http.client.HTTPConnection(self._node(), 8080, timeout=5)
             try:
@@ -71,7 +75,7 @@ class Client(threading.Thread):
             finally:
                 connection.close()
             return reply.status, reply.headers.get("spiko-reason", "")
-        return 0, "nobody answers"
+        return 0, "no answer"
 
     def _node(self) -> str:
         if time.monotonic() > self._asked_at + 0.2:
@@ -81,7 +85,7 @@ class Client(threading.Thread):
 
 
 def nodes_of(eureka: str) -> list[dict[str, Any]]:
-    """Who is registered at a eureka."""
+    """Return the nodes that are registered at a eureka."""
     with urllib.request.urlopen(f"http://{eureka}:7070/edges", timeout=5) as reply:
         found: list[dict[str, Any]] = json.load(reply)["nodes"]
         return found
@@ -89,7 +93,7 @@ def nodes_of(eureka: str) -> list[dict[str, Any]]:
 
 @contextmanager
 def clients(eurekas: list[str]) -> Iterator[list[Client]]:
-    """One for each zone."""
+    """Yield a client for each zone."""
     made = [Client(eureka, seed) for seed, eureka in enumerate(eurekas)]
     for client in made:
         client.start()
@@ -102,15 +106,17 @@ def clients(eurekas: list[str]) -> Iterator[list[Client]]:
             client.join(30)
 
 
-def test_a_ring_that_is_scaled_under_traffic_loses_no_acknowledged_key(cluster: Cluster, namespace: str) -> None:
-    """Given cassandra under traffic, when it is scaled to 200 % and back, then every key that a ring acknowledged is read in it, then and later."""
+def test_scaling_a_ring_under_traffic_loses_no_acknowledged_key(cluster: Cluster, namespace: str) -> None:
+    """Given cassandra under traffic, when it is scaled to 200 % and back, then every acknowledged key can be
+    read meanwhile and afterwards.
+    """
     body = yaml.safe_load((ROOT / "examples" / "cassandra.yaml").read_text())
     for service in body["spec"]["services"]:
         service["count"] = {"app": 3, "proxy": 3, "restdata": 3}.get(service["name"], service["count"])
-    body["spec"]["services"][-1]["ratePerSecond"] = 20
+    body["spec"]["services"][-1]["load"] = {"ratePerSecond": 20}
     cluster.apply(body, namespace)
     cluster.until_settled("cassandra", namespace, 90)
-    before = errors_since_the_beginning(cluster, namespace)
+    before = total_errors(cluster, namespace)
     eurekas = [pod["status"]["podIP"] for pod in cluster.items("pods", namespace, "spiko.dev/tier=eureka")]
 
     with clients(eurekas) as zones:
@@ -132,5 +138,5 @@ def test_a_ring_that_is_scaled_under_traffic_loses_no_acknowledged_key(cluster: 
 
 
 def slots_at(eureka: str) -> set[int]:
-    """The slots of the ring of a eureka's zone."""
+    """Return the slots of the ring in a eureka's zone."""
     return {n["slot"] for n in nodes_of(eureka) if n["tier"] == "cassandra"}

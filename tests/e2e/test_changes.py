@@ -1,4 +1,4 @@
-"""What a change of the spec does, and what it leaves alone."""
+"""The effect of changes of the spec, and of objects that others change."""
 
 from __future__ import annotations
 
@@ -9,22 +9,30 @@ import time
 from typing import Any
 
 import pytest
-from architectures import architecture, fault, service, shop
-from local_cluster import Cluster
+
+from tests.support.architectures import architecture, fault, service, shop
+from tests.support.local_cluster import Cluster
 
 pytestmark = pytest.mark.e2e
 OWNED = "deployments,services,configmaps,poddisruptionbudgets,pods,replicasets"
 
 
 def versions(cluster: Cluster, namespace: str) -> dict[str, str]:
-    """Everything that the operator owns, with its version: equal if nothing was touched."""
-    found = cluster.items("deployments,services,configmaps,poddisruptionbudgets", namespace, "spiko.dev/architecture")
+    """Return the resourceVersion of every owned object; equal if none was changed."""
+    found = cluster.items(
+        "deployments,services,configmaps,poddisruptionbudgets", namespace, "spiko.dev/architecture"
+    )
     return {f"{o['kind']}/{o['metadata']['name']}": o["metadata"]["resourceVersion"] for o in found}
 
 
-def test_split_rate_and_dependencies_restart_nobody(cluster: Cluster, namespace: str) -> None:
-    """Given two versions, when weights, rate and dependencies change, then every pod keeps its UID and traffic follows."""
-    both = [{"version": "1.0.0"}, {"version": "1.1.0", "replicas": 3, "behaviour": {"errorsPerMillion": 1000000}}]
+def test_split_rate_and_dependencies_restart_no_pod(cluster: Cluster, namespace: str) -> None:
+    """Given two versions, when weights, rate and dependencies change, then every pod keeps its UID and
+    traffic follows.
+    """
+    both = [
+        {"version": "1.0.0"},
+        {"version": "1.1.0", "replicas": 3, "behavior": {"errorsPerMillion": 1000000}},
+    ]
     split: Any = [{"version": "1.0.0", "weight": 100}, {"version": "1.1.0", "weight": 0}]
     cluster.apply(shop(web={"versions": both, "routing": {"split": split}}), namespace)
     cluster.until_settled("shop", namespace)
@@ -52,14 +60,17 @@ def _edges(cluster: Cluster, namespace: str) -> dict[str, Any]:
 
 
 def test_scale_is_a_percentage(cluster: Cluster, namespace: str) -> None:
-    """`kubectl scale arch --replicas=200` doubles every count; the pods that were there stay; 100 brings it back."""
+    """Given an architecture, when it is scaled to 200 %, then every count doubles and existing pods stay; 100
+    % restores it.
+    """
     cluster.apply(shop(), namespace)
     cluster.until_settled("shop", namespace)
     before = cluster.uids(namespace)
 
     cluster.kubectl("scale", "arch", "shop", "-n", namespace, "--replicas=200")
     cluster.until(
-        "12 pods", lambda: cluster.get("arch", "shop", namespace)["status"].get("summary", {}).get("pods") == "12/12"
+        "12 pods",
+        lambda: cluster.get("arch", "shop", namespace)["status"].get("summary", {}).get("pods") == "12/12",
     )
     doubled = cluster.uids(namespace)
     cluster.kubectl("scale", "arch", "shop", "-n", namespace, "--replicas=100")
@@ -71,18 +82,23 @@ def test_scale_is_a_percentage(cluster: Cluster, namespace: str) -> None:
 
 
 BAD = [
-    pytest.param({"victim": "nobody"}, id="a victim that is no tier"),
-    pytest.param({"services": [service("a", "store", 1, "b")]}, id="a dependency that is no tier"),
-    pytest.param({"services": [service("Web", "store", 1), service("web", "store", 1)]}, id="names that collide"),
+    pytest.param({"victim": "unknown"}, id="an unknown victim"),
+    pytest.param({"services": [service("a", "store", 1, "b")]}, id="an unknown dependency"),
     pytest.param(
-        {"services": [service("z", "karyon", 3, "lb"), service("lb", "elb", 0)]}, id="a karyon that sees nobody"
+        {"services": [service("Web", "store", 1), service("web", "store", 1)]}, id="names that collide"
+    ),
+    pytest.param(
+        {"services": [service("z", "karyon", 3, "lb"), service("lb", "elb", 0)]},
+        id="a karyon without visible dependency",
     ),
 ]
 
 
 @pytest.mark.parametrize("change", BAD)
-def test_a_bad_spec_changes_nothing(cluster: Cluster, namespace: str, change: dict[str, Any]) -> None:
-    """Given a running architecture, when its spec turns bad, then Accepted is False within 2 s and no object is touched; a fresh one makes none."""
+def test_invalid_spec_changes_no_object(cluster: Cluster, namespace: str, change: dict[str, Any]) -> None:
+    """Given a running architecture, when its spec becomes invalid, then Accepted is False within 2 s and no
+    object changes; a new invalid one creates none.
+    """
     cluster.apply(shop(rate=0), namespace)
     cluster.until_settled("shop", namespace)
     cluster.until("rest", lambda: _at_rest(cluster, namespace))
@@ -91,7 +107,9 @@ def test_a_bad_spec_changes_nothing(cluster: Cluster, namespace: str, change: di
     bad = shop(rate=0)
     bad["spec"] |= change
     done = cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(bad), check=False)
-    fresh = architecture("fresh", *bad["spec"]["services"], **{k: v for k, v in change.items() if k != "services"})
+    fresh = architecture(
+        "fresh", *bad["spec"]["services"], **{k: v for k, v in change.items() if k != "services"}
+    )
     again = cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(fresh), check=False)
     if done.returncode == 0:
         cluster.until("refusal", lambda: _refused(cluster, "shop", namespace), 2.0)
@@ -114,10 +132,12 @@ def _at_rest(cluster: Cluster, namespace: str) -> bool:
 
 
 def test_a_versions_identity_cannot_change(cluster: Cluster, namespace: str) -> None:
-    """The API server refuses another behaviour for a version; removing it and adding it otherwise is caught from memory."""
+    """Given a version, then the API server rejects another behavior, and the state rejects the version if it
+    is removed and added with another one.
+    """
     cluster.apply(shop(), namespace)
     cluster.until_settled("shop", namespace)
-    edited = shop(web={"behaviour": {"errorsPerMillion": 5}})
+    edited = shop(web={"behavior": {"errorsPerMillion": 5}})
     refused = cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(edited), check=False)
 
     two = [{"version": "1.0.0"}, {"version": "1.1.0", "replicas": 1}]
@@ -125,18 +145,21 @@ def test_a_versions_identity_cannot_change(cluster: Cluster, namespace: str) -> 
     cluster.until_settled("shop", namespace)
     cluster.apply(shop(web={"versions": two[:1]}), namespace)
     cluster.until_settled("shop", namespace)
-    other = [two[0], {"version": "1.1.0", "replicas": 1, "behaviour": {"errorsPerMillion": 5}}]
+    other = [two[0], {"version": "1.1.0", "replicas": 1, "behavior": {"errorsPerMillion": 5}}]
     cluster.apply(shop(web={"versions": other}), namespace)
     cluster.until(
-        "refusal", lambda: cluster.condition("arch", "shop", "Accepted", namespace).get("reason") == "VersionConflict"
+        "refusal",
+        lambda: cluster.condition("arch", "shop", "Accepted", namespace).get("reason") == "VersionConflict",
     )
 
     assert refused.returncode == 1
-    assert "behaviour is part of a version's identity" in refused.stderr
+    assert "behavior is part of a version's identity" in refused.stderr
 
 
-def test_what_is_deleted_or_edited_behind_the_operators_back_comes_back(cluster: Cluster, namespace: str) -> None:
-    """Drift: a deleted Deployment, Service and budget, a changed replica count, a lost memory: the same end state."""
+def test_drift_is_repaired(cluster: Cluster, namespace: str) -> None:
+    """Given a deleted Deployment, Service, budget or state, or a changed replica count, then the operator
+    restores the desired state.
+    """
     cluster.apply(shop(rate=0), namespace)
     cluster.until_settled("shop", namespace)
     names = set(versions(cluster, namespace))
@@ -158,26 +181,32 @@ def test_what_is_deleted_or_edited_behind_the_operators_back_comes_back(cluster:
     cluster.until("3 pods", lambda: len(cluster.items("pods", namespace, "spiko.dev/tier=web")) == 3)
 
 
-def test_a_label_that_is_taken_off_comes_back(cluster: Cluster, namespace: str) -> None:
-    """Labels select what is watched: an object that loses its label is one that vanished, and is labelled again at once, not made anew."""
+def test_removed_label_is_restored(cluster: Cluster, namespace: str) -> None:
+    """Given an object that loses the watched label, which a watch reports as deleted, then the operator
+    restores the label without creating a new object.
+    """
     cluster.apply(shop(rate=0), namespace)
     cluster.until_settled("shop", namespace)
-    before = _labelled(cluster, namespace)
+    before = _labeled(cluster, namespace)
     names = ("deployment/shop-web-1-0-0-z0", "service/shop-db", "pdb/shop-web", "configmap/shop-state")
     cluster.kubectl("label", "-n", namespace, *names, "spiko.dev/architecture-")
-    cluster.until("all labels", lambda: before == _labelled(cluster, namespace), 10)
+    cluster.until("all labels", lambda: before == _labeled(cluster, namespace), 10)
 
     cluster.until_settled("shop", namespace)
 
 
-def _labelled(cluster: Cluster, namespace: str) -> dict[str, str]:
-    """UIDs of everything that has our label."""
-    found = cluster.items("deployments,services,configmaps,poddisruptionbudgets", namespace, "spiko.dev/architecture")
+def _labeled(cluster: Cluster, namespace: str) -> dict[str, str]:
+    """Return the UIDs of all objects with the operator's label."""
+    found = cluster.items(
+        "deployments,services,configmaps,poddisruptionbudgets", namespace, "spiko.dev/architecture"
+    )
     return {f"{o['kind']}/{o['metadata']['name']}": o["metadata"]["uid"] for o in found}
 
 
-def test_deleting_leaves_nothing_and_applying_again_at_once_works(cluster: Cluster, namespace: str) -> None:
-    """Delete, apply at once: the new one waits for the collector and comes up; deleted, nothing is left."""
+def test_delete_and_apply_again(cluster: Cluster, namespace: str) -> None:
+    """Given a deleted architecture, when it is applied again at once, then it starts after garbage
+    collection; deleted again, no object is left.
+    """
     cluster.apply(shop(), namespace)
     cluster.until_settled("shop", namespace)
     old = set(cluster.uids(namespace).values())
@@ -190,13 +219,21 @@ def test_deleting_leaves_nothing_and_applying_again_at_once_works(cluster: Clust
     cluster.until("nothing left", lambda: not cluster.items(OWNED, namespace, "spiko.dev/architecture"), 30)
 
 
-def test_somebody_elses_object_is_left_alone(cluster: Cluster, namespace: str) -> None:
-    """A Service that holds a wanted name is not taken over: Accepted is False, reason NameTaken, until it is gone."""
-    theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop-db"}, "spec": {"ports": [{"port": 1}]}}
+def test_foreign_service_is_not_adopted(cluster: Cluster, namespace: str) -> None:
+    """Given a foreign Service with a needed name, then Accepted is False with NameTaken until the Service is
+    deleted.
+    """
+    theirs = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "shop-db"},
+        "spec": {"ports": [{"port": 1}]},
+    }
     cluster.apply(theirs, namespace)
     cluster.apply(shop(), namespace)
     cluster.until(
-        "refusal", lambda: cluster.condition("arch", "shop", "Accepted", namespace).get("reason") == "NameTaken"
+        "refusal",
+        lambda: cluster.condition("arch", "shop", "Accepted", namespace).get("reason") == "NameTaken",
     )
 
     assert not cluster.items("deployments", namespace)
@@ -204,8 +241,10 @@ def test_somebody_elses_object_is_left_alone(cluster: Cluster, namespace: str) -
 
 
 @pytest.mark.long
-def test_an_eviction_that_a_budget_refuses_ends_nobody(cluster: Cluster, namespace: str) -> None:
-    """Given a frozen pod that is not Ready any more, when another of its tier is to be evicted, then the budget's refusal is respected and said."""
+def test_refused_eviction_kills_no_pod(cluster: Cluster, namespace: str) -> None:
+    """Given a frozen pod that is not Ready, when another pod of its tier is to be evicted, then the budget
+    refuses it, and the Fault reports that.
+    """
     cluster.apply(shop(rate=0), namespace)
     cluster.until_settled("shop", namespace)
     frozen = next(pid for name, pid in cluster.pod_pids(namespace).items() if "-web-" in name)
@@ -226,13 +265,15 @@ def test_an_eviction_that_a_budget_refuses_ends_nobody(cluster: Cluster, namespa
     assert before == cluster.uids(namespace)
 
 
-def test_an_eviction_that_is_allowed_replaces_one_pod_and_hurts_nobody(cluster: Cluster, namespace: str) -> None:
-    """Evict ends a pod in order: it leaves the registry first, so no request is hurt."""
+def test_allowed_eviction_causes_no_failed_requests(cluster: Cluster, namespace: str) -> None:
+    """Given an eviction that the budget allows, then the pod deregisters before it stops, and no request
+    fails.
+    """
     cluster.apply(shop(rate=200), namespace)
     cluster.until_settled("shop", namespace)
     cluster.apply(fault("evict", "shop", tier="db"), namespace)
     cluster.until_true("evict", "Ended", namespace, kind="fault")
     (victim,) = cluster.get("fault", "evict", namespace)["status"]["victims"]
 
-    assert (victim["state"], victim["requestsHurt"]) == ("Killed", 0)
+    assert (victim["state"], victim["failedRequests"]) == ("Killed", 0)
     assert victim["replacedMilliseconds"] > 0

@@ -1,4 +1,4 @@
-"""Every command and every manifest of README and docs runs, page by page, as a newcomer would type them."""
+"""All commands and manifests of README and docs, page by page, as a reader would enter them."""
 
 from __future__ import annotations
 
@@ -11,34 +11,40 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_cluster import ROOT, resting
+
+from tests.support.local_cluster import resting
+from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 PAGES = ["README.md", "docs/getting-started.md", "docs/troubleshooting.md"]
-SET_UP = "python3 -m venv"  # these lines install everything, and are run by CI
+SET_UP = "python3 -m venv"  # CI runs these lines, which install everything
 
 
 def blocks(page: str, language: str) -> list[str]:
-    """The fenced blocks of a page in one language."""
+    """Return the fenced blocks of a page in one language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
 def newcomer() -> Iterator[Path]:
-    """A folder with what a clone has, and a home of its own."""
+    """A folder with the files of a clone, and a separate home."""
     with tempfile.TemporaryDirectory(prefix="spk") as name, resting():
         folder = Path(name)
         for entry in ("examples", "kind-config.yaml", "kind-config-two-regions.yaml"):
             (folder / entry).symlink_to(ROOT / entry)
         yield folder
         environ = os.environ | {"HOME": name}
-        subprocess.run([sys.executable, "-m", "spiko_cli", "down"], env=environ, check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "spiko_cli", "down"], env=environ, check=True, capture_output=True
+        )
 
 
-@pytest.mark.usefixtures("cluster")  # it rests meanwhile
-@pytest.mark.parametrize("page", [pytest.param(p, marks=[] if p == "README.md" else pytest.mark.long) for p in PAGES])
+@pytest.mark.usefixtures("cluster")  # the `newcomer` fixture stops it for the test
+@pytest.mark.parametrize(
+    "page", [pytest.param(p, marks=[] if p == "README.md" else pytest.mark.long) for p in PAGES]
+)
 def test_the_commands_of_a_page_run(newcomer: Path, page: str) -> None:
-    """In the order of the page, in one shell; the first that fails ends it."""
+    """Given a page, then its commands succeed in their order, in one shell."""
     lines = [block for block in blocks(page, "sh") if not block.startswith(SET_UP)]
     assert lines
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -57,9 +63,11 @@ def test_the_commands_of_a_page_run(newcomer: Path, page: str) -> None:
     assert 0 == done.returncode, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
 
 
-def test_every_page_with_commands_is_run() -> None:
-    """A new page with a command must be in the list above."""
+def test_every_page_with_commands_is_listed() -> None:
+    """Given a page with commands, then it is in the list of pages above."""
     pages = [path.relative_to(ROOT) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))]
-    found = sorted(str(page) for page in pages if any(not b.startswith(SET_UP) for b in blocks(str(page), "sh")))
+    found = sorted(
+        str(page) for page in pages if any(not b.startswith(SET_UP) for b in blocks(str(page), "sh"))
+    )
 
     assert sorted(PAGES) == found

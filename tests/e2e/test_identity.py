@@ -1,6 +1,8 @@
-"""A version's identity (package, image, behaviour) never changes: what the API server itself accepts and refuses, by CEL, and how big a spec may be.
+"""The identity of a version (package, image, behavior) is immutable: CEL rules of the API server, and the
+size limits of a spec.
 
-The operator refuses every Architecture here, since its victim is no tier: no pod is made, and only the API server is on trial.
+The operator rejects all Architectures in this module, because their victim is not a tier, so no pods are
+created.
 """
 
 from __future__ import annotations
@@ -14,31 +16,31 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from architectures import Object, architecture, service
-from local_cluster import Cluster
 
 from spiko_operator.api.common import MAX_SERVICES, MAX_VERSIONS
+from tests.support.architectures import Object, architecture, service
+from tests.support.local_cluster import Cluster
 
 pytestmark = pytest.mark.e2e
 
 ADD = "add a version"
 FIRST = "the first list of versions must contain 1.0.0"
-FAST: Object = {"delay": {"medianMicroseconds": 100}}
-SLOW: Object = {"delay": {"medianMicroseconds": 900}}
+FAST: Object = {"serviceTime": {"constant": {"microseconds": 100}}}
+SLOW: Object = {"serviceTime": {"constant": {"microseconds": 900}}}
 
 
 def v(version: str, **more: Any) -> Object:
-    """One entry of `versions`."""
+    """Return one entry of `versions`."""
     return {"version": version, **more}
 
 
 def web(**more: Any) -> Object:
-    """The service on trial; `package` is monolith unless said otherwise."""
+    """Return the service under test, of package monolith by default."""
     return {"name": "web", "package": "monolith", "count": 3, "regions": 1, "dependencies": ["db"], **more}
 
 
 def split(**weights: int) -> Object:
-    """Routing by weight: v100=90 is 90 % to 1.0.0."""
+    """Return a routing with weights: v100=90 is 90 percent for 1.0.0."""
     return {"split": [{"version": ".".join(name[1:]), "weight": weight} for name, weight in weights.items()]}
 
 
@@ -48,7 +50,10 @@ LB = service("lb", "elb", 0, "web")
 
 @dataclass(frozen=True)
 class Transition:
-    """From one spec to another. `refusal` is what the API server says; empty if it accepts."""
+    """A change from one spec to another.
+
+    `refusal` is the message of the API server, or empty if it accepts the change.
+    """
 
     before: tuple[Object, ...]
     after: tuple[Object, ...]
@@ -57,57 +62,64 @@ class Transition:
 
 
 def change(before: Object, after: Object, refusal: str = "", **more: Any) -> Transition:
-    """One service changes, the others stay; `more` is the rest of the new spec."""
+    """Return a change of one service, with other services unchanged; `more` is added to the new spec."""
     return Transition((DB, before), (DB, after), refusal, tuple(more.items()))
 
 
 ACCEPTED = {
-    "nothing changes": change(web(behaviour=FAST), web(behaviour=FAST)),
-    "a version with everything of its own is added": change(
+    "nothing changes": change(web(behavior=FAST), web(behavior=FAST)),
+    "a version with its own identity is added": change(
         web(versions=[v("1.0.0")]),
-        web(versions=[v("1.0.0"), v("1.1.0", package="karyon", image="other:2", behaviour=SLOW)]),
+        web(versions=[v("1.0.0"), v("1.1.0", package="karyon", image="other:2", behavior=SLOW)]),
     ),
-    "the implicit 1.0.0 is written down": change(web(), web(versions=[v("1.0.0")])),
-    "the implicit 1.0.0 is written down with what it inherited": change(
-        web(image="mine:1", behaviour=FAST),
-        web(versions=[v("1.0.0", package="monolith", image="mine:1", behaviour=FAST)]),
+    "the implicit 1.0.0 is declared": change(web(), web(versions=[v("1.0.0")])),
+    "the implicit 1.0.0 is declared with what it inherited": change(
+        web(image="mine:1", behavior=FAST),
+        web(versions=[v("1.0.0", package="monolith", image="mine:1", behavior=FAST)]),
     ),
-    "the first list has 1.0.0 and more": change(web(), web(versions=[v("1.1.0", behaviour=SLOW), v("1.0.0")])),
+    "the first list has 1.0.0 and more": change(web(), web(versions=[v("1.1.0", behavior=SLOW), v("1.0.0")])),
     "the only entry 1.0.0 is left out again": change(web(versions=[v("1.0.0", replicas=2)]), web()),
-    "1.0.0 comes for the first time as the implicit one": change(web(versions=[v("1.1.0", image="other:2")]), web()),
-    "a version is removed": change(web(versions=[v("1.0.0"), v("1.1.0", behaviour=SLOW)]), web(versions=[v("1.0.0")])),
+    "1.0.0 is added as the implicit version": change(web(versions=[v("1.1.0", image="other:2")]), web()),
+    "a version is removed": change(
+        web(versions=[v("1.0.0"), v("1.1.0", behavior=SLOW)]), web(versions=[v("1.0.0")])
+    ),
     "1.0.0 is removed when there is another": change(
-        web(versions=[v("1.0.0"), v("1.1.0", behaviour=SLOW)]), web(versions=[v("1.1.0", behaviour=SLOW)])
+        web(versions=[v("1.0.0"), v("1.1.0", behavior=SLOW)]), web(versions=[v("1.1.0", behavior=SLOW)])
     ),
     "versions are reordered": change(
-        web(versions=[v("1.0.0"), v("1.1.0", image="other:2")]), web(versions=[v("1.1.0", image="other:2"), v("1.0.0")])
+        web(versions=[v("1.0.0"), v("1.1.0", image="other:2")]),
+        web(versions=[v("1.1.0", image="other:2"), v("1.0.0")]),
     ),
-    "services are reordered": Transition((DB, web(behaviour=FAST), LB), (LB, web(behaviour=FAST), DB)),
-    "a service is added": Transition((DB,), (DB, web(behaviour=FAST, image="mine:1"))),
-    "a service is removed": Transition((DB, web(behaviour=FAST)), (DB,)),
-    "a service is renamed": change(web(behaviour=FAST), web(behaviour=SLOW) | {"name": "web2"}),
+    "services are reordered": Transition((DB, web(behavior=FAST), LB), (LB, web(behavior=FAST), DB)),
+    "a service is added": Transition((DB,), (DB, web(behavior=FAST, image="mine:1"))),
+    "a service is removed": Transition((DB, web(behavior=FAST)), (DB,)),
+    "a service is renamed": change(web(behavior=FAST), web(behavior=SLOW) | {"name": "web2"}),
     "an image moves from the service to its entries": change(
         web(image="mine:1", versions=[v("1.0.0"), v("1.1.0")]),
         web(versions=[v("1.0.0", image="mine:1"), v("1.1.0", image="mine:1")]),
     ),
-    "a behaviour moves from its entries to the service": change(
-        web(versions=[v("1.0.0", behaviour=FAST), v("1.1.0", behaviour=FAST)]),
-        web(behaviour=FAST, versions=[v("1.0.0"), v("1.1.0")]),
+    "a behavior moves from its entries to the service": change(
+        web(versions=[v("1.0.0", behavior=FAST), v("1.1.0", behavior=FAST)]),
+        web(behavior=FAST, versions=[v("1.0.0"), v("1.1.0")]),
     ),
-    "the service's own changes and every entry has its own": change(
-        web(image="a:1", behaviour=FAST, versions=[v("1.0.0", package="monolith", image="mine:1", behaviour={})]),
+    "the service's identity changes and every entry has its own": change(
+        web(
+            image="a:1", behavior=FAST, versions=[v("1.0.0", package="monolith", image="mine:1", behavior={})]
+        ),
         web(
             package="karyon",
             image="b:1",
-            behaviour=SLOW,
-            versions=[v("1.0.0", package="monolith", image="mine:1", behaviour={})],
+            behavior=SLOW,
+            versions=[v("1.0.0", package="monolith", image="mine:1", behavior={})],
         ),
     ),
-    "no behaviour and an empty one are the same": change(web(), web(behaviour={}, versions=[v("1.0.0")])),
+    "no behavior and an empty one are the same": change(web(), web(behavior={}, versions=[v("1.0.0")])),
     "count, regions, dependencies and rate change": change(
-        web(), web(count=9, regions=2, ratePerSecond=5) | {"dependencies": ["db", "web"]}
+        web(), web(count=9, regions=2, load={"ratePerSecond": 5}) | {"dependencies": ["db", "web"]}
     ),
-    "scale and runtime change": change(web(behaviour=FAST), web(behaviour=FAST), scale=250, runtime={"image": "x:1"}),
+    "scale and runtime change": change(
+        web(behavior=FAST), web(behavior=FAST), scale=250, runtime={"image": "x:1"}
+    ),
     "weights and replicas change": change(
         web(versions=[v("1.0.0"), v("1.1.0", replicas=1)], routing=split(v100=90, v110=10)),
         web(versions=[v("1.0.0", replicas=0), v("1.1.0", replicas=8)], routing=split(v100=0, v110=100)),
@@ -116,14 +128,20 @@ ACCEPTED = {
 
 REFUSED = {
     "the implicit version's package changes": change(web(), web(package="karyon"), f"package .*{ADD}"),
-    "the implicit version's image changes": change(web(image="mine:1"), web(image="mine:2"), f"image .*{ADD}"),
+    "the implicit version's image changes": change(
+        web(image="mine:1"), web(image="mine:2"), f"image .*{ADD}"
+    ),
     "the implicit version's image is set": change(web(), web(image="mine:1"), f"image .*{ADD}"),
     "the implicit version's image is unset": change(web(image="mine:1"), web(), f"image .*{ADD}"),
-    "the implicit version's behaviour changes": change(web(behaviour=FAST), web(behaviour=SLOW), f"behaviour .*{ADD}"),
-    "the implicit version's behaviour grows": change(
-        web(behaviour=FAST), web(behaviour=FAST | {"errorsPerMillion": 1}), f"behaviour .*{ADD}"
+    "the implicit version's behavior changes": change(
+        web(behavior=FAST), web(behavior=SLOW), f"behavior .*{ADD}"
     ),
-    "a default is spelled out": change(web(), web(behaviour={"errorsPerMillion": 0}), f"behaviour .*{ADD}"),
+    "the implicit version's behavior grows": change(
+        web(behavior=FAST), web(behavior=FAST | {"errorsPerMillion": 1}), f"behavior .*{ADD}"
+    ),
+    "a default is written explicitly": change(
+        web(), web(behavior={"errorsPerMillion": 0}), f"behavior .*{ADD}"
+    ),
     "an entry's package changes": change(
         web(versions=[v("1.0.0", package="karyon")]),
         web(versions=[v("1.0.0", package="zuul")]),
@@ -134,15 +152,15 @@ REFUSED = {
         web(versions=[v("1.0.0"), v("1.1.0", image="other:2")]),
         f"image .*{ADD}",
     ),
-    "an entry's behaviour changes, and another version is added": change(
-        web(versions=[v("1.0.0", behaviour=FAST)]),
-        web(versions=[v("1.0.0", behaviour=SLOW), v("1.1.0")]),
-        f"behaviour .*{ADD}",
+    "an entry's behavior changes, and another version is added": change(
+        web(versions=[v("1.0.0", behavior=FAST)]),
+        web(versions=[v("1.0.0", behavior=SLOW), v("1.1.0")]),
+        f"behavior .*{ADD}",
     ),
-    "an entry's empty behaviour hides the service's": change(
-        web(behaviour=FAST, versions=[v("1.0.0")]),
-        web(behaviour=FAST, versions=[v("1.0.0", behaviour={})]),
-        f"behaviour .*{ADD}",
+    "an entry's empty behavior hides the service's": change(
+        web(behavior=FAST, versions=[v("1.0.0")]),
+        web(behavior=FAST, versions=[v("1.0.0", behavior={})]),
+        f"behavior .*{ADD}",
     ),
     "the service's package changes under an entry that inherits it": change(
         web(versions=[v("1.0.0", package="monolith"), v("1.1.0")]),
@@ -154,23 +172,23 @@ REFUSED = {
         web(image="mine:2", versions=[v("1.0.0", image="own:1"), v("1.1.0")]),
         f"image .*{ADD}",
     ),
-    "a behaviour moves from the service to one of two entries": change(
-        web(behaviour=FAST, versions=[v("1.0.0"), v("1.1.0")]),
-        web(versions=[v("1.0.0", behaviour=FAST), v("1.1.0")]),
-        f"behaviour .*{ADD}",
+    "a behavior moves from the service to one of two entries": change(
+        web(behavior=FAST, versions=[v("1.0.0"), v("1.1.0")]),
+        web(versions=[v("1.0.0", behavior=FAST), v("1.1.0")]),
+        f"behavior .*{ADD}",
     ),
     "an entry's image is left to a service with another": change(
         web(image="mine:1", versions=[v("1.0.0", image="own:1")]),
         web(image="mine:1", versions=[v("1.0.0")]),
         f"image .*{ADD}",
     ),
-    "the implicit 1.0.0 is written down otherwise": change(
-        web(), web(versions=[v("1.0.0", behaviour=FAST), v("1.1.0")]), f"behaviour .*{ADD}"
+    "the implicit 1.0.0 is declared with another identity": change(
+        web(), web(versions=[v("1.0.0", behavior=FAST), v("1.1.0")]), f"behavior .*{ADD}"
     ),
     "an entry 1.0.0 with an image of its own is left out": change(
         web(versions=[v("1.0.0", image="own:1")]), web(), f"image .*{ADD}"
     ),
-    "a service is removed and another of its name added": Transition(
+    "a service is replaced by another of the same name": Transition(
         (DB, web(), LB), (DB, LB, web(package="karyon")), f"package .*{ADD}"
     ),
     "the first list lacks 1.0.0": change(web(), web(versions=[v("1.1.0")]), FIRST),
@@ -182,26 +200,29 @@ ROWS = ACCEPTED | REFUSED
 
 @pytest.fixture(scope="module")
 def space(cluster: Cluster) -> Iterator[str]:
-    """One namespace for all: no pod is ever made in it."""
+    """A namespace for all tests, in which no pods are created."""
     cluster.kubectl("create", "namespace", "identity")
     yield "identity"
     cluster.kubectl("delete", "namespace", "identity", "--wait=false", check=False)
 
 
 def send(cluster: Cluster, verb: str, body: Object, space: str) -> subprocess.CompletedProcess[str]:
-    """`kubectl VERB -f -` of an Architecture that the operator refuses."""
-    text = json.dumps(body | {"spec": body["spec"] | {"victim": "nobody"}})
+    """Run `kubectl VERB -f -` with an Architecture that the operator rejects."""
+    text = json.dumps(body | {"spec": body["spec"] | {"victim": "unknown"}})
     return cluster.kubectl(*verb.split(), "-n", space, "-f", "-", stdin=text, check=False)
 
 
 @pytest.mark.parametrize("number", range(len(ROWS)), ids=list(ROWS))
 def test_a_versions_identity_never_changes(cluster: Cluster, space: str, number: int) -> None:
-    """What changes no version's package, image or behaviour is accepted; what does is refused and told the way out; by apply and by replace."""
+    """Given a change of package, image or behavior of a version, then apply and replace reject it with a
+    remedy; other changes are accepted.
+    """
     row = list(ROWS.values())[number]
     name = f"row-{number}"
     made = send(cluster, "apply --server-side", architecture(name, *row.before), space)
     assert made.returncode == 0, made.stderr
-    cluster.until("the operator's answer", lambda: _is_answered(cluster, name, space))  # its write would conflict
+    # A later write of the operator would conflict with the replace.
+    cluster.until("the status", lambda: _is_answered(cluster, name, space))
     after = architecture(name, *row.after, **dict(row.more))
     applied = send(cluster, "apply --server-side --dry-run=server", after, space)
     replaced = send(cluster, "replace --dry-run=server", after, space)
@@ -212,22 +233,29 @@ def test_a_versions_identity_never_changes(cluster: Cluster, space: str, number:
 
 
 def wide(name: str, services: int, versions: int, count: int = 1) -> Object:
-    """An Architecture of many services that call nobody; each version has an image of its own to be compared."""
+    """Return an Architecture of many services without dependencies, each version of
+    which has its own image.
+    """
     entries = [v(f"1.{i}.0", image=f"registry.example/spiko:1.{i}") for i in range(versions)]
-    tiers = [{"name": f"s{i}", "package": "store", "count": count, "versions": entries} for i in range(services)]
+    tiers = [
+        {"name": f"s{i}", "package": "store", "count": count, "versions": entries} for i in range(services)
+    ]
     return architecture(name, *tiers)
 
 
 @pytest.mark.long
-def test_the_largest_spec_is_stored_and_changed_within_the_cost_limit(cluster: Cluster, space: str) -> None:
-    """1,000 services of 8 versions are created and updated, each in less than 30 s; etcd takes the object; an identity changed among them is found."""
+def test_largest_spec_is_within_the_cost_limit(cluster: Cluster, space: str) -> None:
+    """Given 1,000 services of 8 versions, then they are created and updated in less than 30 s each, etcd
+    stores the object, and a changed identity is rejected.
+    """
     took_s = []
     for verb, count in (("create", 1), ("replace", 2)):
         began = time.monotonic()
         done = send(cluster, verb, wide("wide", MAX_SERVICES, MAX_VERSIONS, count), space)
         took_s.append(time.monotonic() - began)
         assert (done.returncode, done.stderr) == (0, "")
-        cluster.until("the operator's answer", lambda: _is_answered(cluster, "wide", space))  # its write would conflict
+        # A later write of the operator would conflict with the replace.
+        cluster.until("the status", lambda: _is_answered(cluster, "wide", space))
     other = wide("wide", MAX_SERVICES, MAX_VERSIONS, count=2)
     other["spec"]["services"][-1]["versions"] = [v("1.7.0", image="other:1")]
     refused = send(cluster, "replace", other, space)
@@ -246,13 +274,23 @@ def _is_answered(cluster: Cluster, name: str, space: str) -> bool:
 @pytest.mark.parametrize(
     ("services", "versions", "message"),
     [
-        (MAX_SERVICES + 1, 1, f"spec.services: Too many: {MAX_SERVICES + 1}: must have at most {MAX_SERVICES} items"),
-        (1, MAX_VERSIONS + 1, f"versions: Too many: {MAX_VERSIONS + 1}: must have at most {MAX_VERSIONS} items"),
+        (
+            MAX_SERVICES + 1,
+            1,
+            f"spec.services: Too many: {MAX_SERVICES + 1}: must have at most {MAX_SERVICES} items",
+        ),
+        (
+            1,
+            MAX_VERSIONS + 1,
+            f"versions: Too many: {MAX_VERSIONS + 1}: must have at most {MAX_VERSIONS} items",
+        ),
     ],
     ids=["a service too many", "a version too many"],
 )
-def test_one_more_is_refused(cluster: Cluster, space: str, services: int, versions: int, message: str) -> None:
-    """The limits are the schema's, and the refusal names field, number and limit."""
+def test_spec_above_a_limit_is_rejected(
+    cluster: Cluster, space: str, services: int, versions: int, message: str
+) -> None:
+    """Given one entry more than a limit of the schema, then the rejection names field, number and limit."""
     refused = send(cluster, "create", wide("wider", services, versions), space)
 
     assert refused.returncode == 1

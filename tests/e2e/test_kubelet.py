@@ -1,4 +1,4 @@
-"""What kubectl asks of a node, through the real API server."""
+"""kubectl's requests to a node, through the API server."""
 
 from __future__ import annotations
 
@@ -13,24 +13,28 @@ import urllib.request
 
 import aiohttp
 import pytest
-from architectures import shop
-from local_cluster import Cluster
+
+from tests.support.architectures import shop
+from tests.support.local_cluster import Cluster
 
 pytestmark = pytest.mark.e2e
 
 
 def pod(name: str, image: str = "spiko/nanoservice:0.1.0", **container: object) -> dict[str, object]:
-    """A bare pod."""
+    """Return a pod without an owner."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name},
-        "spec": {"terminationGracePeriodSeconds": 1, "containers": [{"name": "main", "image": image, **container}]},
+        "spec": {
+            "terminationGracePeriodSeconds": 1,
+            "containers": [{"name": "main", "image": image, **container}],
+        },
     }
 
 
 def test_logs_exec_and_port_forward(cluster: Cluster, namespace: str) -> None:
-    """Kubectl logs [-f, --tail], exec [-i, exit codes], port-forward work on a tier's pod."""
+    """Given a pod of a tier, then kubectl logs [-f, --tail], exec [-i, exit codes] and port-forward work."""
     cluster.apply(shop(), namespace)
     cluster.until_settled("shop", namespace)
     name = cluster.items("pods", namespace, "spiko.dev/tier=db")[0]["metadata"]["name"]
@@ -43,8 +47,14 @@ def test_logs_exec_and_port_forward(cluster: Cluster, namespace: str) -> None:
     assert lines[:9] == cluster.kubectl("logs", "-n", namespace, name, "--limit-bytes=9").stdout
     stamped = cluster.kubectl("logs", "-n", namespace, name, "--timestamps", "--tail=1").stdout
     assert re.match(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z ", stamped), stamped
-    assert cluster.kubectl("exec", "-n", namespace, name, "--", "sh", "-c", "echo $SPIKO_TIER").stdout.strip() == "db"
-    assert cluster.kubectl("exec", "-n", namespace, name, "--", "sh", "-c", "exit 7", check=False).returncode == 7
+    assert (
+        cluster.kubectl("exec", "-n", namespace, name, "--", "sh", "-c", "echo $SPIKO_TIER").stdout.strip()
+        == "db"
+    )
+    assert (
+        cluster.kubectl("exec", "-n", namespace, name, "--", "sh", "-c", "exit 7", check=False).returncode
+        == 7
+    )
     assert cluster.kubectl("exec", "-i", "-n", namespace, name, "--", "cat", stdin="in").stdout == "in"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -62,8 +72,10 @@ def test_logs_exec_and_port_forward(cluster: Cluster, namespace: str) -> None:
         forward.communicate()
 
 
-async def test_ports_are_forwarded_over_channels(cluster: Cluster, namespace: str) -> None:
-    """As the client libraries of Python, JavaScript and Java do it, not kubectl: a port nobody listens on says so."""
+async def test_port_forward_over_channels(cluster: Cluster, namespace: str) -> None:
+    """Given the port-forward protocol of client libraries (not that of kubectl), then data passes, and a port
+    without a listener reports an error.
+    """
     cluster.apply(shop(), namespace)
     cluster.until_settled("shop", namespace)
     name = cluster.items("pods", namespace, "spiko.dev/tier=db")[0]["metadata"]["name"]
@@ -72,7 +84,7 @@ async def test_ports_are_forwarded_over_channels(cluster: Cluster, namespace: st
     trust = ssl.create_default_context(cadata=base64.b64decode(entry["certificate-authority-data"]).decode())
     headers = {"Authorization": f"Bearer {config['users'][0]['user']['token']}"}
     url = f"{entry['server']}/api/v1/namespaces/{namespace}/pods/{name}/portforward?ports=8080&ports=1"
-    told = dict.fromkeys(range(4), b"")
+    received = dict.fromkeys(range(4), b"")
 
     async with (
         aiohttp.ClientSession(headers=headers) as session,
@@ -80,16 +92,20 @@ async def test_ports_are_forwarded_over_channels(cluster: Cluster, namespace: st
     ):
         await link.send_bytes(b"\x00GET /k/why%3F HTTP/1.1\r\nHost: db\r\nConnection: close\r\n\r\n")
         async for message in link:
-            told[message.data[0]] += message.data[1:]
-    await asyncio.sleep(0.3)  # aiohttp leaves the end of TLS to the loop
+            received[message.data[0]] += message.data[1:]
+    await asyncio.sleep(0.3)  # aiohttp closes TLS connections asynchronously
 
-    assert [(8080).to_bytes(2, "little")] * 2 + [(1).to_bytes(2, "little")] * 2 == [each[:2] for each in told.values()]
-    assert told[0].endswith(b"because...")
-    assert b"cannot connect" in told[3]
+    assert [(8080).to_bytes(2, "little")] * 2 + [(1).to_bytes(2, "little")] * 2 == [
+        each[:2] for each in received.values()
+    ]
+    assert received[0].endswith(b"because...")
+    assert b"cannot connect" in received[3]
 
 
-def test_a_foreign_image_says_why_it_cannot_be_had(cluster: Cluster, namespace: str) -> None:
-    """nginx: ErrImagePull with a message that names the image and the way out."""
+def test_foreign_image_is_reported(cluster: Cluster, namespace: str) -> None:
+    """Given the image nginx, then the pod has ErrImagePull with a message that has
+    the image and the remedy.
+    """
     cluster.apply(pod("web", "nginx:1.25"), namespace)
 
     def waiting() -> dict[str, str]:
@@ -103,7 +119,9 @@ def test_a_foreign_image_says_why_it_cannot_be_had(cluster: Cluster, namespace: 
 
 
 def test_a_crashing_container_backs_off(cluster: Cluster, namespace: str) -> None:
-    """Exit code 3 at once: restarted, then CrashLoopBackOff, the code and the previous log are there."""
+    """Given a container that exits with code 3, then it is restarted, then in CrashLoopBackOff, with the code
+    and the previous log.
+    """
     cluster.apply(pod("crash", command=["sh", "-c", "echo last words; exit 3"]), namespace)
 
     def state() -> dict[str, object]:
@@ -117,8 +135,8 @@ def test_a_crashing_container_backs_off(cluster: Cluster, namespace: str) -> Non
     assert "last words" in cluster.kubectl("logs", "-n", namespace, "crash", "--previous").stdout
 
 
-def test_grace_is_given_and_ends(cluster: Cluster, namespace: str) -> None:
-    """A container that ignores SIGTERM is killed after its grace period."""
+def test_container_is_killed_after_its_grace_period(cluster: Cluster, namespace: str) -> None:
+    """Given a container that ignores SIGTERM, then it is killed after its grace period."""
     cluster.apply(pod("deaf", command=["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"]), namespace)
     cluster.until("running", lambda: cluster.get("pod", "deaf", namespace)["status"]["phase"] == "Running")
     cluster.kubectl("delete", "pod", "deaf", "-n", namespace, "--timeout=10s")
@@ -127,7 +145,9 @@ def test_grace_is_given_and_ends(cluster: Cluster, namespace: str) -> None:
 
 
 def test_nodes_and_zones_are_those_of_the_file(cluster: Cluster) -> None:
-    """Kubectl get nodes: three workers in three zones, Ready."""
-    rows = cluster.kubectl("get", "nodes", "--no-headers", "-L", "topology.kubernetes.io/zone").stdout.split("\n")
+    """Given the file of nodes, then kubectl get nodes lists three Ready workers in three zones."""
+    rows = cluster.kubectl("get", "nodes", "--no-headers", "-L", "topology.kubernetes.io/zone").stdout.split(
+        "\n"
+    )
     assert {"us-east-1a", "us-east-1b", "us-east-1c"} == {row.split()[-1] for row in rows if row}
     assert {"Ready"} == {row.split()[1] for row in rows if row}

@@ -1,4 +1,4 @@
-"""Lamp lives: from `kubectl apply` to traffic, traces and a replaced pod."""
+"""Lamp, from `kubectl apply` to traffic, traces and a replaced pod."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from typing import Any
 
 import pytest
 import yaml
-from architectures import fault
-from collectors import collector
-from local_cluster import ROOT, Cluster
-from totals import errors_since_the_beginning
+
+from tests.support.architectures import fault
+from tests.support.collectors import collector
+from tests.support.local_cluster import Cluster
+from tests.support.paths import ROOT
+from tests.support.totals import total_errors
 
 pytestmark = pytest.mark.e2e
 LAMP = ROOT / "examples" / "lamp.yaml"
 
 
-def test_traffic_flows_without_errors_and_a_kill_is_noticed_and_replaced(cluster: Cluster, namespace: str) -> None:
-    """Given lamp under load, when a web server is killed without grace, then its callers leave it, another comes, and the Fault says so."""
+def test_kill_under_load_is_noticed_and_replaced(cluster: Cluster, namespace: str) -> None:
+    """Given lamp under load without errors, when a web server is killed without grace, then callers stop
+    calling it, it is replaced, and the Fault reports both.
+    """
     cluster.kubectl("apply", "-n", namespace, "-f", str(LAMP))
     cluster.until_settled("lamp", namespace)
 
@@ -36,7 +40,7 @@ def test_traffic_flows_without_errors_and_a_kill_is_noticed_and_replaced(cluster
         "webserver -> rds-mysql",
     }
     assert rows["www -> webserver-elb"]["requestsPerSecond"] <= 110
-    assert {} == errors_since_the_beginning(cluster, namespace)
+    assert {} == total_errors(cluster, namespace)
 
     cluster.apply(fault("kill", "lamp", tier="webserver", method="Delete", gracePeriodSeconds=0), namespace)
     cluster.until_true("kill", "Ended", namespace, kind="fault")
@@ -50,9 +54,11 @@ def test_traffic_flows_without_errors_and_a_kill_is_noticed_and_replaced(cluster
     assert victim["pod"] not in cluster.uids(namespace)
 
 
-@pytest.mark.real  # the Collector is built with Go
+@pytest.mark.real  # building the Collector needs Go
 def test_traces_form_trees(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
-    """Given a real collector, when lamp exports to it, then each GET is a tree: www, elb, web server, store, one CLIENT and one SERVER a hop."""
+    """Given a real collector, when lamp exports spans, then each GET is a tree: www, elb, web server, store,
+    with a CLIENT and a SERVER span for each hop.
+    """
     lamp = yaml.safe_load(LAMP.read_text())
     with collector(tmp_path) as sink:
         lamp["spec"]["telemetry"] = {"otlpEndpoint": sink.endpoint}
@@ -84,11 +90,13 @@ def test_traces_form_trees(cluster: Cluster, namespace: str, tmp_path: Path) -> 
         assert tiers["www"] == 1
         assert (tiers["webserver-elb"], tiers["webserver"]) == (2, 2)
     statuses = {span.get("status", {}).get("code", 0) for span in spans}
-    assert {0} == statuses  # a miss is no error
+    assert {0} == statuses  # a miss is not an error
 
 
 def test_the_scale_subresource_is_a_percentage(cluster: Cluster, namespace: str) -> None:
-    """`kubectl scale arch lamp --replicas=200` doubles every count but 0, which is one; no pod that was there is touched; `scale` says wish and state."""
+    """Given lamp, when it is scaled to 200, then every count doubles, except 0, which is one instance, and
+    existing pods stay; `scale` has desired and active percentage.
+    """
     cluster.kubectl("apply", "-n", namespace, "-f", str(LAMP))
     cluster.until_settled("lamp", namespace)
     before, tiers, small = cluster.uids(namespace), _tiers(cluster, namespace), _scale(cluster, namespace)
@@ -99,7 +107,14 @@ def test_the_scale_subresource_is_a_percentage(cluster: Cluster, namespace: str)
 
     assert small == (100, 100)
     assert before.items() <= cluster.uids(namespace).items()
-    assert tiers == {"rds-mysql": 2, "memcache": 1, "webserver": 18, "webserver-elb": 1, "www": 1, "eureka": 3}
+    assert tiers == {
+        "rds-mysql": 2,
+        "memcache": 1,
+        "webserver": 18,
+        "webserver-elb": 1,
+        "www": 1,
+        "eureka": 3,
+    }
     assert _tiers(cluster, namespace) == {
         "rds-mysql": 4,
         "memcache": 2,
@@ -113,7 +128,7 @@ def test_the_scale_subresource_is_a_percentage(cluster: Cluster, namespace: str)
 
 
 def _scale(cluster: Cluster, namespace: str) -> tuple[int, int]:
-    """Wished and in force, percent, as the autoscaler reads them."""
+    """Return the desired and the active percentage, as an autoscaler reads them."""
     path = f"/apis/spiko.dev/v1alpha1/namespaces/{namespace}/architectures/lamp/scale"
     body = json.loads(cluster.kubectl("get", "--raw", path).stdout)
     assert (body["apiVersion"], body["kind"]) == ("autoscaling/v1", "Scale")
@@ -121,13 +136,17 @@ def _scale(cluster: Cluster, namespace: str) -> tuple[int, int]:
 
 
 def _tiers(cluster: Cluster, namespace: str) -> dict[str, int]:
-    """How many pods each tier has."""
-    return dict(Counter(pod["metadata"]["labels"]["spiko.dev/tier"] for pod in cluster.items("pods", namespace)))
+    """Return the number of pods of each tier."""
+    return dict(
+        Counter(pod["metadata"]["labels"]["spiko.dev/tier"] for pod in cluster.items("pods", namespace))
+    )
 
 
 @pytest.mark.real  # the API server of a local cluster does not enforce Pod Security
-def test_a_namespace_that_enforces_restricted_takes_all_of_lamp(cluster: Cluster, namespace: str) -> None:
-    """Given Pod Security's strictest level, enforced, when lamp is applied, then it is Ready and no pod was refused; one that is not so strict is."""
+def test_lamp_runs_in_a_restricted_namespace(cluster: Cluster, namespace: str) -> None:
+    """Given Pod Security "restricted", when lamp is applied, then it is Ready and no pod is rejected; a less
+    strict pod is.
+    """
     level = [f"pod-security.kubernetes.io/{mode}=restricted" for mode in ("enforce", "warn")]
     cluster.kubectl("label", "namespace", namespace, *level)
     cluster.kubectl("apply", "-n", namespace, "-f", str(LAMP))

@@ -1,12 +1,13 @@
-"""Everything at once: parts and pods die at random while Architectures change, are deleted and made again."""
+"""Parts and pods are killed at random while Architectures change, are deleted and created again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from local_cluster import Cluster, local_cluster
-from mayhem import run_mayhem
+
+from tests.support.chaos import run_mayhem
+from tests.support.local_cluster import Cluster, local_cluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(600)]
 SECONDS, SEED = 40.0, 3
@@ -14,7 +15,7 @@ SECONDS, SEED = 40.0, 3
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """A cluster of its own: what was left by other tests must not be in the way, nor parts that are started again ever later in theirs."""
+    """A separate cluster, so that objects of other tests and slowly restarting parts do not interfere."""
     with local_cluster() as made:
         yield made
 
@@ -28,10 +29,11 @@ def fresh(cluster: Cluster, namespace: str) -> Iterator[str]:
     cluster.kubectl("delete", "namespace", name, "--wait=false", check=False)
 
 
-def test_the_end_is_that_of_an_undisturbed_run(cluster: Cluster, namespace: str, fresh: str) -> None:
-    """Given 40 s of kill -9 and changes, then objects, pods, memory and graph are those of the last manifests freshly applied, and no process is left over.
+def test_final_state_is_that_of_an_undisturbed_run(cluster: Cluster, namespace: str, fresh: str) -> None:
+    """Given 40 s of kill -9 and changes, then objects, pods, state and graph are those of the last manifests
+    in a new namespace, and no process is left over.
 
-    `python tests/bench/kill_parts.py` does the same for longer.
+    `python -m tests.bench.kill_parts` does the same for longer.
     """
     report = run_mayhem(cluster, (namespace, fresh), ("shop", "mart"), SECONDS, SEED)
 

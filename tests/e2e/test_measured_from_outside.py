@@ -1,4 +1,6 @@
-"""What Spiko says of itself, compared with what others see: vegeta as the source, Jaeger as the reader of traces."""
+"""Spiko's counts and traces, compared with an independent load generator (vegeta)
+and trace reader (Jaeger).
+"""
 
 from __future__ import annotations
 
@@ -12,49 +14,58 @@ from typing import Any
 
 import pytest
 import yaml
-from architectures import architecture, service
-from collectors import Jaeger, jaeger
-from counters import read_counts
-from local_cluster import ROOT, Cluster, need_binaries
 
-pytestmark = [pytest.mark.e2e, pytest.mark.real]  # vegeta and Jaeger are built with Go
+from tests.support.architectures import architecture, service
+from tests.support.collectors import Jaeger, jaeger
+from tests.support.counters import read_counts
+from tests.support.local_cluster import Cluster, need_binaries
+from tests.support.paths import ROOT
+
+pytestmark = [pytest.mark.e2e, pytest.mark.real]  # building vegeta and Jaeger needs Go
 LAMP = ROOT / "examples" / "lamp.yaml"
 RATE, ATTACK_S, WINDOW_S = 150, 5, 15
-KNOWN, UNKNOWN = "/k/why%3F", "/k/nobody"
+KNOWN, UNKNOWN = "/k/why%3F", "/k/unknown"
 
 
 def vegeta(targets: list[str]) -> dict[str, Any]:
-    """GET each in turn, at a constant rate; vegeta's own report."""
+    """Send GET requests at a constant rate; return the report of vegeta."""
     binary = need_binaries() / "vegeta"
-    assert binary.exists(), f"{binary} is missing: python tests/cluster/build.py load"
+    assert binary.exists(), f"{binary} is missing: python tests/support/control_plane/build.py load"
     text = "\n".join(f"GET {target}" for target in targets)
     attack = [str(binary), "attack", f"-rate={RATE}", f"-duration={ATTACK_S}s"]
     results = subprocess.run(attack, input=text.encode(), capture_output=True, check=True, timeout=60).stdout
     report = [str(binary), "report", "-type=json"]
-    found: dict[str, Any] = json.loads(subprocess.run(report, input=results, capture_output=True, check=True).stdout)
+    found: dict[str, Any] = json.loads(
+        subprocess.run(report, input=results, capture_output=True, check=True).stdout
+    )
     return found
 
 
-def test_counts_are_those_of_an_independent_load_generator(cluster: Cluster, namespace: str) -> None:
-    """Given a silent source, when vegeta sends hits, misses and what is answered 503, then `spiko top` and the eurekas count as it does."""
-    cluster.apply(
-        architecture(
-            "shop",
-            service("db", "store", 2),
-            service("web", "monolith", 3, "db", behaviour={"errorsPerMillion": 100_000}),
-            service("lb", "elb", 2, "web"),
-            service("www", "denominator", 0, "lb", regions=0, ratePerSecond=0),
-        ),
-        namespace,
+def silent_shop(cluster: Cluster, namespace: str) -> list[str]:
+    """Apply a shop whose source sends nothing; return the addresses of its load balancers."""
+    services = (
+        service("db", "store", 2),
+        service("web", "monolith", 3, "db", behavior={"errorsPerMillion": 100_000}),
+        service("lb", "elb", 2, "web"),
+        service("www", "denominator", 0, "lb", regions=0, load={"ratePerSecond": 0}),
     )
+    cluster.apply(architecture("shop", *services), namespace)
     cluster.until_settled("shop", namespace)
-    addresses = [pod["status"]["podIP"] for pod in cluster.items("pods", namespace, "spiko.dev/tier=lb")]
-    top = [sys.executable, "-m", "spiko_cli", "top", "shop", "-n", namespace, "--once", "--json", "-t", str(WINDOW_S)]
+    return [pod["status"]["podIP"] for pod in cluster.items("pods", namespace, "spiko.dev/tier=lb")]
+
+
+def test_counts_are_those_of_an_independent_load_generator(cluster: Cluster, namespace: str) -> None:
+    """Given a source at rate 0, when vegeta sends hits, misses and requests that get 503, then `spiko top`
+    and the eurekas have its counts.
+    """
+    addresses = silent_shop(cluster, namespace)
+    top = [sys.executable, "-m", "spiko_cli", "top", "shop", "-n", namespace, "--once", "--json"]
+    top += ["-t", str(WINDOW_S)]
     with subprocess.Popen(top, env=cluster.environ, cwd=ROOT, stdout=subprocess.PIPE) as watching:
-        time.sleep(3)  # for the program to follow the eurekas; its window is longer than this and the attack
+        time.sleep(3)  # until `spiko top` follows the eurekas; its window is longer than this and the attack
         report = vegeta([f"http://{a}:8080{path}" for a in addresses for path in (KNOWN, KNOWN, UNKNOWN)])
-        said, _ = watching.communicate(timeout=60)
-    rows = {row["name"]: row for row in json.loads(said)["edges"]}
+        output, _ = watching.communicate(timeout=60)
+    rows = {row["name"]: row for row in json.loads(output)["edges"]}
     counts = read_counts(cluster, namespace, "shop")
     codes = {code: report["status_codes"].get(code, 0) for code in ("200", "404", "503")}
 
@@ -72,7 +83,7 @@ def test_counts_are_those_of_an_independent_load_generator(cluster: Cluster, nam
 
 
 def wait_for_the_last_span(cluster: Cluster, reader: Jaeger) -> dict[str, dict[str, Any]]:
-    """Every trace of every service by its id, once no span has come for three seconds."""
+    """Return every trace of every service by its id, once no span has arrived for three seconds."""
     seen: list[tuple[float, int]] = []
 
     def read() -> dict[str, dict[str, Any]]:
@@ -87,7 +98,7 @@ def wait_for_the_last_span(cluster: Cluster, reader: Jaeger) -> dict[str, dict[s
 
 
 def read_tree(trace: dict[str, Any]) -> list[tuple[str, str]]:
-    """Tiers of caller and callee, for each hop; fails if it is no tree."""
+    """Return caller tier and callee tier of each hop; fail if the trace is not a tree."""
     spans = {span["spanID"]: span for span in trace["spans"]}
     tiers = {id: trace["processes"][span["processID"]]["serviceName"] for id, span in spans.items()}
     parents = {id: [r["spanID"] for r in span["references"]] for id, span in spans.items()}
@@ -99,20 +110,28 @@ def read_tree(trace: dict[str, Any]) -> list[tuple[str, str]]:
         while parents[path[-1]]:
             path += parents[path[-1]]
             assert len(path) <= len(spans), "a circle"
-    return [(tiers[above[0]], tiers[id]) for id, above in parents.items() if above and tiers[above[0]] != tiers[id]]
+    return [
+        (tiers[above[0]], tiers[id])
+        for id, above in parents.items()
+        if above and tiers[above[0]] != tiers[id]
+    ]
 
 
-def test_jaeger_reads_trees_over_the_predicted_pairs(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
-    """Given lamp that has exported to Jaeger, then each trace is one tree, services are the tiers, and hops are what the eurekas counted, pair by pair."""
+def test_jaeger_reads_trees_over_the_predicted_pairs(
+    cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    """Given lamp that exports to Jaeger, then each trace is one tree, services are the tiers, and the hops
+    are those that the eurekas counted for each pair of tiers.
+    """
     lamp = yaml.safe_load(LAMP.read_text())
     source = next(s for s in lamp["spec"]["services"] if s["name"] == "www")
-    source["ratePerSecond"] = 40
+    source["load"] = {"ratePerSecond": 40}
     with jaeger(tmp_path) as reader:
         lamp["spec"]["telemetry"] = {"otlpEndpoint": reader.endpoint}
         cluster.apply(lamp, namespace)
         cluster.until_settled("lamp", namespace)
         cluster.until("200 traces", lambda: len(reader.traces("www", 5_000)) >= 200)
-        source["ratePerSecond"] = 0
+        source["load"] = {"ratePerSecond": 0}
         cluster.apply(lamp, namespace)
         cluster.until_settled("lamp", namespace)
         traces = wait_for_the_last_span(cluster, reader)

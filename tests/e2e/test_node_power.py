@@ -1,4 +1,4 @@
-"""A node taken away and brought back: `spiko node stop` and `start`."""
+"""Switching a node off and on: `spiko node stop` and `start`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from architectures import shop
-from local_cluster import Cluster
+
+from tests.support.architectures import shop
+from tests.support.local_cluster import Cluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 NODE, ZONE = "spiko-worker3", "us-east-1c"
@@ -19,7 +20,7 @@ LEFT_S = 5.0
 
 @pytest.fixture(autouse=True)
 def power(cluster: Cluster) -> Iterator[None]:
-    """The node is on again for whoever comes next."""
+    """Switch the node on after the test."""
     yield
     cluster.spiko("node", "start", NODE)
     cluster.until("the node is Ready", lambda: all(_is_ready(node) for node in cluster.items("nodes")), 60)
@@ -30,7 +31,7 @@ def _is_ready(node: dict[str, Any]) -> bool:
 
 
 def callees(addresses: list[str]) -> set[str]:
-    """Pods that somebody has in a routing table that he acknowledged, by UID, as these eurekas tell."""
+    """Return the UIDs of pods in any acknowledged routing table, as these eurekas report them."""
     found = set()
     for address in addresses:
         with urllib.request.urlopen(f"http://{address}:7070/edges", timeout=2) as reply:
@@ -39,14 +40,15 @@ def callees(addresses: list[str]) -> set[str]:
 
 
 def test_callers_leave_a_node_without_power_and_find_it_again(cluster: Cluster, namespace: str) -> None:
-    """Given traffic, when a node falls silent, then nobody routes to its pods after 5 s, the other zones' pods stay, and power brings the old graph back."""
+    """Given traffic, when a node is switched off, then no caller routes to its pods after 5 s, and pods of
+    other zones stay; switched on again, the graph is restored.
+    """
     cluster.apply(shop(), namespace)
     cluster.until_settled("shop", namespace)
     pods = {p["metadata"]["uid"]: p for p in cluster.items("pods", namespace, "spiko.dev/tier")}
     lost = {uid for uid, pod in pods.items() if pod["spec"]["nodeName"] == NODE}
-    eurekas = [
-        p["status"]["podIP"] for uid, p in pods.items() if uid not in lost and p["metadata"]["labels"]["spiko.dev/tier"] == "eureka"
-    ]  # fmt: skip
+    others = [pod for uid, pod in pods.items() if uid not in lost]
+    eurekas = [p["status"]["podIP"] for p in others if p["metadata"]["labels"]["spiko.dev/tier"] == "eureka"]
     assert lost & callees(eurekas)
 
     began = time.monotonic()
@@ -56,11 +58,14 @@ def test_callers_leave_a_node_without_power_and_find_it_again(cluster: Cluster, 
     status = json.loads(cluster.spiko("status", "--json").stdout)
     again = cluster.spiko("node", "stop", NODE)
 
-    assert took_s <= LEFT_S + 1.5  # the command itself and its Python are in it
+    assert took_s <= LEFT_S + 1.5  # includes the command itself
     assert {NODE: False} == {n["name"]: n["on"] for n in status["nodes"] if not n["on"]}
     assert 0 == again.returncode
-    # a lost zone moves nobody: the survivors are the same processes in the same places
-    left = {p["metadata"]["uid"]: p["spec"]["nodeName"] for p in cluster.items("pods", namespace, "spiko.dev/tier")}
+    # The loss of a zone moves no pod: other pods are the same processes in the same places.
+    left = {
+        p["metadata"]["uid"]: p["spec"]["nodeName"]
+        for p in cluster.items("pods", namespace, "spiko.dev/tier")
+    }
     assert {uid: pods[uid]["spec"]["nodeName"] for uid in pods if uid not in lost} == {
         uid: node for uid, node in left.items() if uid not in lost
     }
@@ -68,13 +73,15 @@ def test_callers_leave_a_node_without_power_and_find_it_again(cluster: Cluster, 
     cluster.spiko("node", "start", NODE)
     cluster.until_settled("shop", namespace, 60)
     now = {p["metadata"]["uid"]: p for p in cluster.items("pods", namespace, "spiko.dev/tier")}
-    # its time was too short to be marked: the same pods, their containers started again
+    # The node was off too briefly for evictions: the pods are the same, with restarted containers.
     assert set(pods) == set(now)
     assert all(now[uid]["status"]["containerStatuses"][0]["restartCount"] == 1 for uid in lost)
 
 
-def test_a_kubelet_that_is_killed_knows_which_nodes_are_off(cluster: Cluster, namespace: str) -> None:
-    """Given a node without power, when the kubelet is killed, then the next one leaves the node off, and starts its pods when power is back."""
+def test_new_kubelet_keeps_a_node_switched_off(cluster: Cluster, namespace: str) -> None:
+    """Given a node that is switched off, when the kubelet is killed, then the next one keeps the node off,
+    and starts its pods when it is switched on.
+    """
     cluster.apply(shop(), namespace)
     cluster.until_settled("shop", namespace)
     cluster.spiko("node", "stop", NODE)
@@ -82,7 +89,8 @@ def test_a_kubelet_that_is_killed_knows_which_nodes_are_off(cluster: Cluster, na
     cluster.kill("kubelet")
     cluster.until("another kubelet", lambda: cluster.pid("kubelet") not in (0, before))
     cluster.until(
-        "it answers", lambda: all(p["healthy"] for p in json.loads(cluster.spiko("status", "--json").stdout)["parts"])
+        "it answers",
+        lambda: all(p["healthy"] for p in json.loads(cluster.spiko("status", "--json").stdout)["parts"]),
     )
     off = [n["name"] for n in json.loads(cluster.spiko("status", "--json").stdout)["nodes"] if not n["on"]]
     cluster.spiko("node", "start", NODE)
@@ -91,11 +99,14 @@ def test_a_kubelet_that_is_killed_knows_which_nodes_are_off(cluster: Cluster, na
     cluster.until_settled("shop", namespace, 60)
 
 
-def test_an_unknown_node_is_named_with_those_that_are_there(cluster: Cluster) -> None:
-    """Field, value and way out."""
+def test_unknown_node_is_reported_with_existing_nodes(cluster: Cluster) -> None:
+    """Given an unknown node, then the message has field, value and existing nodes."""
     done = cluster.spiko("node", "stop", "nowhere", check=False)
 
-    assert (1, "spiko: nowhere: no such node; there are spiko-worker, spiko-worker2, spiko-worker3\n") == (
+    assert (
+        1,
+        'spiko: node "nowhere" not found; the nodes are spiko-worker, spiko-worker2, spiko-worker3\n',
+    ) == (
         done.returncode,
         done.stderr,
     )

@@ -1,4 +1,4 @@
-"""Parts of the cluster are killed: the same end state, by itself."""
+"""Components of the cluster are killed: the final state is the same."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ import time
 from random import Random
 
 import pytest
-from architectures import shop
-from local_cluster import Cluster
+
+from tests.support.architectures import shop
+from tests.support.local_cluster import Cluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 4))])
-def test_the_operator_killed_at_any_moment(cluster: Cluster, namespace: str, seed: int) -> None:
-    """Given changes under way, when the operator is killed at random moments, then the end state is that of an undisturbed run."""
+def test_killed_operator(cluster: Cluster, namespace: str, seed: int) -> None:
+    """Given changes in progress, when the operator is killed at random times, then the final state is that of
+    an undisturbed run.
+    """
     random = Random(seed)
     cluster.apply(shop(rate=0), namespace)
     for scale in (200, 50, 300, 100):
@@ -31,8 +34,10 @@ def test_the_operator_killed_at_any_moment(cluster: Cluster, namespace: str, see
     assert cluster.get("arch", "shop", namespace)["status"]["summary"]["pods"] == "7/7"
 
 
-def test_the_api_server_and_etcd_restarted(cluster: Cluster, namespace: str) -> None:
-    """Given traffic, when etcd and the API server are killed, then pods and traffic go on and everything recovers."""
+def test_killed_api_server_and_etcd(cluster: Cluster, namespace: str) -> None:
+    """Given traffic, when etcd and the API server are killed, then pods and traffic continue and all
+    components recover.
+    """
     cluster.apply(shop(), namespace)
     cluster.until_settled("shop", namespace)
     before = cluster.pod_pids(namespace)
@@ -50,8 +55,10 @@ def test_the_api_server_and_etcd_restarted(cluster: Cluster, namespace: str) -> 
     assert before.items() <= cluster.pod_pids(namespace).items()
 
 
-def test_a_new_kubelet_adopts_the_living(cluster: Cluster, namespace: str) -> None:
-    """Given running pods, when the kubelet is killed, then the next one has the same processes, and none was restarted."""
+def test_new_kubelet_adopts_running_pods(cluster: Cluster, namespace: str) -> None:
+    """Given running pods, when the kubelet is killed, then the next one has the same processes, and none was
+    restarted.
+    """
     cluster.apply(shop(), namespace)
     cluster.until_settled("shop", namespace)
     before = cluster.pod_pids(namespace)
@@ -70,12 +77,16 @@ def test_a_new_kubelet_adopts_the_living(cluster: Cluster, namespace: str) -> No
     kept = {n: pid for n, pid in before.items() if n != name}
     assert kept.items() <= after.items()
     assert all(
-        s["restartCount"] == 0 for p in cluster.items("pods", namespace) for s in p["status"]["containerStatuses"]
+        s["restartCount"] == 0
+        for p in cluster.items("pods", namespace)
+        for s in p["status"]["containerStatuses"]
     )
 
 
-def test_a_process_that_dies_is_started_again(cluster: Cluster, namespace: str) -> None:
-    """Kill -9 of a pod's process: the same pod, restarted once, Ready again at the same address."""
+def test_killed_process_is_restarted_in_its_pod(cluster: Cluster, namespace: str) -> None:
+    """Given kill -9 of a pod's process, then the same pod is restarted once and Ready again at the same
+    address.
+    """
     cluster.apply(shop(), namespace)
     cluster.until_settled("shop", namespace)
     name, pid = next((n, p) for n, p in sorted(cluster.pod_pids(namespace).items()) if "-web-" in n)
@@ -95,12 +106,14 @@ def test_a_process_that_dies_is_started_again(cluster: Cluster, namespace: str) 
 
 
 @pytest.mark.long
-def test_nobody_outlives_the_supervisor(cluster: Cluster) -> None:
-    """Kill -9 of the supervisor: no process of the cluster is left, pods included; up, up again, down, status say what is."""
+def test_no_process_outlives_the_supervisor(cluster: Cluster) -> None:
+    """Given kill -9 of the supervisor, then no process of the cluster is left, pods included; up, up again,
+    down and status report the state.
+    """
     cluster.apply(shop())
     cluster.until_settled("shop")
     pods = len(cluster.uids("default"))
-    assert len(cluster.processes()) >= pods + 5  # supervisor, API server, kubelet, warm parent, operator
+    assert len(cluster.processes()) >= pods + 5  # supervisor, API server, kubelet, prefork template, operator
     os.kill(json.loads((cluster.home / "state.json").read_text())["pid"], signal.SIGKILL)
     cluster.until("no process", lambda: not cluster.processes(), 10)
     assert cluster.spiko("status", check=False).returncode == 3

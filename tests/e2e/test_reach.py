@@ -1,4 +1,6 @@
-"""Eurekas through the API server's pod proxy, as an operator or a command line outside the cluster reaches them."""
+"""Eurekas through the pod proxy of the API server, as an operator or command outside the cluster connects to
+them.
+"""
 
 from __future__ import annotations
 
@@ -8,48 +10,57 @@ import socket
 
 import pytest
 from aiohttp import web
-from local_cluster import ROOT, Cluster
 
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.sockets import Sockets
-from spiko_operator.reach import Reacher
+from spiko_operator.eureka_urls import Reacher
+from tests.support.local_cluster import Cluster
+from tests.support.paths import ROOT
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.real,  # how Kubernetes' own server passes a WebSocket on, and to which addresses
+    pytest.mark.real,  # forwarding of WebSockets, and to which addresses, is that of Kubernetes
     pytest.mark.timeout(120),
 ]
 
 
 def outer_address() -> str:
-    """An address of this machine that is no loopback one: the API server passes nothing on to those."""
+    """Return an address of this machine that is not a loopback address, to which the API server forwards."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # nothing is sent
+            probe.connect(("192.0.2.1", 9))  # UDP: no packet is sent
         except OSError:
-            pytest.skip("this machine has loopback addresses only; `ip addr add 10.77.0.1/32 dev lo` gives it another")
+            pytest.skip(
+                "this machine has loopback addresses only; `ip addr add 10.77.0.1/32 dev lo` gives it another"
+            )
         return str(probe.getsockname()[0])
 
 
-def test_a_loopback_address_is_refused_in_words(cluster: Cluster, namespace: str) -> None:
-    """Given pods on 127.*, when they are asked for through the proxy, then the message has pod, reason and way out, and the exit code is 1."""
+def test_loopback_address_is_refused_with_a_remedy(cluster: Cluster, namespace: str) -> None:
+    """Given pods on 127.*, when the proxy is used, then the message has pod, reason and remedy, and the exit
+    code is 1.
+    """
     cluster.apply((ROOT / "examples" / "lamp.yaml").read_text(), namespace)
     cluster.until_settled("lamp", namespace)
     done = cluster.spiko("top", "lamp", "-n", namespace, "--once", "--reach", "proxy", check=False)
 
     assert (1, "") == (done.returncode, done.stdout)
-    assert "eureka lamp-eureka-z" in done.stderr
+    assert 'eureka "lamp-eureka-z' in done.stderr
     assert "does not answer (proxy): GET /api/v1/namespaces/" in done.stderr
-    assert "400: address not allowed; --reach direct" in done.stderr
+    assert "400: address not allowed; try --reach direct" in done.stderr
 
 
-async def test_a_stream_comes_through_with_our_credentials(cluster: Cluster, namespace: str) -> None:
-    """Given a pod at another address, and a WebSocket that listens there, then it opens through the API server, and tells."""
+async def test_websocket_is_forwarded_with_credentials(cluster: Cluster, namespace: str) -> None:
+    """Given a pod at another address with a WebSocket server, then a socket opens through the API server and
+    receives messages.
+    """
     address = outer_address()
-    spec = {"nodeName": "nobody", "containers": [{"name": "a", "image": "a"}]}
+    spec = {"nodeName": "unknown", "containers": [{"name": "a", "image": "a"}]}
     cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "far"}, "spec": spec}, namespace)
     patch = json.dumps({"status": {"podIP": address, "podIPs": [{"ip": address}], "phase": "Running"}})
-    cluster.kubectl("patch", "pod", "far", "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)
+    cluster.kubectl(
+        "patch", "pod", "far", "-n", namespace, "--subresource=status", "--type=merge", "-p", patch
+    )
     application = web.Application()
     application.router.add_get("/control/seconds", _hello)
     runner = web.AppRunner(application, shutdown_timeout=0.1)

@@ -1,4 +1,7 @@
-"""The operator's own connections go bad: silent peers, cut watches, tokens that are rotated or expire. It catches up by itself, or ends to be started again."""
+"""Broken connections of the operator: silent peers, interrupted watches, rotated and expired tokens.
+
+The operator catches up by itself, or exits so that the next one does.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,12 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from architectures import shop
-from local_cluster import ROOT, Cluster, local_cluster
-from wire import Wire, wire
 
 from spiko_local.processes import die_with_parent
+from tests.support.architectures import shop
+from tests.support.faulty_relay import Relay, relay
+from tests.support.local_cluster import Cluster, local_cluster
+from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(240)]
 ACCOUNT = "operator-of-tests"
@@ -27,7 +31,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def bare() -> Iterator[Cluster]:
-    """A cluster without an operator, and an account that may do everything."""
+    """A cluster without an operator, and an account with all permissions."""
     with local_cluster("--without-operator") as made:
         made.kubectl("create", "serviceaccount", ACCOUNT)
         made.kubectl(
@@ -41,21 +45,23 @@ def bare() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def line(bare: Cluster) -> Iterator[Wire]:
-    """The operator's way to the API server."""
-    with wire(urlsplit(_kubeconfig(bare)["clusters"][0]["cluster"]["server"]).port or 443) as made:
+def relay_to_api_server(bare: Cluster) -> Iterator[Relay]:
+    """The operator's connection to the API server."""
+    with relay(urlsplit(_kubeconfig(bare)["clusters"][0]["cluster"]["server"]).port or 443) as made:
         yield made
 
 
 def _kubeconfig(cluster: Cluster) -> dict[str, list[dict[str, dict[str, str]]]]:
-    found: dict[str, list[dict[str, dict[str, str]]]] = yaml.safe_load((cluster.home / "kubeconfig").read_text())
+    found: dict[str, list[dict[str, dict[str, str]]]] = yaml.safe_load(
+        (cluster.home / "kubeconfig").read_text()
+    )
     return found
 
 
-def write_kubeconfig(cluster: Cluster, line: Wire, path: Path, token: str) -> None:
-    """The cluster's own, but by the relay and with this token; replaced in one step."""
+def write_kubeconfig(cluster: Cluster, relay_to_api_server: Relay, path: Path, token: str) -> None:
+    """Write the cluster's kubeconfig with the relay and this token, atomically."""
     document = _kubeconfig(cluster)
-    document["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{line.port}"
+    document["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{relay_to_api_server.port}"
     document["users"][0]["user"] = {"token": token}
     fresh = path.with_suffix(".new")
     fresh.write_text(yaml.safe_dump(document))
@@ -63,23 +69,30 @@ def write_kubeconfig(cluster: Cluster, line: Wire, path: Path, token: str) -> No
 
 
 def issue_token(cluster: Cluster, secret: str) -> str:
-    """A token that is good as long as a Secret exists."""
+    """Return a token that is valid as long as a Secret exists."""
     cluster.kubectl("create", "secret", "generic", secret)
     bound = ("--bound-object-kind=Secret", f"--bound-object-name={secret}")
     return cluster.kubectl("create", "token", ACCOUNT, *bound).stdout.strip()
 
 
 def revoke_token(cluster: Cluster, secret: str, token: str) -> None:
-    """The Secret goes, and a moment later (the API server remembers answers for 10 s) its token is refused."""
+    """Delete the Secret, and wait until its token is rejected; the API server caches answers for 10 s."""
     cluster.kubectl("delete", "secret", secret)
     server = _kubeconfig(cluster)["clusters"][0]["cluster"]["server"]
-    ask = ("--kubeconfig=", f"--server={server}", "--insecure-skip-tls-verify", f"--token={token}", "get", "ns")
+    ask = (
+        "--kubeconfig=",
+        f"--server={server}",
+        "--insecure-skip-tls-verify",
+        f"--token={token}",
+        "get",
+        "ns",
+    )
     cluster.until("401", lambda: "Unauthorized" in cluster.kubectl(*ask, check=False).stderr)
 
 
 @contextmanager
 def operator(cluster: Cluster, kubeconfig: Path, resync_s: int) -> Iterator[subprocess.Popen[bytes]]:
-    """An operator of the test's own; it logs to where the cluster's would."""
+    """Run an operator for the test, which logs to the file of the cluster's operator."""
     environ = os.environ | {"KUBECONFIG": str(kubeconfig), "SPIKO_RESYNC_SECONDS": str(resync_s)}
     with (cluster.home / "logs" / "operator.log").open("wb") as log:
         process = subprocess.Popen(
@@ -99,7 +112,7 @@ def operator(cluster: Cluster, kubeconfig: Path, resync_s: int) -> Iterator[subp
 
 @pytest.fixture
 def space(bare: Cluster) -> Iterator[str]:
-    """A namespace of the test's own; its architecture goes while the operator may be away."""
+    """A namespace for one test; its architecture is deleted even if the operator is down."""
     name = f"watch-{next(_numbers)}"
     bare.kubectl("create", "namespace", name)
     yield name
@@ -107,7 +120,7 @@ def space(bare: Cluster) -> Iterator[str]:
 
 
 def pods(cluster: Cluster, space: str) -> str:
-    """Ready/desired, as the operator says."""
+    """Return ready/desired pods, as the operator reports them."""
     summary: dict[str, str] = cluster.get("arch", "shop", space).get("status", {}).get("summary", {})
     return summary.get("pods", "")
 
@@ -116,36 +129,44 @@ def pods(cluster: Cluster, space: str) -> str:
     ("resync_s", "limit_s"),
     [pytest.param(3600, 90, id="by the watch alone"), pytest.param(5, 55, id="by the full list")],
 )
-def test_connections_that_go_silent_are_noticed(
-    bare: Cluster, line: Wire, space: str, tmp_path: Path, resync_s: int, limit_s: int
+def test_silent_connections_are_replaced(
+    bare: Cluster, relay_to_api_server: Relay, space: str, tmp_path: Path, resync_s: int, limit_s: int
 ) -> None:
-    """Given an operator whose every connection goes silent without being closed, when the spec changes, then it gives them up by itself and catches up."""
-    write_kubeconfig(bare, line, tmp_path / "kubeconfig", _kubeconfig(bare)["users"][0]["user"]["token"])
+    """Given an operator whose connections all go silent without being closed, when the spec changes, then the
+    operator replaces them and reconciles.
+    """
+    write_kubeconfig(
+        bare, relay_to_api_server, tmp_path / "kubeconfig", _kubeconfig(bare)["users"][0]["user"]["token"]
+    )
     with operator(bare, tmp_path / "kubeconfig", resync_s) as process:
         bare.apply(shop(rate=0), space)
         bare.until_settled("shop", space)
-        frozen = line.freeze()
+        frozen = relay_to_api_server.freeze()
         bare.kubectl("scale", "arch", "shop", "-n", space, "--replicas=200")
         time.sleep(3)
         unheard = pods(bare, space)
         bare.until("12 pods", lambda: pods(bare, space) == "12/12", limit_s)
 
         assert process.poll() is None
-    assert frozen >= 7  # a watch for each kind
+    assert frozen >= 7  # one watch for each kind
     assert unheard == "7/7"
 
 
 @pytest.mark.real  # tokens of service accounts, which can be revoked
-def test_a_rotated_token_is_taken_up(bare: Cluster, line: Wire, space: str, tmp_path: Path) -> None:
-    """Given a watch that breaks, and a token that is refused by now, when the kubeconfig has the next one, then watches and writes go on in the same process."""
+def test_rotated_token_is_read_again(
+    bare: Cluster, relay_to_api_server: Relay, space: str, tmp_path: Path
+) -> None:
+    """Given a broken watch and a rejected token, when the kubeconfig has the next token, then watches and
+    writes continue in the same process.
+    """
     first, second = (issue_token(bare, f"{space}-{i}") for i in range(2))
-    write_kubeconfig(bare, line, tmp_path / "kubeconfig", first)
+    write_kubeconfig(bare, relay_to_api_server, tmp_path / "kubeconfig", first)
     with operator(bare, tmp_path / "kubeconfig", 3600) as process:
         bare.apply(shop(rate=0), space)
         bare.until_settled("shop", space)
-        write_kubeconfig(bare, line, tmp_path / "kubeconfig", second)
+        write_kubeconfig(bare, relay_to_api_server, tmp_path / "kubeconfig", second)
         revoke_token(bare, f"{space}-0", first)
-        line.cut()
+        relay_to_api_server.cut()
         bare.kubectl("scale", "arch", "shop", "-n", space, "--replicas=200")
         bare.until("12 pods", lambda: pods(bare, space) == "12/12", 20)
 
@@ -153,20 +174,22 @@ def test_a_rotated_token_is_taken_up(bare: Cluster, line: Wire, space: str, tmp_
 
 
 @pytest.mark.real  # tokens of service accounts, which can be revoked
-def test_an_operator_whose_token_is_refused_ends_and_the_next_one_catches_up(
-    bare: Cluster, line: Wire, space: str, tmp_path: Path
+def test_operator_with_a_rejected_token_exits(
+    bare: Cluster, relay_to_api_server: Relay, space: str, tmp_path: Path
 ) -> None:
-    """Given a token that is refused and no other, when a watch breaks, then the operator ends instead of living on deaf; the next one does what was missed."""
+    """Given a rejected token and no other one, when a watch breaks, then the operator exits, and the next one
+    reconciles the missed changes.
+    """
     first = issue_token(bare, f"{space}-0")
-    write_kubeconfig(bare, line, tmp_path / "kubeconfig", first)
+    write_kubeconfig(bare, relay_to_api_server, tmp_path / "kubeconfig", first)
     with operator(bare, tmp_path / "kubeconfig", 3600) as process:
         bare.apply(shop(rate=0), space)
         bare.until_settled("shop", space)
         revoke_token(bare, f"{space}-0", first)
-        line.cut()
+        relay_to_api_server.cut()
         code = process.wait(60)
     bare.kubectl("scale", "arch", "shop", "-n", space, "--replicas=200")
-    write_kubeconfig(bare, line, tmp_path / "kubeconfig", issue_token(bare, f"{space}-1"))
+    write_kubeconfig(bare, relay_to_api_server, tmp_path / "kubeconfig", issue_token(bare, f"{space}-1"))
     with operator(bare, tmp_path / "kubeconfig", 3600):
         bare.until("12 pods", lambda: pods(bare, space) == "12/12", 30)
 

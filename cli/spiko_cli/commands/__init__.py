@@ -1,1 +1,1 @@
-"""One command a file; each has a click command named `command`."""
+"""One module per command; each has a click command named `command`."""

@@ -1,4 +1,4 @@
-"""`spiko completion`: what a shell needs to complete our commands."""
+"""`spiko completion`: print a shell's completion script."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def command(shell: str) -> None:
 
     `kubectl spiko` is completed wherever kubectl is: `source <(kubectl completion bash)`.
     """
-    made = get_completion_class(shell)
-    if made is None:
-        raise SpikoError(f"completion: {shell} is unknown; there are {', '.join(SHELLS)}")
-    click.echo(made(group, {}, "spiko", "_SPIKO_COMPLETE").source())
+    completion = get_completion_class(shell)
+    if completion is None:
+        raise SpikoError(f"shell {shell!r}: must be one of {', '.join(SHELLS)}")
+    click.echo(completion(group, {}, "spiko", "_SPIKO_COMPLETE").source())

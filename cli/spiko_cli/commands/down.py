@@ -11,7 +11,7 @@ from spiko_local.home import Home, find_home
 
 
 @click.command(short_help="Stop the local cluster.")
-@click.option("--keep", is_flag=True, help="Leave data and logs; the next `spiko up` goes on with them.")
+@click.option("--keep", is_flag=True, help="Keep data and logs; the next `spiko up` uses them.")
 def command(keep: bool) -> None:
     """Stop the local cluster with everything that it started, and remove its state."""
     home = find_home(os.environ)
@@ -20,16 +20,20 @@ def command(keep: bool) -> None:
     click.echo(render(home, len(state["parts"]) if state else None, had_state, keep))
 
 
-def render(home: Home, parts: int | None, had_state: bool, keep: bool) -> str:
-    """One line: what was done.
+def render(home: Home, components: int | None, had_state: bool, keep: bool) -> str:
+    """Return the result as one line.
 
     Args:
         home: of the cluster.
-        parts: how many were stopped; None if nothing was up.
-        had_state: whether there was anything in the home.
-        keep: whether data and logs were to stay.
+        components: how many were stopped; None if no cluster was up.
+        had_state: whether the home had any state.
+        keep: whether data and logs are kept.
     """
-    done = f"stopped {parts} parts and their pods" if parts is not None else "nothing was up"
+    done = (
+        f"stopped {components} components and their pods" if components is not None else "no cluster was up"
+    )
     if not had_state:
-        return f"{done}; nothing in {home.path}"
-    return f"{done}; data and logs stay in {home.path}" if keep else f"{done}; removed the state in {home.path}"
+        return f"{done}; no state in {home.path}"
+    return (
+        f"{done}; kept data and logs in {home.path}" if keep else f"{done}; removed the state in {home.path}"
+    )

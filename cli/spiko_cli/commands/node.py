@@ -1,4 +1,4 @@
-"""`spiko node`: one node of the local cluster taken away, and back."""
+"""`spiko node`: cut or restore the power of a node of the local cluster."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ import click
 from spiko_cli.errors import SpikoError
 from spiko_local.errors import LocalError
 from spiko_local.home import Home, find_home
+from spiko_local.node_power import switch_node
 from spiko_local.nodes import read_nodes
-from spiko_local.power import switch_node
 
 
-@click.group("node", short_help="Take a node of the local cluster away, or back.")
+@click.group("node", short_help="Cut or restore a node's power.")
 def command() -> None:
-    """Take a node of the local cluster away, or back; `spiko status` lists them."""
+    """Cut or restore the power of a node of the local cluster; `spiko status` lists the nodes."""
 
 
 @command.command("stop")
 @click.argument("name")
 def stop(name: str) -> None:
-    """Cut the power of node NAME: its pods are silent from one moment to the next.
+    """Cut the power of node NAME: all its pods fall silent at once.
 
-    Callers leave them within five seconds. Kubernetes marks the node after most of a minute, and deletes its pods.
+    Callers stop using them within five seconds. After about 50 seconds Kubernetes marks the node as not ready
+    and deletes its pods.
     """
     _switch(name, on=False)
-    click.echo(f"node {name} is off; `spiko node start {name}` brings it back")
+    click.echo(f"node {name} is off; `spiko node start {name}` restores its power")
 
 
 @command.command("start")
 @click.argument("name")
 def start(name: str) -> None:
-    """Give node NAME its power back: its pods are started again, or replaced."""
+    """Restore the power of node NAME: its pods are restarted or replaced."""
     _switch(name, on=True)
     click.echo(f"node {name} is on")
 
@@ -49,7 +50,7 @@ def _switch(name: str, on: bool) -> None:
 
 
 def _nodes(home: Home) -> Path | None:
-    """The file that the cluster was started with."""
+    """Return the nodes file with which the cluster was started."""
     try:
         return Path(json.loads(home.plan.read_text())["nodes"])
     except (OSError, ValueError, KeyError):

@@ -1,1 +1,1 @@
-"""`spiko run`: what is asked for, the run itself, what came of it."""
+"""`spiko run`: its options, the run itself, and its report."""

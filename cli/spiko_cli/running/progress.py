@@ -1,4 +1,4 @@
-"""What is shown while a run goes on: a live table on a terminal, a line a second elsewhere."""
+"""Shows the course of a run: a live table on a terminal, a line per second elsewhere."""
 
 from __future__ import annotations
 
@@ -7,60 +7,74 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from spiko_cli.sums import Row
-from spiko_cli.tables import render_rows
+from spiko_cli.metrics.aggregates import Row
+from spiko_cli.metrics.tables import render_rows
 
 
 @dataclass(frozen=True)
 class Tick:
-    """One second of a run. `edges` and `tiers` are of the last seconds, `begun` are the sources' own requests of them, `so_far` all of the run's."""
+    """One second of a run.
+
+    Args:
+        elapsed_s: since the traffic began.
+        whole_s: of the run's traffic.
+        pods: ready of all, such as 23/23.
+        sources: the sources' requests of the last seconds.
+        so_far: the sources' requests of the whole run.
+        edges: of the last seconds.
+        tiers: of the last seconds.
+    """
 
     elapsed_s: float
     whole_s: float
     pods: str
-    begun: Row
+    sources: Row
     so_far: Row
     edges: list[Row]
     tiers: list[Row]
 
 
 class Progress(Protocol):
-    """Where a run tells how it goes."""
+    """Shows the course of a run; a context manager."""
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Start to show."""
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Leave the screen as it was."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        """Restore the screen."""
 
     def say(self, text: str) -> None:
-        """One line."""
+        """Show a line."""
 
     def tick(self, tick: Tick) -> None:
-        """One second."""
+        """Show a second."""
 
 
 def render_tick(tick: Tick) -> str:
-    """One line.
+    """Return a second as one line.
 
     >>> row = Row("www", 99.7, 150, 40, {"refused": 1}, None, None, None)
     >>> render_tick(Tick(2.0, 10.0, "23/23", row, row, [], []))
-    '   2 of 10 s  23/23 pods ready  www 100 requests/s; so far 191, of these 40 misses, 1 errors'
+    '   2 of 10 s  23/23 pods ready  www 100 requests/s; 191 so far, 40 misses, 1 errors'
     """
-    row = tick.begun
+    row = tick.sources
     begin = f"{tick.elapsed_s:4.0f} of {tick.whole_s:.0f} s  {tick.pods} pods ready  "
     if not row.total:
-        return f"{begin}nothing reported of {row.name} yet"
+        return f"{begin}no requests reported yet"
     times = (
-        f", p50 {row.response_us[0] / 1000:.2f} ms, p99 {row.response_us[2] / 1000:.2f} ms" if row.response_us else ""
+        f", p50 {row.response_us[0] / 1000:.2f} ms, p99 {row.response_us[2] / 1000:.2f} ms"
+        if row.response_us
+        else ""
     )
-    so_far = f"so far {tick.so_far.total}, of these {tick.so_far.miss} misses, {tick.so_far.failed} errors"
-    rate = f" {row.rate:.0f} requests/s{times}" if row.rate else ""  # none until there are two counts
+    so_far = f"{tick.so_far.total} so far, {tick.so_far.miss} misses, {tick.so_far.failed} errors"
+    rate = f" {row.rate:.0f} requests/s{times}" if row.rate else ""  # a rate needs two counts
     return f"{begin}{row.name}{rate}; {so_far}"
 
 
 class Lines:
-    """For pipes and files.
+    """Progress for pipes and files.
 
     Args:
         echo: prints a line.
@@ -70,23 +84,25 @@ class Lines:
         self._echo = echo
 
     def __enter__(self) -> Self:
-        """Nothing to begin."""
+        """Do nothing."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Nothing to end."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        """Do nothing."""
 
     def say(self, text: str) -> None:
-        """Print it."""
+        """Print a line."""
         self._echo(text)
 
     def tick(self, tick: Tick) -> None:
-        """Print it as a line."""
+        """Print a second as one line."""
         self._echo(render_tick(tick))
 
 
 class Screen:
-    """For terminals: what is said scrolls, the table stands below it and is gone at the end."""
+    """Progress for terminals: lines scroll above a live table, which is removed at the end."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -95,21 +111,24 @@ class Screen:
         self._live: Any = Live(console=Console(highlight=False), refresh_per_second=4, transient=True)
 
     def __enter__(self) -> Self:
-        """Begin to draw."""
+        """Start to draw."""
         self._live.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         """Remove the table."""
         self._live.__exit__(kind, error, at)
 
     def say(self, text: str) -> None:
-        """Print it above the table."""
+        """Print a line above the table."""
         self._live.console.print(text, markup=False)
 
     def tick(self, tick: Tick) -> None:
-        """Draw the table anew."""
+        """Redraw the table."""
         from rich.text import Text
 
         text = f"{render_tick(tick)}\n\n{render_rows(tick.edges, tick.tiers)}"
-        self._live.update(Text(text, no_wrap=True, overflow="ellipsis"))  # cut, not wrapped, on a narrow terminal
+        # Cut, not wrapped, on a narrow terminal.
+        self._live.update(Text(text, no_wrap=True, overflow="ellipsis"))

@@ -32,18 +32,9 @@ def main() -> None:
     apps = int(sys.argv[2]) if len(sys.argv) > 2 else 10
 
     async def scenario(made: Control) -> None:
-        for number in range(NODES):
-            made.start_node(f"n{number}", zone=f"z{number % 3}", **{"kubernetes.io/hostname": f"n{number}"})
-        for name in (f"app-{number}" for number in range(apps)):
-            made.create(BUDGETS, budget(name, maxUnavailable="25%"))
-        await made.settle()
-        made.longest_turn()
+        await prepare(made, apps)
         began = time.process_time()
-        for name in (f"app-{number}" for number in range(apps)):
-            pod = template(name, topologySpreadConstraints=SPREAD)
-            pod["metadata"]["labels"]["all"] = "yes"
-            pod["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "10m", "memory": "20Mi"}}
-            made.create(DEPLOYMENTS, deployment(name, pods // apps, template=pod))
+        create_deployments(made, pods, apps)
         await until(made, lambda: sum(bool(pod["spec"].get("nodeName")) for pod in made.pods()) == pods)
         say("placed", began, made)
         began = time.process_time()
@@ -68,6 +59,25 @@ def main() -> None:
         say("gone", began, made)
 
     control(scenario)
+
+
+async def prepare(made: Control, apps: int) -> None:
+    """Start the nodes, and create a disruption budget for each Deployment."""
+    for number in range(NODES):
+        made.start_node(f"n{number}", zone=f"z{number % 3}", **{"kubernetes.io/hostname": f"n{number}"})
+    for number in range(apps):
+        made.create(BUDGETS, budget(f"app-{number}", maxUnavailable="25%"))
+    await made.settle()
+    made.longest_turn()
+
+
+def create_deployments(made: Control, pods: int, apps: int) -> None:
+    """Create Deployments with spread constraints and resource requests."""
+    for name in (f"app-{number}" for number in range(apps)):
+        pod = template(name, topologySpreadConstraints=SPREAD)
+        pod["metadata"]["labels"]["all"] = "yes"
+        pod["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "10m", "memory": "20Mi"}}
+        made.create(DEPLOYMENTS, deployment(name, pods // apps, template=pod))
 
 
 async def until(made: Control, asked: object) -> None:

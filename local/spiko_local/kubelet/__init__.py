@@ -1,1 +1,4 @@
-"""The process kubelet: plays every worker of a kind configuration and runs each pod as a process on its own loopback address."""
+"""The process kubelet: plays all workers of a kind configuration.
+
+Each pod is a process with a loopback address.
+"""

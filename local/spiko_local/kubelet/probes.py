@@ -1,132 +1,161 @@
-"""Probes: one try of a probe, the count that decides, and the loop between.
+"""Probes of a running container: one attempt, the loop of one probe, and the three probes of a container.
 
-One deviation from a real kubelet: until a container was ready once, its readiness and startup probes are tried after 20, 40, 80 ... ms and not
-only once a period. A period is at least a second, and most of an architecture's start would be waiting for it.
+One deviation from a real kubelet: until a container was ready once, its readiness and startup probes are
+tried after 20, 40, 80 ... ms, not only once per period. A period is at least a second, and most of an
+architecture's start would be spent waiting for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
-Object = dict[str, Any]
+from spiko_local.backoff import Backoff
+from spiko_local.kubelet.model.probe import Probe, ProbeCount, find_port, read_probe
+from spiko_local.objects import Object
+
 FIRST_EARLY_S = 0.02
-MOST_LINE_BYTES = 65_536
+LONGEST_LINE_BYTES = 65_536
 RunCommand = Callable[[list[str], float], Awaitable[bool]]
 
 
 @dataclass(frozen=True)
-class Probe:
-    """One probe with its defaults filled in; times in seconds."""
+class ProbeTarget:
+    """What a probe reaches: the container's spec, its address, and a way to run a command in it."""
 
-    action: Object
-    initial_delay_s: float
-    period_s: float
-    timeout_s: float
-    successes: int
-    failures: int
+    container: Object
+    address: str
+    run: RunCommand
 
 
-def read_probe(container: Object, kind: str) -> Probe | None:
-    """The container's `readinessProbe`, `livenessProbe` or `startupProbe`."""
-    body = container.get(kind)
-    if body is None:
-        return None
-    return Probe(
-        action=body,
-        initial_delay_s=float(body.get("initialDelaySeconds", 0)),
-        period_s=float(body.get("periodSeconds", 10)),
-        timeout_s=float(body.get("timeoutSeconds", 1)),
-        successes=int(body.get("successThreshold", 1)),
-        failures=int(body.get("failureThreshold", 3)),
-    )
+class ProbeListener(Protocol):
+    """Receives the verdicts of a container's probes."""
+
+    def on_started(self) -> None:
+        """The startup probe has succeeded."""
+
+    def on_ready(self, ready: bool) -> None:
+        """The readiness probe's verdict has changed."""
+
+    def on_unhealthy(self) -> None:
+        """The startup or the liveness probe has failed: the container must be restarted."""
 
 
-@dataclass
-class Count:
-    """Pure: results in a row, and the verdict they amount to: True, False, or None while undecided."""
+class ContainerProbes:
+    """The probes of one container, from its start to its end.
 
-    probe: Probe
-    verdict: bool | None = None
-    in_a_row: int = 0
-    last: bool | None = None
+    Args:
+        listener: receives the verdicts.
+    """
 
-    def add(self, result: bool) -> bool:
-        """Take one result; returns whether the verdict has changed."""
-        self.in_a_row = self.in_a_row + 1 if result == self.last else 1
-        self.last = result
-        if self.in_a_row >= (self.probe.successes if result else self.probe.failures) and self.verdict != result:
-            self.verdict = result
-            return True
-        return False
+    def __init__(self, listener: ProbeListener) -> None:
+        self._listener = listener
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, target: ProbeTarget, started: bool, ready: bool) -> None:
+        """Start to probe.
+
+        Args:
+            target: the container.
+            started: whether the startup probe has succeeded already, for another kubelet perhaps.
+            ready: whether the container counts as ready.
+        """
+        startup = read_probe(target.container, "startup")
+        if startup is None or started:
+            self._follow(target, ready)
+            return
+
+        def changed(up: bool) -> None:
+            if up:
+                self._listener.on_started()
+                self._follow(target, read_probe(target.container, "readiness") is None)
+            else:
+                self._listener.on_unhealthy()
+
+        self._run(watch_probe(startup, target, True, changed))
+
+    def stop(self) -> None:
+        """Stop to probe."""
+        for task in self._tasks:
+            task.cancel()
+        self._tasks = []
+
+    def _follow(self, target: ProbeTarget, ready: bool) -> None:
+        readiness, liveness = (read_probe(target.container, kind) for kind in ("readiness", "liveness"))
+
+        def alive(up: bool) -> None:
+            if not up:
+                self._listener.on_unhealthy()
+
+        if readiness is not None:
+            self._run(watch_probe(readiness, target, not ready, self._listener.on_ready))
+        if liveness is not None:
+            self._run(watch_probe(liveness, target, False, alive))
+
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        self._tasks.append(asyncio.create_task(work))
 
 
 async def watch_probe(
-    probe: Probe, address: str, container: Object, run: RunCommand, early: bool, changed: Callable[[bool], None]
+    probe: Probe, target: ProbeTarget, early: bool, changed: Callable[[bool], None]
 ) -> None:
-    """Try a probe for ever and say when its verdict changes.
+    """Try a probe until cancelled.
 
     Args:
-        probe: which.
-        address: the pod's.
-        container: for named ports.
-        run: runs a command in the container.
+        probe: the probe.
+        target: the container.
         early: try often until the first success.
-        changed: told of every new verdict.
+        changed: called with every new verdict.
     """
-    count = Count(probe)
+    count = ProbeCount(probe)
+    backoff = Backoff(FIRST_EARLY_S, probe.period_s)
     await asyncio.sleep(probe.initial_delay_s)
-    pause_s = FIRST_EARLY_S if early else probe.period_s
     while True:
-        if count.add(await try_probe(probe, address, container, run)):
+        if count.add(await try_probe(probe, target)):
             changed(count.verdict is True)
-        if early and count.verdict is not True:
-            await asyncio.sleep(min(pause_s, probe.period_s))
-            pause_s *= 2
-        else:
-            early = False
-            await asyncio.sleep(probe.period_s)
+        early = early and count.verdict is not True
+        await asyncio.sleep(backoff.next_s() if early else probe.period_s)
 
 
-async def try_probe(probe: Probe, address: str, container: Object, run: RunCommand) -> bool:
-    """One try."""
+async def try_probe(probe: Probe, target: ProbeTarget) -> bool:
+    """Try a probe once and return whether it succeeded."""
     action = probe.action
     try:
         async with asyncio.timeout(probe.timeout_s):
             if http := action.get("httpGet"):
-                host = http.get("host") or address
-                return await _http(host, _port(container, http["port"]), http.get("path", "/"))
+                port = find_port(target.container, http["port"])
+                return await _http(http.get("host") or target.address, port, http.get("path", "/"))
             if tcp := action.get("tcpSocket"):
-                _, writer = await asyncio.open_connection(tcp.get("host") or address, _port(container, tcp["port"]))
+                port = find_port(target.container, tcp["port"])
+                _, writer = await asyncio.open_connection(tcp.get("host") or target.address, port)
                 writer.close()
                 return True
             if execution := action.get("exec"):
-                return await run(list(execution["command"]), probe.timeout_s)
+                return await target.run(list(execution["command"]), probe.timeout_s)
     except (OSError, TimeoutError, ValueError):
         return False
-    return True  # a kind of probe that this kubelet does not know must not keep a pod from being ready
+    # A kind of probe that this kubelet does not implement must not keep the pod from being ready.
+    return True
 
 
 async def _http(host: str, port: int, path: str) -> bool:
-    """Over a bare socket: a stream is twice the work, and probes are most of what a kubelet does at rest."""
+    """Send a GET over a socket: asyncio streams cost twice as much, and probes dominate an idle kubelet."""
     loop = asyncio.get_running_loop()
-    question = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: kube-probe\r\nConnection: close\r\n\r\n"
+    request = (
+        f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: kube-probe\r\nConnection: close\r\n\r\n"
+    )
     with socket.socket() as connection:
         connection.setblocking(False)
         await loop.sock_connect(connection, (host, port))
-        await loop.sock_sendall(connection, question.encode())
+        await loop.sock_sendall(connection, request.encode())
         line = b""
-        while b"\n" not in line and len(line) < MOST_LINE_BYTES and (more := await loop.sock_recv(connection, 4096)):
+        while b"\n" not in line and len(line) < LONGEST_LINE_BYTES:
+            more = await loop.sock_recv(connection, 4096)
+            if not more:
+                break
             line += more
     words = line.split(b" ", 2)
     return len(words) > 1 and 200 <= int(words[1]) < 400
-
-
-def _port(container: Object, port: int | str) -> int:
-    if isinstance(port, int):
-        return port
-    named = {p.get("name"): p["containerPort"] for p in container.get("ports") or ()}
-    return int(named.get(port, port))

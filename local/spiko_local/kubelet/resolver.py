@@ -1,78 +1,66 @@
-"""Answers cluster names for pods: GET /resolve?name=lamp-eureka-z0.default -> {"addresses": [...]}, from Services and pods as watched."""
+"""The name service of pods: GET /resolve?name=lamp-eureka-z0.default -> {"addresses": [...]}."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 from aiohttp import web
 
-if TYPE_CHECKING:
-    from spiko_local.kubelet.kubelet import Kubelet
+from spiko_local.home import write_atomically
+from spiko_local.kubelet.model.endpoint_index import EndpointIndex, split_name
+from spiko_local.objects import Object
 
-Object = dict[str, Any]
-SUFFIXES = (".svc.cluster.local", ".svc")
-
-
-def split_name(name: str, namespace: str) -> tuple[str, str]:
-    """Service and namespace of a cluster name.
-
-    >>> split_name("lamp-eureka.shop.svc.cluster.local", "default"), split_name("lamp-eureka", "default")
-    (('lamp-eureka', 'shop'), ('lamp-eureka', 'default'))
-    """
-    for suffix in SUFFIXES:
-        name = name.removesuffix(suffix)
-    service, _, found = name.partition(".")
-    return service, found or namespace
-
-
-def matches(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
-    """Whether a Service's selector takes a pod; an empty one takes none."""
-    return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
-
-
-def select(service: Object, pods: Iterable[tuple[Mapping[str, str], str, bool]]) -> list[str]:
-    """Addresses of a Service's pods.
-
-    Args:
-        service: the object.
-        pods: labels, address and readiness of the namespace's pods.
-    """
-    spec = service["spec"]
-    early = bool(spec.get("publishNotReadyAddresses"))
-    return sorted(
-        address for labels, address, ready in pods if (ready or early) and matches(spec.get("selector") or {}, labels)
-    )
+ADDRESS = "127.64.0.0"
 
 
 class Resolver:
-    """The HTTP endpoint."""
+    """The HTTP endpoint of the name service.
 
-    def __init__(self, kubelet: Kubelet) -> None:
-        self._kubelet = kubelet
-        self._runner: web.AppRunner | None = None
+    Args:
+        services: Service objects by namespace and name; read at every request.
+        pods: the index of running pods.
+    """
 
-    async def start(self) -> str:
-        """Listen on loopback; returns host:port."""
+    def __init__(self, services: Mapping[tuple[str, str], Object], pods: EndpointIndex) -> None:
+        self._services, self._pods = services, pods
+
+    @asynccontextmanager
+    async def listen(self, port_file: Path) -> AsyncIterator[str]:
+        """Listen on loopback; yields host:port.
+
+        Args:
+            port_file: remembers the port. Living pods know the address from an earlier kubelet, so it must
+                not change.
+        """
         application = web.Application()
         application.router.add_get("/resolve", self._resolve)
-        self._runner = web.AppRunner(application, access_log=None)
-        await self._runner.setup()
-        port = self._kubelet.remembered_port("resolver.port")
-        site = web.TCPSite(self._runner, "127.64.0.0", port)  # living pods know this address from an earlier kubelet
-        await site.start()
-        return f"127.64.0.0:{port}"
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        port = remembered_port(port_file)
+        try:
+            await web.TCPSite(runner, ADDRESS, port).start()
+            yield f"{ADDRESS}:{port}"
+        finally:
+            await runner.cleanup()
 
     async def _resolve(self, request: web.Request) -> web.Response:
         name, namespace = split_name(request.query.get("name", ""), request.query.get("namespace", "default"))
-        service = self._kubelet.services.get((namespace, name))
+        service = self._services.get((namespace, name))
         if service is None:
             return web.json_response({"addresses": []}, status=404)
-        pods = (
-            (worker.pod["metadata"].get("labels") or {}, worker.address, worker.container.ready)
-            for worker in self._kubelet.workers.values()
-            if worker.record.namespace == namespace
-            and worker.container.running
-            and not worker.pod["metadata"].get("deletionTimestamp")
-        )
-        return web.json_response({"addresses": select(service, pods)})
+        return web.json_response({"addresses": self._pods.addresses(namespace, service)})
+
+
+def remembered_port(file: Path) -> int:
+    """Return the port in a file; choose a free one and write it there if there is none."""
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
+        with socket.socket() as probe:
+            probe.bind((ADDRESS, 0))
+            port: int = probe.getsockname()[1]
+        write_atomically(file, str(port))
+        return port

@@ -1,6 +1,9 @@
-"""SPDY/3.1, the server's side, as far as port-forward needs it: streams in pairs (data and error), flow control by prompt window updates.
+"""The server's side of SPDY/3.1, as far as port-forward needs it.
 
-Source: the SPDY/3.1 draft (framing, the header dictionary of section 2.6.10.1); Kubernetes' portforward.k8s.io protocol.
+Streams come in pairs, for data and for errors. Flow control is a window update for every frame.
+
+Source: the SPDY/3.1 draft (framing, the header dictionary of section 2.6.10.1); Kubernetes'
+portforward.k8s.io protocol.
 """
 
 from __future__ import annotations
@@ -71,9 +74,11 @@ _NAMES = [
 ]
 _TAIL = (
     "100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505"
-    "203 Non-Authoritative Information204 No Content301 Moved Permanently400 Bad Request401 Unauthorized403 Forbidden404 Not Found"
-    "500 Internal Server Error501 Not Implemented503 Service UnavailableJan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec 00:00:00 "
-    "Mon, Tue, Wed, Thu, Fri, Sat, Sun, GMTchunked,text/html,image/png,image/jpg,image/gif,application/xml,application/xhtml+xml,"
+    "203 Non-Authoritative Information204 No Content301 Moved Permanently400 Bad Request"
+    "401 Unauthorized403 Forbidden404 Not Found"
+    "500 Internal Server Error501 Not Implemented503 Service Unavailable"
+    "Jan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec 00:00:00 Mon, Tue, Wed, Thu, Fri, Sat, Sun, GMT"
+    "chunked,text/html,image/png,image/jpg,image/gif,application/xml,application/xhtml+xml,"
     "text/plain,text/javascript,publicprivatemax-age=gzip,deflate,sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0."
 )
 
@@ -84,7 +89,9 @@ def _word(text: str) -> bytes:
 
 DICTIONARY = (
     b"".join(map(_word, _NAMES))
-    + b"".join(map(_word, ("200 OK", "version", "HTTP/1.1", "url", "public", "set-cookie", "keep-alive", "origin")))
+    + b"".join(
+        map(_word, ("200 OK", "version", "HTTP/1.1", "url", "public", "set-cookie", "keep-alive", "origin"))
+    )
     + _TAIL.encode()
 )
 
@@ -97,8 +104,8 @@ class PortForward:
     """One port-forward connection.
 
     Args:
-        send: writes bytes to the other side.
-        address: the pod's.
+        send: writes bytes to the client.
+        address: the pod's IP.
     """
 
     def __init__(self, send: Send, address: str) -> None:
@@ -112,7 +119,7 @@ class PortForward:
         self._turn = asyncio.Lock()
 
     async def feed(self, data: bytes) -> None:
-        """Take bytes from the other side."""
+        """Process bytes from the client."""
         self._buffer += data
         while len(self._buffer) >= 8:
             first, second = struct.unpack(">II", self._buffer[:8])
@@ -126,7 +133,7 @@ class PortForward:
                 await self._data(first, second >> 24, body)
 
     def close(self) -> None:
-        """End everything."""
+        """Close all streams."""
         for task in self._tasks:
             task.cancel()
         for writer in self._writers.values():
@@ -180,7 +187,7 @@ class PortForward:
         await self._finish(stream, b"")
 
     async def _finish(self, stream: int, error: bytes) -> None:
-        """End a pair: what went wrong over its error stream, then both."""
+        """Close a pair of streams, with an error message for the client if it is not empty."""
         request = self._headers.get(stream, {}).get("requestid")
         for other, headers in self._headers.items():
             if headers.get("streamtype") == "error" and headers.get("requestid") == request:

@@ -1,8 +1,10 @@
-"""The warm parent: imports and exercises the nanoservice once, then forks a process for every container that is asked for.
+"""The zygote: imports and warms up the nanoservice once, then forks a process for every requested container.
 
-`python -m spiko_local.kubelet.zygote SOCKET MODULE [--lifeline FD]`. It has no threads and no running event loop, so that a fork is safe. It
-outlives the kubelet: a new one connects again. The protocol is a JSON object a line: `{"id", "command", "environ", "log"}` -> `{"id", "pid",
-"began"}`, and `{"exit": pid, "code"}` for every child that ends, to whoever is connected.
+`python -m spiko_local.kubelet.zygote SOCKET MODULE [--lifeline FD]`. It has no threads and no running event
+loop, so a fork is safe. It outlives the kubelet, and the next kubelet connects to it.
+
+The protocol is one JSON object per line: `{"id", "command", "environ", "log"}` -> `{"id", "pid", "began"}`,
+and `{"exit": pid, "code"}` to all connected clients for every child that ends.
 """
 
 from __future__ import annotations
@@ -26,12 +28,12 @@ EXEC_FAILED = 127
 
 
 class Zygote:
-    """The parent's loop.
+    """The process that forks containers.
 
     Args:
         path: of the Unix socket.
         module: has `warm()` and `run(environ) -> int`.
-        lifeline: reading end of a pipe; its end ends everything. -1 without.
+        lifeline: reading end of a pipe; its end ends the zygote. -1 without.
     """
 
     def __init__(self, path: str, module: str, lifeline: int) -> None:
@@ -55,8 +57,10 @@ class Zygote:
         """Fork on request until the lifeline ends."""
         signal.set_wakeup_fd(self._wake_write)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends with the lifeline, or by SIGKILL
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # replacing a function costs a child 0.1 MB, an error in enum
+        # It ends with its lifeline, or by SIGKILL.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        # Set here, not in the child: to replace a handler function there costs 0.1 MB (an exception in enum).
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         if self._lifeline >= 0:
@@ -91,7 +95,7 @@ class Zygote:
             request = json.loads(line)
             pid = self._fork(request)
             self._children.add(pid)
-            self._say({"id": request["id"], "pid": pid, "began": _start_time(pid)})
+            self._send({"id": request["id"], "pid": pid, "began": _start_time(pid)})
 
     def _fork(self, request: dict[str, Any]) -> int:
         parent = os.getpid()
@@ -99,7 +103,7 @@ class Zygote:
         if pid:
             return pid
         code = EXEC_FAILED
-        try:  # from here on this is the container: it must never return into the loop
+        try:  # this is the container now: it must never return into the loop
             code = self._become(request, parent)
         except BaseException:  # noqa: BLE001
             traceback.print_exc()
@@ -112,7 +116,8 @@ class Zygote:
     def _become(self, request: dict[str, Any], parent: int) -> int:  # noqa: RET503
         os.setsid()
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # SIGCHLD's does nothing, and goes with an exec
+        # SIGCHLD's handler may stay: it does nothing, and an exec resets it.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         for descriptor in (
             self._selector.fileno(),
             self._listener.fileno(),
@@ -128,7 +133,7 @@ class Zygote:
         environ: dict[str, str] = request["environ"]
         if not request["command"]:
             return int(self._module.run(environ))
-        die_with_parent(parent)()  # a foreign program watches no lifeline
+        die_with_parent(parent)()  # programs other than the nanoservice do not watch the lifeline
         os.execvpe(request["command"][0], request["command"], environ)
 
     def _reap(self) -> None:
@@ -140,16 +145,16 @@ class Zygote:
             if pid == 0:
                 return
             self._children.discard(pid)
-            self._say({"exit": pid, "code": os.waitstatus_to_exitcode(status)})
+            self._send({"exit": pid, "code": os.waitstatus_to_exitcode(status)})
 
-    def _say(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> None:
         for client in list(self._clients):
             with contextlib.suppress(OSError):
                 client.sendall(json.dumps(message).encode() + b"\n")
 
 
 def _start_time(pid: int) -> int:
-    """As `home.start_time`, 0 if there is none. What the parent runs between two forks is copied for every child, so it is done with two calls."""
+    """Return `home.start_time` or 0, with two calls only: memory touched between forks is copied."""
     try:
         descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
     except OSError:
@@ -160,9 +165,10 @@ def _start_time(pid: int) -> int:
 
 
 def take_lock(path: str) -> int:
-    """Be the only zygote of this socket, or end: of two that were started (their kubelet was killed in between) one is enough.
+    """Become the only zygote of a socket, or exit; two are started if a kubelet is killed in between.
 
-    A record lock, which children do not inherit: it is free as soon as this process ends, whoever of them lives on.
+    A record lock is not inherited by children: it is free as soon as this process ends, whichever of them
+    live on.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -173,7 +179,7 @@ def take_lock(path: str) -> int:
 
 
 def main() -> None:
-    """Run until the lifeline ends."""
+    """Serve until the lifeline ends."""
     path, module = sys.argv[1:3]
     lifeline = int(sys.argv[4]) if len(sys.argv) > 4 else -1
     Zygote(path, module, lifeline).serve()

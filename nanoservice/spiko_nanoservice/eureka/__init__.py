@@ -1,1 +1,1 @@
-"""The registry: who is where, who may see whom, and every routing table."""
+"""The registry: the addresses of all pods, and the routing table of each."""

@@ -1,41 +1,58 @@
-"""Pure: what a eureka says at `/metrics`."""
+"""Pure: the metrics of a eureka at `/metrics`."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
-from spiko_nanoservice.eureka.registry import Registry
-from spiko_nanoservice.exposition import Labels
-from spiko_nanoservice.metrics import add_revision, page_of
+from spiko_nanoservice.eureka.registry.registry import Registry
 from spiko_nanoservice.settings import Settings
+from spiko_nanoservice.telemetry.metrics import add_revision, page_of
+from spiko_nanoservice.telemetry.prometheus import Labels
 
 
 def eureka_page(
-    settings: Settings, started_s: float, registry: Registry, connections: Mapping[str, int], dropped_spans: int
+    settings: Settings,
+    started_s: float,
+    registry: Registry,
+    connections: Mapping[str, int],
+    dropped_spans: int,
 ) -> bytes:
-    """The page of a eureka.
+    """Return the metrics page of a eureka.
 
     Args:
-        settings: who it is.
-        started_s: when it began, seconds since 1970.
-        registry: what it knows.
-        connections: how many, by kind.
-        dropped_spans: as pods reported them.
+        settings: identity of the pod.
+        started_s: start of the process, seconds since 1970.
+        registry: its registry.
+        connections: number of open connections by kind.
+        dropped_spans: spans that pods reported as dropped.
     """
     page = page_of(settings, started_s)
-    pods: dict[tuple[str, str, str], int] = {}
-    for hello in registry.known.values():
-        key = (hello.tier, hello.version, hello.zone)
-        pods[key] = pods.get(key, 0) + 1
-    known: list[tuple[Labels, float]] = [
-        ({"pod_tier": tier, "pod_version": version, "pod_zone": zone}, count)
-        for (tier, version, zone), count in sorted(pods.items())
-    ]
-    page.gauge("spiko_registry_pods", "Pods that this eureka knows, whichever eureka of its region has them.", known)
-    page.gauge("spiko_registry_sessions", "Pods that are registered here.", [({}, len(registry.sessions))])
+    page.gauge(
+        "spiko_registry_pods",
+        "Pods that this eureka knows, including pods registered at other eurekas of its region.",
+        _known_pods(registry),
+    )
+    page.gauge(
+        "spiko_registry_sessions", "Pods that are registered at this eureka.", [({}, len(registry.sessions))]
+    )
     if registry.configuration is not None:
         add_revision(page, registry.configuration.revision)
     kinds: list[tuple[Labels, float]] = [({"kind": kind}, count) for kind, count in connections.items()]
-    page.gauge("spiko_registry_connections", "Open connections: pods, other eurekas, followers.", kinds)
-    page.counter("spiko_reported_dropped_spans_total", "Spans that pods could not export.", [({}, dropped_spans)])
+    page.gauge(
+        "spiko_registry_connections", "Open connections by kind: pods, other eurekas, followers.", kinds
+    )
+    page.counter(
+        "spiko_reported_dropped_spans_total",
+        "Spans that pods dropped because they could not export them.",
+        [({}, dropped_spans)],
+    )
     return page.render()
+
+
+def _known_pods(registry: Registry) -> list[tuple[Labels, float]]:
+    pods = Counter((hello.tier, hello.version, hello.zone) for hello in registry.entries.known.values())
+    return [
+        ({"pod_tier": tier, "pod_version": version, "pod_zone": zone}, count)
+        for (tier, version, zone), count in sorted(pods.items())
+    ]

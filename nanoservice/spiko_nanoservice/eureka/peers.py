@@ -1,4 +1,7 @@
-"""Finds the other eurekas of the architecture by name and keeps one connection to each, over which ours tells what it knows."""
+"""Finds the other eurekas of the architecture and keeps one connection to each.
+
+A connection carries the entries of this eureka.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,18 @@ from typing import Any
 
 from spiko_nanoservice.contract import EUREKA_PORT
 from spiko_nanoservice.errors import LinkError
-from spiko_nanoservice.eureka.effects import dumps
+from spiko_nanoservice.eureka.registry.effects import dumps
 from spiko_nanoservice.eureka.server import PING_S, SILENCE_S, Eureka, PeerLink
-from spiko_nanoservice.resolve import Resolve
-from spiko_nanoservice.websocket import WebSocket, connect
+from spiko_nanoservice.wire.resolve import Resolve
+from spiko_nanoservice.wire.websocket import WebSocket, connect
 
-SEARCH_S = 0.1  # while one is missing
-LOOK_S = 10.0  # once all are known
-PAUSE_S = 0.2  # after a connection's end: the other is starting or gone, or would end the next one as well
+# Between two look-ups while a connection to a eureka is missing.
+SEARCH_S = 0.1
+# Between two look-ups once every eureka is connected.
+LOOK_S = 10.0
+# After a connection has ended: the other eureka is starting or gone, or would end the next connection as
+# well.
+PAUSE_S = 0.2
 log = logging.getLogger("spiko.eureka")
 
 
@@ -23,20 +30,28 @@ class Peers:
     """Connections to all other eurekas.
 
     Args:
-        eureka: ours.
-        name: the Service of all eurekas, `name.namespace`.
-        own_address: skipped.
-        resolve: how names become addresses.
-
+        eureka: this eureka.
+        name: the headless Service of all eurekas, `name.namespace`.
+        own_address: the address of this eureka, which is skipped.
+        resolve: looks up the addresses of a Service.
+        port: of every eureka.
     """
 
-    def __init__(self, eureka: Eureka, name: str, own_address: str, resolve: Resolve, port: int = EUREKA_PORT) -> None:
-        self._eureka, self._name, self._own, self._resolve, self._port = eureka, name, own_address, resolve, port
+    def __init__(
+        self, eureka: Eureka, name: str, own_address: str, resolve: Resolve, port: int = EUREKA_PORT
+    ) -> None:
+        self._eureka, self._name, self._own, self._resolve, self._port = (
+            eureka,
+            name,
+            own_address,
+            resolve,
+            port,
+        )
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
-        """Look for eurekas until cancelled."""
+        """Look up eurekas and connect to them until cancelled."""
         try:
             while True:
                 for address in await self._resolve(self._name):
@@ -59,7 +74,7 @@ class Peers:
         return len(self._eureka.peers) >= sum(len(region.zones) for region in configuration.regions) - 1
 
     async def _hold(self, address: str) -> None:
-        """One connection, until it breaks, and a pause."""
+        """Keep one connection until it breaks, then pause."""
         try:
             await self._connect(address)
             await asyncio.sleep(PAUSE_S)
@@ -71,32 +86,37 @@ class Peers:
         try:
             socket = await connect(address, self._port, "/peer", PING_S, SILENCE_S)
             try:
-                await self._tell(socket)
+                await self._report(socket)
             finally:
                 socket.close()
         except (LinkError, TimeoutError, KeyError, TypeError) as error:
             log.debug("peer %s: %r", address, error)
 
-    async def _tell(self, socket: WebSocket) -> None:
-        """Hear who it is, then tell it everything until the connection breaks. Raises LinkError."""
-        words: list[dict[str, Any]] = []
+    async def _report(self, socket: WebSocket) -> None:
+        """Wait for the other eureka's introduction, then report own entries until the connection breaks.
+
+        Raises:
+            LinkError: the connection broke.
+        """
+        messages: list[dict[str, Any]] = []
         async with asyncio.timeout(PING_S):
-            while not words:
-                words = await socket.receive()
-        link = PeerLink(socket, words[0]["region"] == self._eureka.registry.region)
+            while not messages:
+                messages = await socket.receive()
+        link = PeerLink(socket, messages[0]["region"] == self._eureka.registry.region)
         self._open(link)
-        pump = asyncio.create_task(link.pump())
+        sender = asyncio.create_task(link.send_queued())
         try:
             while True:
-                await socket.receive()  # the other side tells its own over its own connection
+                # The other eureka reports its entries over the connection that it opened itself.
+                await socket.receive()
         finally:
             self._eureka.peers.discard(link)
-            pump.cancel()
+            sender.cancel()
 
     def _open(self, link: PeerLink) -> None:
-        """First words, before anything else can be told over this connection."""
+        """Queue the first messages, before any change can be queued for this connection."""
         registry = self._eureka.registry
-        link.outbox.put_nowait(dumps(self._eureka.introduction()))
+        link.outbox.put_nowait(dumps(registry.introduction_message()))
         if configuration := registry.configuration_message():
             link.outbox.put_nowait(dumps(configuration))
         if link.same_region:

@@ -1,4 +1,4 @@
-"""A eureka's pod put together: server, peers, clock."""
+"""Assembles the pod of a eureka: HTTP server, connections to other eurekas, clock."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import time
 from spiko_nanoservice.eureka.metrics import eureka_page
 from spiko_nanoservice.eureka.peers import Peers
 from spiko_nanoservice.eureka.server import Eureka
-from spiko_nanoservice.exposition import CONTENT_TYPE
-from spiko_nanoservice.http_server import Request, Server, render_heads
-from spiko_nanoservice.resolve import Resolve, choose_resolver
 from spiko_nanoservice.settings import Settings
+from spiko_nanoservice.telemetry.prometheus import CONTENT_TYPE
+from spiko_nanoservice.wire.http_server import Server
+from spiko_nanoservice.wire.request import Request, render_heads
+from spiko_nanoservice.wire.resolve import Resolve, choose_resolver
 
 DRAIN_S = 0.5
 _METRICS_HEADS = render_heads(CONTENT_TYPE.encode())
@@ -24,9 +25,8 @@ class EurekaPod:
     """One eureka.
 
     Args:
-        settings: who it is; the last of its `eurekas` names them all.
-        resolve: how names become addresses; from the settings if left out.
-
+        settings: identity of the pod; the last of its `eurekas` is the Service of all eurekas.
+        resolve: looks up the addresses of a Service; chosen by the settings if None.
     """
 
     def __init__(self, settings: Settings, resolve: Resolve | None = None) -> None:
@@ -36,16 +36,23 @@ class EurekaPod:
         name = f"{settings.pod_name}/{time.time_ns()}"
         self.eureka = Eureka(name, settings.region, settings.zone)
 
-    async def live(self, stop: asyncio.Event) -> None:
-        """Serve until `stop` is set. Sessions end with the process: pods register elsewhere and keep their tables meanwhile."""
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set. Pods then register at another eureka and keep their tables meanwhile."""
         settings = self._settings
         self.eureka.pages[b"/metrics"] = self._metrics
         server = Server(self.eureka.handle)
         await server.listen(settings.bind_address, settings.port)
         peers = Peers(self.eureka, settings.eurekas[-1], settings.address, self._resolve, settings.port)
-        tasks = [asyncio.create_task(work) for work in (peers.run(), self.eureka.tick(), self.eureka.count_seconds())]
+        tasks = [
+            asyncio.create_task(work)
+            for work in (peers.run(), self.eureka.tick(), self.eureka.count_seconds())
+        ]
         log.info(
-            "eureka of %s %s listens on %s:%d", settings.region, settings.zone, settings.bind_address, settings.port
+            "eureka of region %s, zone %s listens on %s:%d",
+            settings.region,
+            settings.zone,
+            settings.bind_address,
+            settings.port,
         )
         try:
             await stop.wait()
@@ -59,6 +66,10 @@ class EurekaPod:
     def _metrics(self, request: Request) -> None:
         eureka = self.eureka
         page = eureka_page(
-            self._settings, self._started_s, eureka.registry, eureka.connections(), eureka.totals.dropped_spans
+            self._settings,
+            self._started_s,
+            eureka.registry,
+            eureka.connections(),
+            eureka.totals.dropped_spans,
         )
         request.reply(200, page, heads=_METRICS_HEADS)

@@ -1,7 +1,8 @@
-"""Pure: what a tier does with a request. One small interface, one file per family of packages.
+"""Pure: what a tier does with a request. One small interface, one module per family of packages.
 
-A role looks at a request and at its own data and returns a step; the shell (`tier.py`, `steps.py`) carries it out. A role never waits,
-logs, reads a clock or opens a socket. What depends on the table only is prepared when the table changes: `learn`.
+A role looks at a request and at its own data and returns a step; `tier/step_executor.py` executes it. A role
+never waits, logs, reads a clock or opens a socket. What depends on the routing table alone is computed when
+the table changes: `update_routes`.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ from enum import Enum, auto
 from typing import Final, Protocol
 
 from spiko_nanoservice.contract import Reason
-from spiko_nanoservice.rings import Space
-from spiko_nanoservice.routing import Group, Routes
+from spiko_nanoservice.routing.hash_ring import Space
+from spiko_nanoservice.routing.table import Group, Routes
 
 KEY: Final = b"/k/"
 REPLICATE: Final = b"/replicate/"
-MOST_KEYS: Final = 100_000  # per pod; the oldest written goes first, so that a long run cannot eat the node
+# Limits per pod. The key written first is dropped first, so that a long run cannot exhaust the node's memory.
+MOST_KEYS: Final = 100_000
 MOST_BYTES: Final = 64 * 1024 * 1024  # of keys and values
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """Reply at once."""
 
@@ -36,7 +38,13 @@ NO_ROUTE: Final = Answer(503, b"no route\n", Reason.NO_ROUTE)
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One call that may be made: to an instance drawn from `among`, for the request's key behind `prefix`, by `method` or the request's own."""
+    """One call that may be made for the request's key.
+
+    Attributes:
+        among: the instances of which one is drawn.
+        prefix: of the call's path; the key follows it.
+        method: of the call; the request's own method if empty.
+    """
 
     among: Group
     prefix: bytes = KEY
@@ -44,23 +52,32 @@ class Attempt:
 
 
 class Until(Enum):
-    """When attempts in order end."""
+    """Which reply ends attempts that are made in order."""
 
-    FOUND = auto()  # at the first 200: a miss or a failure is no answer
-    ANSWERED = auto()  # at whoever is there, whatever it says; only one that is away is passed over
+    # The first 200; after a miss or a failure the next attempt is made.
+    FOUND = auto()
+    # The first reply of any kind; only an unreachable instance is skipped.
+    ANSWERED = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Call one routed instance with the same request and pass its reply up."""
+    """Send the same request to one routed instance and return its reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class InOrder:
-    """Make one attempt after the other.
+    """Make one attempt after the other until a reply ends them.
 
-    If none ends it, the answer is a miss if anybody missed, else `otherwise`, else the last failure. After a 200 `then` is made all at once,
-    and with `rest` the attempts that were not needed as well; with `regardless` after any answer.
+    If no reply does, the result is a miss if any attempt missed, else `otherwise`, else the last failure.
+
+    Attributes:
+        attempts: in order.
+        until: which reply ends them.
+        otherwise: see above.
+        then: attempts that are made all at once after a 200.
+        rest: whether the attempts that were not needed are made after a 200 as well.
+        regardless: whether `then` is made after any reply.
     """
 
     attempts: tuple[Attempt, ...]
@@ -73,7 +90,7 @@ class InOrder:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """Make all attempts at once: 200 if one of them was, else the last failure."""
+    """Make all attempts at once; the result is a 200 if one of them got it, else the last failure."""
 
     attempts: tuple[Attempt, ...]
 
@@ -88,22 +105,31 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Make all attempts at once, each for a moment only: the first 200 in their order, else look at one's own data again."""
+    """Make all attempts at once, each with a short limit.
+
+    The result is the first 200 in their order, else that of `look_again`.
+    """
 
     attempts: tuple[Attempt, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Nothing can be said yet: decide again in a moment."""
+    """Decide again after a short pause: the node cannot know the answer yet."""
 
 
 Step = Answer | Forward | InOrder | Copies | Spread | Search | Again
 
 
 @dataclass(frozen=True, slots=True)
-class Self:
-    """Who a pod is: its id, its place, and Spigo's name for it: tier and index, such as mysql00; a spare has its pod's name."""
+class Identity:
+    """Who a pod is.
+
+    Attributes:
+        id: the pod's UID.
+        space: its tier, version, region and zone.
+        name: Spigo's name, tier and index, such as mysql00; a spare has the name of its pod.
+    """
 
     id: str
     space: Space
@@ -111,16 +137,19 @@ class Self:
 
 
 class Role(Protocol):
-    """One package's way with requests. Keys and values are bytes as they came over the wire; `written_us` is when a write began."""
+    """What one package does with requests.
+
+    Keys and values are bytes as received; `written_us` is the time of the write.
+    """
 
     def get(self, key: bytes) -> Step:
-        """GET /k/<key>."""
+        """Decide GET /k/<key>."""
 
     def put(self, key: bytes, value: bytes, written_us: int) -> Step:
-        """PUT /k/<key> with a value."""
+        """Decide PUT /k/<key>."""
 
     def replicate(self, key: bytes, value: bytes, written_us: int) -> Step:
-        """POST /replicate/<key>: another instance passes a write on."""
+        """Decide POST /replicate/<key>, with which another instance passes on a write."""
 
-    def learn(self, routes: Routes, who: Self) -> None:
-        """The table, or who we are, has changed."""
+    def update_routes(self, routes: Routes, identity: Identity) -> None:
+        """Follow a change of the routing table or of the pod's name."""

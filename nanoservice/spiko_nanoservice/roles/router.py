@@ -1,29 +1,34 @@
-"""Pure: denominator, elb, zuul, karyon, monolith: pass the request to one routed instance and its reply back.
+"""Pure: denominator, elb, zuul, karyon and monolith.
 
-The five differ in what they see (the registry's matter) and in where requests begin. In Spigo a PUT was never answered; here every
-request is. Source: spigo actors/elb, zuul, karyon, monolith.
+They forward the request to one routed instance and return its reply.
+
+The five packages differ in the instances that they see, which the registry decides, and in whether requests
+begin at them. In Spigo a PUT was never answered; here every request is. Source: spigo actors/elb, zuul,
+karyon, monolith.
 """
 
 from __future__ import annotations
 
-from spiko_nanoservice.roles import Answer, Forward, Self, Step
-from spiko_nanoservice.routing import Routes
+from spiko_nanoservice.roles import Answer, Forward, Identity, Step
+from spiko_nanoservice.routing.table import Routes
+
+_FORWARD = Forward()
 
 
 class Router:
-    """Keeps nothing."""
+    """Forwards every request; keeps no data."""
 
     def get(self, key: bytes) -> Step:
-        """Pass it on."""
-        return Forward()
+        """Forward the request."""
+        return _FORWARD
 
     def put(self, key: bytes, value: bytes, written_us: int) -> Step:
-        """Pass it on, and the reply back."""
-        return Forward()
+        """Forward the request."""
+        return _FORWARD
 
     def replicate(self, key: bytes, value: bytes, written_us: int) -> Step:
-        """A router holds no data: whoever replicates to it has a wrong table."""
-        return Answer(400, b"a router keeps no data\n")
+        """Reject the copy of a write: the sender's routing table is wrong."""
+        return Answer(400, b"this package keeps no data; replicate to a storage package\n")
 
-    def learn(self, routes: Routes, who: Self) -> None:
-        """The shell draws from the whole table."""
+    def update_routes(self, routes: Routes, identity: Identity) -> None:
+        """Do nothing: the tier draws the instance from its routing table for every request."""

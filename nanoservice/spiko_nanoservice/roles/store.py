@@ -1,54 +1,63 @@
-"""Pure: store, cache and volume: keep values, answer from them, pass writes on to connected instances of the same package.
+"""Pure: store, cache and volume.
 
-A store is born with `why?` = `because...`. A GET never asks a dependency; an unknown key is a miss (404), which is a success. Replication
-goes to connected instances of the same *package*, so it happens when a tier depends on itself or on another tier of its kind.
-Source: spigo actors/store.
+They keep values, answer from them, and copy writes to connected instances of the same package.
+
+A store begins with the key `why?`, whose value is `because...`. A GET never asks a dependency; an unknown key
+is a miss (404), which is a success. Writes are copied to connected instances of the same *package*, so a
+store replicates if its tier depends on itself or on another tier of its package. Source: spigo actors/store.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
-from spiko_nanoservice.roles import KEPT, MISS, MOST_BYTES, MOST_KEYS, REPLICATE, Answer, Attempt, Self, Spread, Step
-from spiko_nanoservice.routing import Group, Routes
+from spiko_nanoservice.roles import (
+    KEPT,
+    MISS,
+    MOST_BYTES,
+    MOST_KEYS,
+    REPLICATE,
+    Answer,
+    Attempt,
+    Identity,
+    Spread,
+    Step,
+)
+from spiko_nanoservice.roles.bounded_keys import BoundedKeys
+from spiko_nanoservice.routing.table import Group, Routes
 
 
 class Store:
-    """Values by key, in memory, bounded."""
+    """The data of one instance.
+
+    Args:
+        package: writes are copied to instances of this package.
+        most_keys: the limit for the number of keys.
+        most_bytes: the limit for the bytes of all keys and values.
+    """
 
     def __init__(self, package: str, most_keys: int = MOST_KEYS, most_bytes: int = MOST_BYTES) -> None:
-        self.values: OrderedDict[bytes, bytes] = OrderedDict({b"why?": b"because..."})
-        self._most_keys, self._most_bytes = most_keys, most_bytes
-        self._bytes = sum(len(key) + len(value) for key, value in self.values.items())
+        self._keys = BoundedKeys(most_keys, most_bytes)
+        self._keys.keep(b"why?", b"because...", 0)
+        self.values = self._keys.values
         self._package = package
         self._kept: Step = KEPT
 
     def get(self, key: bytes) -> Step:
         """Answer with the value, or with a miss."""
-        value = self.values.get(key)
-        return MISS if value is None else Answer(200, value)
+        found = self.values.get(key)
+        return MISS if found is None else Answer(200, found[0])
 
     def put(self, key: bytes, value: bytes, written_us: int) -> Step:
-        """Keep it, and pass it on."""
-        self._keep(key, value)
+        """Keep the value and copy it."""
+        self._keys.keep(key, value, written_us)
         return self._kept
 
     def replicate(self, key: bytes, value: bytes, written_us: int) -> Step:
-        """Keep it; no further."""
-        self._keep(key, value)
+        """Keep the value; a copy is not copied again."""
+        self._keys.keep(key, value, written_us)
         return KEPT
 
-    def learn(self, routes: Routes, who: Self) -> None:
-        """Writes go to every connected instance of the package."""
+    def update_routes(self, routes: Routes, identity: Identity) -> None:
+        """Copy writes to every connected instance of the package from now on."""
         same = [i for i in routes.instances.values() if i.package == self._package]
         attempts = tuple(Attempt(Group.of((i,)), REPLICATE, b"POST") for i in same)
         self._kept = Spread(KEPT, attempts) if attempts else KEPT
-
-    def _keep(self, key: bytes, value: bytes) -> None:
-        values = self.values
-        before = values.pop(key, None)
-        self._bytes += len(value) - len(before) if before is not None else len(key) + len(value)
-        values[key] = value
-        while len(values) > self._most_keys or self._bytes > self._most_bytes:
-            oldest, gone = values.popitem(last=False)
-            self._bytes -= len(oldest) + len(gone)

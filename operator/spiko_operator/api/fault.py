@@ -1,4 +1,7 @@
-"""`Fault`: one injected fault, made and deleted by people; its spec is immutable, its evidence is in its status."""
+"""`Fault`: one injected fault.
+
+Users create and delete it; its spec is immutable, and its status has the evidence.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from spiko_operator.api.common import MAX_ARCHITECTURE_NAME, Condition, Model, PlaceName, TierName, VersionName
+from spiko_operator.api.common import (
+    MAX_ARCHITECTURE_NAME,
+    Condition,
+    Count,
+    Model,
+    PlaceName,
+    ReplaceablePod,
+    TierName,
+    VersionName,
+)
 
 KIND = "Fault"
 PLURAL = "faults"
-# A victim takes about 0.7 kB of status, and the status is written after every act: 32 victims are 22 kB in 34 writes, half a second.
-# A hundred would be seven times that, on an object that every `kubectl get faults` reads whole.
+# A victim takes about 0.7 kB of status, and the status is written after every act: 32 victims are 22 kB in 34
+# writes, half a second. A hundred victims would take seven times as long, and `kubectl get faults` reads the
+# whole status.
 MOST_VICTIMS = 32
 
 Seconds = Annotated[int, Field(ge=0, le=86_400)]
@@ -21,102 +34,162 @@ State = Literal["Planned", "Killed", "Refused", "Gone", "Unreachable", "Expired"
 
 
 class Kill(Model):
-    """End pods: some of a tier, drawn by the seed, or a named one."""
+    """Kills pods: pods of a tier, drawn by the seed, or a named pod."""
 
-    tier: Annotated[TierName | None, Field(description="ready pods of this tier; exactly one of tier and pod")] = None
-    pod: Annotated[str | None, Field(min_length=1, max_length=253, description="this pod")] = None
-    version: Annotated[VersionName | None, Field(description="of the tier, this version only")] = None
-    region: Annotated[PlaceName | None, Field(description="of the tier, this region only")] = None
-    zone: Annotated[PlaceName | None, Field(description="of the tier, this zone only")] = None
+    tier: Annotated[
+        TierName | None, Field(description="tier whose ready pods are killed; give either tier or pod")
+    ] = None
+    pod: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=253,
+            description="name of the pod that is killed; give either tier or pod",
+        ),
+    ] = None
+    version: Annotated[VersionName | None, Field(description="only pods of this version of the tier")] = None
+    region: Annotated[PlaceName | None, Field(description="only pods of the tier in this region")] = None
+    zone: Annotated[PlaceName | None, Field(description="only pods of the tier in this zone")] = None
     count: Annotated[
         int | None,
         Field(
             ge=1,
             le=MOST_VICTIMS,
-            description="how many; 1 if percent is left out as well; where fewer are ready, all of them",
+            description="number of pods, 1 if count and percent are left out; if fewer pods are ready, all "
+            "of them",
         ),
     ] = None
     percent: Annotated[
         int | None,
-        Field(ge=1, le=100, description="of the ready pods in scope, rounded down, but at least one; not with count"),
+        Field(
+            ge=1,
+            le=100,
+            description="percentage of the ready pods in scope, rounded down, at least 1 pod; excludes count",
+        ),
     ] = None
     method: Annotated[
         Method,
         Field(
-            description="Evict respects disruption budgets; Delete does not; "
-            "Crash ends the process at once, behind the API's back: the kubelet starts it again in the same pod"
+            description="Evict respects disruption budgets; Delete does not; Crash exits the process "
+            "without an API call, and the kubelet restarts it in the same pod"
         ),
     ] = "Evict"
     grace_period_seconds: Annotated[
-        Seconds | None, Field(description="0 ends the process at once; the pod's own if left out; Delete only")
+        Seconds | None,
+        Field(
+            description="grace period for method Delete; 0 kills the process at once; the pod's own if left "
+            "out"
+        ),
     ] = None
 
 
 class FaultSpec(Model):
-    """The wish."""
+    """Desired state: exactly one kind of fault. Immutable."""
 
     architecture: Annotated[
-        str, Field(min_length=1, max_length=MAX_ARCHITECTURE_NAME, description="whose pods; in the Fault's namespace")
+        str,
+        Field(
+            min_length=1,
+            max_length=MAX_ARCHITECTURE_NAME,
+            description="name of the Architecture whose pods are targeted, in the Fault's namespace",
+        ),
     ]
     mode: Annotated[
         Literal["Enforce", "DryRun"],
-        Field(description="DryRun writes down whom it would take and touches nobody"),
+        Field(description="Enforce kills the victims; DryRun records the victims and kills none of them"),
     ] = "Enforce"
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="the same seed and pods give the same victims")] = 0
-    active_deadline_seconds: Annotated[
+    seed: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=2**31 - 1,
+            description="seed of the selection: the same seed and pods give the same victims; derived from "
+            "the Fault's UID if left out",
+        ),
+    ] = None
+    starting_deadline_seconds: Annotated[
         int,
         Field(
             ge=1,
             le=3600,
-            description="nobody is touched later than this after the victims were written down; until then, refused evictions are tried again. A Fault that finds nobody ends after it",
+            description="time to select victims and to retry refused evictions, counted from when the "
+            "Architecture is first Ready; no pod is killed after it",
         ),
     ] = 30
-    kill: Kill
-
-
-class Victim(Model):
-    """One pod: written down before it is touched, then what came of it. Durations are from the act, in milliseconds."""
-
-    pod: Annotated[str, Field(max_length=253, description="its name")]
-    uid: Annotated[str, Field(max_length=64, description="a pod of the same name with another UID is another pod")]
-    tier: Annotated[str, Field(max_length=38, description="its tier")]
-    version: Annotated[str, Field(max_length=17, description="its version")]
-    place: Annotated[str, Field(max_length=128, description="region and zone")]
-    replica_set: Annotated[str | None, Field(max_length=253, description="its owner, whose next pod replaces it")] = (
+    kill: Annotated[Kill | None, Field(description="kills pods. A Fault has exactly one kind of fault")] = (
         None
     )
-    restarts: Annotated[int | None, Field(ge=0, description="of its container, before the act")] = None
-    process: Annotated[int | None, Field(ge=0, description="its process, by its start, as its eureka knows it")] = None
+
+
+KINDS = ("kill",)  # a FaultSpec has exactly one of these fields
+
+
+class Victim(ReplaceablePod):
+    """A selected pod, recorded before it is killed, and the evidence of its kill.
+
+    Durations count from the kill.
+    """
+
+    restarts: Annotated[Count | None, Field(description="restarts of its container before the kill")] = None
+    process: Annotated[
+        Count | None, Field(description="start time of its process, as its eureka reports it")
+    ] = None
     state: Annotated[
         State,
         Field(
-            description="Planned: not touched yet; Refused: by a budget; Gone: before it was touched; Unreachable: by a Crash; "
-            "Expired: the deadline passed first"
+            description="Planned: not killed yet; Killed; Refused: a disruption budget refused the "
+            "eviction; Gone: the pod was gone before it could be killed; Unreachable: the Crash "
+            "could not be delivered; Expired: the deadline passed first"
         ),
     ]
     message: Annotated[str | None, Field(max_length=256, description="why it was not killed")] = None
     refused_by: Annotated[
-        str | None, Field(max_length=253, description="the budget that refused its eviction, or in a DryRun would")
+        str | None,
+        Field(
+            max_length=253,
+            description="disruption budget that refused its eviction, or would refuse it in a DryRun",
+        ),
     ] = None
-    killed_at: Annotated[str | None, Field(max_length=32, description="when the act was carried out")] = None
-    callers: Annotated[Milliseconds | None, Field(description="callers that knew it")] = None
+    killed_at: Annotated[str | None, Field(max_length=32, description="time of the kill")] = None
+    callers: Annotated[Count | None, Field(description="number of callers that routed to the pod")] = None
     noticed_milliseconds: Annotated[
-        Milliseconds | None, Field(description="until the last caller acknowledged a table without it")
+        Milliseconds | None,
+        Field(description="time until the last caller acknowledged a routing table without it"),
     ] = None
     replaced_milliseconds: Annotated[
         Milliseconds | None,
-        Field(description="until the next pod of its ReplicaSet was Ready; after a Crash, the same pod again"),
+        Field(description="time until the next pod of its ReplicaSet was Ready; after a Crash, the same pod"),
     ] = None
-    replaced_by: Annotated[str | None, Field(max_length=253, description="the pod that is Ready in its stead")] = None
-    requests_hurt: Annotated[Milliseconds | None, Field(description="calls to it that failed")] = None
+    replaced_by: Annotated[
+        str | None, Field(max_length=253, description="name of the pod that replaced it")
+    ] = None
+    failed_requests: Annotated[Count | None, Field(description="number of calls to the pod that failed")] = (
+        None
+    )
 
 
 class FaultStatus(Model):
-    """What is."""
+    """Observed state."""
 
-    observed_generation: Annotated[int | None, Field(ge=0, description="of the spec that the status is about")] = None
-    summary: Annotated[str | None, Field(max_length=256, description="one line: what came of it")] = None
-    victims: Annotated[
-        list[Victim] | None, Field(max_length=MOST_VICTIMS, description="all are here before the first is touched")
+    observed_generation: Annotated[
+        int | None, Field(ge=0, description="generation of the spec that the status describes")
     ] = None
-    conditions: Annotated[list[Condition] | None, Field(max_length=16, description="Accepted, Injected, Ended")] = None
+    started_at: Annotated[
+        str | None,
+        Field(
+            max_length=32,
+            description="when the Architecture was first Ready; startingDeadlineSeconds counts from this "
+            "time",
+        ),
+    ] = None
+    summary: Annotated[str | None, Field(max_length=256, description="outcome in one line")] = None
+    victims: Annotated[
+        list[Victim] | None,
+        Field(
+            max_length=MOST_VICTIMS,
+            description="selected pods in draw order, recorded before the first one is killed",
+        ),
+    ] = None
+    conditions: Annotated[
+        list[Condition] | None, Field(max_length=16, description="Accepted, Injected and Ended")
+    ] = None

@@ -1,1 +1,1 @@
-"""The only code of the operator that talks to the API server."""
+"""Access to the API server: requests, cache, events, and the execution of plans."""

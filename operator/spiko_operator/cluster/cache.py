@@ -1,44 +1,46 @@
-"""What the operator has seen: objects by kind, namespace and name, fed by events and checked against full lists.
+"""The observed objects by kind, namespace and name, updated by watch events and checked against full lists.
 
-kopf delivers no DELETED for an object that vanished while a watch was broken, so events alone are not believed: `compare` puts a full list
-beside the cache and tells what differed. The list is of one version, and events go on while it travels: what is newer than it is not missing
-from it, and what is known to be deleted does not come back by it.
+kopf delivers no DELETED event for an object that was deleted while its watch was broken. Therefore `compare`
+compares the cache with a full list and returns the differences. Events may arrive while the list is read:
+objects that are newer than the list are kept although the list does not have them, and objects that were
+deleted meanwhile are not added again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from spiko_operator.plan import names
+from spiko_operator.plan.objects import Object, labels_of
 
-Object = dict[str, Any]
-Key = tuple[str, str, str]  # kind, namespace, name
+CacheKey = tuple[str, str, str]  # kind, namespace, name
 
 
 class Cache:
-    """Objects by key. Older versions of an object never replace newer ones."""
+    """Objects by key. An older version of an object never replaces a newer one."""
 
     def __init__(self) -> None:
-        self._objects: dict[Key, Object] = {}
-        self._labelled: dict[tuple[str, str], dict[Key, None]] = {}  # a round asks for one architecture of many
-        self._deleted: dict[tuple[str, str], int] = {}  # kind and UID -> version of the deletion, until a list is newer
+        self._objects: dict[CacheKey, Object] = {}
+        # Keys by namespace and architecture: a reconcile pass reads one architecture of many.
+        self._labeled: dict[tuple[str, str], dict[CacheKey, None]] = {}
+        # Kind and UID -> version of the deletion; removed once a list is newer.
+        self._deleted: dict[tuple[str, str], int] = {}
         self.divergences = 0
 
     def put(self, kind: str, body: Object) -> None:
-        """Take an object as it was read or delivered."""
+        """Add or update an object, unless the cache has a newer version of it."""
         key = _key(kind, body)
         before = self._objects.get(key)
         if self._is_gone(kind, body):
-            return  # an answer that was overtaken
+            return  # the deletion was delivered before this response
         if before is None or _is_newer(body, before):
             body["metadata"].pop("managedFields", None)
             self._remove(key)
             self._objects[key] = body
-            self._labelled.setdefault((key[1], architecture_of(body) or ""), {})[key] = None
+            self._labeled.setdefault((key[1], architecture_of(body) or ""), {})[key] = None
 
     def drop(self, kind: str, body: Object) -> None:
-        """An object was deleted; another with its name, made since, stays."""
+        """Remove a deleted object; a newer object of the same name is kept."""
         key = _key(kind, body)
         before = self._objects.get(key)
         self._deleted[kind, body["metadata"]["uid"]] = _version(body)
@@ -46,30 +48,34 @@ class Cache:
             self._remove(key)
 
     def get(self, kind: str, namespace: str, name: str) -> Object | None:
-        """One object, or None."""
+        """Return one object, or None."""
         return self._objects.get((kind, namespace, name))
 
     def all(self, kind: str) -> list[Object]:
-        """All objects of a kind."""
+        """Return all objects of a kind."""
         return [body for (k, _, _), body in self._objects.items() if k == kind]
 
-    def of_architecture(self, namespace: str, architecture: str, kinds: Iterable[str]) -> dict[tuple[str, str], Object]:
-        """Objects labelled with an architecture's name, by kind and name."""
+    def of_architecture(
+        self, namespace: str, architecture: str, kinds: Iterable[str]
+    ) -> dict[tuple[str, str], Object]:
+        """Return the objects labeled with an architecture's name, by kind and name."""
         wanted = frozenset(kinds)
-        keys = self._labelled.get((namespace, architecture), ())
+        keys = self._labeled.get((namespace, architecture), ())
         return {(key[0], key[2]): self._objects[key] for key in keys if key[0] in wanted}
 
-    def compare(self, kind: str, listed: list[Object], version: str, namespace: str | None = None) -> list[Object]:
-        """Make the cache of one kind equal to a full list, but for what is newer.
+    def compare(
+        self, kind: str, listed: list[Object], version: str, namespace: str | None = None
+    ) -> list[Object]:
+        """Make the cache of one kind equal to a full list, except for newer objects.
 
         Args:
-            kind: of all objects.
-            listed: the list.
-            version: its resourceVersion.
-            namespace: what the list is of; None for all.
+            kind: of the objects.
+            listed: the objects of the list.
+            version: resourceVersion of the list.
+            namespace: of the list; None for all namespaces.
 
         Returns:
-            What differed, as it was or as it is.
+            The objects that differed: removed ones as they were, others as they are now.
         """
         limit = _number(version)
         present = {_key(kind, body): body for body in listed if not self._is_gone(kind, body)}
@@ -90,26 +96,29 @@ class Cache:
         return differing
 
     def _is_gone(self, kind: str, body: Object) -> bool:
-        """Whether it was gone after this version of it; of one that has lost its label and got it again later versions come."""
+        """Whether the object was deleted at this version or later.
+
+        An object that loses the watched label counts as deleted; it has newer versions if it gets the label
+        again.
+        """
         return self._deleted.get((kind, body["metadata"]["uid"]), -1) >= _version(body)
 
-    def _remove(self, key: Key) -> None:
+    def _remove(self, key: CacheKey) -> None:
         body = self._objects.pop(key, None)
         if body is None:
             return
         group = key[1], architecture_of(body) or ""
-        self._labelled[group].pop(key, None)
-        if not self._labelled[group]:
-            del self._labelled[group]
+        self._labeled[group].pop(key, None)
+        if not self._labeled[group]:
+            del self._labeled[group]
 
 
 def architecture_of(body: Object) -> str | None:
-    """The architecture's name on an object's label."""
-    label: str | None = (body["metadata"].get("labels") or {}).get(names.ARCHITECTURE)
-    return label
+    """Return the name of the architecture in an object's labels, or None."""
+    return labels_of(body).get(names.ARCHITECTURE)
 
 
-def _key(kind: str, body: Object) -> Key:
+def _key(kind: str, body: Object) -> CacheKey:
     return kind, body["metadata"].get("namespace", ""), body["metadata"]["name"]
 
 
@@ -122,5 +131,5 @@ def _version(body: Object) -> int:
 
 
 def _number(version: str) -> int:
-    """Resource versions are ordered numbers since Kubernetes 1.35 (KEP-5504); before they were in fact."""
+    """Return a resourceVersion as a number: versions are comparable since Kubernetes 1.35 (KEP-5504)."""
     return int(version) if version.isdigit() else 0

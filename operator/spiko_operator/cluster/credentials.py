@@ -1,4 +1,4 @@
-"""Credentials for one API server: a kubeconfig, or several that are read as kubectl reads them, or a pod's service account."""
+"""Credentials for one API server, from kubeconfig files or from a pod's service account."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from spiko_operator.errors import ClusterError
 
 
 async def read_credentials(settings: Configuration, kubeconfig: str | None, context: str | None) -> None:
-    """Put credentials, as they are now, into the library's configuration.
+    """Read the current credentials into the configuration of the `kubernetes` package.
 
     Args:
         settings: of the client.
-        kubeconfig: a file, or several with `:` between them as in KUBECONFIG; None takes the service account.
-        context: of the kubeconfig, by default its current one.
+        kubeconfig: one file, or several separated by `:` as in KUBECONFIG; None for the service account.
+        context: of the kubeconfig; None for its current context.
 
     Raises:
-        ClusterError: there are none, or they cannot be read.
+        ClusterError: there are no credentials, or they cannot be read.
     """
     try:
         if kubeconfig is None:
@@ -32,17 +32,22 @@ async def read_credentials(settings: Configuration, kubeconfig: str | None, cont
         chosen = context or current
         if chosen not in known:
             what = f"no context {chosen!r}" if chosen else "no current context"
-            raise ClusterError(f"{what} in {kubeconfig}; there are: {', '.join(known) or 'none'}")
-        await config.load_kube_config(config_file=os.pathsep.join(files), context=chosen, client_configuration=settings)
+            raise ClusterError(f"{what} in {kubeconfig}; existing contexts: {', '.join(known) or 'none'}")
+        await config.load_kube_config(
+            config_file=os.pathsep.join(files), context=chosen, client_configuration=settings
+        )
     except (config.ConfigException, OSError, LookupError, TypeError, ValueError, AttributeError) as error:
         where = kubeconfig or "the service account"
-        raise ClusterError(f"no credentials for a cluster in {where}: {str(error) or type(error).__name__}") from error
+        raise ClusterError(
+            f"no credentials for a cluster in {where}: {str(error) or type(error).__name__}"
+        ) from error
 
 
 def _read_files(kubeconfig: str) -> tuple[list[str], str | None, list[str]]:
-    """Those files that say something, the current context, and all contexts: the first that is named counts, as for kubectl.
+    """Return the files that are not empty, the first current context, and the names of all contexts.
 
-    The library merges lists as kubectl does, but takes the last current context, and no empty file.
+    The `kubernetes` package merges lists as kubectl does, but uses the last current context and rejects empty
+    files.
     """
     found: list[str] = []
     known: list[str] = []
@@ -50,14 +55,16 @@ def _read_files(kubeconfig: str) -> tuple[list[str], str | None, list[str]]:
     for name in filter(None, kubeconfig.split(os.pathsep)):
         path = Path(name).expanduser()
         if not path.exists() and os.pathsep in kubeconfig:
-            continue  # of several files some may be missing
+            continue  # as kubectl does: only a single file must exist
         document = _read(path)
         if document:
             found.append(str(path))
             current = current or document.get("current-context") or None
-            known += [str(entry["name"]) for entry in document.get("contexts") or () if entry["name"] not in known]
+            known += [
+                str(entry["name"]) for entry in document.get("contexts") or () if entry["name"] not in known
+            ]
     if not found:
-        raise ClusterError(f"no credentials for a cluster in {kubeconfig}: nothing is in there")
+        raise ClusterError(f"no credentials for a cluster in {kubeconfig}: the file is empty")
     return found, current, known
 
 
@@ -65,9 +72,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, ValueError) as error:
-        raise ClusterError(f"no credentials for a cluster in {path}: it is no YAML") from error
+        raise ClusterError(f"no credentials for a cluster in {path}: not valid YAML") from error
     except OSError as error:
         raise ClusterError(f"no credentials for a cluster in {path}: {error.strerror}") from error
     if document is not None and not isinstance(document, dict):
-        raise ClusterError(f"no credentials for a cluster in {path}: it is no kubeconfig")
+        raise ClusterError(f"no credentials for a cluster in {path}: not a kubeconfig")
     return document or {}

@@ -1,31 +1,30 @@
-"""Events of ours: for people, so one that cannot be written is logged and forgotten, and of one object there are not more than anybody reads."""
+"""Events. Their rate is limited for each object, and a failed write is logged and not retried."""
 
 from __future__ import annotations
 
 import logging
 import time
 from datetime import UTC, datetime
-from typing import Any
 
 from spiko_operator.cluster.client import Client
 from spiko_operator.errors import ClusterError
 from spiko_operator.plan.actions import Emit
 from spiko_operator.plan.names import FIELD_MANAGER
+from spiko_operator.plan.objects import Object
 
-Object = dict[str, Any]
 BURST, REFILL_S = 50, 20.0
-MOST_NAME = 230  # of an object's name of 253, so that the time still fits
+MOST_NAME = 230  # characters of the object's name, so that the time fits into the 253 of the event's name
 MOST_NOTE = 1024
 MOST_KEYS = 10_000
 log = logging.getLogger("spiko.operator")
 
 
 class Budget:
-    """So many at once, and then one in so many seconds, for each key.
+    """A token bucket for each key.
 
     Args:
-        burst: at once.
-        refill_s: seconds until there is one more.
+        burst: tokens of a full bucket.
+        refill_s: seconds until one token is added.
 
     >>> budget = Budget(2, 10.0)
     >>> [budget.take("a", now) for now in (0.0, 1.0, 2.0, 11.0)], budget.take("b", 2.0)
@@ -34,10 +33,10 @@ class Budget:
 
     def __init__(self, burst: int, refill_s: float) -> None:
         self._burst, self._refill_s = burst, refill_s
-        self._full_at: dict[str, float] = {}  # when a key's budget is whole again
+        self._full_at: dict[str, float] = {}  # when the bucket of a key is full again
 
     def take(self, key: str, now: float) -> bool:
-        """Take one, if there is one left at this time, in seconds."""
+        """Take a token and return whether there was one; `now` is in seconds."""
         full_at = max(now, self._full_at.pop(key, now)) + self._refill_s
         if full_at - now > self._burst * self._refill_s:
             self._full_at[key] = full_at - self._refill_s
@@ -49,7 +48,7 @@ class Budget:
 
 
 class Recorder:
-    """Writes events.
+    """Emits events.
 
     Args:
         client: of the API server.
@@ -60,15 +59,17 @@ class Recorder:
         self._budget = Budget(BURST, REFILL_S)
 
     async def emit(self, event: Emit, resource: Object) -> None:
-        """Write an event about an object."""
+        """Emit an event about an object."""
         metadata = resource["metadata"]
         if not self._budget.take(metadata["uid"], time.monotonic()):
-            log.info("event %s of %s is one too many: %s", event.reason, metadata["name"], event.message)
+            log.info(
+                "event %s of %s exceeds the rate limit: %s", event.reason, metadata["name"], event.message
+            )
             return
         try:
             await self._client.create("Event", _body(event, resource, datetime.now(UTC)), FIELD_MANAGER)
         except ClusterError as error:
-            log.warning("event %s of %s: %s", event.reason, metadata["name"], error)
+            log.warning("event %s of %s could not be written: %s", event.reason, metadata["name"], error)
 
 
 def _body(event: Emit, resource: Object, now: datetime) -> Object:

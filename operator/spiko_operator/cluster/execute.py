@@ -1,7 +1,8 @@
-"""Carries out actions, in order. Every action may be repeated.
+"""Executes the actions of a plan, in order. Every action is idempotent.
 
-An object that the API server refuses, for a quota or an admission webhook, does not keep the others back; what comes after the applies waits
-for all of them, so that nothing is taken away before what replaces it is there. Anything else that fails ends the round.
+If the API server refuses an object, because of a quota or an admission webhook, the other objects are applied
+all the same. Actions after the applies wait for all of them, so that no object is deleted before its
+replacement exists. Any other failure ends the pass.
 """
 
 from __future__ import annotations
@@ -15,60 +16,74 @@ from spiko_operator.cluster.cache import Cache
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.events import Recorder
 from spiko_operator.errors import Conflict, Missing, Refused
-from spiko_operator.plan.actions import Action, Again, Apply, CreateState, Delete, Emit, ReplaceState, SetStatus
-from spiko_operator.plan.memory import digest
+from spiko_operator.plan.actions import (
+    Action,
+    Apply,
+    CreateState,
+    Delete,
+    Emit,
+    ReplaceState,
+    Requeue,
+    SetStatus,
+)
 from spiko_operator.plan.names import FIELD_MANAGER
+from spiko_operator.plan.objects import Object
+from spiko_operator.plan.state import digest
 
-Object = dict[str, Any]
-AT_ONCE = 8  # applies under way; the API server takes 4 ms each
+AT_ONCE = 8  # concurrent applies, of about 4 ms each
 
 
 @dataclass(frozen=True)
 class Applied:
-    """The version of an object that our last apply led to, and the digest of what was applied."""
+    """The version of an object after the last apply, and the digest of what was applied."""
 
     uid: str
     generation: int
-    wish: str
+    digest: str
 
     @classmethod
-    def of(cls, body: Mapping[str, Any], wish: str) -> Applied:
-        """The version at hand; -2 for kinds without a generation, which never matches."""
-        return cls(body["metadata"]["uid"], body["metadata"].get("generation", -2), wish)
+    def of(cls, body: Mapping[str, Any], digest: str) -> Applied:
+        """Record the version of an applied object; -2 for kinds without a generation, which never matches."""
+        return cls(body["metadata"]["uid"], body["metadata"].get("generation", -2), digest)
 
     def is_of(self, body: Mapping[str, Any]) -> bool:
-        """Whether nobody has changed the object's spec since."""
-        return (self.uid, self.generation) == (body["metadata"]["uid"], body["metadata"].get("generation", -1))
+        """Whether the object's spec is unchanged since."""
+        return (self.uid, self.generation) == (
+            body["metadata"]["uid"],
+            body["metadata"].get("generation", -1),
+        )
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a round went.
+    """The result of a pass.
 
-    `again_s` is in how many seconds to plan again, or None. `refused` says of each object that was not taken what the API server said. `remembered` is
-    whether the memory was written: nothing may be told to anybody that is not.
+    Args:
+        requeue_s: in how many seconds to plan again, or None.
+        refused: a message for each object that the API server refused.
+        state_written: whether the state was written: a configuration may be sent only after it was recorded.
     """
 
-    again_s: float | None = None
+    requeue_s: float | None = None
     refused: tuple[str, ...] = ()
-    remembered: bool = True
+    state_written: bool = True
 
 
 class Executor:
-    """Sends what planning asked for, and puts what came back into the cache: no need to wait for the watch's echo."""
+    """Executes actions, and updates the cache from the responses without waiting for the watch."""
 
     def __init__(self, client: Client, cache: Cache) -> None:
         self._client, self._cache = client, cache
         self._events = Recorder(client)
         self._applied: dict[tuple[str, str, str], Applied] = {}
 
-    async def carry_out(self, actions: Sequence[Action], resource: Object) -> Outcome:
-        """Carry out a round. Applies that follow each other are sent together; after a refusal nothing more is done.
+    async def execute(self, actions: Sequence[Action], resource: Object) -> Outcome:
+        """Execute actions in order. Consecutive applies are sent concurrently; a refusal ends the execution.
 
         Raises:
-            ClusterError: an action failed otherwise; the rest was not tried.
+            ClusterError: an action failed for another reason; later actions were not executed.
         """
-        again_s: float | None = None
+        requeue_s: float | None = None
         batch: list[Apply] = []
         for action in actions:
             if isinstance(action, Apply):
@@ -77,23 +92,28 @@ class Executor:
             if refused := await self._apply_all(batch):
                 return Outcome(refused=refused)
             batch = []
-            if isinstance(action, Again):
-                again_s = action.after_s if again_s is None else min(again_s, action.after_s)
+            if isinstance(action, Requeue):
+                requeue_s = action.after_s if requeue_s is None else min(requeue_s, action.after_s)
             elif isinstance(action, CreateState | ReplaceState):
                 if refused := await self._write_state(action):
-                    return Outcome(refused=refused, remembered=False)
+                    return Outcome(refused=refused, state_written=False)
             else:
-                await self._carry_out(action, resource)
-        return Outcome(again_s, await self._apply_all(batch))
+                await self._execute_one(action, resource)
+        return Outcome(requeue_s, await self._apply_all(batch))
 
-    def wish_of(self, kind: str, body: Object) -> str | None:
-        """The digest of what was applied last, if nobody has changed the object since: the API server may spell a quantity otherwise."""
+    def applied_digest(self, kind: str, body: Object) -> str | None:
+        """Return the digest of the last apply if the object was not changed since, else None.
+
+        The API server normalizes quantities, so the object may differ from what was applied.
+        """
         applied = self._applied.get(_key(kind, body))
-        return applied.wish if applied is not None and applied.is_of(body) else None
+        return applied.digest if applied is not None and applied.is_of(body) else None
 
     def forget_gone(self) -> None:
-        """Forget what was applied to objects that are no more."""
-        self._applied = {key: applied for key, applied in self._applied.items() if self._cache.get(*key) is not None}
+        """Forget the applies of objects that no longer exist."""
+        self._applied = {
+            key: applied for key, applied in self._applied.items() if self._cache.get(*key) is not None
+        }
 
     async def _apply_all(self, batch: Sequence[Apply]) -> tuple[str, ...]:
         limit = asyncio.Semaphore(AT_ONCE)
@@ -101,13 +121,13 @@ class Executor:
         async def apply(body: Object) -> str | None:
             async with limit:
                 try:
-                    made = await self._client.apply(body, FIELD_MANAGER)
+                    applied = await self._client.apply(body, FIELD_MANAGER)
                 except Conflict:
                     raise
                 except Refused as error:
-                    return f"{body['kind']} {body['metadata']['name']}: {error.said}"
-            self._applied[_key(body["kind"], made)] = Applied.of(made, digest(body))
-            self._cache.put(body["kind"], made)
+                    return f"{body['kind']} {body['metadata']['name']}: {error.message}"
+            self._applied[_key(body["kind"], applied)] = Applied.of(applied, digest(body))
+            self._cache.put(body["kind"], applied)
             return None
 
         results = await asyncio.gather(*(apply(action.body) for action in batch), return_exceptions=True)
@@ -124,10 +144,10 @@ class Executor:
         except (Conflict, Missing):
             raise
         except Refused as error:
-            return (f"ConfigMap {body['metadata']['name']}: {error.said}",)
+            return (f"ConfigMap {body['metadata']['name']}: {error.message}",)
         return ()
 
-    async def _carry_out(self, action: Action, resource: Object) -> None:
+    async def _execute_one(self, action: Action, resource: Object) -> None:
         metadata = resource["metadata"]
         match action:
             case Delete(kind, namespace, name, uid):
@@ -143,7 +163,7 @@ class Executor:
                         FIELD_MANAGER,
                     )
                 except Missing:
-                    return  # deleted meanwhile
+                    return  # the object was deleted meanwhile
                 self._cache.put(resource["kind"], updated)
             case Emit():
                 await self._events.emit(action, resource)

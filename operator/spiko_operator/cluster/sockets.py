@@ -1,11 +1,17 @@
-"""WebSockets to eurekas: at a pod's own address, or through the API server's pod proxy with the credentials of our client."""
+"""WebSockets to eurekas: to the address of the pod, or through the pod proxy of the API server."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from aiohttp import ClientSession, ClientTimeout, ClientWebSocketResponse, TCPConnector, WSServerHandshakeError
+from aiohttp import (
+    ClientSession,
+    ClientTimeout,
+    ClientWebSocketResponse,
+    TCPConnector,
+    WSServerHandshakeError,
+)
 
 from spiko_operator.cluster.client import Client
 from spiko_operator.errors import ClusterError
@@ -15,30 +21,32 @@ ANSWER_S = 10.0
 
 
 class Sockets:
-    """Opens them. Made within a running loop, ended with `close`.
+    """Opens WebSockets. Create it in a running event loop, and close it with `close`.
 
     Args:
-        client: of the API server; a URL that begins with its address is opened with its credentials, no other is.
+        client: of the API server. Its credentials are sent to URLs of the API server only.
     """
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._session = ClientSession(connector=TCPConnector(limit=0), timeout=ClientTimeout(total=ANSWER_S))
-        self._through = client.server.replace("http", "ws", 1).rstrip("/") + "/"
+        self._proxy_prefix = client.server.replace("http", "ws", 1).rstrip("/") + "/"
 
     async def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         await self._session.close()
 
     @asynccontextmanager
     async def open(self, url: str) -> AsyncIterator[ClientWebSocketResponse]:
-        """Open one, close it at the end.
+        """Open a WebSocket for the duration of the context.
 
         Raises:
-            ClusterError: the API server does not pass it on, and says why.
-            aiohttp.ClientError, OSError, TimeoutError: nobody answers, or no WebSocket does.
+            ClusterError: the API server does not forward the connection.
+            aiohttp.ClientError, OSError, TimeoutError: the eureka does not answer, or not with a WebSocket.
         """
-        socket = await (self._pass_through(url) if url.startswith(self._through) else self._connect(url))
+        socket = await (
+            self._connect_through_proxy(url) if url.startswith(self._proxy_prefix) else self._connect(url)
+        )
         try:
             yield socket
         finally:
@@ -47,8 +55,8 @@ class Sockets:
     async def _connect(self, url: str) -> ClientWebSocketResponse:
         return await self._session.ws_connect(url, heartbeat=HEARTBEAT_S, max_msg_size=0)
 
-    async def _pass_through(self, url: str, renewed: bool = False) -> ClientWebSocketResponse:
-        access = await self._client.access()
+    async def _connect_through_proxy(self, url: str, renewed: bool = False) -> ClientWebSocketResponse:
+        access = await self._client.connection.access()
         try:
             return await self._session.ws_connect(
                 url,
@@ -59,15 +67,15 @@ class Sockets:
                 proxy=access.proxy,
             )
         except WSServerHandshakeError as error:
-            if error.status == 401 and not renewed and await self._client.renew(access.token):
-                return await self._pass_through(url, renewed=True)
+            if error.status == 401 and not renewed and await self._client.connection.renew(access.token):
+                return await self._connect_through_proxy(url, renewed=True)
             raise await self._explain(url, error) from error
 
     async def _explain(self, url: str, error: WSServerHandshakeError) -> ClusterError:
-        """A refused handshake has a status only; a plain request is refused with words."""
-        path = f"/{url.removeprefix(self._through)}"
+        """Return the error of a plain request, which has a message: that of a handshake has none."""
+        path = f"/{url.removeprefix(self._proxy_prefix)}"
         try:
             await self._client.raw(path)
-        except ClusterError as told:
-            return told
-        return ClusterError(f"{path}: {error.status}: no WebSocket")
+        except ClusterError as explanation:
+            return explanation
+        return ClusterError(f"{path}: WebSocket handshake failed ({error.status})")

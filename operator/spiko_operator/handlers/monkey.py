@@ -1,52 +1,70 @@
-"""The monkey of one Architecture: asks `plan/monkey.py` what is next, and does it. Its whole memory is in the status.
+"""Executes the decisions of `plan/faults/monkey.py` for one Architecture.
 
-It writes `status.chaos` and nothing else; `handlers/architecture.py` writes the rest and leaves that alone.
+The state of the chaos monkey is in `status.chaos`, which only this module writes; `handlers/architecture.py`
+writes the rest of the status.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from pydantic import ValidationError
 
-from spiko_operator.api.architecture import ChaosStatus, Condemned, Monkey
+from spiko_operator.api.architecture import Monkey
+from spiko_operator.api.architecture_status import ChaosStatus, SelectedVictim
 from spiko_operator.api.fault import Victim
 from spiko_operator.clock import now_milli_text
 from spiko_operator.context import Context
-from spiko_operator.handlers.gathering import Gathering, surely
-from spiko_operator.links import Key
+from spiko_operator.errors import Conflict, Missing, Throttled
+from spiko_operator.handlers.evidence_collector import EvidenceCollector, write_until_accepted
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Emit, SetStatus
-from spiko_operator.plan.monkey import Sight, count, desired_of, find_blocker, plan_monkey, with_evidence
+from spiko_operator.plan.faults.monkey import (
+    BLOCKED_S,
+    ObservedTier,
+    count,
+    desired_of,
+    find_blocker,
+    plan_monkey,
+    with_evidence,
+)
+from spiko_operator.plan.faults.monkey_schedule import effective
+from spiko_operator.plan.objects import Key, Object, is_deleting, truncate
 
-Object = dict[str, Any]
-NOT_TAKEN_S = 10.0
+NOT_PERSISTED_S = 10.0  # between attempts to write a status that the API server drops
 
 
 async def visit(context: Context, key: Key) -> float | None:
-    """Do what the monkey does next; returns in how many seconds to come again, or None.
+    """Take the monkey's next steps.
+
+    Returns:
+        In how many seconds to requeue the key; None if nothing is due.
 
     Raises:
-        ClusterError: the queue comes again, and the status says where it stands.
+        ClusterError: the API server does not answer; the queue retries.
     """
     pods: list[Object] | None = None
-    while (architecture := _current(context, key)) is not None and (monkey := _monkey(architecture)) is not None:
+    while (architecture := _current(context, key)) is not None and (
+        monkey := _monkey(architecture)
+    ) is not None:
         chaos = _chaos(architecture)
         tier = chaos.victim.tier if chaos.victim is not None else str(architecture["spec"].get("victim", ""))
-        next_ = plan_monkey(monkey, chaos, _see(context, key, architecture, tier, pods))
-        if next_.look:
+        next_ = plan_monkey(monkey, chaos, _observe(context, key, architecture, tier, pods))
+        if next_.list_pods:
             selector = f"{names.ARCHITECTURE}={key[1]},{names.TIER}={tier}"
             pods = await context.client.list("Pod", key[0], selector)
             continue
         if next_.chaos is not None:
             await _write(context, architecture, next_.chaos, next_.events)
             if not _is_written(context, key, architecture):
-                return NOT_TAKEN_S
+                return NOT_PERSISTED_S
         if next_.kill is not None:
-            await _end(context, key, next_.kill)
+            refused = await _kill(context, key, monkey, next_.kill)
+            if refused:
+                return await _wait_for_budget(context, key, refused)
             pods = None
             continue
         if next_.after_s != 0.0:
@@ -56,14 +74,18 @@ async def visit(context: Context, key: Key) -> float | None:
 
 def _current(context: Context, key: Key) -> Object | None:
     architecture = context.cache.get("Architecture", *key)
-    return None if architecture is None or architecture["metadata"].get("deletionTimestamp") else architecture
+    return None if architecture is None or is_deleting(architecture) else architecture
 
 
 def _monkey(architecture: Object) -> Monkey | None:
-    """The wish; None if it does not follow the schema. A spec of a thousand services is not read for it."""
+    """Return the effective settings; None if they do not follow the schema.
+
+    Only this part of the spec is parsed, because a spec may be large.
+    """
     chaos = architecture["spec"].get("chaos") or {}
     try:
-        return Monkey.model_validate(chaos.get("monkey") or {}, strict=False)
+        monkey = Monkey.model_validate(chaos.get("monkey") or {}, strict=False)
+        return effective(monkey, architecture["metadata"]["uid"])
     except ValidationError:
         return None
 
@@ -72,27 +94,65 @@ def _chaos(architecture: Object) -> ChaosStatus:
     return ChaosStatus.model_validate((architecture.get("status") or {}).get("chaos") or {}, strict=False)
 
 
-def _see(context: Context, key: Key, architecture: Object, tier: str, pods: list[Object] | None) -> Sight:
+def _observe(
+    context: Context, key: Key, architecture: Object, tier: str, pods: list[Object] | None
+) -> ObservedTier:
     deployments = context.cache.of_architecture(*key, ("Deployment",)).values()
     state = context.cache.get("ConfigMap", key[0], names.state_name(key[1]))
-    return Sight(tier, find_blocker(architecture, state), desired_of(deployments, tier), pods, now_milli_text())
+    return ObservedTier(
+        tier, find_blocker(architecture, state), desired_of(deployments, tier), pods, now_milli_text()
+    )
 
 
-async def _end(context: Context, key: Key, condemned: Condemned) -> None:
-    """End the pod, count it, and wait for what comes of it: nobody else is ended meanwhile."""
-    gathering = Gathering(context, key, "Delete", [Victim(**condemned.model_dump(), state="Planned")])
-    (one,) = gathering.evidence
-    with gathering.listening():
-        await gathering.begin()
+async def _kill(context: Context, key: Key, monkey: Monkey, selected: SelectedVictim) -> str:
+    """Kill the pod, count the kill, and collect the evidence; no other pod is killed meanwhile.
+
+    Returns:
+        Why the eviction was refused; empty if the pod was killed.
+    """
+    method = monkey.method or "Evict"
+    collector = EvidenceCollector(context, key, method, [Victim(**selected.model_dump(), state="Planned")])
+    (one,) = collector.evidence
+    with collector.listening():
+        await collector.begin()
         one.act(time.monotonic())
-        await context.client.delete("Pod", key[0], condemned.pod, condemned.uid, 0)
+        try:
+            await _kill_pod(context, key[0], method, selected)
+        except Throttled as refusal:
+            return str(refusal).rpartition(": ")[2] or "the eviction was refused"
         one.judge("Killed")
-        if not await _count(context, key, condemned):
-            return
-        while not gathering.is_complete() and _current(context, key) is not None:
-            await gathering.wait()
+        if not await _count(context, key, selected):
+            return ""
+        while not collector.is_complete() and _current(context, key) is not None:
+            await collector.wait()
         await asyncio.sleep(context.late_reports_s)
-    await surely(lambda: _write_evidence(context, key, one.written()))
+    await write_until_accepted(lambda: _write_evidence(context, key, one.recorded()))
+    return ""
+
+
+async def _kill_pod(context: Context, namespace: str, method: str, selected: SelectedVictim) -> None:
+    """Evict or delete the pod.
+
+    If the pod is already gone, an earlier operator killed it and stopped before counting the kill.
+
+    Raises:
+        Throttled: a disruption budget refuses the eviction.
+        ClusterError: the API server does not answer.
+    """
+    if method == "Delete":
+        await context.client.delete("Pod", namespace, selected.pod, selected.uid, 0)
+        return
+    with contextlib.suppress(Missing, Conflict):
+        await context.client.evict(namespace, selected.pod, selected.uid)
+
+
+async def _wait_for_budget(context: Context, key: Key, refused: str) -> float:
+    """Record why the kill is blocked, and return in how many seconds to retry."""
+    architecture = _current(context, key)
+    why = truncate(f"the eviction was refused: {refused}", 256)
+    if architecture is not None and _chaos(architecture).waiting != why:
+        await _write(context, architecture, {"waiting": why}, ())
+    return BLOCKED_S
 
 
 async def _write_evidence(context: Context, key: Key, victim: Victim) -> None:
@@ -101,26 +161,29 @@ async def _write_evidence(context: Context, key: Key, victim: Victim) -> None:
         await _write(context, architecture, with_evidence(_chaos(architecture), victim) or {}, ())
 
 
-async def _count(context: Context, key: Key, condemned: Condemned) -> bool:
-    """Count a kill; whether it was not counted before, and the Architecture is there."""
+async def _count(context: Context, key: Key, selected: SelectedVictim) -> bool:
+    """Count a kill; False if it was already counted or the Architecture is gone."""
     architecture = _current(context, key)
     monkey = _monkey(architecture) if architecture is not None else None
     if architecture is None or monkey is None:
         return False
     chaos = _chaos(architecture)
-    if chaos.victim is None or chaos.victim.uid != condemned.uid:
+    if chaos.victim is None or chaos.victim.uid != selected.uid:
         return False
-    written, event = count(monkey, chaos, condemned, now_milli_text())
+    written, event = count(monkey, chaos, selected, now_milli_text())
     await _write(context, architecture, written, (event,))
     return True
 
 
 def _is_written(context: Context, key: Key, before: Object) -> bool:
-    """Whether the status is another now: not if the Architecture has just gone, or its CRD is older than `status.chaos`."""
+    """Whether the status changed.
+
+    It does not if the Architecture was just deleted, or if an older CRD has no `status.chaos`.
+    """
     after = _current(context, key)
     return after is not None and _chaos(after) != _chaos(before)
 
 
 async def _write(context: Context, architecture: Object, chaos: Object, events: Sequence[Emit]) -> None:
     if chaos:
-        await context.executor.carry_out([SetStatus({"chaos": chaos}), *events], architecture)
+        await context.executor.execute([SetStatus({"chaos": chaos}), *events], architecture)

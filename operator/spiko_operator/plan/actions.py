@@ -1,30 +1,32 @@
-"""What planning asks for, in order; carried out by `cluster/execute.py`, the first failure ends the round."""
+"""Pure: the actions of a plan.
+
+`cluster/execute.py` executes them in order; the first failure ends the pass.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-Object = dict[str, Any]
+from spiko_operator.plan.objects import Object
 
 
 @dataclass(frozen=True)
 class CreateState:
-    """Create the memory; if it exists already the round ends and begins again with what is there."""
+    """Create the state ConfigMap; if it already exists, the pass is repeated with its content."""
 
     body: Object
 
 
 @dataclass(frozen=True)
 class ReplaceState:
-    """Replace the memory that was read; if it has changed since, the round begins again."""
+    """Replace the observed state ConfigMap; if it was changed since, the pass is repeated."""
 
     body: Object
 
 
 @dataclass(frozen=True)
 class Apply:
-    """Server-side apply."""
+    """Apply an object, server-side."""
 
     body: Object
 
@@ -41,14 +43,14 @@ class Delete:
 
 @dataclass(frozen=True)
 class SetStatus:
-    """Merge into the status; None removes a field."""
+    """Merge fields into the status; None removes a field."""
 
     status: Object
 
 
 @dataclass(frozen=True)
 class Emit:
-    """An event on the resource. `type` is Normal or Warning."""
+    """Emit an event on the resource. `type` is Normal or Warning."""
 
     type: str
     reason: str
@@ -57,10 +59,10 @@ class Emit:
 
 
 @dataclass(frozen=True)
-class Again:
-    """Plan again after so many seconds, whatever happens meanwhile."""
+class Requeue:
+    """Plan again after so many seconds."""
 
     after_s: float
 
 
-Action = CreateState | ReplaceState | Apply | Delete | SetStatus | Emit | Again
+Action = CreateState | ReplaceState | Apply | Delete | SetStatus | Emit | Requeue

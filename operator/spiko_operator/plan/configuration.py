@@ -1,4 +1,4 @@
-"""Pure: from the accepted spec to what the eurekas are told. Here is where a weight, a rate or a dependency starts its way to the pods."""
+"""Pure: the configuration for the eurekas, which distribute weights, rates and dependencies to the pods."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from spiko_nanoservice.contract import (
     DEFAULT_DEADLINE_MS,
     DEFAULT_RATE_PER_SECOND,
     DEFAULT_SAMPLES_PER_MILLION,
+    PACKAGES,
     Configuration,
     Package,
     Place,
@@ -14,7 +15,8 @@ from spiko_nanoservice.contract import (
     VersionConfig,
     Zones,
 )
-from spiko_operator.api.architecture import ArchitectureSpec, Service
+from spiko_operator.api.architecture import ArchitectureSpec
+from spiko_operator.api.service import Service
 from spiko_operator.plan.services import releases
 from spiko_operator.plan.topology import Space, Topology, scaled, spaces
 
@@ -22,22 +24,25 @@ from spiko_operator.plan.topology import Space, Topology, scaled, spaces
 def build_configuration(
     architecture: str, spec: ArchitectureSpec, topology: Topology, revision: Revision, started: bool
 ) -> Configuration:
-    """The whole configuration.
+    """Return the configuration of one architecture.
 
     Args:
         architecture: its name.
-        spec: accepted.
-        topology: in force.
-        revision: higher than any that was pushed before with other content.
-        started: whether the architecture was ever ready.
-
+        spec: the accepted spec.
+        topology: the active topology.
+        revision: higher than that of every configuration with other content.
+        started: whether the architecture was ever Ready.
     """
     telemetry = spec.telemetry
-    samples = telemetry.samples_per_million if telemetry and telemetry.samples_per_million is not None else None
+    samples = (
+        telemetry.samples_per_million if telemetry and telemetry.samples_per_million is not None else None
+    )
     return Configuration(
         architecture=architecture,
         revision=revision,
-        regions=tuple(Zones(region.name, tuple(zone.name for zone in region.zones)) for region in topology.regions),
+        regions=tuple(
+            Zones(region.name, tuple(zone.name for zone in region.zones)) for region in topology.regions
+        ),
         tiers=tuple(_tier(service, spec, topology) for service in spec.services),
         started=started,
         deadline_ms=DEFAULT_DEADLINE_MS,
@@ -47,15 +52,20 @@ def build_configuration(
 
 
 def _tier(service: Service, spec: ArchitectureSpec, topology: Topology) -> TierConfig:
-    made = releases(service, topology, spec.scale)
-    rate = DEFAULT_RATE_PER_SECOND if service.rate_per_second is None else service.rate_per_second
+    rendered = releases(service, topology, spec.scale)
+    given = service.load.rate_per_second if service.load else None
+    rate = DEFAULT_RATE_PER_SECOND if given is None else given
     return TierConfig(
         name=service.name,
         package=service.package.value,
         dependencies=tuple(service.dependencies),
         places=_places(spaces(topology, service.regions, scaled(service.count, spec.scale))),
-        versions=tuple(VersionConfig(release.version, release.weight, _places(release.spaces)) for release in made),
-        rate_per_second=rate if any(r.identity.package == Package.DENOMINATOR for r in made) else 0,
+        versions=tuple(
+            VersionConfig(release.version, release.weight, _places(release.spaces)) for release in rendered
+        ),
+        rate_per_second=rate
+        if any(PACKAGES[Package(release.identity.package)].source for release in rendered)
+        else 0,
     )
 
 

@@ -1,6 +1,7 @@
-"""Every object name, label key and annotation key; they are made here and nowhere else.
+"""Pure: all object names, label keys and annotation keys.
 
-Names and selector labels are final from the first release: a changed selector would mean new Deployments.
+Names and selector labels never change after the first release: a changed selector would require new
+Deployments.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ PACKAGE = "spiko.dev/package"
 VERSION = "spiko.dev/version"
 REGION = "spiko.dev/region"
 ZONE = "spiko.dev/zone"
-TOPOLOGY_ANNOTATION = "spiko.dev/topology"  # a copy of the memory's topology, used if the memory is lost
+TOPOLOGY_ANNOTATION = "spiko.dev/topology"  # copy of the state's topology, used if the state is lost
 
 EUREKA = "eureka"  # the reserved tier name
 FIELD_MANAGER = "spiko-operator"
@@ -22,11 +23,12 @@ HTTP_PORT = 8080
 EUREKA_PORT = 7070
 
 SERVICE_LIMIT = 63
-DEPLOYMENT_LIMIT = 52  # a ReplicaSet adds 11: the pod's host name and its label stay whole
+# A ReplicaSet appends 11 characters; its name must fit into a label of 63.
+DEPLOYMENT_LIMIT = 52
 
 
 def derived(limit: int, *parts: str) -> str:
-    """Join parts to an object name in lower case; one that would be too long ends in a hash of the whole.
+    """Return the parts joined to a lower-case object name; a name over the limit ends in a hash.
 
     Args:
         limit: longest name allowed, characters.
@@ -36,7 +38,6 @@ def derived(limit: int, *parts: str) -> str:
     'lamp-rds-mysql'
     >>> derived(20, "lamp", "averylongtiername", "1-0-0")
     'lamp-averyl-2290702f'
-
     """
     whole = "-".join(parts)
     if len(whole) <= limit:
@@ -46,17 +47,17 @@ def derived(limit: int, *parts: str) -> str:
 
 
 def state_name(architecture: str) -> str:
-    """Name of the ConfigMap that remembers topology, accepted spec and revisions."""
+    """Return the name of the state ConfigMap."""
     return f"{architecture}-state"
 
 
 def service_name(architecture: str, tier: str) -> str:
-    """Name of a tier's headless Service and of its disruption budget."""
+    """Return the name of a tier's headless Service and of its disruption budget."""
     return derived(SERVICE_LIMIT, architecture, tier)
 
 
 def deployment_name(architecture: str, tier: str, version: str, place: str) -> str:
-    """Name of the Deployment of one version in one place.
+    """Return the name of the Deployment of one version in one place.
 
     Args:
         architecture: its name.
@@ -68,14 +69,13 @@ def deployment_name(architecture: str, tier: str, version: str, place: str) -> s
     'lamp-rds-mysql-1-0-0-z1'
     >>> deployment_name("lamp", "www", "1.0.0", "")
     'lamp-www-1-0-0'
-
     """
     parts = [architecture, tier, version.replace(".", "-")]
     return derived(DEPLOYMENT_LIMIT, *parts, *([place] if place else []))
 
 
 def eureka_name(architecture: str, zone_index: int | None = None) -> str:
-    """Name of the eureka Deployment and Service of one zone, or of the Service of them all.
+    """Return the name of a zone's eureka Deployment and Service; without a zone, of the Service of all.
 
     >>> eureka_name("lamp", 2), eureka_name("lamp")
     ('lamp-eureka-z2', 'lamp-eureka')

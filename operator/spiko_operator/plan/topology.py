@@ -1,8 +1,10 @@
-"""Regions, zones, and which instance sits where.
+"""Pure: regions, zones, and the placement of instances.
 
-Topology is chosen once, at first acceptance, and then only grows, by the spec: a lost zone must not re-plan the survivors. The k-th instance
-of a region sits in zone k mod Z of its Z zones; its index is k, per region. `*` stands for "no region" and "no zone".
-Source: spigo-0.4 placement (asgard.Create), with scaling fixed so that a written count never falls to 0.
+The topology is chosen once, at first acceptance, and afterwards only grows: the loss of a zone must not move
+the pods of other zones. The k-th instance of a region is in zone k mod Z of its Z zones, and has index k. `*`
+stands for "no region" and "no zone".
+
+Source: placement of spigo-0.4 (asgard.Create), except that scaling never reduces a count to 0.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spiko_operator.api.architecture import Service, SpecTopology
+from spiko_operator.api.architecture import SpecTopology
+from spiko_operator.api.service import Service
 
 REGION_LABEL = "topology.kubernetes.io/region"
 ZONE_LABEL = "topology.kubernetes.io/zone"
@@ -22,7 +25,7 @@ LOGICAL_REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-so
 
 @dataclass(frozen=True)
 class Zone:
-    """A zone; `index` is unique in the architecture and part of object names, so it never changes."""
+    """A zone. `index` is unique in the architecture and part of object names, so it never changes."""
 
     name: str
     index: int
@@ -39,17 +42,17 @@ class Region:
 
 @dataclass(frozen=True)
 class Topology:
-    """All regions, in order; a tier of n regions uses the first n."""
+    """All regions in order; a tier of n regions uses the first n."""
 
     regions: tuple[Region, ...]
 
     @property
     def zones(self) -> tuple[Zone, ...]:
-        """Every zone of every region."""
+        """All zones of all regions."""
         return tuple(zone for region in self.regions for zone in region.zones)
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Plain values, for the memory and the annotation."""
+        """Return plain values, for the state and the annotation."""
         return [
             {
                 "name": region.name,
@@ -60,7 +63,11 @@ class Topology:
 
     @classmethod
     def from_json(cls, document: Sequence[Mapping[str, Any]]) -> Topology:
-        """Inverse of `to_json`; raises KeyError or TypeError for anything else."""
+        """Return the topology from the values of `to_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError: the values have another shape.
+        """
         return cls(
             tuple(
                 Region(
@@ -74,7 +81,10 @@ class Topology:
 
 @dataclass(frozen=True)
 class Space:
-    """Where n instances of a tier sit together: one Deployment's worth. `zone_index` is None without a zone."""
+    """A place with `size` instances of a tier, which are one Deployment.
+
+    `zone_index` is None without a zone.
+    """
 
     region: str
     zone: str
@@ -84,14 +94,14 @@ class Space:
 
     @property
     def place(self) -> str:
-        """The part of the Deployment's name that says where: z<n>, r<n> or nothing."""
+        """The place in the Deployment's name: z<n>, r<n> or empty."""
         if self.zone_index is not None:
             return f"z{self.zone_index}"
         return "" if self.region_index is None else f"r{self.region_index}"
 
 
 def from_labels(labels: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
-    """Region name -> sorted zone names, from the labels of all nodes; a node needs both labels.
+    """Return region -> sorted zones from the labels of nodes; a node needs both labels.
 
     >>> from_labels([{REGION_LABEL: "r", ZONE_LABEL: "b"}, {REGION_LABEL: "r", ZONE_LABEL: "a"}, {}])
     {'r': ['a', 'b']}
@@ -104,39 +114,40 @@ def from_labels(labels: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
 
 
 def wanted_regions(services: Iterable[Service]) -> int:
-    """How many regions the tiers need: the largest `regions`, at least 1."""
+    """Return how many regions the tiers need: the largest `regions`, at least 1."""
     return max((service.regions for service in services), default=1) or 1
 
 
-def choose(spec: SpecTopology | None, labelled: Mapping[str, Sequence[str]], wanted: int) -> Topology:
-    """The topology at first acceptance: from the spec, else from the nodes' labels, else three logical zones.
+def choose(spec: SpecTopology | None, labeled: Mapping[str, Sequence[str]], wanted: int) -> Topology:
+    """Return the topology at first acceptance: from the spec, else the nodes' labels, else logical.
 
     Args:
-        spec: `spec.topology`; its zones count as real, they are used as node selectors.
-        labelled: what `from_labels` found.
-        wanted: regions needed; missing ones are appended as logical ones.
+        spec: `spec.topology`; its zones are used as node selectors.
+        labeled: region -> zones of the nodes, from `from_labels`.
+        wanted: number of regions; missing regions are added as logical ones.
 
     >>> [z.name for z in choose(None, {}, 1).zones]
     ['us-east-1a', 'us-east-1b', 'us-east-1c']
-
     """
-    return grow(Topology(()), spec, labelled, wanted)
+    return grow(Topology(()), spec, labeled, wanted)
 
 
-def grow(topology: Topology, spec: SpecTopology | None, labelled: Mapping[str, Sequence[str]], wanted: int) -> Topology:
-    """Add what the spec names and the topology lacks; nothing is ever taken away or renumbered.
+def grow(
+    topology: Topology, spec: SpecTopology | None, labeled: Mapping[str, Sequence[str]], wanted: int
+) -> Topology:
+    """Return the topology with new regions and zones; existing ones are never removed or renumbered.
 
-    Regions that no tier reaches are left out: each of their zones would cost a eureka. Regions that are needed besides come from the labels of nodes,
-    unless the spec names regions, and then are logical ones.
+    Regions that no tier uses are left out, because each of their zones would cost a eureka. New regions come
+    from the spec, else from the labels of nodes; if those are too few, from the list of logical regions.
     """
     regions = {region.name: list(region.zones) for region in topology.regions}
     following = len(topology.zones)
-    places = {region.name: list(region.zones) for region in spec.regions} if spec is not None else labelled
+    places = {region.name: list(region.zones) for region in spec.regions} if spec is not None else labeled
     for name, zones in places.items():
         if name not in regions and len(regions) >= wanted:
             continue
         if name in regions and spec is None:
-            continue  # zones that nodes have got since are for the spec to name
+            continue  # new zones of nodes are used only if the spec names them
         known = regions.setdefault(name, [])
         for zone in zones:
             if zone not in {z.name for z in known}:
@@ -146,13 +157,15 @@ def grow(topology: Topology, spec: SpecTopology | None, labelled: Mapping[str, S
         if len(regions) >= wanted:
             break
         if name not in regions:
-            regions[name] = [Zone(f"{name}{'abc'[i]}", following + i, logical=True) for i in range(LOGICAL_ZONES)]
+            regions[name] = [
+                Zone(f"{name}{'abc'[i]}", following + i, logical=True) for i in range(LOGICAL_ZONES)
+            ]
             following += LOGICAL_ZONES
     return Topology(tuple(Region(name, tuple(zones)) for name, zones in regions.items()))
 
 
 def scaled(count: int, scale_percent: int) -> int:
-    """A written count after `spec.scale`; rounds down, but a count that is not 0 stays at least 1.
+    """Return a count after `spec.scale`, rounded down; at least 1 if the count is not 0.
 
     >>> scaled(6, 10), scaled(18, 200), scaled(0, 500)
     (1, 36, 0)
@@ -161,19 +174,18 @@ def scaled(count: int, scale_percent: int) -> int:
 
 
 def spaces(topology: Topology, regions: int, count: int) -> tuple[Space, ...]:
-    """Where the instances of one version of a tier go.
+    """Return the places of the instances of one version of a tier.
 
     Args:
-        topology: in force; holds at least `regions` regions.
+        topology: the active topology, with at least `regions` regions.
         regions: the tier's `regions`.
-        count: instances per region, after scaling; 0 is one without a zone.
+        count: instances per region, after scaling; 0 is one instance without a zone.
 
     >>> topology = choose(None, {}, 1)
     >>> [(s.zone, s.size) for s in spaces(topology, 1, 2)]
     [('us-east-1a', 1), ('us-east-1b', 1)]
     >>> spaces(topology, 0, 5)[0].region
     '*'
-
     """
     if regions == 0:
         return (Space(ANYWHERE, ANYWHERE, None, None, 1),)

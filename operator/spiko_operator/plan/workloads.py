@@ -1,30 +1,27 @@
-"""Pure: the objects of an Architecture: Deployments, headless Services, disruption budgets, and the registry's own.
+"""Pure: the desired objects of an Architecture: Deployments, headless Services, disruption budgets, eurekas.
 
-A tier's pod template is a function of the runtime in force and the version's identity, and of nothing else: configuration, rates,
-dependencies and routes reach pods through eureka, so changing them restarts nobody.
+The pod template of a tier depends on the active runtime and the version's identity only. Configuration,
+rates, dependencies and routes reach pods through eurekas, so changing them restarts no pod.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from spiko_nanoservice import contract as c
 from spiko_operator.plan import names
+from spiko_operator.plan.objects import Object
+from spiko_operator.plan.pod_template import placement, pod_spec
 from spiko_operator.plan.services import Release
-from spiko_operator.plan.topology import ANYWHERE, REGION_LABEL, ZONE_LABEL, Region, Space, Topology, Zone
+from spiko_operator.plan.topology import ANYWHERE, Region, Space, Topology, Zone
 
-Object = dict[str, Any]
-GRACE_S = 15  # leaving takes at most 13, of a ring's node; 9 of any other
-LOST_NODE_S = 5  # not Kubernetes' 300: a lost zone is the lesson, not the waiting
-READINESS_S = 3  # callers leave a pod that is silent sooner, by its eureka; on a local cluster probes are a good part of what pods cost at rest
 IMAGE_REPOSITORY = "spiko/nanoservice"
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """What every object of one Architecture shares."""
+    """Values that all objects of one Architecture share."""
 
     architecture: str
     namespace: str
@@ -34,7 +31,7 @@ class Rendering:
     eureka_image: str
 
     def metadata(self, name: str, labels: dict[str, str]) -> Object:
-        """Name, labels, owner."""
+        """Return the metadata of an object: name, labels, owner."""
         return {
             "name": name,
             "namespace": self.namespace,
@@ -43,20 +40,8 @@ class Rendering:
         }
 
 
-def owner_reference(api_version: str, kind: str, name: str, uid: str) -> Object:
-    """The owner's reference: the collector takes what it owns."""
-    return {
-        "apiVersion": api_version,
-        "kind": kind,
-        "name": name,
-        "uid": uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-
-
 def build_deployment(r: Rendering, release: Release, space: Space) -> Object:
-    """One version in one place."""
+    """Return the Deployment of one version in one place."""
     placed = {names.TIER: release.tier, names.VERSION: release.version}
     if space.region != ANYWHERE:
         placed[names.REGION] = space.region
@@ -72,23 +57,22 @@ def build_deployment(r: Rendering, release: Release, space: Space) -> Object:
         c.ENV_EUREKA: f"{names.eureka_name(r.architecture, home.index)},{names.eureka_name(r.architecture)}",
         c.ENV_EUREKA_REGION: region.name,
     }
-    if release.behaviour_json:
-        env[c.ENV_BEHAVIOUR] = json.dumps(release.behaviour_json, sort_keys=True, separators=(",", ":"))
+    if release.behavior_json:
+        env[c.ENV_BEHAVIOR] = json.dumps(release.behavior_json, sort_keys=True, separators=(",", ":"))
     image = release.identity.image or r.runtime["image"]
-    pod = _pod(r, env, image, names.HTTP_PORT, readiness_s=READINESS_S)
-    pod |= _placement(space.region != ANYWHERE, region, zone, selector)
+    pod = pod_spec(r.runtime, image, names.HTTP_PORT, env)
+    pod |= placement(region if space.region != ANYWHERE else None, zone, selector)
     name = names.deployment_name(r.architecture, release.tier, release.version, space.place)
     return _deployment(r, name, labels, selector, space.size, pod)
 
 
 def build_eureka_deployment(r: Rendering, region: Region, zone: Zone) -> Object:
-    """The registry of one zone: one pod, never two."""
+    """Return the Deployment of one zone's eureka, which never has two pods at a time."""
     placed = {names.TIER: names.EUREKA, names.REGION: region.name, names.ZONE: zone.name}
     selector = {names.ARCHITECTURE: r.architecture, **placed}
     env = _environment(r, names.EUREKA, names.EUREKA, region.name, zone.name)
     env[c.ENV_EUREKA] = names.eureka_name(r.architecture)
-    pod = _pod(r, env, r.eureka_image, names.EUREKA_PORT, readiness_s=READINESS_S)
-    pod |= _placement(True, region, zone, selector)
+    pod = pod_spec(r.runtime, r.eureka_image, names.EUREKA_PORT, env) | placement(region, zone, selector)
     name = names.eureka_name(r.architecture, zone.index)
     body = _deployment(r, name, {**selector, names.PACKAGE: names.EUREKA}, selector, 1, pod)
     body["spec"]["strategy"] = {"type": "Recreate", "rollingUpdate": None}
@@ -96,28 +80,38 @@ def build_eureka_deployment(r: Rendering, region: Region, zone: Zone) -> Object:
 
 
 def build_service(r: Rendering, tier: str) -> Object:
-    """A tier's headless Service."""
+    """Return the headless Service of a tier."""
     selector = {names.ARCHITECTURE: r.architecture, names.TIER: tier}
     return _service(
-        r, names.service_name(r.architecture, tier), {names.TIER: tier}, selector, names.HTTP_PORT, early=False
+        r,
+        names.service_name(r.architecture, tier),
+        {names.TIER: tier},
+        selector,
+        names.HTTP_PORT,
+        early=False,
     )
 
 
 def build_eureka_services(r: Rendering) -> list[Object]:
-    """One Service for all eurekas and one for each zone's; they answer for pods that are not Ready yet."""
+    """Return one Service for all eurekas and one for each zone. They include pods that are not Ready."""
     labels = {names.TIER: names.EUREKA}
-    everyone = {names.ARCHITECTURE: r.architecture, names.TIER: names.EUREKA}
-    found = [_service(r, names.eureka_name(r.architecture), labels, everyone, names.EUREKA_PORT, early=True)]
+    all_eurekas = {names.ARCHITECTURE: r.architecture, names.TIER: names.EUREKA}
+    found = [
+        _service(r, names.eureka_name(r.architecture), labels, all_eurekas, names.EUREKA_PORT, early=True)
+    ]
     for region in r.topology.regions:
         for zone in region.zones:
-            selector = everyone | {names.REGION: region.name, names.ZONE: zone.name}
+            selector = all_eurekas | {names.REGION: region.name, names.ZONE: zone.name}
             name = names.eureka_name(r.architecture, zone.index)
             found.append(_service(r, name, labels, selector, names.EUREKA_PORT, early=True))
     return found
 
 
 def build_budget(r: Rendering, tier: str) -> Object:
-    """The one disruption budget of a tier; two on a pod would make its eviction fail."""
+    """Return the disruption budget of a tier.
+
+    A pod has only one: the eviction API rejects pods with two budgets.
+    """
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
@@ -130,9 +124,11 @@ def build_budget(r: Rendering, tier: str) -> Object:
 
 
 def build_all(r: Rendering, tiers: list[str], releases: list[Release]) -> list[Object]:
-    """Every object, in the order of creation: the registry first, so that pods find it."""
+    """Return every object in the order of creation: eurekas first, so that pods find them."""
     found = build_eureka_services(r)
-    found += [build_eureka_deployment(r, region, zone) for region in r.topology.regions for zone in region.zones]
+    found += [
+        build_eureka_deployment(r, region, zone) for region in r.topology.regions for zone in region.zones
+    ]
     found += [build_service(r, tier) for tier in tiers]
     found += [build_deployment(r, release, space) for release in releases for space in release.spaces]
     found += [build_budget(r, tier) for tier in (names.EUREKA, *tiers)]
@@ -168,7 +164,8 @@ def _service(
         "metadata": r.metadata(name, labels),
         "spec": {
             "clusterIP": "None",
-            "publishNotReadyAddresses": early,
+            # The API server does not store false: writing it would show as drift in every pass.
+            **({"publishNotReadyAddresses": True} if early else {}),
             "selector": selector,
             "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
         },
@@ -184,68 +181,3 @@ def _environment(r: Rendering, tier: str, package: str, region: str, zone: str) 
         c.ENV_REGION: region,
         c.ENV_ZONE: zone,
     }
-
-
-_FIELDS = {
-    c.ENV_POD_NAME: "metadata.name",
-    c.ENV_POD_UID: "metadata.uid",
-    c.ENV_POD_IP: "status.podIP",
-    c.ENV_NODE_NAME: "spec.nodeName",
-}
-
-
-def _pod(r: Rendering, env: dict[str, str], image: str, port: int, readiness_s: int) -> Object:
-    fields = [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in _FIELDS.items()]
-    container: Object = {
-        "name": "nanoservice",
-        "image": image,
-        "env": [{"name": name, "value": value} for name, value in env.items()] + fields,
-        "ports": [{"name": "http", "containerPort": port, "protocol": "TCP"}],
-        "readinessProbe": {
-            "httpGet": {"path": "/readyz", "port": port},
-            "periodSeconds": readiness_s,
-            "timeoutSeconds": 2,
-        },
-        "livenessProbe": {"httpGet": {"path": "/healthz", "port": port}, "periodSeconds": 10, "timeoutSeconds": 5},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-        },
-    }
-    if resources := r.runtime.get("resources"):
-        container["resources"] = resources
-    lost = [
-        {
-            "key": f"node.kubernetes.io/{key}",
-            "operator": "Exists",
-            "effect": "NoExecute",
-            "tolerationSeconds": LOST_NODE_S,
-        }
-        for key in ("not-ready", "unreachable")
-    ]
-    return {
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": GRACE_S,
-        "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
-        "tolerations": lost + list(r.runtime.get("tolerations") or ()),
-        "containers": [container],
-    }
-
-
-def _placement(placed: bool, region: Region, zone: Zone | None, selector: dict[str, str]) -> Object:
-    """Labelled zones bind; logical ones only spread, softly, over the nodes that there are."""
-    if not placed:
-        return {}
-    if zone is not None and not zone.logical:
-        return {"nodeSelector": {REGION_LABEL: region.name, ZONE_LABEL: zone.name}}
-    if zone is None and not all(z.logical for z in region.zones):
-        return {"nodeSelector": {REGION_LABEL: region.name}}
-    spread = {
-        "maxSkew": 1,
-        "topologyKey": "kubernetes.io/hostname",
-        "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": selector},
-    }
-    return {"topologySpreadConstraints": [spread]}

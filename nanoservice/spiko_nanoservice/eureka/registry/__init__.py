@@ -1,0 +1,4 @@
+"""Pure: the registry of one eureka.
+
+Events and the time go in, effects come out; it uses no socket and no clock.
+"""

@@ -1,0 +1,41 @@
+"""The messages that a eureka sends and receives: JSON objects with their kind under `t`.
+
+| from | to | kinds |
+|---|---|---|
+| pod | eureka | hello, ack, report, bye |
+| eureka | pod | welcome, config, slot, table, delta, left, crash |
+| eureka | eureka | peer, entries, changes, config; each eureka reports over the connection that it opened |
+| operator | eureka | config, follow, unfollow, crash |
+| eureka | operator | eureka, which introduces it; programmed, second, holders, hurt, crashed |
+| eureka | any of them | refused: why the eureka closes the connection |
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+Message = dict[str, Any]
+
+HELLO: Final = "hello"
+ACK: Final = "ack"
+REPORT: Final = "report"
+BYE: Final = "bye"
+WELCOME: Final = "welcome"
+CONFIG: Final = "config"
+SLOT: Final = "slot"
+TABLE: Final = "table"
+DELTA: Final = "delta"
+LEFT: Final = "left"
+PEER: Final = "peer"
+ENTRIES: Final = "entries"
+CHANGES: Final = "changes"
+EUREKA: Final = "eureka"
+FOLLOW: Final = "follow"
+UNFOLLOW: Final = "unfollow"
+PROGRAMMED: Final = "programmed"
+SECOND: Final = "second"
+HOLDERS: Final = "holders"
+HURT: Final = "hurt"
+CRASH: Final = "crash"
+CRASHED: Final = "crashed"
+REFUSED: Final = "refused"

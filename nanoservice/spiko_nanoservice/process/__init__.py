@@ -1,0 +1,1 @@
+"""The process of one pod, and the prefork template from which a local cluster forks pods."""

@@ -1,0 +1,1 @@
+"""Pure: choosing the instance of a call."""

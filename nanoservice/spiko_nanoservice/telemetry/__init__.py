@@ -1,0 +1,1 @@
+"""Records of a pod's requests: trace context, spans, counters, latencies, metrics."""

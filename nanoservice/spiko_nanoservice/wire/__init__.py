@@ -1,0 +1,1 @@
+"""The network: an HTTP server and client, a WebSocket, and the resolution of names."""

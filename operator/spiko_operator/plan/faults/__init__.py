@@ -1,0 +1,1 @@
+"""Pure: victims, evidence and status of Faults, and the chaos monkey."""

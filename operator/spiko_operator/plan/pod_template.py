@@ -1,0 +1,115 @@
+"""Pure: the pod template of a tier or a eureka.
+
+A changed template restarts pods, so it depends on the active runtime and the version's identity only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from spiko_nanoservice import contract as c
+from spiko_operator.plan.objects import Object
+from spiko_operator.plan.topology import REGION_LABEL, ZONE_LABEL, Region, Zone
+
+# A pod needs at most 13 s to leave if it is a node of a ring, and 9 s otherwise.
+GRACE_S = 15
+# Kubernetes' default is 300 s. Users who switch a zone off want to see the effect at once.
+LOST_NODE_S = 5
+# Callers stop calling a silent pod earlier, because its eureka reports it. On a local cluster, probes are a
+# large part of the CPU time of idle pods.
+READINESS_S = 3
+
+_FIELDS = {
+    c.ENV_POD_NAME: "metadata.name",
+    c.ENV_POD_UID: "metadata.uid",
+    c.ENV_POD_IP: "status.podIP",
+    c.ENV_NODE_NAME: "spec.nodeName",
+}
+
+
+def pod_spec(runtime: Object, image: str, port: int, env: Mapping[str, str]) -> Object:
+    """Return the spec of a pod, without its placement.
+
+    Args:
+        runtime: the active runtime.
+        image: of the container.
+        port: on which the container serves requests and probes.
+        env: environment variables.
+    """
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_S,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "tolerations": _lost_node_tolerations() + list(runtime.get("tolerations") or ()),
+        "containers": [_container(runtime, image, port, env)],
+    }
+
+
+def _container(runtime: Object, image: str, port: int, env: Mapping[str, str]) -> Object:
+    fields = [
+        {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in _FIELDS.items()
+    ]
+    container: Object = {
+        "name": "nanoservice",
+        "image": image,
+        "env": [{"name": name, "value": value} for name, value in env.items()] + fields,
+        "ports": [{"name": "http", "containerPort": port, "protocol": "TCP"}],
+        "readinessProbe": {
+            "httpGet": {"path": "/readyz", "port": port},
+            "periodSeconds": READINESS_S,
+            "timeoutSeconds": 2,
+        },
+        "livenessProbe": {
+            "httpGet": {"path": "/healthz", "port": port},
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+    }
+    if resources := runtime.get("resources"):
+        container["resources"] = resources
+    return container
+
+
+def _lost_node_tolerations() -> list[Object]:
+    return [
+        {
+            "key": f"node.kubernetes.io/{key}",
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": LOST_NODE_S,
+        }
+        for key in ("not-ready", "unreachable")
+    ]
+
+
+def placement(region: Region | None, zone: Zone | None, selector: Mapping[str, str]) -> Object:
+    """Return the placement of a pod: the labels of its nodes, or a best-effort spread for logical zones.
+
+    Args:
+        region: None for a pod outside any region.
+        zone: None for a pod outside any zone.
+        selector: labels of the pods that are spread.
+    """
+    if region is None:
+        return {}
+    if zone is not None and not zone.logical:
+        return {"nodeSelector": {REGION_LABEL: region.name, ZONE_LABEL: zone.name}}
+    if zone is None and not all(z.logical for z in region.zones):
+        return {"nodeSelector": {REGION_LABEL: region.name}}
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": dict(selector)},
+    }
+    return {"topologySpreadConstraints": [spread]}

@@ -1,0 +1,33 @@
+"""Totals of the reports of pods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spiko_nanoservice.eureka.registry.totals import Totals
+
+CALLER = ("web", "1.0.0", "r", "a")
+
+
+def report(**errors: int) -> dict[str, Any]:
+    """Return the report of one edge for one second."""
+    return {
+        "edges": [{"to": ["db", "1.0.0", "r", "a"], "ok": 1, "miss": 0, "errors": errors}],
+        "served": None,
+    }
+
+
+def test_reasons_are_bounded_and_no_error_is_lost() -> None:
+    """Given more than 32 reasons, then the later ones are counted together in second and totals."""
+    totals = Totals()
+    for second in range(5):
+        for pod in range(40):
+            totals.add(CALLER, report(**{f"reason {second} {pod}": 2, "x" * 1_000: 1}))
+        word = totals.second("e")
+        assert word is not None
+        assert len(word["edges"][0]["errors"]) <= 33
+    (edge,) = totals.totals()["edges"]
+
+    assert len(edge["errors"]) <= 33
+    assert edge["errors"]["x" * 64] == 200
+    assert sum(edge["errors"].values()) == 5 * 40 * 3

@@ -1,0 +1,68 @@
+"""The prefork template: forks of a warmed process serve requests, and the exercise leaves no thread or
+socket.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+
+def python(code: str) -> str:
+    """Run code in an interpreter of its own and return its output; fail if the code fails."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_forks_of_a_warmed_template_serve_requests() -> None:
+    """Given a warmed template, when it forks twice, then each child starts a eureka and two pods and serves
+    requests.
+    """
+    python(
+        """
+        import asyncio, os
+        from spiko_nanoservice.process import entry, warming
+        entry.warm()
+        for _ in range(2):
+            pid = os.fork()
+            if not pid:
+                asyncio.run(warming.exercise())
+                os._exit(7)
+            assert 7 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        """
+    )
+
+
+def test_warming_leaves_no_thread_and_no_socket_behind() -> None:
+    """Given a process, when it warms up, then it has one thread and no socket: a fork is safe and shares no
+    connection.
+    """
+    python(
+        """
+        import os, threading
+        from spiko_nanoservice.process import entry
+        entry.warm()
+        descriptors = [each.path for each in os.scandir("/proc/self/fd")]
+        opened = [os.readlink(path) for path in descriptors if os.path.islink(path)]
+        assert 1 == len(os.listdir("/proc/self/task")), threading.enumerate()
+        assert [] == [target for target in opened if target.startswith(("socket:", "anon_inode:"))]
+        """
+    )
+
+
+def test_an_invalid_environment_is_reported_by_exit_code_78() -> None:
+    """Given an environment without SPIKO_PACKAGE, when a pod runs, then it logs the variable and returns
+    EX_CONFIG.
+    """
+    said = python(
+        """
+        from spiko_nanoservice.process import entry
+        assert 78 == entry.run({})
+        """
+    )
+
+    assert "SPIKO_PACKAGE" in said

@@ -1,0 +1,99 @@
+"""A crash that a eureka delivers ends the process of one pod as kill -9 does, and no other process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from aiohttp import ClientSession
+
+from spiko_nanoservice.settings import Settings
+from tests.support.loopback_cluster import configuration, loopback_cluster, tier, until
+
+CONFIGURATION = configuration(tier("front", "monolith", "db"), tier("db", "store"))
+
+
+@asynccontextmanager
+async def names(address: str) -> AsyncIterator[str]:
+    """Run a name service that answers every look-up with one address; yield its own address."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = json.dumps({"addresses": [address]}).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+async def answer(socket: Any, kind: str) -> dict[str, Any]:
+    """Return the next message of a kind."""
+    async with asyncio.timeout(5):
+        while True:
+            message: dict[str, Any] = await socket.receive_json()
+            if message["t"] == kind:
+                return message
+
+
+async def start(settings: Settings, resolver: str) -> asyncio.subprocess.Process:
+    """Start a pod in a process of its own."""
+    environ = os.environ | {
+        "SPIKO_ARCHITECTURE": settings.architecture,
+        "SPIKO_TIER": settings.tier,
+        "SPIKO_PACKAGE": settings.package,
+        "SPIKO_REGION": settings.region,
+        "SPIKO_ZONE": settings.zone,
+        "SPIKO_POD_NAME": settings.pod_name,
+        "SPIKO_POD_UID": settings.pod_uid,
+        "SPIKO_POD_IP": settings.address,
+        "SPIKO_BIND_ADDRESS": settings.address,
+        "SPIKO_EUREKA": "arch-eureka-a",
+        "SPIKO_RESOLVER": resolver,
+    }
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "spiko_nanoservice", env=environ, stdout=asyncio.subprocess.PIPE
+    )
+
+
+async def test_a_crash_ends_only_the_process_it_names() -> None:
+    """Given a pod in a process of its own, when a crash names an earlier start, then the pod keeps running;
+    when it names its own, then it exits with 137.
+    """
+    async with AsyncExitStack() as stack:
+        t, session = (
+            await stack.enter_async_context(loopback_cluster()),
+            await stack.enter_async_context(ClientSession()),
+        )
+        eureka = await t.add_eureka("a", CONFIGURATION)
+        address = t.names["arch-eureka-a.default"][0]
+        resolver = await stack.enter_async_context(names(address))
+        front = await t.add("front-0", "front", "monolith")
+        settings = t.settings("db-0", "db", "store")
+        process = await start(settings, resolver)
+        await until(lambda: len(front.tier.routes.instances) == 1, 20.0)
+        async with session.ws_connect(f"http://{address}:7070/control") as socket:
+            await socket.send_json({"t": "follow", "id": "db-0"})
+            followed = await answer(socket, "holders")
+            await socket.send_json({"t": "crash", "id": "db-0", "process": followed["process"] - 1})
+            wrong = await answer(socket, "crashed")
+            await socket.send_json({"t": "crash", "id": "unknown", "process": 1})
+            unknown = await answer(socket, "crashed")
+            assert "db-0" in {hello.id for hello in eureka.eureka.registry.entries.own_hellos()}
+            await socket.send_json({"t": "crash", "id": "db-0", "process": followed["process"]})
+            right = await answer(socket, "crashed")
+            output, _ = await asyncio.wait_for(process.communicate(), 10)
+            left = await answer(socket, "holders")
+
+    assert [False, False, True] == [message["sent"] for message in (wrong, unknown, right)]
+    assert (1, 0) == (followed["holders"], left["holders"])
+    assert process.returncode == 137
+    assert b"a Fault crashes this pod" in output

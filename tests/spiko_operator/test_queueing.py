@@ -1,0 +1,57 @@
+"""The keyed queue: unique keys, one worker for each key, retries after failures."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+from spiko_operator.queueing import KeyedQueue
+
+
+async def run(queue: KeyedQueue[str], seconds: float) -> None:
+    """Run the queue for a while."""
+    task = asyncio.create_task(queue.run())
+    await asyncio.sleep(seconds)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_key_is_processed_once_and_again_if_added_meanwhile() -> None:
+    """Given a hundred adds of a key, then it is processed once; an add during the
+    processing causes one more.
+    """
+    seen: list[str] = []
+
+    async def work(key: str) -> None:
+        seen.append(key)
+        if len(seen) == 1:
+            queue.add(key)
+            queue.add(key)
+        await asyncio.sleep(0.01)
+
+    queue = KeyedQueue[str](work, 4, Random(1))
+    for _ in range(100):
+        queue.add("a")
+    await run(queue, 0.1)
+
+    assert seen == ["a", "a"]
+
+
+async def test_failed_key_is_requeued_and_others_are_processed() -> None:
+    """Given a failing key and a healthy key, then the healthy one is processed and the failing one is retried
+    later.
+    """
+    tries = {"bad": 0, "good": 0}
+
+    async def work(key: str) -> None:
+        tries[key] += 1
+        if key == "bad":
+            raise ValueError("broken")
+
+    queue = KeyedQueue[str](work, 1, Random(1))
+    queue.add("bad")
+    queue.add("good")
+    await run(queue, 1.0)
+
+    assert tries["good"] == 1
+    assert 2 <= tries["bad"] <= 3

@@ -1,0 +1,151 @@
+"""A cluster in memory for the planner: it executes the actions of passes, with UIDs and versions, and can
+stop at any write.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from typing import Any
+
+from spiko_operator.errors import ClusterError
+from spiko_operator.plan.actions import (
+    Action,
+    Apply,
+    CreateState,
+    Delete,
+    Emit,
+    ReplaceState,
+    Requeue,
+    SetStatus,
+)
+from spiko_operator.plan.names import ARCHITECTURE
+from spiko_operator.plan.observed import Observed
+from spiko_operator.plan.reconcile import ReconcilePlan, plan
+from spiko_operator.plan.status import EurekaReport
+from spiko_operator.plan.topology import REGION_LABEL, ZONE_LABEL, from_labels
+
+Object = dict[str, Any]
+Key = tuple[str, str]
+NODES = [{REGION_LABEL: "r", ZONE_LABEL: f"r{z}"} for z in "abc"]
+
+
+class Cut(ClusterError):
+    """The operator was stopped here."""
+
+
+class FakeCluster:
+    """The objects of one namespace."""
+
+    def __init__(self, nodes: list[dict[str, str]] | None = None) -> None:
+        self.objects: dict[Key, Object] = {}
+        self.events: list[Emit] = []
+        self.log: list[str] = []
+        self.living: set[str] = set()
+        self.writes_left: int | None = None
+        self.last_plan: ReconcilePlan | None = None
+        self.image = "spiko/nanoservice:1"  # of the operator
+        self.reports: tuple[EurekaReport, ...] = ()
+        self._nodes = NODES if nodes is None else nodes
+        self._numbers = itertools.count(1)
+
+    def put(self, body: Object) -> Object:
+        """Create or replace an object, as a user does."""
+        key = (body["kind"], body["metadata"]["name"])
+        before = self.objects.get(key)
+        body = copy.deepcopy(body)
+        metadata = body["metadata"]
+        metadata["namespace"] = "default"
+        metadata["uid"] = before["metadata"]["uid"] if before else f"uid-{next(self._numbers)}"
+        metadata["resourceVersion"] = str(next(self._numbers))
+        changed = before is None or before.get("spec") != body.get("spec")
+        metadata["generation"] = (before["metadata"]["generation"] if before else 0) + changed
+        if before and "status" in before and "status" not in body:
+            body["status"] = before["status"]
+        self.objects[key] = body
+        if body["kind"] == "Architecture":
+            self.living.add(metadata["uid"])
+        return body
+
+    def get_ready(self) -> None:
+        """Make the pods of all Deployments Ready."""
+        for (kind, _), body in self.objects.items():
+            if kind == "Deployment":
+                n = body["spec"]["replicas"]
+                body["status"] = {
+                    "observedGeneration": body["metadata"]["generation"],
+                    "readyReplicas": n,
+                    "updatedReplicas": n,
+                    "availableReplicas": n,
+                }
+
+    def observe(self, name: str) -> Observed:
+        """Return the observed state of an Architecture."""
+        ours = {
+            k: v for k, v in self.objects.items() if v["metadata"].get("labels", {}).get(ARCHITECTURE) == name
+        }
+        others = {
+            k: v for k, v in self.objects.items() if k not in ours and k[0] not in ("Architecture", "Fault")
+        }
+        architecture = self.objects["Architecture", name]
+        return Observed(
+            architecture,
+            ours,
+            others,
+            frozenset(self.living),
+            from_labels(self._nodes),
+            self.reports,
+            self.image,
+            "2026-01-01T00:00:00Z",
+        )
+
+    def reconcile(self, name: str) -> list[Action]:
+        """Run one pass; raise Cut at the last allowed write."""
+        self.last_plan = plan(self.observe(name))
+        for action in self.last_plan.actions:
+            self._execute(name, action)
+        return [action for action in self.last_plan.actions if not isinstance(action, Requeue)]
+
+    def settle(self, name: str, rounds: int = 12) -> None:
+        """Run passes until there are no actions, with pods becoming Ready in between."""
+        for _ in range(rounds):
+            if not self.reconcile(name):
+                return
+            self.get_ready()
+        raise AssertionError(f"no rest after {rounds} rounds: {self.last_plan}")
+
+    def _execute(self, name: str, action: Action) -> None:
+        if isinstance(action, Emit):
+            self.events.append(action)
+            return
+        if isinstance(action, Requeue):
+            return
+        if self.writes_left is not None:
+            if self.writes_left == 0:
+                raise Cut("killed")
+            self.writes_left -= 1
+        match action:
+            case CreateState(body) | ReplaceState(body) | Apply(body):
+                key = (body["kind"], body["metadata"]["name"])
+                self.log.append(f"{'update' if key in self.objects else 'create'} {key[0]}/{key[1]}")
+                self.put(body)
+            case Delete(kind, _, victim, uid):
+                if self.objects.get((kind, victim), {}).get("metadata", {}).get("uid") == uid:
+                    self.log.append(f"delete {kind}/{victim}")
+                    del self.objects[kind, victim]
+            case SetStatus(status):
+                body = self.objects["Architecture", name]
+                merged = {**body.get("status", {}), **status}
+                body["status"] = {k: v for k, v in merged.items() if v is not None}
+
+    def summary(self) -> dict[Key, Any]:
+        """Return the objects without UIDs, versions and times, for the comparison of final states."""
+        return {
+            key: (body.get("spec"), body["metadata"].get("labels"), body.get("data"))
+            for key, body in self.objects.items()
+        }
+
+    def condition(self, name: str, kind: str) -> Object:
+        """Return one condition of the Architecture."""
+        conditions = self.objects["Architecture", name].get("status", {}).get("conditions", ())
+        return next((c for c in conditions if c["type"] == kind), {})

@@ -1,0 +1,92 @@
+"""A kubelet's surroundings without processes: a fake API server and a fake runtime."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from spiko_local.kubelet.pod_records import PodRecords, Record
+from spiko_local.nodes import parse_nodes
+from spiko_local.objects import Object
+
+NO_PID = 2**22 + 1  # larger than any pid of Linux: signals to it reach no process
+(NODE,) = parse_nodes("kind: Cluster\nnodes: [{role: worker}]", "test")
+
+
+def pod(name: str, uid: str = "", image: str = "spiko/nanoservice:1", **metadata: Any) -> Object:
+    """A pod with one container on the node."""
+    spec: Object = {"nodeName": NODE.name, "containers": [{"name": "c", "image": image}]}
+    return {"metadata": {"name": name, "namespace": "default", "uid": uid or name, **metadata}, "spec": spec}
+
+
+class FakeApi:
+    """Has no pods and no Services, and records statuses and deletions."""
+
+    def __init__(self) -> None:
+        self.statuses: list[Object] = []
+        self.deleted: list[str] = []
+
+    async def call(self, method: str, path: str, body: Any = None, content: str = "") -> Object:
+        """Answer one request."""
+        if method == "PATCH" and "/pods/" in path:
+            self.statuses.append(body["status"])
+            return {"status": body["status"]}
+        if method == "DELETE":
+            self.deleted.append(path)
+        return (
+            {"items": [], "metadata": {"resourceVersion": "1"}, "gitVersion": "v1"} if method == "GET" else {}
+        )
+
+    async def watch(self, path: str, version: str) -> AsyncIterator[Object]:
+        """Report no event, until cancelled."""
+        await asyncio.Event().wait()
+        yield {}
+
+
+class FakeRuntime:
+    """Starts no process; a container ends when a test calls `end`.
+
+    Args:
+        folder: for records and logs.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.logs = folder
+        self.records = PodRecords(folder / "pods")
+        self.commands: list[list[str]] = []
+        self._pids: dict[str, int] = {}
+        self._codes: dict[int, asyncio.Future[int]] = {}
+
+    async def start(self, record: Record, command: list[str], environ: dict[str, str]) -> Record:
+        """Record the command."""
+        self.commands.append(command)
+        number = record.container + 1
+        pid = NO_PID + len(self.commands)
+        self._pids[record.uid] = pid
+        self._codes[pid] = asyncio.get_running_loop().create_future()
+        return replace(record, pid=pid, container=number, restarts=record.restarts + (number > 1))
+
+    def end(self, uid: str, code: int = -9) -> None:
+        """End a pod's container, if it has one that runs."""
+        future = self._codes.get(self._pids.get(uid, 0))
+        if future is not None and not future.done():
+            future.set_result(code)
+
+    async def ended(self, pid: int) -> int:
+        """Wait for `end`."""
+        return await asyncio.shield(self._codes[pid])
+
+    def environment(self, address: str) -> dict[str, str]:
+        """Return the address."""
+        return {"ADDRESS": address}
+
+    def log_file(self, uid: str, number: int) -> Path:
+        """Return a path."""
+        return self.logs / f"{uid}.{number}.log"
+
+    def forget(self, uid: str) -> None:
+        """Remove the record."""
+        self.records.remove(uid)
