@@ -275,7 +275,9 @@ def read_omitted(go_module: Path) -> dict[str, dict[str, list[str]]]:
 def _written_when_empty(kind: str, is_struct: bool, options: set[str]) -> str:
     """Return the group of a field that is not a pointer; empty if it belongs to none."""
     is_list_or_map = kind.startswith(("[", "map["))
-    if kind.rsplit(".", 1)[-1] == "ObjectMeta" or (is_list_or_map and not {"omitempty", "omitzero"} & options):
+    if kind.rsplit(".", 1)[-1] == "ObjectMeta" or (
+        is_list_or_map and not {"omitempty", "omitzero"} & options
+    ):
         return "bare"
     if kind[0] not in "[m" and is_struct and "omitzero" not in options:
         return "present"
