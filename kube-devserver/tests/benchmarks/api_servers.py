@@ -1,10 +1,10 @@
 """The API server compared with Kubernetes' own on one machine: the same work in turns, and the ratio of the
 speeds.
 
-    PYTHONPATH=kube-devserver/tests KUBE_DEVSERVER_BINARIES=FOLDER python
-    kube-devserver/tests/benchmarks/api_servers.py [rounds]
+    KUBE_DEVSERVER_BINARIES=FOLDER python kube-devserver/tests/benchmarks/api_servers.py [rounds]
 
-FOLDER has the real control plane. Ratios are this server's speed / Kubernetes': 0.3 is the minimum, 1 the
+PYTHONPATH is kube-devserver/tests; FOLDER has the real control plane. Ratios are this server's speed /
+Kubernetes': 0.3 is the minimum, 1 the
 goal.
 """
 

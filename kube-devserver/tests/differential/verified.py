@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Records for which state of the package and of the differential suite the suite has passed.
 
-    python kube-devserver/tests/differential/verified.py check    exit code 0 if the recorded state is the
-    present one python kube-devserver/tests/differential/verified.py write    record the present state; run it
-    after the suite
+    verified.py check    exit code 0 if the recorded state is the present one
+    verified.py write    record the present state; run it after the suite
 
 The state is a hash over the package and the suite. Standard library only.
 """
