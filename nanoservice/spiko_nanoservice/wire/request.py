@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from spiko_nanoservice.wire.server_connection import ServerConnection
+from typing import Protocol
 
 REASONS = {
     200: b"OK",
@@ -37,6 +34,18 @@ def render_heads(content_type: bytes) -> Heads:
 TEXT_HEADS = render_heads(b"text/plain; charset=utf-8")
 
 
+class ReplyingConnection(Protocol):
+    """The connection of a request, as the request needs it."""
+
+    heir: tuple[asyncio.Protocol, bytes] | None
+
+    def finish(self, request: Request, status: int, body: bytes, extra: bytes, heads: Heads) -> None:
+        """Send the reply to the request in progress."""
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+
+
 class Request:
     """One request. Header values are None if the header is absent.
 
@@ -64,7 +73,7 @@ class Request:
     keep_alive = True
     arrived_ns = 0
 
-    def __init__(self, connection: ServerConnection) -> None:
+    def __init__(self, connection: ReplyingConnection) -> None:
         self.connection = connection
 
     def reply(self, status: int, body: bytes, extra: bytes = b"", heads: Heads = TEXT_HEADS) -> None:

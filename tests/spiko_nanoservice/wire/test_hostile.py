@@ -16,6 +16,7 @@ from spiko_nanoservice.telemetry.spans import Envelope
 from spiko_nanoservice.wire.connection_pool import Pool
 from spiko_nanoservice.wire.http_server import Server
 from spiko_nanoservice.wire.request import Request
+from spiko_nanoservice.wire.server_connection import ServerConnection
 
 
 @asynccontextmanager
@@ -92,6 +93,7 @@ async def test_pipelined_requests_are_all_answered_and_few_are_queued() -> None:
 
     def handle(request: Request) -> None:
         nonlocal longest
+        assert isinstance(request.connection, ServerConnection)
         longest = max(longest, len(request.connection.queue))
         waiting.append(request) if request.path == b"/slow" else request.reply(200, request.path)
 
@@ -299,6 +301,7 @@ async def test_replies_are_sent_without_delay() -> None:
     seen: list[int] = []
 
     def handle(request: Request) -> None:
+        assert isinstance(request.connection, ServerConnection)
         transport = request.connection._transport
         assert transport is not None
         seen.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
