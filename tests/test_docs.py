@@ -12,7 +12,7 @@ from tests.support.paths import ROOT
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 # In docs/extending.md, which shows how to add files; in CONTRIBUTING.md, which says why that file must not
 # exist.
-EXAMPLE_FILES = {"NAME.py", "tarpit.py", "__init__.py"}
+EXAMPLE_FILES = {"NAME.py", "tarpit.py", "__init__.py", "hello.py", "test_NAME.py"}
 
 
 @pytest.fixture(scope="module")

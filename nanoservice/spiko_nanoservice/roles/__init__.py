@@ -139,7 +139,8 @@ class Identity:
 class Role(Protocol):
     """What one package does with requests.
 
-    Keys and values are bytes as received; `written_us` is the time of the write.
+    `key` is percent-decoded and without a query; values are bytes as received; `written_us` is the time of a
+    write to a ring, else 0.
     """
 
     def get(self, key: bytes) -> Step:

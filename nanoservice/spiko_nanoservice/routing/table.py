@@ -1,7 +1,7 @@
 """Pure: the routing table of one pod, and the choice of the instance for a call.
 
 Tables come from the registries, one for each region that the pod registers in; the pod routes by their union.
-A call draws a dependency in proportion to its declared weight, then a version by percent, then an instance.
+A call draws a dependency in proportion to its declared weight, then a version by weight, then an instance.
 Only dependencies and versions with an instance are drawn: the share of one whose instances are all gone goes
 to the others.
 
@@ -62,7 +62,7 @@ _NOTHING = _Choice((), ())
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Instances to draw one of: a dependency by weight, then a version by percent, then an instance."""
+    """Instances to draw one of: a dependency by weight, then a version by weight, then an instance."""
 
     choice: _Choice
 

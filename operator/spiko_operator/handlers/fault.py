@@ -90,7 +90,7 @@ async def _wait(context: Context, fault: Object, spec: FaultSpec, why: Observati
     now = now_text()
     left_s = seconds_left(fault, _progress(context, fault), spec, now)
     conditions = (why,) if left_s > 0 else (why, ended(why.reason, why.message))
-    await _write(context, fault, StatusUpdate(conditions, {"victims": []}, why.message))
+    await _write(context, fault, StatusUpdate(conditions, summary=why.message))
     return min(left_s, retry_s(fault, now)) if left_s > 0 else None
 
 

@@ -183,7 +183,7 @@ class KillExecutor:
             if waited_s > CRASH_S:
                 one.judge(
                     "Unreachable",
-                    f"acknowledged the crash request but was still running after {CRASH_S:.0f} s",
+                    f"a eureka forwarded the crash, but the process was still running after {CRASH_S:.0f} s",
                 )
         elif waited_s > CRASH_S or len(one.answers) >= max(1, self._context.links.connected(self._key)):
             one.judge("Unreachable", "its process is not connected to any eureka")

@@ -169,7 +169,7 @@ async def test_undelivered_crash_is_reported() -> None:
     assert [victim["message"] for victim in status["victims"]] == [
         "not connected to any eureka when the victims were recorded",
         "its process is not connected to any eureka",
-        "acknowledged the crash request but was still running after 5 s",
+        "a eureka forwarded the crash, but the process was still running after 5 s",
     ]
     assert status["summary"] == "0 of 3 killed, 3 unreachable"
 
