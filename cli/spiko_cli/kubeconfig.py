@@ -23,7 +23,7 @@ def find_kubeconfig(environ: Mapping[str, str], given: str | None) -> str:
         A file, or all files of KUBECONFIG, which `Client` reads as kubectl does.
 
     Raises:
-        ClusterError: there is none, or a named file does not exist.
+        ClusterError: no kubeconfig was found, or a named file does not exist.
     """
     home = find_home(environ)
     for where, named in (

@@ -65,7 +65,7 @@ def predict_files(files: tuple[str, ...], nodes: Path | None) -> list[Graph]:
         nodes: a kind configuration with regions and zones; None for made-up ones.
 
     Raises:
-        SpikoError: one of them cannot be predicted, or there is none.
+        SpikoError: a file has no Architecture, or one that cannot be predicted.
     """
     try:
         labels = from_labels([node.labels for node in read_nodes(nodes)]) if nodes else {}
