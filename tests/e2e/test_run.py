@@ -94,6 +94,7 @@ def _read(path: Path) -> bytes:
         return b""
 
 
+@pytest.mark.long
 def test_run_in_an_existing_cluster(cluster: Cluster, namespace: str) -> None:
     """Given a cluster, when a file is read from standard input, then the report is text, the architecture is
     removed and the cluster stays.
@@ -127,6 +128,7 @@ def test_keep_leaves_the_architecture_as_the_file_has_it(cluster: Cluster, names
     assert "small" == cluster.items("arch", namespace)[0]["metadata"]["name"]
 
 
+@pytest.mark.long
 def test_run_after_keep_kills_again(cluster: Cluster, namespace: str) -> None:
     """Given --keep, then the Fault stays with its evidence until the Architecture is deleted, and another run
     with another seed kills again.
