@@ -21,7 +21,7 @@ def read_crds() -> list[Object]:
     """Return the generated CRDs: package data in a wheel, the repository's `crds/` in a checkout.
 
     Raises:
-        ApiError: there are none.
+        ApiError: this installation has no definitions.
     """
     packaged = Path(str(files("spiko_operator").joinpath("crds")))
     folder = packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "crds"

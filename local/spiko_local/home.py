@@ -126,7 +126,7 @@ class Home:
         return state
 
     def read_last_state(self) -> Object | None:
-        """Return the last state of a supervisor that may have ended; None if there is none."""
+        """Return the last state of a supervisor that may have ended; None without a recorded state."""
         try:
             state: Object = json.loads(self.state.read_text())
             return state if state.keys() >= {"pid", "started", "parts"} else None

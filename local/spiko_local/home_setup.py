@@ -42,7 +42,7 @@ def remove_remains(home: Home, say: Say) -> Ports | None:
         say: called with lines of progress.
 
     Returns:
-        The ports of the cluster whose data are kept; None if there is none.
+        The ports of the cluster whose data are kept; None for a new cluster.
     """
     last = home.read_last_state()
     if last is not None:

@@ -65,7 +65,7 @@ def compile_faults(schema: Schema, path: str, uncorrelated: str) -> list[Cause]:
     Args:
         schema: of the place.
         path: of the schema, for messages.
-        uncorrelated: the path of the list above whose items have no old values; empty if there is none.
+        uncorrelated: the path of the list above whose items have no old values, or empty.
     """
     found = []
     for i, rule in enumerate(schema.get(RULES) or ()):

@@ -47,7 +47,7 @@ class _Checker:
             schema: the schema.
             path: of it.
             place: what it describes: "object fields" or "array items"; empty at the root.
-            uncorrelated: the path of the list above whose items have no old values; empty if there is none.
+            uncorrelated: the path of the list above whose items have no old values, or empty.
         """
         if len(self.found) >= MOST_FAULTS:
             return

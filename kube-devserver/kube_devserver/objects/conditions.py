@@ -32,11 +32,6 @@ def conditions_of(body: Body) -> list[Body]:
     return list(body.get("status", {}).get("conditions") or ())
 
 
-def make_condition(kind: str, status: str, reason: str, message: str) -> Body:
-    """A condition without times."""
-    return {"type": kind, "status": status, "reason": reason, "message": message}
-
-
 def owner_of(body: Body) -> Body | None:
     """The reference to an object's controller; None if it has none."""
     return next((o for o in body["metadata"].get("ownerReferences") or () if o.get("controller")), None)

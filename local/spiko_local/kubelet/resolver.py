@@ -55,7 +55,7 @@ class Resolver:
 
 
 def remembered_port(file: Path) -> int:
-    """Return the port in a file; choose a free one and write it there if there is none."""
+    """Return the port in a file; if the file does not exist, choose a free port and write it there."""
     try:
         return int(file.read_text())
     except (OSError, ValueError):
