@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
-import json
 import os
 import time
 from collections.abc import AsyncIterator
@@ -17,15 +17,19 @@ from spiko_cli.errors import ClusterError
 from spiko_cli.kubeconfig import explain, find_kubeconfig
 from spiko_cli.options import ClusterOptions
 from spiko_local.objects import Object, status_of
+from spiko_nanoservice.contract import ContractError, parse_object
+from spiko_nanoservice.contract.handshake import KEY_FILES, EpochKey, Purpose, parse_keys
 from spiko_operator.cluster.client import Client
-from spiko_operator.cluster.sockets import Sockets
+from spiko_operator.cluster.sockets import Endpoint, Sockets
 from spiko_operator.errors import ClusterError as ApiError
-from spiko_operator.errors import Missing
+from spiko_operator.errors import Forbidden, Missing
 from spiko_operator.eureka_urls import Reacher
 from spiko_operator.plan import names
 from spiko_operator.settings import Reach
 
 ANSWER_S = 5.0
+# A second of 1,000 tiers, or the totals of their edges.
+MOST_BYTES = 64 * 1024 * 1024
 POLL_S = 1.0
 CALL_ERRORS = (ApiError, aiohttp.ClientError, OSError, TimeoutError, ValueError)
 
@@ -43,15 +47,13 @@ class Eurekas:
 
     Args:
         client: of the API server.
-        session: for requests to the eurekas themselves.
-        sockets: for their streams.
+        sockets: for sessions with the eurekas.
         target: the architecture.
     """
 
-    def __init__(
-        self, client: Client, session: aiohttp.ClientSession, sockets: Sockets, target: Target
-    ) -> None:
-        self._client, self._session, self._sockets, self._target = client, session, sockets, target
+    def __init__(self, client: Client, sockets: Sockets, target: Target) -> None:
+        self._client, self._sockets, self._target = client, sockets, target
+        self._keys: tuple[EpochKey, ...] | None = None
         self._failures: dict[str, str] = {}  # by the UID of a pod whose stream does not open
         self.pods: list[Object] = []
         self.streams = 0  # open ones
@@ -70,23 +72,27 @@ class Eurekas:
             if status_of(pod).get("podIP") and not pod["metadata"].get("deletionTimestamp")
         ]
 
-    async def ask(self, path: str) -> list[Object]:
-        """Send a GET to every eureka and return the answers.
+    async def ask(self, what: str) -> list[Object]:
+        """Ask every eureka for its `edges` or `totals` and return the answers.
 
         Raises:
             ClusterError: a eureka does not answer.
         """
-        return list(await asyncio.gather(*(self._ask(pod, path) for pod in self.pods)))
+        return list(await asyncio.gather(*(self._ask(pod, what) for pod in self.pods)))
 
-    async def _ask(self, pod: Object, path: str) -> Object:
+    async def _ask(self, pod: Object, what: str) -> Object:
         way = self._way(pod)
-        url = self._url(Reacher(way, ""), pod, path)
         try:
-            if way == "proxy":
-                return await self._client.raw(url)
-            async with self._session.get(url) as reply:
-                found: Object = await reply.json()
-                return found
+            async with (
+                asyncio.timeout(ANSWER_S),
+                self._sockets.open(await self._endpoint(pod, way), MOST_BYTES) as socket,
+            ):
+                await socket.send_json({"t": what})
+                async for frame in socket:
+                    message = parse_object(frame.data)
+                    if message.get("t") == what:
+                        return message
+                raise ApiError("the eureka closed the connection")
         except CALL_ERRORS as error:
             raise ClusterError(_explain_failure(pod, way, error)) from error
 
@@ -146,35 +152,52 @@ class Eurekas:
 
     async def _stream(self, pod: Object, queue: asyncio.Queue[Object]) -> None:
         way, uid = self._way(pod), pod["metadata"]["uid"]
-        url = self._url(Reacher(way, self._client.server), pod, "/control/seconds", web_socket=True)
         try:
-            async with self._sockets.open(url) as socket:
+            async with self._sockets.open(await self._endpoint(pod, way), MOST_BYTES) as socket:
+                await socket.send_json({"t": "seconds"})
                 self.streams += 1
                 self._failures.pop(uid, None)
                 try:
                     async for frame in socket:
                         if frame.type == aiohttp.WSMsgType.TEXT:
-                            message = json.loads(frame.data)
-                            if message["t"] == "second":
+                            message = parse_object(frame.data)
+                            if message.get("t") == "second":
                                 queue.put_nowait(message)
                 finally:
                     self.streams -= 1
         except (*CALL_ERRORS, KeyError, TypeError) as error:
             self._failures[uid] = _explain_failure(pod, way, error)
 
-    def _url(self, reacher: Reacher, pod: Object, path: str, web_socket: bool = False) -> str:
-        namespace, name, address = (
-            self._target.cluster.namespace,
-            pod["metadata"]["name"],
-            pod["status"]["podIP"],
-        )
-        return reacher.url(namespace, name, address, path, web_socket=web_socket)
+    async def _endpoint(self, pod: Object, way: Reach) -> Endpoint:
+        """Return the endpoint for reading from a eureka. Raises the operator's ClusterError without a key."""
+        namespace, address = self._target.cluster.namespace, str(pod["status"]["podIP"])
+        if self._keys is None:
+            self._keys = await _read_keys(self._client, namespace)
+        reacher = Reacher(way, self._client.server)
+        url = reacher.url(namespace, pod["metadata"]["name"], address, "/read", web_socket=True)
+        return Endpoint(url, address, Purpose.READ, self._keys)
 
     def _way(self, pod: Object) -> Reach:
         if self._target.cluster.reach is not None:
             chosen: Reach = self._target.cluster.reach
             return chosen
         return "direct" if pod["status"]["podIP"].startswith("127.") else "proxy"
+
+
+async def _read_keys(client: Client, namespace: str) -> tuple[EpochKey, ...]:
+    """Return the keys for reading from the eurekas of a namespace. Raises the operator's ClusterError."""
+    name = names.READ_SECRET
+    try:
+        secret = await client.get("Secret", namespace, name)
+        return parse_keys(base64.b64decode(secret["data"][KEY_FILES[Purpose.READ]]).decode())
+    except Forbidden as error:
+        text = f'you need the right to `get` Secret "{name}" in namespace "{namespace}"'
+        raise ApiError(text) from error
+    except Missing as error:
+        text = f'Secret "{name}" is missing in namespace "{namespace}"; is the operator running?'
+        raise ApiError(text) from error
+    except (KeyError, TypeError, ValueError, ContractError) as error:
+        raise ApiError(f'Secret "{name}" in namespace "{namespace}" has no valid key') from error
 
 
 def _explain_failure(pod: Object, way: Reach, error: Exception) -> str:
@@ -193,8 +216,7 @@ async def connected(client: Client, target: Target) -> AsyncIterator[Eurekas]:
     """Open connections to the eurekas of an architecture; the caller refreshes the list of pods."""
     sockets = Sockets(client)
     try:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as session:
-            yield Eurekas(client, session, sockets, target)
+        yield Eurekas(client, sockets, target)
     finally:
         await sockets.close()
 

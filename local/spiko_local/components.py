@@ -22,6 +22,8 @@ FAST = ("--kube-api-qps=500", "--kube-api-burst=1000")
 # fail.
 RESET_HINT = "`spiko down` removes it, and the next `spiko up` starts with an empty cluster"
 CONTROLLERS = "*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller"
+# Where the operator keeps its key.
+OPERATOR_NAMESPACE = "kube-system"
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,11 @@ def build_components(
     )
     if operator:
         liveness = f"http://127.0.0.1:{ports.operator}/healthz"
-        environ = {"KUBECONFIG": str(home.kubeconfig), "SPIKO_LIVENESS": liveness}
+        environ = {
+            "KUBECONFIG": str(home.kubeconfig),
+            "SPIKO_LIVENESS": liveness,
+            "SPIKO_OPERATOR_NAMESPACE": OPERATOR_NAMESPACE,
+        }
         components.append(
             Component("operator", OTHER_STAGE, (sys.executable, "-m", "spiko_operator"), liveness, environ)
         )

@@ -2,11 +2,15 @@
 
 | from | to | kinds |
 |---|---|---|
+| client | eureka | proof: the answer to the challenge, the first message of every session |
+| eureka | client | challenge, admitted |
 | pod | eureka | hello, ack, report, bye |
 | eureka | pod | welcome, config, slot, table, delta, left, crash |
 | eureka | eureka | peer, entries, changes, config; each eureka reports over the connection that it opened |
 | operator | eureka | config, follow, unfollow, crash |
-| eureka | operator | eureka, which introduces it; programmed, second, holders, hurt, crashed |
+| eureka | operator | eureka, which introduces it; programmed, holders, hurt, crashed |
+| command line | eureka | seconds, edges, totals: what to send |
+| eureka | command line | eureka; second, every second after `seconds`; edges, totals |
 | eureka | any of them | refused: why the eureka closes the connection |
 """
 
@@ -16,6 +20,9 @@ from typing import Any, Final
 
 Message = dict[str, Any]
 
+CHALLENGE: Final = "challenge"
+PROOF: Final = "proof"
+ADMITTED: Final = "admitted"
 HELLO: Final = "hello"
 ACK: Final = "ack"
 REPORT: Final = "report"
@@ -34,6 +41,9 @@ FOLLOW: Final = "follow"
 UNFOLLOW: Final = "unfollow"
 PROGRAMMED: Final = "programmed"
 SECOND: Final = "second"
+SECONDS: Final = "seconds"
+EDGES: Final = "edges"
+TOTALS: Final = "totals"
 HOLDERS: Final = "holders"
 HURT: Final = "hurt"
 CRASH: Final = "crash"

@@ -22,6 +22,7 @@ class Settings:
             one for a pod outside any region.
         lifeline: file descriptor of a pipe that closes when the local cluster ends; None outside a local
             cluster.
+        keys: directory of the key files.
     """
 
     architecture: str
@@ -42,6 +43,12 @@ class Settings:
     port: int
     resolver: str
     lifeline: int | None
+    keys: str
+
+    @property
+    def source(self) -> str | None:
+        """The address to connect from: the own one where pods share a network, else any."""
+        return None if self.bind_address in ("0.0.0.0", "::") else self.bind_address
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -78,6 +85,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         port=_number(environ, c.ENV_BIND_PORT, default_port),
         resolver=environ.get(c.ENV_RESOLVER, ""),
         lifeline=_number(environ, c.ENV_LIFELINE, -1) if c.ENV_LIFELINE in environ else None,
+        keys=environ.get(c.ENV_VOLUMES_ROOT, "") + c.KEYS_PATH,
     )
 
 

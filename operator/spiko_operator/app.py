@@ -15,6 +15,7 @@ from typing import Any
 from spiko_operator.cluster.cache import Cache, architecture_of
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.execute import Executor
+from spiko_operator.cluster.operator_key import load_operator_key
 from spiko_operator.cluster.owners import Owners
 from spiko_operator.cluster.resources import RESOURCES
 from spiko_operator.cluster.sockets import Sockets
@@ -25,7 +26,9 @@ from spiko_operator.eureka_urls import Reacher
 from spiko_operator.handlers.architecture import read_node_zones, reconcile
 from spiko_operator.handlers.fault import inject
 from spiko_operator.handlers.monkey import visit
+from spiko_operator.key_publisher import KeyPublisher
 from spiko_operator.plan import names
+from spiko_operator.plan.keys import Keyring
 from spiko_operator.plan.objects import Key, Object
 from spiko_operator.queueing import KeyedQueue
 from spiko_operator.settings import Settings
@@ -66,7 +69,9 @@ class App:
         Raises:
             ClusterError: there are no usable credentials.
         """
-        self._running = Running(settings, await Client.connect(settings.kubeconfig))
+        client = await Client.connect(settings.kubeconfig)
+        key = await _load_key(client, settings.own_namespace)
+        self._running = Running(settings, client, Keyring(key, settings.key_epoch))
         await self._running.start()
 
     async def stop(self) -> None:
@@ -95,9 +100,10 @@ class Running:
     Args:
         settings: of the operator.
         client: of the API server.
+        keyring: the operator's key.
     """
 
-    def __init__(self, settings: Settings, client: Client) -> None:
+    def __init__(self, settings: Settings, client: Client, keyring: Keyring) -> None:
         tracer, self._stop_tracing = start_tracing(os.environ)
         self._sockets, self._cache = Sockets(client), Cache()
         self._context = context = Context(
@@ -109,6 +115,7 @@ class Running:
             reach=Reacher(settings.reach, client.server),
             tracer=tracer,
             owners=Owners(client, self._cache),
+            keys=KeyPublisher(client, self._cache, keyring),
         )
         random = Random(time.time_ns())
         self._architectures: KeyedQueue[Key] = KeyedQueue(
@@ -158,7 +165,11 @@ class Running:
         age_s = time.monotonic() - self._listed_at
         if age_s > MISSED_LISTS * self._context.settings.resync_s:
             raise ClusterError(f"no full list for {age_s:.0f} s")
-        return {"list_age_seconds": age_s, "divergences": float(self._cache.divergences)}
+        return {
+            "list_age_seconds": age_s,
+            "divergences": float(self._cache.divergences),
+            "link_errors": float(self._context.links.errors),
+        }
 
     def _reconcile(self, key: Key) -> None:
         self._architectures.add(key)
@@ -210,6 +221,8 @@ class Running:
                 for body in self._cache.compare(kind, snapshot.items, snapshot.version, namespace):
                     self._queue(kind, body)
         self._context.executor.forget_gone()
+        for key in await self._context.keys.verify():
+            self._reconcile(key)
         await self._list_nodes()
         self._listed_at = time.monotonic()
 
@@ -223,6 +236,16 @@ class Running:
         if before != context.node_zones:
             for body in self._cache.all("Architecture"):
                 self._queue("Architecture", body)
+
+
+async def _load_key(client: Client, namespace: str) -> bytes:
+    """Return the operator's key, which everything else needs; retry until the API server has or takes it."""
+    while True:
+        try:
+            return await load_operator_key(client, namespace)
+        except ClusterError as error:
+            log.warning("the operator's key cannot be read, retrying: %s", error)
+            await asyncio.sleep(FIRST_LIST_RETRY_S)
 
 
 def _stop_process(task: asyncio.Task[None]) -> None:

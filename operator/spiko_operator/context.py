@@ -12,6 +12,7 @@ from spiko_operator.cluster.execute import Executor
 from spiko_operator.cluster.owners import Owners
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
+from spiko_operator.key_publisher import KeyPublisher
 from spiko_operator.settings import Settings
 
 
@@ -32,5 +33,6 @@ class Context:
     reach: Reacher
     tracer: Tracer
     owners: Owners
+    keys: KeyPublisher
     node_zones: dict[str, list[str]] = field(default_factory=dict)
     late_reports_s: float = 2.5

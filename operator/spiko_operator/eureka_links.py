@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -18,28 +19,51 @@ from typing import Any
 
 from aiohttp import ClientError, ClientWebSocketResponse, WSMsgType
 
-from spiko_nanoservice.contract import Configuration, ContractError, Revision, decode, encode
+from spiko_nanoservice.contract import Configuration, ContractError, decode, encode, parse_object
+from spiko_nanoservice.contract.control_messages import Crashed, FailedCalls, Holders, Programmed
 from spiko_operator.backoff import Backoff
+from spiko_operator.cluster.sockets import Endpoint
 from spiko_operator.errors import ClusterError
 from spiko_operator.plan.objects import Key, Object
 from spiko_operator.plan.status import EurekaReport
+from spiko_operator.rate_limit import TokenBucket
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 # Failed attempts before a warning, in about 7 s: a eureka that was just started does not listen yet.
 PATIENCE = 8
+# A connection that ends sooner does not reset the back-off: the next one may end for the same reason.
+STABLE_S = 5.0
+# Limits of one connection: bytes of a message, messages per second and at once, seconds between warnings.
+MOST_BYTES = 256 * 1024
+PER_SECOND, BURST = 1_000.0, 10_000.0
+WARN_EVERY_S = 60.0
+_ABOUT_PODS = {"holders": Holders, "hurt": FailedCalls, "crashed": Crashed}
 Listener = Callable[[Object], None]
-Open = Callable[[str], AbstractAsyncContextManager[ClientWebSocketResponse]]
+Open = Callable[[Endpoint, int], AbstractAsyncContextManager[ClientWebSocketResponse]]
 log = logging.getLogger("spiko.operator")
 
 
 @dataclass(slots=True)
 class EurekaLink:
-    """A connection to one eureka, kept open by `task`."""
+    """A connection to one eureka, kept open by `task`. A warning is logged at most once a minute."""
 
-    url: str
+    endpoint: Endpoint
+    warned_s: float = float("-inf")
     task: asyncio.Task[None] | None = None
     outbox: asyncio.Queue[str] | None = None
     report: EurekaReport | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL of the eureka, which names it in messages to listeners."""
+        return self.endpoint.url
+
+    def warn(self, text: str, *values: object) -> None:
+        """Log a warning unless one was logged in the last minute."""
+        now_s = time.monotonic()
+        if now_s >= self.warned_s + WARN_EVERY_S:
+            self.warned_s = now_s
+            log.warning(text, *values)
 
 
 @dataclass(slots=True)
@@ -58,22 +82,26 @@ class Links:
         open_socket: opens a WebSocket to a URL.
         changed: called with the architecture's key when the report of a eureka changes.
         patience: number of failed attempts in a row before a warning is logged.
+
+    Attributes:
+        errors: number of unexpected errors; each ended a connection, which was opened again.
     """
 
     def __init__(self, open_socket: Open, changed: Callable[[Key], None], patience: int = PATIENCE) -> None:
         self._open, self._changed, self._patience = open_socket, changed, patience
         self._groups: dict[Key, _Group] = {}
+        self.errors = 0
 
-    def keep(self, key: Key, urls: dict[str, str]) -> None:
-        """Connect to exactly these eurekas of an architecture: pod UID -> URL of the control socket."""
+    def keep(self, key: Key, endpoints: dict[str, Endpoint]) -> None:
+        """Connect to exactly these eurekas of an architecture, by pod UID."""
         group = self._groups.setdefault(key, _Group())
-        for uid in [uid for uid, link in group.links.items() if urls.get(uid) != link.url]:
+        for uid in [uid for uid, link in group.links.items() if endpoints.get(uid) != link.endpoint]:
             link = group.links.pop(uid)
             self._close(link)
             _notify_all(group, {"t": "gone", "eureka": link.url})
-        for uid, url in urls.items():
+        for uid, endpoint in endpoints.items():
             if uid not in group.links:
-                link = group.links[uid] = EurekaLink(url)
+                link = group.links[uid] = EurekaLink(endpoint)
                 link.task = asyncio.get_running_loop().create_task(self._stay_connected(key, group, link))
 
     def configure(self, key: Key, configuration: Configuration) -> None:
@@ -152,29 +180,28 @@ class Links:
     async def _stay_connected(self, key: Key, group: _Group, link: EurekaLink) -> None:
         backoff, failures = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), 0
         while True:
+            opened_s = float("inf")
             try:
-                async with self._open(link.url) as socket:
-                    backoff.reset()
-                    failures = 0
+                async with self._open(link.endpoint, MOST_BYTES) as socket:
+                    opened_s = time.monotonic()
                     await self._serve(key, group, link, socket)
-            except (
-                ClusterError,
-                ClientError,
-                OSError,
-                TimeoutError,
-                ValueError,
-                KeyError,
-                TypeError,
-            ) as error:
+            except (ClusterError, ClientError, OSError, TimeoutError) as error:
                 failures += 1
-                level = logging.WARNING if failures == self._patience else logging.DEBUG
-                log.log(level, "eureka %s is unreachable: %s", link.url, str(error) or type(error).__name__)
+                if failures >= self._patience:
+                    reason = str(error) or type(error).__name__
+                    link.warn("eureka %s is unreachable: %.300r; retrying", link.url, reason)
+            except Exception:  # the edge of the process: this link must not end for ever
+                self.errors += 1
+                log.exception("eureka %s: unexpected error; reconnecting", link.url)
             finally:
                 was_open, link.outbox = link.outbox is not None, None
-                link.report = None
+                useful, link.report = link.report is not None, None
             if was_open:  # otherwise the listeners were notified when the connection broke
                 _notify_all(group, {"t": "lost", "eureka": link.url})
                 self._changed(key)
+            if useful and time.monotonic() >= opened_s + STABLE_S:
+                backoff.reset()
+                failures = 0
             await asyncio.sleep(backoff.next_s())
 
     async def _serve(self, key: Key, group: _Group, link: EurekaLink, socket: Any) -> None:
@@ -184,32 +211,34 @@ class Links:
         for uid in group.followed:
             outbox.put_nowait(json.dumps({"t": "follow", "id": uid}))
         pump = asyncio.create_task(_pump(socket, outbox))
+        bucket = TokenBucket(PER_SECOND, BURST, time.monotonic())
         try:
             async for frame in socket:
+                if not bucket.take(time.monotonic()):
+                    raise ClusterError(f"sends more than {PER_SECOND:.0f} messages per second")
                 if frame.type == WSMsgType.TEXT:
-                    message = json.loads(frame.data)
-                    if not isinstance(message, dict):
-                        raise TypeError(f"message is not an object: {frame.data[:80]}")
-                    self._receive(key, group, link, message)
+                    self._receive(key, group, link, parse_object(frame.data))
+        except ContractError as error:
+            raise ClusterError(f"invalid message: {error}") from error
         finally:
             pump.cancel()
 
     def _receive(self, key: Key, group: _Group, link: EurekaLink, message: Object) -> None:
         match message.get("t"):
             case "programmed":
-                with contextlib.suppress(ContractError):
-                    revision = decode(Revision, message["revision"]) if message["revision"] else None
-                    report = EurekaReport(
-                        str(revision), int(message["pods"]), int(message["acked"]), bool(message["complete"])
-                    )
-                    if report != link.report:
-                        link.report = report
-                        self._changed(key)
-            case "holders" | "hurt" | "crashed":
-                for listener in group.followed.get(str(message["id"]), ()):
-                    listener(message | {"eureka": link.url})
+                programmed = decode(Programmed, message)
+                report = EurekaReport(
+                    programmed.revision, programmed.pods, programmed.acked, programmed.complete
+                )
+                if report != link.report:
+                    link.report = report
+                    self._changed(key)
+            case "holders" | "hurt" | "crashed" as kind:
+                about = encode(decode(_ABOUT_PODS[kind], message))
+                for listener in group.followed.get(about["id"], ()):
+                    listener(about | {"t": kind, "eureka": link.url})
             case "refused":
-                log.error("eureka %s rejects the configuration: %s", link.url, message.get("message"))
+                link.warn("eureka %s rejects a message: %.300r", link.url, message.get("message"))
 
 
 def _notify_all(group: _Group, message: Object) -> None:

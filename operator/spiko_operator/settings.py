@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Literal
 
+from spiko_nanoservice.contract.handshake import MOST_EPOCH
 from spiko_operator.errors import SettingsError
 from spiko_operator.plan.workloads import IMAGE_REPOSITORY
 
+SERVICE_ACCOUNT_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 Reach = Literal["direct", "proxy"]
 
 
@@ -28,6 +30,10 @@ class Settings:
             Permissions in these namespaces suffice; without permission to list nodes, zones are logical.
         liveness: URL at which kopf serves liveness probes (SPIKO_LIVENESS), such as
             http://0.0.0.0:8081/healthz; None for no probes.
+        own_namespace: where the operator's key is kept (SPIKO_OPERATOR_NAMESPACE); by default the namespace
+            of the service account, or `default` outside a cluster.
+        key_epoch: epoch of all keys (SPIKO_KEY_EPOCH): raise it by one to replace them; eurekas also accept
+            the keys of the epoch before.
     """
 
     image: str
@@ -36,6 +42,8 @@ class Settings:
     resync_s: float
     namespaces: tuple[str, ...] = ()
     liveness: str | None = None
+    own_namespace: str = "default"
+    key_epoch: int = 1
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -59,6 +67,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
                 f"SPIKO_NAMESPACES: {name!r}: not a valid namespace name; use a comma-separated list "
                 "without patterns"
             )
+    epoch = environ.get("SPIKO_KEY_EPOCH", "1")
+    if not epoch.isdecimal() or not 1 <= int(epoch[:8]) <= MOST_EPOCH:
+        raise SettingsError(f"SPIKO_KEY_EPOCH: {epoch!r}: must be an integer from 1 to {MOST_EPOCH}")
     return Settings(
         image=environ.get("SPIKO_IMAGE", f"{IMAGE_REPOSITORY}:{version('spiko')}"),
         reach="proxy" if reach == "proxy" else "direct",
@@ -66,4 +77,14 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         resync_s=float(resync),
         namespaces=namespaces,
         liveness=environ.get("SPIKO_LIVENESS") or None,
+        own_namespace=environ.get("SPIKO_OPERATOR_NAMESPACE") or _service_account_namespace(),
+        key_epoch=int(epoch),
     )
+
+
+def _service_account_namespace() -> str:
+    try:
+        with open(SERVICE_ACCOUNT_NAMESPACE, encoding="utf-8") as file:
+            return file.read().strip() or "default"
+    except OSError:
+        return "default"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import http.client
 import itertools
-import json
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
@@ -16,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from spiko_nanoservice.contract.handshake import EpochKey
+from tests.support.eureka_reader import read_eureka, read_keys
 from tests.support.local_cluster import Cluster
 from tests.support.paths import ROOT
 from tests.support.totals import total_errors
@@ -26,9 +26,9 @@ pytestmark = pytest.mark.e2e
 class Client(threading.Thread):
     """Writes and reads in the ring of one zone, at random registered nodes."""
 
-    def __init__(self, eureka: str, seed: int) -> None:
+    def __init__(self, keys: tuple[EpochKey, ...], eureka: str, seed: int) -> None:
         super().__init__(daemon=True)
-        self._eureka, self._random = eureka, Random(seed)
+        self._keys, self._eureka, self._random = keys, eureka, Random(seed)
         self._nodes: list[str] = []
         self._asked_at = 0.0
         self.acknowledged: list[str] = []
@@ -79,22 +79,23 @@ class Client(threading.Thread):
 
     def _node(self) -> str:
         if time.monotonic() > self._asked_at + 0.2:
-            self._nodes = [n["address"] for n in nodes_of(self._eureka) if n["tier"] == "cassandra"]
+            self._nodes = [
+                n["address"] for n in nodes_of(self._keys, self._eureka) if n["tier"] == "cassandra"
+            ]
             self._asked_at = time.monotonic()
         return self._random.choice(self._nodes)
 
 
-def nodes_of(eureka: str) -> list[dict[str, Any]]:
+def nodes_of(keys: tuple[EpochKey, ...], eureka: str) -> list[dict[str, Any]]:
     """Return the nodes that are registered at a eureka."""
-    with urllib.request.urlopen(f"http://{eureka}:7070/edges", timeout=5) as reply:
-        found: list[dict[str, Any]] = json.load(reply)["nodes"]
-        return found
+    found: list[dict[str, Any]] = read_eureka(keys, eureka, "edges")["nodes"]
+    return found
 
 
 @contextmanager
-def clients(eurekas: list[str]) -> Iterator[list[Client]]:
+def clients(keys: tuple[EpochKey, ...], eurekas: list[str]) -> Iterator[list[Client]]:
     """Yield a client for each zone."""
-    made = [Client(eureka, seed) for seed, eureka in enumerate(eurekas)]
+    made = [Client(keys, eureka, seed) for seed, eureka in enumerate(eurekas)]
     for client in made:
         client.start()
     try:
@@ -118,14 +119,15 @@ def test_scaling_a_ring_under_traffic_loses_no_acknowledged_key(cluster: Cluster
     cluster.until_settled("cassandra", namespace, 90)
     before = total_errors(cluster, namespace)
     eurekas = [pod["status"]["podIP"] for pod in cluster.items("pods", namespace, "spiko.dev/tier=eureka")]
+    keys = read_keys(cluster, namespace)
 
-    with clients(eurekas) as zones:
+    with clients(keys, eurekas) as zones:
         for percent, slots in ((200, {0, 1, 2, 3}), (100, {0, 1})):
             wanted = 40 + min(len(client.acknowledged) for client in zones)
             cluster.until("writes", lambda w=wanted: all(len(c.acknowledged) >= w for c in zones))  # type: ignore[misc]
             cluster.kubectl("scale", "arch", "cassandra", "-n", namespace, f"--replicas={percent}")
             cluster.until_settled("cassandra", namespace, 90)
-            cluster.until("the slots", lambda s=slots: all(s == slots_at(e) for e in eurekas))  # type: ignore[misc]
+            cluster.until("the slots", lambda s=slots: all(s == slots_at(keys, e) for e in eurekas))  # type: ignore[misc]
 
     for client in zones:
         for key in client.acknowledged:
@@ -137,6 +139,6 @@ def test_scaling_a_ring_under_traffic_loses_no_acknowledged_key(cluster: Cluster
     assert all(len(client.acknowledged) >= 80 for client in zones)
 
 
-def slots_at(eureka: str) -> set[int]:
+def slots_at(keys: tuple[EpochKey, ...], eureka: str) -> set[int]:
     """Return the slots of the ring in a eureka's zone."""
-    return {n["slot"] for n in nodes_of(eureka) if n["tier"] == "cassandra"}
+    return {n["slot"] for n in nodes_of(keys, eureka) if n["tier"] == "cassandra"}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from spiko_nanoservice.contract.handshake import EpochKey
 from tests.support.architectures import shop
+from tests.support.eureka_reader import read_eureka, read_keys
 from tests.support.local_cluster import Cluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -30,12 +31,11 @@ def _is_ready(node: dict[str, Any]) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"])
 
 
-def callees(addresses: list[str]) -> set[str]:
+def callees(keys: tuple[EpochKey, ...], addresses: list[str]) -> set[str]:
     """Return the UIDs of pods in any acknowledged routing table, as these eurekas report them."""
     found = set()
     for address in addresses:
-        with urllib.request.urlopen(f"http://{address}:7070/edges", timeout=2) as reply:
-            found |= {callee for _, callee in json.load(reply)["edges"]}
+        found |= {callee for _, callee in read_eureka(keys, address, "edges")["edges"]}
     return found
 
 
@@ -49,11 +49,12 @@ def test_callers_leave_a_node_without_power_and_find_it_again(cluster: Cluster, 
     lost = {uid for uid, pod in pods.items() if pod["spec"]["nodeName"] == NODE}
     others = [pod for uid, pod in pods.items() if uid not in lost]
     eurekas = [p["status"]["podIP"] for p in others if p["metadata"]["labels"]["spiko.dev/tier"] == "eureka"]
-    assert lost & callees(eurekas)
+    keys = read_keys(cluster, namespace)
+    assert lost & callees(keys, eurekas)
 
     began = time.monotonic()
     cluster.spiko("node", "stop", NODE)
-    cluster.until("callers leave", lambda: not lost & callees(eurekas), 20)
+    cluster.until("callers leave", lambda: not lost & callees(keys, eurekas), 20)
     took_s = time.monotonic() - began
     status = json.loads(cluster.spiko("status", "--json").stdout)
     again = cluster.spiko("node", "stop", NODE)

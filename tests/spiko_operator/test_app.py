@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import base64
 import inspect
 import os
 import re
@@ -87,6 +88,10 @@ class Recorder:
             return web.json_response(_groups(request.path))
         if request.path in KINDS:
             return web.json_response(_resources(KINDS[request.path]))
+        if plural == "spiko-operator-key":
+            return web.json_response({"metadata": {}, "data": {"key": base64.b64encode(b"k" * 32).decode()}})
+        if request.path == "/api/v1/namespaces/default":
+            return web.json_response({"metadata": {"name": "default", "uid": "u0"}})
         if plural not in KINDS.get(group, {}):
             return web.json_response({"message": f"{request.path} not found"}, status=404)
         if "watch" in request.query:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.eureka_reader import read_all
 from tests.support.local_cluster import Cluster
 
 WRITING = ("APPLY", "DELETE", "DELETECOLLECTION", "PATCH", "POST", "PUT", "UPDATE")
@@ -50,11 +50,7 @@ class Counts:
 def read_counts(cluster: Cluster, namespace: str, architecture: str) -> Counts:
     """Return the counts of all eurekas of an architecture."""
     found = Counts()
-    for pod in cluster.items(
-        "pods", namespace, f"spiko.dev/architecture={architecture},spiko.dev/tier=eureka"
-    ):
-        with urllib.request.urlopen(f"http://{pod['status']['podIP']}:7070/totals", timeout=5) as reply:
-            totals = json.load(reply)
+    for totals in read_all(cluster, namespace, "totals", f"spiko.dev/architecture={architecture}"):
         for edge in totals["edges"]:
             found.edges.setdefault((edge["from"][0], edge["to"][0]), Count()).add(edge)
         for tier in totals["served"]:

@@ -27,6 +27,7 @@ from spiko_operator.plan.topology import REGION_LABEL, ZONE_LABEL, from_labels
 
 Object = dict[str, Any]
 Key = tuple[str, str]
+STATE_KEY = b"k" * 32
 NODES = [{REGION_LABEL: "r", ZONE_LABEL: f"r{z}"} for z in "abc"]
 
 
@@ -97,6 +98,7 @@ class FakeCluster:
             self.reports,
             self.image,
             "2026-01-01T00:00:00Z",
+            STATE_KEY,
         )
 
     def reconcile(self, name: str) -> list[Action]:

@@ -20,12 +20,15 @@ from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError, Conflict, Missing, Throttled
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
+from spiko_operator.key_publisher import KeyPublisher
+from spiko_operator.plan.keys import Keyring
 from spiko_operator.plan.state import ArchitectureState, config_map
 from spiko_operator.plan.topology import choose
 from spiko_operator.settings import Settings
 
 Object = dict[str, Any]
 NAMESPACE, SHOP = "default", "shop"
+KEYRING = Keyring(b"k" * 32)
 
 
 class Cut(Exception):
@@ -74,7 +77,8 @@ class FakeApi:
         replica_set = self.put("ReplicaSet", "rs", labels=web)
         replica_set["metadata"] |= {"uid": "uid-rs", "ownerReferences": [owned_by("Deployment", "shop-web")]}
         self.put("PodDisruptionBudget", "shop-web", labels={"spiko.dev/tier": "web"})
-        state = config_map(SHOP, NAMESPACE, {}, ArchitectureState(choose(None, {}, 1), {}, {}, started=True))
+        stored = ArchitectureState(choose(None, {}, 1), {}, {}, started=True)
+        state = config_map(SHOP, NAMESPACE, {}, stored, KEYRING.state_key(f"uid-{SHOP}"))
         self.put("ConfigMap", "shop-state", data=state["data"])
 
     # ------------------------------------------------------------ objects
@@ -289,8 +293,18 @@ class FakeApi:
         reach = Reacher("direct", "")
         if self.connected:
             cache.put("Pod", _eureka())
-        executor, owners = Executor(client, cache), Owners(client, cache)
-        return Context(settings, client, cache, executor, links, reach, tracer, owners, late_reports_s=0.0)
+        return Context(
+            settings=settings,
+            client=client,
+            cache=cache,
+            executor=Executor(client, cache),
+            links=links,
+            reach=reach,
+            tracer=tracer,
+            owners=Owners(client, cache),
+            keys=KeyPublisher(client, cache, KEYRING),
+            late_reports_s=0.0,
+        )
 
 
 def _eureka() -> Object:

@@ -25,6 +25,7 @@ from spiko_nanoservice.settings import Settings, read_settings
 from spiko_nanoservice.tier.pod import TierPod
 from spiko_nanoservice.wire.connection_pool import Pool
 from spiko_nanoservice.wire.http_client import Reply
+from tests.support.keys import volumes_root
 
 # Every process of tests has a network of its own, and every cluster of it a part of that network, so that
 # runs of
@@ -63,6 +64,7 @@ class LoopbackCluster:
             "SPIKO_POD_UID": name,
             "SPIKO_POD_IP": address,
             "SPIKO_BIND_ADDRESS": address,
+            "SPIKO_VOLUMES_ROOT": volumes_root(),
         } | more
         environ.setdefault("SPIKO_EUREKA", f"arch-eureka-{environ['SPIKO_ZONE']},arch-eureka")
         return read_settings(environ)

@@ -104,7 +104,7 @@ async def discover(target: Target) -> Graph:
         ClusterError: a eureka of the architecture does not answer.
     """
     async with open_eurekas(target) as (architecture, eurekas):
-        answers = await eurekas.ask("/edges")
+        answers = await eurekas.ask("edges")
         regions = status_of(architecture).get("regions") or []
     services = (architecture.get("spec") or {}).get("services") or ()
     several = frozenset(service["name"] for service in services if len(service.get("versions") or ()) > 1)
@@ -118,7 +118,7 @@ def merge(
 
     Args:
         architecture: its name.
-        answers: of all eurekas to /edges.
+        answers: of all eurekas with their edges.
         zones: of each region, in order.
         several: tiers that declare more than one version, whether their pods run or not. Nodes of those are
             named with their version, as the prediction does it.

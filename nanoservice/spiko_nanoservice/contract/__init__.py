@@ -11,10 +11,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 
-from spiko_nanoservice.contract.encoding import ContractError as ContractError
+from spiko_nanoservice.contract.bounds import (
+    MOST_COUNTER,
+    MOST_TERM,
+    Address,
+    Count,
+    Counter,
+    DeadlineMs,
+    Items,
+    Name,
+    PerMillion,
+    Port,
+    StartMs,
+    Term,
+    Url,
+    Weight,
+)
 from spiko_nanoservice.contract.encoding import decode as decode
 from spiko_nanoservice.contract.encoding import encode as encode
+from spiko_nanoservice.contract.errors import ContractError as ContractError
+from spiko_nanoservice.contract.json_text import parse_json as parse_json
+from spiko_nanoservice.contract.json_text import parse_object as parse_object
 from spiko_nanoservice.contract.packages import PACKAGES as PACKAGES
 from spiko_nanoservice.contract.packages import Package as Package
 from spiko_nanoservice.contract.packages import Sees as Sees
@@ -24,6 +43,9 @@ from spiko_nanoservice.contract.packages import traits_of as traits_of
 
 # A eureka supports this version and the one before.
 PROTOCOL = 1
+
+# Bounds of lists: items of a list, places of a version, tiers of an architecture.
+MOST_ITEMS, MOST_PLACES, MOST_TIERS = 128, 1_024, 1_000
 
 # The region of a pod outside any region, and the zone of a pod without one.
 ANYWHERE = "*"
@@ -67,6 +89,9 @@ ENV_BIND_ADDRESS = "SPIKO_BIND_ADDRESS"
 ENV_BIND_PORT = "SPIKO_BIND_PORT"
 ENV_RESOLVER = "SPIKO_RESOLVER"
 ENV_LIFELINE = "SPIKO_LIFELINE"
+# The directory in which a cluster without containers puts volumes; the paths of mounts begin there.
+ENV_VOLUMES_ROOT = "SPIKO_VOLUMES_ROOT"
+KEYS_PATH = "/var/run/spiko/keys"
 
 
 class Reason(StrEnum):
@@ -89,30 +114,36 @@ class Reason(StrEnum):
 class Revision:
     """Orders configurations: by the leader's term, then by a counter within the term."""
 
-    term: int
-    counter: int
+    term: Term
+    counter: Counter
 
     def __str__(self) -> str:
         """Return the short form for status and logs, such as 0.7."""
         return f"{self.term}.{self.counter}"
+
+    def next(self) -> Revision | None:
+        """Return a higher revision: the next counter, else the next term; None above the last one."""
+        if self.counter < MOST_COUNTER:
+            return Revision(self.term, self.counter + 1)
+        return Revision(self.term + 1, 0) if self.term < MOST_TERM else None
 
 
 @dataclass(frozen=True)
 class Place:
     """How many instances belong in one zone."""
 
-    region: str
-    zone: str
-    size: int
+    region: Name
+    zone: Name
+    size: Count
 
 
 @dataclass(frozen=True)
 class VersionConfig:
     """One version: its weight, relative to the sum of its tier's weights, and the zones of its instances."""
 
-    version: str
-    weight: int
-    places: tuple[Place, ...]
+    version: Name
+    weight: Weight
+    places: Annotated[tuple[Place, ...], Items(MOST_PLACES)]
 
 
 @dataclass(frozen=True)
@@ -123,20 +154,20 @@ class TierConfig:
     the versions have.
     """
 
-    name: str
-    package: str
-    dependencies: tuple[str, ...]
-    places: tuple[Place, ...]
-    versions: tuple[VersionConfig, ...]
-    rate_per_second: int = 0
+    name: Name
+    package: Name
+    dependencies: Annotated[tuple[Name, ...], Items(MOST_ITEMS)]
+    places: Annotated[tuple[Place, ...], Items(MOST_PLACES)]
+    versions: Annotated[tuple[VersionConfig, ...], Items(MOST_ITEMS)]
+    rate_per_second: Count = 0
 
 
 @dataclass(frozen=True)
 class Zones:
     """A region and its zones, in order."""
 
-    region: str
-    zones: tuple[str, ...]
+    region: Name
+    zones: Annotated[tuple[Name, ...], Items(MOST_ITEMS)]
 
 
 @dataclass(frozen=True)
@@ -147,14 +178,14 @@ class Configuration:
     once.
     """
 
-    architecture: str
+    architecture: Name
     revision: Revision
-    regions: tuple[Zones, ...]
-    tiers: tuple[TierConfig, ...]
+    regions: Annotated[tuple[Zones, ...], Items(MOST_ITEMS)]
+    tiers: Annotated[tuple[TierConfig, ...], Items(MOST_TIERS)]
     started: bool = False
-    deadline_ms: int = DEFAULT_DEADLINE_MS
-    otlp_endpoint: str = ""
-    samples_per_million: int = DEFAULT_SAMPLES_PER_MILLION
+    deadline_ms: DeadlineMs = DEFAULT_DEADLINE_MS
+    otlp_endpoint: Url = ""
+    samples_per_million: PerMillion = DEFAULT_SAMPLES_PER_MILLION
 
 
 @dataclass(frozen=True)
@@ -173,12 +204,12 @@ class PodConfig:
     """
 
     revision: Revision
-    rate_per_second: int = 0
-    deadline_ms: int = DEFAULT_DEADLINE_MS
-    otlp_endpoint: str = ""
-    samples_per_million: int = DEFAULT_SAMPLES_PER_MILLION
-    regions: tuple[str, ...] = ()
-    zones: tuple[str, ...] = ()
+    rate_per_second: Count = 0
+    deadline_ms: DeadlineMs = DEFAULT_DEADLINE_MS
+    otlp_endpoint: Url = ""
+    samples_per_million: PerMillion = DEFAULT_SAMPLES_PER_MILLION
+    regions: Annotated[tuple[Name, ...], Items(MOST_ITEMS)] = ()
+    zones: Annotated[tuple[Name, ...], Items(MOST_ITEMS)] = ()
     started: bool = True
 
 
@@ -195,19 +226,19 @@ class Hello:
         grant: the number of the slot's grant: of two claims to a slot the lower number wins.
     """
 
-    protocol: int
-    id: str
-    name: str
-    tier: str
-    package: str
-    version: str
-    region: str
-    zone: str
-    address: str
-    port: int
-    registration: tuple[int, int]
-    slot: int | None = None
-    grant: int | None = None
+    protocol: Count
+    id: Name
+    name: Name
+    tier: Name
+    package: Name
+    version: Name
+    region: Name
+    zone: Name
+    address: Address
+    port: Port
+    registration: tuple[StartMs, Counter]
+    slot: Count | None = None
+    grant: Counter | None = None
 
 
 @dataclass(frozen=True)
@@ -217,24 +248,24 @@ class Instance:
     It has a slot only for callers of the same tier, and only if the tier is a ring.
     """
 
-    id: str
-    tier: str
-    package: str
-    version: str
-    region: str
-    zone: str
-    address: str
-    port: int
-    slot: int | None = None
+    id: Name
+    tier: Name
+    package: Name
+    version: Name
+    region: Name
+    zone: Name
+    address: Address
+    port: Port
+    slot: Count | None = None
 
 
 @dataclass(frozen=True)
 class Dependency:
     """A tier that may be called, weighted by its visible declared instances, and its versions by weight."""
 
-    tier: str
-    weight: int
-    versions: tuple[tuple[str, int], ...]
+    tier: Name
+    weight: Weight
+    versions: Annotated[tuple[tuple[Name, Weight], ...], Items(MOST_ITEMS)]
 
 
 def authority(address: str, port: int) -> str:

@@ -7,13 +7,13 @@ import functools
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+
+from spiko_nanoservice.contract.errors import ContractError
 
 T = TypeVar("T")
-
-
-class ContractError(ValueError):
-    """A message that violates the contract; it names the field, the value and what is allowed."""
+# Characters of a value that a message quotes.
+MOST_QUOTED = 80
 
 
 def encode(value: Any) -> Any:
@@ -42,7 +42,7 @@ def decode(kind: type[T], document: Any) -> T:
         document: what `json.loads` returned.
 
     Raises:
-        ContractError: a field is missing or has the wrong type.
+        ContractError: a field is missing, has the wrong type, or is out of bounds.
 
     >>> from spiko_nanoservice.contract import Revision
     >>> decode(Revision, {"term": 0, "counter": 7, "news": 1})
@@ -54,7 +54,7 @@ def decode(kind: type[T], document: Any) -> T:
 
 @functools.cache
 def _fields(kind: type) -> tuple[tuple[str, Any, bool], ...]:
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     return tuple(
         (f.name, hints[f.name], f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING)
         for f in dataclasses.fields(kind)
@@ -64,7 +64,7 @@ def _fields(kind: type) -> tuple[tuple[str, Any, bool], ...]:
 def _decode(kind: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
-            raise ContractError(f"{where}: {value!r}: must be an object")
+            raise ContractError(f"{where}: {_shortened(value)}: must be an object")
         found = {}
         for name, hint, required in _fields(typing.cast(type, kind)):
             if name in value:
@@ -73,6 +73,11 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
                 raise ContractError(f"{where}.{name}: required, but missing")
         return typing.cast(Any, kind)(**found)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        decoded = _decode(arguments[0], value, where)
+        for bound in arguments[1:]:
+            bound.check(decoded, where)
+        return decoded
     if origin in (types.UnionType, typing.Union):
         return (
             None
@@ -83,22 +88,27 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
         return _decode_tuple(arguments, value, where)
     if origin is dict:
         if not isinstance(value, Mapping):
-            raise ContractError(f"{where}: {value!r}: must be an object")
+            raise ContractError(f"{where}: {_shortened(value)}: must be an object")
         return {str(key): _decode(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     # The exact type, because bool is a subclass of int.
     if type(value) is not kind:
-        raise ContractError(f"{where}: {value!r}: must be of type {kind.__name__}")
+        raise ContractError(f"{where}: {_shortened(value)}: must be of type {kind.__name__}")
     return value
 
 
 def _decode_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise ContractError(f"{where}: {value!r}: must be a list")
+        raise ContractError(f"{where}: {_shortened(value)}: must be a list")
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         return tuple(_decode(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if len(arguments) != len(value):
-        raise ContractError(f"{where}: {value!r}: must have {len(arguments)} items")
+        raise ContractError(f"{where}: {_shortened(value)}: must have {len(arguments)} items")
     return tuple(
         _decode(kind, item, f"{where}[{i}]")
         for i, (kind, item) in enumerate(zip(arguments, value, strict=True))
     )
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]}..."

@@ -17,6 +17,7 @@ def eureka_page(
     registry: Registry,
     connections: Mapping[str, int],
     dropped_spans: int,
+    refused: int,
 ) -> bytes:
     """Return the metrics page of a eureka.
 
@@ -26,6 +27,7 @@ def eureka_page(
         registry: its registry.
         connections: number of open connections by kind.
         dropped_spans: spans that pods reported as dropped.
+        refused: connections that were refused.
     """
     page = page_of(settings, started_s)
     page.gauge(
@@ -41,6 +43,11 @@ def eureka_page(
     kinds: list[tuple[Labels, float]] = [({"kind": kind}, count) for kind, count in connections.items()]
     page.gauge(
         "spiko_registry_connections", "Open connections by kind: pods, other eurekas, followers.", kinds
+    )
+    page.counter(
+        "spiko_registry_refused_connections_total",
+        "Connections that this eureka refused: no valid proof, or too many at a time.",
+        [({}, refused)],
     )
     page.counter(
         "spiko_reported_dropped_spans_total",

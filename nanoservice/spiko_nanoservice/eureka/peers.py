@@ -9,12 +9,15 @@ import asyncio
 import logging
 from typing import Any
 
-from spiko_nanoservice.contract import EUREKA_PORT
+from spiko_nanoservice.contract import ContractError
+from spiko_nanoservice.contract.handshake import Purpose
 from spiko_nanoservice.errors import LinkError
 from spiko_nanoservice.eureka.registry.effects import dumps
 from spiko_nanoservice.eureka.server import PING_S, SILENCE_S, Eureka, PeerLink
+from spiko_nanoservice.wire.client_handshake import Dialer
+from spiko_nanoservice.wire.internal_errors import internal_errors
 from spiko_nanoservice.wire.resolve import Resolve
-from spiko_nanoservice.wire.websocket import WebSocket, connect
+from spiko_nanoservice.wire.websocket import WebSocket
 
 # Between two look-ups while a connection to a eureka is missing.
 SEARCH_S = 0.1
@@ -34,19 +37,12 @@ class Peers:
         name: the headless Service of all eurekas, `name.namespace`.
         own_address: the address of this eureka, which is skipped.
         resolve: looks up the addresses of a Service.
-        port: of every eureka.
+        dialer: connects to eurekas.
     """
 
-    def __init__(
-        self, eureka: Eureka, name: str, own_address: str, resolve: Resolve, port: int = EUREKA_PORT
-    ) -> None:
-        self._eureka, self._name, self._own, self._resolve, self._port = (
-            eureka,
-            name,
-            own_address,
-            resolve,
-            port,
-        )
+    def __init__(self, eureka: Eureka, name: str, own_address: str, resolve: Resolve, dialer: Dialer) -> None:
+        self._eureka, self._name, self._own = eureka, name, own_address
+        self._resolve, self._dialer = resolve, dialer
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
 
@@ -84,13 +80,15 @@ class Peers:
 
     async def _connect(self, address: str) -> None:
         try:
-            socket = await connect(address, self._port, "/peer", PING_S, SILENCE_S)
+            socket = await self._dialer.dial(address, "/peer", Purpose.PEER, PING_S, SILENCE_S)
             try:
                 await self._report(socket)
             finally:
                 socket.close()
-        except (LinkError, TimeoutError, KeyError, TypeError) as error:
+        except (LinkError, ContractError, TimeoutError, KeyError, TypeError) as error:
             log.debug("peer %s: %r", address, error)
+        except Exception as error:  # noqa: BLE001  # the edge of the process
+            internal_errors.note("connection to another eureka", error)
 
     async def _report(self, socket: WebSocket) -> None:
         """Wait for the other eureka's introduction, then report own entries until the connection breaks.
@@ -104,7 +102,7 @@ class Peers:
                 messages = await socket.receive()
         link = PeerLink(socket, messages[0]["region"] == self._eureka.registry.region)
         self._open(link)
-        sender = asyncio.create_task(link.send_queued())
+        sender = asyncio.create_task(link.outbox.send_queued())
         try:
             while True:
                 # The other eureka reports its entries over the connection that it opened itself.
@@ -116,9 +114,9 @@ class Peers:
     def _open(self, link: PeerLink) -> None:
         """Queue the first messages, before any change can be queued for this connection."""
         registry = self._eureka.registry
-        link.outbox.put_nowait(dumps(registry.introduction_message()))
+        link.outbox.put(dumps(registry.introduction_message()))
         if configuration := registry.configuration_message():
-            link.outbox.put_nowait(dumps(configuration))
+            link.outbox.put(dumps(configuration))
         if link.same_region:
-            link.outbox.put_nowait(dumps(registry.entries_message()))
+            link.outbox.put(dumps(registry.entries_message()))
         self._eureka.peers.add(link)

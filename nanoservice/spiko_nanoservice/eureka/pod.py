@@ -7,12 +7,16 @@ import contextlib
 import logging
 import time
 
+from spiko_nanoservice.eureka.admission import Gate
 from spiko_nanoservice.eureka.metrics import eureka_page
 from spiko_nanoservice.eureka.peers import Peers
 from spiko_nanoservice.eureka.server import Eureka
 from spiko_nanoservice.settings import Settings
 from spiko_nanoservice.telemetry.prometheus import CONTENT_TYPE
+from spiko_nanoservice.wire.client_handshake import Dialer
 from spiko_nanoservice.wire.http_server import Server
+from spiko_nanoservice.wire.internal_errors import internal_errors
+from spiko_nanoservice.wire.key_files import KeyFiles
 from spiko_nanoservice.wire.request import Request, render_heads
 from spiko_nanoservice.wire.resolve import Resolve, choose_resolver
 
@@ -34,7 +38,8 @@ class EurekaPod:
         self._resolve = resolve or choose_resolver(settings.resolver)
         self._started_s = round(time.time(), 3)
         name = f"{settings.pod_name}/{time.time_ns()}"
-        self.eureka = Eureka(name, settings.region, settings.zone)
+        self._keys = KeyFiles(settings.keys)
+        self.eureka = Eureka(name, settings.region, settings.zone, Gate(self._keys, settings.address))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set. Pods then register at another eureka and keep their tables meanwhile."""
@@ -42,10 +47,11 @@ class EurekaPod:
         self.eureka.pages[b"/metrics"] = self._metrics
         server = Server(self.eureka.handle)
         await server.listen(settings.bind_address, settings.port)
-        peers = Peers(self.eureka, settings.eurekas[-1], settings.address, self._resolve, settings.port)
+        dialer = Dialer(self._keys, settings.source, settings.port)
+        peers = Peers(self.eureka, settings.eurekas[-1], settings.address, self._resolve, dialer)
         tasks = [
-            asyncio.create_task(work)
-            for work in (peers.run(), self.eureka.tick(), self.eureka.count_seconds())
+            asyncio.create_task(internal_errors.keep_running(work.__qualname__, work))
+            for work in (peers.run, self.eureka.tick, self.eureka.count_seconds)
         ]
         log.info(
             "eureka of region %s, zone %s listens on %s:%d",
@@ -71,5 +77,6 @@ class EurekaPod:
             eureka.registry,
             eureka.connections(),
             eureka.totals.dropped_spans,
+            eureka.gate.refused,
         )
         request.reply(200, page, heads=_METRICS_HEADS)

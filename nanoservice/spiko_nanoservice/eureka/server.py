@@ -4,12 +4,12 @@
 |---|---|---|
 | /register | pods | sessions |
 | /peer | other eurekas | their entries |
-| /control | operator, command line | in: configurations, crashes; out: programmed, holders, hurt |
-| /control/seconds | operator, command line | the same, and every second |
-| /edges | any client | discovered nodes and edges |
-| /totals | any client | counts and histograms since the start of this eureka |
+| /control | operator | in: configurations, crashes; out: programmed, holders, hurt |
+| /read | command line | every second; edges; counts and histograms since the start of this eureka |
 | /healthz, /readyz | kubelet | |
 | /metrics | Prometheus | added by `pod.py`, which knows the labels of the pod |
+
+A session begins with the proof of a key for its purpose (`admission.py`).
 """
 
 from __future__ import annotations
@@ -19,19 +19,15 @@ import time
 from functools import partial
 from urllib.parse import parse_qs
 
-from spiko_nanoservice import messages as m
+from spiko_nanoservice.contract.handshake import Purpose
+from spiko_nanoservice.eureka.admission import MOST_PROOF_BYTES, Gate
 from spiko_nanoservice.eureka.liveness_check import find_silent
-from spiko_nanoservice.eureka.pages import pages_of
+from spiko_nanoservice.eureka.pages import health_pages
 from spiko_nanoservice.eureka.registry.effects import Ask, Effect, Inform, Send, Tell, dumps
 from spiko_nanoservice.eureka.registry.registry import Registry
 from spiko_nanoservice.eureka.registry.totals import Totals
 from spiko_nanoservice.eureka.session_handlers import Sessions
-from spiko_nanoservice.eureka.sockets import (
-    Outbox,
-    SessionHandler,
-    send_queued,
-    serve_socket,
-)
+from spiko_nanoservice.eureka.sockets import Outbox, SessionHandler, serve_socket
 from spiko_nanoservice.messages import Message
 from spiko_nanoservice.wire.request import Request
 from spiko_nanoservice.wire.websocket import WebSocket, render_acceptance
@@ -39,21 +35,28 @@ from spiko_nanoservice.wire.websocket import WebSocket, render_acceptance
 # A eureka pings after 2 s of silence and waits 1 s for an answer: three seconds without a message end a
 # session.
 PING_S, SILENCE_S = 2.0, 1.0
-MOST_MESSAGE_BYTES = 16 * 1024 * 1024
-SOCKET_PATHS = (b"/register", b"/peer", b"/control", b"/control/seconds")
+PURPOSES = {
+    b"/register": Purpose.JOIN,
+    b"/peer": Purpose.PEER,
+    b"/control": Purpose.CONTROL,
+    b"/read": Purpose.READ,
+}
+# Bytes of a message. A eureka with 1,000 pods reports 300 kB to another one; the largest configuration has
+# 2 MB.
+MOST_MESSAGE_BYTES = {
+    Purpose.JOIN: 1 << 20,
+    Purpose.PEER: 16 << 20,
+    Purpose.CONTROL: 16 << 20,
+    Purpose.READ: 4_096,
+}
 
 
 class PeerLink:
     """The connection that this eureka opened to another one, for everything that this eureka reports."""
 
     def __init__(self, socket: WebSocket, same_region: bool) -> None:
-        self.outbox: Outbox = asyncio.Queue()
+        self.outbox = Outbox(socket)
         self.same_region = same_region
-        self._socket = socket
-
-    async def send_queued(self) -> None:
-        """Send what is queued until cancelled, or until the connection breaks."""
-        await send_queued(self._socket, self.outbox)
 
 
 class Eureka:
@@ -63,6 +66,7 @@ class Eureka:
         name: unique over restarts.
         region: the eureka's region.
         zone: the eureka's zone.
+        gate: admits clients.
 
     Attributes:
         registry: decides what to send.
@@ -72,13 +76,14 @@ class Eureka:
         pages: handlers of plain HTTP requests by path.
     """
 
-    def __init__(self, name: str, region: str, zone: str) -> None:
+    def __init__(self, name: str, region: str, zone: str, gate: Gate) -> None:
         # Milliseconds since 1970: above every grant number of an earlier process of this zone.
         grant_base = int(time.time() * 1000)
         self.registry = Registry(name, region, zone, time.monotonic(), grant_base)
         self.totals = Totals()
         self.peers: set[PeerLink] = set()
-        self.pages = pages_of(self.registry, self.totals)
+        self.gate = gate
+        self.pages = health_pages()
         self.sessions = Sessions(self.registry, self.totals, self.perform, self.inform)
         self._performed = asyncio.Event()
         self._running: dict[asyncio.Task[None], WebSocket] = {}
@@ -92,12 +97,12 @@ class Eureka:
             match effect:
                 case Send(session, message):
                     if outbox := self.sessions.pods.get(session):
-                        outbox.put_nowait(dumps(message))
+                        outbox.put(dumps(message))
                 case Tell(message, all_regions):
                     text = dumps(message)
                     for peer in self.peers:
                         if peer.same_region or all_regions:
-                            peer.outbox.put_nowait(text)
+                            peer.outbox.put(text)
                 case Inform(message):
                     self.inform(message)
                 case Ask():
@@ -111,11 +116,8 @@ class Eureka:
         self.perform(self.registry.unanswered(question.peer, silent, time.monotonic()))
 
     def inform(self, message: Message) -> None:
-        """Send a message to all followers; SECOND, which is large, only to followers that asked for it."""
-        text = dumps(message)
-        for outbox, seconds in self.sessions.followers.items():
-            if seconds or message["t"] != m.SECOND:
-                outbox.put_nowait(text)
+        """Send a message to all followers."""
+        _send_all(self.sessions.followers, message)
 
     async def tick(self) -> None:
         """Call the registry's `tick` when it is due, until cancelled."""
@@ -134,8 +136,8 @@ class Eureka:
         while True:
             await asyncio.sleep(1.0)
             second = self.totals.second(self.registry.name)
-            if second is not None and any(self.sessions.followers.values()):
-                self.inform(second)
+            if second is not None and self.sessions.readers:
+                _send_all(self.sessions.readers, second)
 
     def connections(self) -> dict[str, int]:
         """Return the number of open connections by kind."""
@@ -143,6 +145,7 @@ class Eureka:
             "pod": len(self.sessions.pods),
             "eureka": len(self.peers),
             "follower": len(self.sessions.followers),
+            "reader": len(self.sessions.readers),
         }
 
     # ---------------------------------------------------------------- requests
@@ -151,7 +154,7 @@ class Eureka:
         """Answer a plain HTTP request, or begin the session of a WebSocket."""
         path, _, query = request.path.partition(b"?")
         page = self.pages.get(path)
-        if page is None and path not in SOCKET_PATHS:
+        if page is None and path not in PURPOSES:
             request.reply(404, b"not found\n")
         elif request.method != b"GET":
             request.reply(405, b"method not allowed: use GET\n")
@@ -164,28 +167,35 @@ class Eureka:
 
     def _begin(self, request: Request, key: bytes, path: bytes, query: bytes) -> None:
         parameters = {name: values[-1] for name, values in parse_qs(query.decode("latin-1")).items()}
-        handler: SessionHandler
-        if path == b"/register":
-            region, requested = self.registry.region, parameters.get("region", self.registry.region)
-            if requested != region:
-                body = f"region: {requested!r}: must be {region!r}; connect to a eureka of your region\n"
-                request.reply(409, body.encode())
-                return
-            handler = self.sessions.register
-        else:
-            # The seconds have a path of their own instead of a query: the proxy of Kubernetes' API server
-            # drops the
-            # query of a connection that is upgraded.
-            handler = (
-                self.sessions.peer
-                if path == b"/peer"
-                else partial(self.sessions.control, path == b"/control/seconds")
-            )
-        socket = WebSocket(PING_S, SILENCE_S, served=True, most_bytes=MOST_MESSAGE_BYTES)
+        purpose = PURPOSES[path]
+        region, requested = self.registry.region, parameters.get("region", self.registry.region)
+        if purpose is Purpose.JOIN and requested != region:
+            body = f"region: {requested!r}: must be {region!r}; connect to a eureka of your region\n"
+            request.reply(409, body.encode())
+            return
+        socket = WebSocket(PING_S, SILENCE_S, served=True, most_bytes=MOST_PROOF_BYTES)
+        if not self.gate.has_room(purpose, request.source):
+            request.reply(503, b"too many connections\n")
+            return
         request.hand_over(socket, render_acceptance(key))
-        task = asyncio.get_running_loop().create_task(serve_socket(socket, handler))
+        handlers: dict[Purpose, SessionHandler] = {
+            Purpose.JOIN: self.sessions.register,
+            Purpose.PEER: self.sessions.peer,
+            Purpose.CONTROL: self.sessions.control,
+            Purpose.READ: self.sessions.read,
+        }
+        handler = partial(self._run_session, purpose, request.source, handlers[purpose])
+        task = asyncio.get_running_loop().create_task(serve_socket(socket, handler, path.decode()))
         self._running[task] = socket
         task.add_done_callback(self._running.pop)
+
+    async def _run_session(
+        self, purpose: Purpose, source: str, handler: SessionHandler, socket: WebSocket, outbox: Outbox
+    ) -> None:
+        if await self.gate.admit(socket, purpose, source):
+            socket.most_bytes = MOST_MESSAGE_BYTES[purpose]
+            with self.gate.session(purpose):
+                await handler(socket, outbox)
 
     async def close(self, grace_s: float) -> None:
         """End all sessions after at most `grace_s`: pods that stop at the same time need LEFT before that."""
@@ -194,3 +204,9 @@ class Eureka:
         for socket in self._running.values():
             socket.close()
         await asyncio.gather(*self._running)
+
+
+def _send_all(outboxes: set[Outbox], message: Message) -> None:
+    text = dumps(message)
+    for outbox in outboxes:
+        outbox.put(text)

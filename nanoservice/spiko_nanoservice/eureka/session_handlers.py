@@ -11,14 +11,25 @@ from collections.abc import Callable
 from typing import Any
 
 from spiko_nanoservice import messages as m
-from spiko_nanoservice.contract import PROTOCOL, Configuration, ContractError, Hello, Revision, decode
+from spiko_nanoservice.contract import (
+    PROTOCOL,
+    Configuration,
+    ContractError,
+    Hello,
+    Revision,
+    decode,
+    encode,
+)
 from spiko_nanoservice.eureka.registry.effects import Effect, dumps
 from spiko_nanoservice.eureka.registry.registry import Registry
 from spiko_nanoservice.eureka.registry.totals import Totals
+from spiko_nanoservice.eureka.report_check import MOST_NAME, check_report
 from spiko_nanoservice.eureka.sockets import Act, Outbox, read_messages
 from spiko_nanoservice.messages import Message
 from spiko_nanoservice.wire.websocket import WebSocket
 
+# Pods that one control connection may follow: the most victims of a Fault.
+MOST_FOLLOWED = 1_000
 SUPPORTED = tuple(range(max(1, PROTOCOL - 1), PROTOCOL + 1))
 
 
@@ -33,7 +44,8 @@ class Sessions:
 
     Attributes:
         pods: the outboxes of pods by session number.
-        followers: the outboxes of control connections, and whether each gets the seconds.
+        followers: the outboxes of control connections.
+        readers: the outboxes of connections that get the seconds.
     """
 
     def __init__(
@@ -46,7 +58,8 @@ class Sessions:
         self._registry, self._totals, self._perform, self._inform = registry, totals, perform, inform
         self._numbers = itertools.count(1)
         self.pods: dict[int, Outbox] = {}
-        self.followers: dict[Outbox, bool] = {}
+        self.followers: set[Outbox] = set()
+        self.readers: set[Outbox] = set()
 
     # ---------------------------------------------------------------- pods
 
@@ -55,21 +68,25 @@ class Sessions:
         number = next(self._numbers)
         self.pods[number] = outbox
         try:
-            await read_messages(socket, f"session {number}", lambda message: self._from_pod(number, message))
+            source = socket.source
+            await read_messages(
+                socket, f"session {number}", lambda message: self._from_pod(number, source, message)
+            )
         finally:
             del self.pods[number]
             self._perform(self._registry.lost(number, time.monotonic()))
 
-    def _from_pod(self, number: int, message: Message) -> Act:
+    def _from_pod(self, number: int, source: str, message: Message) -> Act:
         now, registry = time.monotonic(), self._registry
         match message["t"]:
             case m.HELLO:
                 _check_protocol(message["hello"]["protocol"])
                 hello = decode(Hello, message["hello"])
-                return lambda: self._perform(registry.hello(number, hello, now))
+                registry.check_binding(number, hello, source)
+                return lambda: self._perform(registry.hello(number, hello, now, source))
             case m.ACK:
                 config = decode(Revision, message["config"]) if message.get("config") else None
-                revision = int(message["revision"])
+                revision = _to_revision(message["revision"])
                 return lambda: self._perform(registry.ack(number, revision, config, now))
             case m.REPORT:
                 return self._from_report(number, message)
@@ -82,15 +99,15 @@ class Sessions:
         session = self._registry.sessions.get(number)
         if session is None:
             return _nothing
-        h, failed_calls = session.hello, dict(message.get("hurt") or {})
-        # Reading the report and adding it up is one step, so an invalid report is refused here.
-        self._totals.add((h.tier, h.version, h.region, h.zone), message)
+        h = session.hello
+        check_report(message)
 
-        def inform() -> None:
-            for id, errors in failed_calls.items():
+        def count() -> None:
+            self._totals.add((h.tier, h.version, h.region, h.zone), message)
+            for id, errors in (message.get("hurt") or {}).items():
                 self._inform({"t": m.HURT, "id": id, "errors": errors})
 
-        return inform
+        return count
 
     # ---------------------------------------------------------------- other eurekas
 
@@ -102,11 +119,11 @@ class Sessions:
         def read(message: Message) -> Act:
             nonlocal name
             if message["t"] == m.PEER:
-                name = str(message["name"])
+                name = str(message["name"])[:MOST_NAME]
                 return _nothing
             return self._from_peer(number, name, message)
 
-        outbox.put_nowait(dumps(self._registry.introduction_message()))
+        outbox.put(dumps(self._registry.introduction_message()))
         try:
             await read_messages(socket, f"peer session {number}", read)
         finally:
@@ -121,7 +138,7 @@ class Sessions:
                 return lambda: self._perform(registry.peer_entries(number, name, entries, now))
             case m.CHANGES:
                 up = [decode(Hello, entry) for entry in message["up"]]
-                down = [str(id) for id in message["down"]]
+                down = [str(id)[:MOST_NAME] for id in message["down"]]
                 return lambda: self._perform(registry.peer_changes(number, name, up, down, now))
             case m.CONFIG:
                 configuration = decode(Configuration, message["configuration"])
@@ -131,37 +148,68 @@ class Sessions:
 
     # ---------------------------------------------------------------- operator, command line
 
-    async def control(self, seconds: bool, socket: WebSocket, outbox: Outbox) -> None:
-        """Run the session of the operator or a command line, which configures or follows."""
-        number = next(self._numbers)
-        outbox.put_nowait(dumps(self._registry.introduction_message() | {"t": m.EUREKA}))
-        outbox.put_nowait(dumps(self._registry.programmed_message()))
-        self.followers[outbox] = seconds
+    async def control(self, socket: WebSocket, outbox: Outbox) -> None:
+        """Run the session of the operator, which configures and follows pods."""
+        number, followed = next(self._numbers), set[str]()
+        outbox.put(dumps(self._registry.introduction_message() | {"t": m.EUREKA}))
+        outbox.put(dumps(self._registry.programmed_message()))
+        self.followers.add(outbox)
         try:
             await read_messages(
-                socket, "a control connection", lambda message: self._from_control(number, message)
+                socket, "a control connection", lambda message: self._from_control(number, followed, message)
             )
         finally:
-            self.followers.pop(outbox, None)
+            self.followers.discard(outbox)
             self._registry.unfollow_all(number)
 
-    def _from_control(self, number: int, message: Message) -> Act:
+    def _from_control(self, number: int, followed: set[str], message: Message) -> Act:
         registry = self._registry
         match message["t"]:
             case m.CONFIG:
                 configuration = decode(Configuration, message["configuration"])
                 return lambda: self._perform(registry.configure(configuration, time.monotonic()))
             case m.FOLLOW:
-                id = str(message["id"])
+                id = _to_id(message["id"])
+                if len(followed) >= MOST_FOLLOWED and id not in followed:
+                    raise ContractError(f"follow: at most {MOST_FOLLOWED} pods at a time")
+                followed.add(id)
                 return lambda: self._perform(registry.follow(number, id))
             case m.UNFOLLOW:
-                id = str(message["id"])
+                id = _to_id(message["id"])
+                followed.discard(id)
                 return lambda: registry.unfollow(number, id)
             case m.CRASH:
-                id, process = str(message["id"]), int(message["process"])
+                id, process = _to_id(message["id"]), _to_revision(message["process"])
                 return lambda: self._perform(registry.crash(id, process))
             case other:
                 raise ContractError(f"t: {other!r}: not a message that an operator may send")
+
+    async def read(self, socket: WebSocket, outbox: Outbox) -> None:
+        """Run the session of a command line, which reads counters and edges."""
+        outbox.put(dumps(self._registry.introduction_message() | {"t": m.EUREKA}))
+        try:
+            await read_messages(
+                socket, "a reading connection", lambda message: self._from_reader(outbox, message)
+            )
+        finally:
+            self.readers.discard(outbox)
+
+    def _from_reader(self, outbox: Outbox, message: Message) -> Act:
+        match message["t"]:
+            case m.SECONDS:
+                return lambda: self.readers.add(outbox)
+            case m.EDGES:
+                return lambda: outbox.put(dumps({"t": m.EDGES, **edges_of(self._registry)}))
+            case m.TOTALS:
+                return lambda: outbox.put(dumps({"t": m.TOTALS, **self._totals.totals()}))
+            case other:
+                raise ContractError(f"t: {other!r}: must be {m.SECONDS}, {m.EDGES} or {m.TOTALS}")
+
+
+def edges_of(registry: Registry) -> Message:
+    """Return the pods that are registered at a eureka, and the discovered edges from them."""
+    nodes = [encode(hello) for hello in registry.entries.own_hellos()]
+    return {"nodes": nodes, "edges": [list(edge) for edge in registry.edges()]}
 
 
 def _check_protocol(protocol: Any) -> None:
@@ -170,6 +218,18 @@ def _check_protocol(protocol: Any) -> None:
         raise ContractError(
             f"protocol {protocol!r}: must be {known}; use a pod image of this eureka's release"
         )
+
+
+def _to_id(value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= MOST_NAME:
+        raise ContractError(f"id: {str(value)[:64]!r}: must be a string of 1 to {MOST_NAME} characters")
+    return value
+
+
+def _to_revision(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**53:
+        raise ContractError(f"{str(value)[:32]!r}: must be an integer from 0 to 2^53")
+    return value
 
 
 def _nothing() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import tempfile
 import time
 from dataclasses import replace
 from random import Random
@@ -24,6 +25,7 @@ from spiko_nanoservice.contract import (
     VersionConfig,
     Zones,
 )
+from spiko_nanoservice.contract.handshake import KEY_BYTES, KEY_FILES, EpochKey, render_keys
 from spiko_nanoservice.eureka.pod import EurekaPod
 from spiko_nanoservice.settings import Settings, read_settings
 from spiko_nanoservice.tier.pod import TierPod
@@ -41,8 +43,14 @@ async def exercise() -> None:
     Raises:
         TimeoutError: the pods did not register with the eureka within 10 s.
     """
+    with tempfile.TemporaryDirectory() as volumes:
+        await _exercise(volumes)
+
+
+async def _exercise(volumes: str) -> None:
     address = f"127.254.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"
-    base = _settings(address)
+    base = _settings(address, volumes)
+    _write_keys(base.keys)
 
     names = Server(lambda request: request.reply(200, json.dumps({"addresses": [address]}).encode()))
     resolve = choose_resolver(f"{address}:{(await names.listen(address, 0))[1]}")
@@ -83,7 +91,14 @@ async def _request(address: str, *pods: TierPod) -> None:
     pool.close()
 
 
-def _settings(address: str) -> Settings:
+def _write_keys(directory: str) -> None:
+    os.makedirs(directory)
+    for name in set(KEY_FILES.values()):
+        with open(f"{directory}/{name}", "w", encoding="ascii") as file:
+            file.write(render_keys([EpochKey(1, os.urandom(KEY_BYTES))]))
+
+
+def _settings(address: str, volumes: str) -> Settings:
     return read_settings(
         {
             "SPIKO_ARCHITECTURE": "warm",
@@ -96,6 +111,7 @@ def _settings(address: str) -> Settings:
             "SPIKO_POD_UID": "warm",
             "SPIKO_POD_IP": address,
             "SPIKO_BIND_ADDRESS": address,
+            "SPIKO_VOLUMES_ROOT": volumes,
         }
     )
 

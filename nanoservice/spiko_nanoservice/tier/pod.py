@@ -11,7 +11,7 @@ from typing import Any
 
 from spiko_nanoservice import __name__ as package_name
 from spiko_nanoservice import messages as m
-from spiko_nanoservice.contract import PACKAGES, Instance, Package, PodConfig
+from spiko_nanoservice.contract import EUREKA_PORT, PACKAGES, Instance, Package, PodConfig
 from spiko_nanoservice.roles.registry import make_role
 from spiko_nanoservice.routing.table import Routes
 from spiko_nanoservice.settings import Settings
@@ -26,7 +26,10 @@ from spiko_nanoservice.tier.pod_registration import PodRegistration
 from spiko_nanoservice.tier.registration import Eurekas, RegionRegistration
 from spiko_nanoservice.tier.source import Source
 from spiko_nanoservice.tier.tier import Tier
+from spiko_nanoservice.wire.client_handshake import Dialer
 from spiko_nanoservice.wire.http_server import Server
+from spiko_nanoservice.wire.internal_errors import internal_errors
+from spiko_nanoservice.wire.key_files import KeyFiles
 from spiko_nanoservice.wire.resolve import Resolve, choose_resolver
 
 # The longest waits of a pod that stops, seconds: until no caller routes to it, until a node's keys have
@@ -62,6 +65,7 @@ class TierPod:
         self.settings = settings
         self._random = random or Random(f"{settings.pod_uid}/{time.time_ns()}")
         self._resolve = resolve or choose_resolver(settings.resolver)
+        self._dialer = Dialer(KeyFiles(settings.keys), settings.source, EUREKA_PORT)
         self.exporter = Exporter(Envelope(resource_of(settings), package_name, RELEASE))
         tracer = Tracer(self.exporter, self._random, settings.address, settings.port)
         routes = Routes(settings.pod_uid)
@@ -90,12 +94,13 @@ class TierPod:
         settings = self.settings
         _, self.registration.port = await self.server.listen(settings.bind_address, settings.port)
         home = self._register(Eurekas(settings.eureka_region, settings.eurekas, at_home=True))
-        self._start("export", self.exporter.run())
-        self._start("report", self._tick_every_second())
+        work = {"export": self.exporter.run, "report": self._tick_every_second}
         if self.source is not None:
-            self._start("source", self.source.run())
+            work["source"] = self.source.run
         if self.handover is not None:
-            self._start("handover", self.handover.run())
+            work["handover"] = self.handover.run
+        for name, run in work.items():
+            self._start(name, internal_errors.keep_running(name, run))
         self._start("ready", self._become_ready(home))
         log.info("%s %s of %s listens on %s:%d", settings.package, settings.pod_name, settings.architecture,
                  settings.bind_address, self.registration.port)  # fmt: skip
@@ -106,10 +111,11 @@ class TierPod:
 
     def _register(self, eurekas: Eurekas) -> RegionRegistration:
         made = RegionRegistration(
-            eurekas, self.registration, self.tier.routes, self._configure, self._resolve, self._random
-        )
+            eurekas, self.registration, self.tier.routes, self._configure, self._resolve, self._dialer,
+            self._random,
+        )  # fmt: skip
         self._regions[eurekas.region] = made
-        self._start(f"region {eurekas.region}", made.run())
+        self._start(f"region {eurekas.region}", internal_errors.keep_running("registration", made.run))
         return made
 
     async def _become_ready(self, home: RegionRegistration) -> None:

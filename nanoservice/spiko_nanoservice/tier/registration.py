@@ -20,18 +20,19 @@ from typing import Any
 
 from spiko_nanoservice import messages as m
 from spiko_nanoservice.contract import (
-    EUREKA_PORT,
     Instance,
     PodConfig,
     Revision,
     decode,
     encode,
 )
+from spiko_nanoservice.contract.handshake import Purpose
 from spiko_nanoservice.errors import LinkError
 from spiko_nanoservice.routing.table import Routes
 from spiko_nanoservice.tier.pod_registration import PodRegistration
+from spiko_nanoservice.wire.client_handshake import Dialer
 from spiko_nanoservice.wire.resolve import Resolve
-from spiko_nanoservice.wire.websocket import WebSocket, connect
+from spiko_nanoservice.wire.websocket import WebSocket
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.03, 1.0
 # A connection that breaks sooner does not reset the back-off: the next one may break for the same reason.
@@ -66,6 +67,7 @@ class RegionRegistration:
         routes: gets the tables.
         on_config: gets the configurations.
         resolve: looks up the addresses of a Service.
+        dialer: connects to eurekas.
         random: for jitter.
 
     Attributes:
@@ -82,11 +84,12 @@ class RegionRegistration:
         routes: Routes,
         on_config: Callable[[PodConfig], None],
         resolve: Resolve,
+        dialer: Dialer,
         random: Random,
     ) -> None:
         self.region = eurekas.region
         self._eurekas, self._pod, self._routes, self._on_config = eurekas, pod, routes, on_config
-        self._resolve, self._random = resolve, random
+        self._resolve, self._dialer, self._random = resolve, dialer, random
         self._socket: WebSocket | None = None
         self._config: Revision | None = None
         self.closed = False
@@ -167,7 +170,8 @@ class RegionRegistration:
             self._random.shuffle(addresses)
             for address in addresses:
                 with contextlib.suppress(LinkError):
-                    socket = await connect(address, EUREKA_PORT, f"/register?region={self.region}")
+                    path = f"/register?region={self.region}"
+                    socket = await self._dialer.dial(address, path, Purpose.JOIN)
                     home = not self._eurekas.at_home or name == self._eurekas.names[0]
                     return socket, home
         return None
@@ -180,7 +184,7 @@ class RegionRegistration:
             while True:
                 for message in await socket.receive():
                     self._act(socket, message)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise LinkError(f"invalid message: {error!r}") from error
 
     def _act(self, socket: WebSocket, message: dict[str, Any]) -> None:

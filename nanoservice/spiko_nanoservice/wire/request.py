@@ -39,6 +39,10 @@ class ReplyingConnection(Protocol):
 
     heir: tuple[asyncio.Protocol, bytes] | None
 
+    @property
+    def source(self) -> str:
+        """The address of the client."""
+
     def finish(self, request: Request, status: int, body: bytes, extra: bytes, heads: Heads) -> None:
         """Send the reply to the request in progress."""
 
@@ -86,6 +90,11 @@ class Request:
             heads: from `render_heads`.
         """
         self.connection.finish(self, status, body, extra, heads)
+
+    @property
+    def source(self) -> str:
+        """The address of the client; empty once the connection is closed."""
+        return self.connection.source
 
     def hand_over(self, heir: asyncio.Protocol, answer: bytes) -> None:
         """Send `answer` and give the connection to another protocol.

@@ -14,7 +14,7 @@ import json
 import os
 from typing import Any
 
-from spiko_nanoservice.contract import authority
+from spiko_nanoservice.contract import authority, parse_object
 from spiko_nanoservice.errors import LinkError
 from spiko_nanoservice.wire.websocket_frames import (
     CLOSE,
@@ -58,6 +58,9 @@ class WebSocket(asyncio.Protocol):
         silence_s: how long its answer may take before the connection counts as broken, seconds.
         served: True for the server's side, which begins after the handshake.
         most_bytes: the limit for a message.
+
+    Attributes:
+        most_bytes: the limit for a message; it may be changed while the connection is open.
     """
 
     def __init__(
@@ -67,7 +70,7 @@ class WebSocket(asyncio.Protocol):
         served: bool = False,
         most_bytes: int = MOST_MESSAGE_BYTES,
     ) -> None:
-        self._ping_s, self._silence_s, self._most_bytes = ping_s, silence_s, most_bytes
+        self._ping_s, self._silence_s, self.most_bytes = ping_s, silence_s, most_bytes
         self._transport: Any = None
         self._key = binascii.b2a_base64(os.urandom(16), newline=False)
         self._served = self._open = served
@@ -95,7 +98,7 @@ class WebSocket(asyncio.Protocol):
             LinkError: the other side closed the connection, did not answer a ping, or violated the protocol.
         """
         try:
-            return [json.loads(text) for text in await self.receive_texts()]
+            return [parse_object(text) for text in await self.receive_texts()]
         except ValueError as error:
             raise LinkError(f"invalid message: {error}") from error
 
@@ -109,6 +112,16 @@ class WebSocket(asyncio.Protocol):
         if not texts and self._error is not None:
             raise self._error
         return texts
+
+    def unread(self, texts: list[str]) -> None:
+        """Return messages that the next `receive` shall return again, before all others."""
+        self._texts[:0] = texts
+
+    @property
+    def source(self) -> str:
+        """The address of the other side; empty once the connection is closed."""
+        peer = self._transport.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
 
     async def drain(self) -> None:
         """Wait until the other side reads again, if it has fallen behind. Raises LinkError."""
@@ -145,7 +158,7 @@ class WebSocket(asyncio.Protocol):
         try:
             if not self._open:
                 self._read_head()
-            while self._open and (frame := find_frame(self._data, self._served, self._most_bytes)):
+            while self._open and (frame := find_frame(self._data, self._served, self.most_bytes)):
                 opcode, final, begin, end = frame
                 payload = bytes(self._data[begin:end])
                 if self._served:
@@ -204,8 +217,8 @@ class WebSocket(asyncio.Protocol):
             raise LinkError(f"{self._other} closed the connection")
         elif (opcode == TEXT and not self._parts) or (opcode == CONTINUATION and self._parts):
             self._parts.append(payload)
-            if sum(map(len, self._parts)) > self._most_bytes:
-                raise LinkError(f"message: must have at most {self._most_bytes} bytes")
+            if sum(map(len, self._parts)) > self.most_bytes:
+                raise LinkError(f"message: must have at most {self.most_bytes} bytes")
             if final:
                 self._texts.append(b"".join(self._parts).decode())
                 self._parts = []
@@ -248,9 +261,15 @@ def _give_up(received: asyncio.Future[bool]) -> None:
 
 
 async def connect(
-    address: str, port: int, path: str, ping_s: float = PING_S, silence_s: float = SILENCE_S
+    address: str,
+    port: int,
+    path: str,
+    ping_s: float = PING_S,
+    silence_s: float = SILENCE_S,
+    *,
+    source: str | None = None,
 ) -> WebSocket:
-    """Open a WebSocket.
+    """Open a WebSocket, from the address `source` of this machine if it is given.
 
     Raises:
         LinkError: the connection was refused, the handshake failed, or it took longer than 2 s.
@@ -258,7 +277,10 @@ async def connect(
     try:
         async with asyncio.timeout(CONNECT_S):
             loop = asyncio.get_running_loop()
-            _, socket = await loop.create_connection(lambda: WebSocket(ping_s, silence_s), address, port)
+            local = (source, 0) if source else None
+            _, socket = await loop.create_connection(
+                lambda: WebSocket(ping_s, silence_s), address, port, local_addr=local
+            )
             try:
                 await socket.shake_hands(authority(address, port), path)
             except BaseException:

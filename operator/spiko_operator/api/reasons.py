@@ -25,10 +25,15 @@ class Reason(StrEnum):
     # Programmed
     PENDING = "Pending"
     ALL_PODS_ACKNOWLEDGED = "AllPodsAcknowledged"
+    UNKNOWN_REVISION = "UnknownRevision"
 
     # Ready
     ALL_TIERS_READY = "AllTiersReady"
     PODS_MISSING = "PodsMissing"
+
+    # StateVerified
+    STATE_REBUILT = "StateRebuilt"
+    SIGNATURE_VALID = "SignatureValid"
 
     # ZonesLabeled
     LABELED = "Labeled"

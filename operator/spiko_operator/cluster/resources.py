@@ -32,6 +32,8 @@ RESOURCES = {
     "Architecture": Resource(API_VERSION, "architectures"),
     "Fault": Resource(API_VERSION, "faults"),
     "ConfigMap": Resource("v1", "configmaps"),
+    "Secret": Resource("v1", "secrets"),
+    "Namespace": Resource("v1", "namespaces", namespaced=False),
     "Service": Resource("v1", "services"),
     "Pod": Resource("v1", "pods"),
     "Node": Resource("v1", "nodes", namespaced=False),

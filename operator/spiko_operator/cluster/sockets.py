@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from aiohttp import (
     ClientSession,
@@ -13,11 +14,30 @@ from aiohttp import (
     WSServerHandshakeError,
 )
 
+from spiko_nanoservice.contract.handshake import EpochKey, Purpose
+from spiko_operator.cluster.authentication import authenticate
 from spiko_operator.cluster.client import Client
 from spiko_operator.errors import ClusterError
 
 HEARTBEAT_S = 10.0
 ANSWER_S = 10.0
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A eureka, and what the session with it is for.
+
+    Args:
+        url: of the WebSocket.
+        address: of the pod.
+        purpose: of the session.
+        keys: for the purpose.
+    """
+
+    url: str
+    address: str
+    purpose: Purpose
+    keys: tuple[EpochKey, ...]
 
 
 class Sockets:
@@ -37,38 +57,46 @@ class Sockets:
         await self._session.close()
 
     @asynccontextmanager
-    async def open(self, url: str) -> AsyncIterator[ClientWebSocketResponse]:
-        """Open a WebSocket for the duration of the context.
+    async def open(self, endpoint: Endpoint, most_bytes: int) -> AsyncIterator[ClientWebSocketResponse]:
+        """Open a session with a eureka for the duration of the context, after the proof of a key.
+
+        Args:
+            endpoint: of the eureka.
+            most_bytes: the limit for a message.
 
         Raises:
-            ClusterError: the API server does not forward the connection.
+            ClusterError: the API server does not forward the connection, or the proof of a side is not valid.
             aiohttp.ClientError, OSError, TimeoutError: the eureka does not answer, or not with a WebSocket.
         """
-        socket = await (
-            self._connect_through_proxy(url) if url.startswith(self._proxy_prefix) else self._connect(url)
-        )
+        url = endpoint.url
+        through_proxy = url.startswith(self._proxy_prefix)
+        connect = self._connect_through_proxy if through_proxy else self._connect
+        socket = await connect(url, most_bytes)
         try:
+            await authenticate(socket, endpoint.purpose, endpoint.address, endpoint.keys)
             yield socket
         finally:
             await socket.close()
 
-    async def _connect(self, url: str) -> ClientWebSocketResponse:
-        return await self._session.ws_connect(url, heartbeat=HEARTBEAT_S, max_msg_size=0)
+    async def _connect(self, url: str, most_bytes: int) -> ClientWebSocketResponse:
+        return await self._session.ws_connect(url, heartbeat=HEARTBEAT_S, max_msg_size=most_bytes)
 
-    async def _connect_through_proxy(self, url: str, renewed: bool = False) -> ClientWebSocketResponse:
+    async def _connect_through_proxy(
+        self, url: str, most_bytes: int, renewed: bool = False
+    ) -> ClientWebSocketResponse:
         access = await self._client.connection.access()
         try:
             return await self._session.ws_connect(
                 url,
                 heartbeat=HEARTBEAT_S,
-                max_msg_size=0,
+                max_msg_size=most_bytes,
                 headers=access.headers,
                 ssl=access.context,
                 proxy=access.proxy,
             )
         except WSServerHandshakeError as error:
             if error.status == 401 and not renewed and await self._client.connection.renew(access.token):
-                return await self._connect_through_proxy(url, renewed=True)
+                return await self._connect_through_proxy(url, most_bytes, renewed=True)
             raise await self._explain(url, error) from error
 
     async def _explain(self, url: str, error: WSServerHandshakeError) -> ClusterError:

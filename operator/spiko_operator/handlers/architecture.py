@@ -6,8 +6,10 @@ import asyncio
 import logging
 from dataclasses import replace
 
+from spiko_nanoservice.contract.handshake import Purpose
 from spiko_operator.clock import now_text
 from spiko_operator.cluster.client import Client
+from spiko_operator.cluster.sockets import Endpoint
 from spiko_operator.context import Context
 from spiko_operator.errors import Conflict, Forbidden, Missing, Refused
 from spiko_operator.plan import names
@@ -37,15 +39,18 @@ async def reconcile(context: Context, key: Key) -> float | None:
     architecture = context.cache.get("Architecture", namespace, name)
     if architecture is None:
         context.links.forget(key)
+        context.keys.forget(key)
         return None
     observed = await _observe(context, architecture)
     pass_ = await _plan(observed)
     if pass_.unknown and (foreign := await _look_up(context.client, namespace, pass_.unknown)):
-        observed = replace(observed, foreign=foreign)
+        observed = replace(observed, foreign={**observed.foreign, **foreign})
         pass_ = await _plan(observed)
     with context.tracer.start_as_current_span("reconcile", attributes={"spiko.architecture": name}) as span:
         span.set_attribute("spiko.actions", len(pass_.actions))
         try:
+            if pass_.configuration is not None:  # the spec is accepted, and its names are free
+                await context.keys.publish(architecture)
             outcome = await context.executor.execute(pass_.actions, architecture)
             if outcome.refused:
                 await _report_refusals(context, architecture, observed, outcome.refused)
@@ -56,7 +61,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
     # Configurations are sent even if the API server refused objects.
     if pass_.configuration is not None and outcome.state_written:
         context.links.configure(key, pass_.configuration)
-        context.links.keep(key, eureka_urls(context, namespace, name))
+        context.links.keep(key, await eureka_endpoints(context, architecture))
     if outcome.refused:
         raise Refused(f"the API server refused {len(outcome.refused)} of the objects: {outcome.refused[0]}")
     return outcome.requeue_s
@@ -76,15 +81,28 @@ async def _report_refusals(
     await context.executor.execute([a for a in actions if isinstance(a, SetStatus | Emit)], architecture)
 
 
-def eureka_urls(context: Context, namespace: str, name: str) -> dict[str, str]:
-    """Return pod UID -> control URL of the eurekas that have an address."""
+def eureka_pods(context: Context, namespace: str, name: str) -> list[Object]:
+    """Return the pods with the labels of the eurekas of an architecture that have an address."""
+    pods = context.cache.of_architecture(namespace, name, ("Pod",)).values()
+    return [pod for pod in pods if (pod.get("status") or {}).get("podIP") and not is_deleting(pod)]
+
+
+async def eureka_endpoints(context: Context, architecture: Object) -> dict[str, Endpoint]:
+    """Return the control endpoints of the eurekas of an Architecture, by pod UID.
+
+    A pod with the labels of a eureka that does not belong to the Architecture is left out.
+
+    Raises:
+        ClusterError: the API server does not answer.
+    """
+    namespace, name = architecture["metadata"]["namespace"], architecture["metadata"]["name"]
+    uid = architecture["metadata"]["uid"]
+    keys = context.keys.keyring.keys(Purpose.CONTROL, uid)
     found = {}
-    for (_, pod_name), pod in context.cache.of_architecture(namespace, name, ("Pod",)).items():
-        address = pod.get("status", {}).get("podIP")
-        if address and not is_deleting(pod):
-            found[pod["metadata"]["uid"]] = context.reach.url(
-                namespace, pod_name, address, "/control", web_socket=True
-            )
+    for pod in await context.owners.select(eureka_pods(context, namespace, name), uid):
+        address = pod["status"]["podIP"]
+        url = context.reach.url(namespace, pod["metadata"]["name"], address, "/control", web_socket=True)
+        found[pod["metadata"]["uid"]] = Endpoint(url, address, Purpose.CONTROL, keys)
     return found
 
 
@@ -105,12 +123,13 @@ async def _observe(context: Context, architecture: Object) -> Observed:
     return Observed(
         architecture=architecture,
         objects=objects,
-        foreign={},
+        foreign=await context.keys.find_foreign(architecture),
         live_uids=frozenset(a["metadata"]["uid"] for a in context.cache.all("Architecture")),
         node_zones=context.node_zones,
         reports=context.links.reports((namespace, name)),
         image=context.settings.image,
         now=now_text(),
+        state_key=context.keys.keyring.state_key(architecture["metadata"]["uid"]),
         applied={key: digest for key, digest in digests.items() if digest is not None},
     )
 

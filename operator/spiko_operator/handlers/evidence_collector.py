@@ -16,7 +16,7 @@ from spiko_operator.api.fault import Method, Victim
 from spiko_operator.backoff import Backoff
 from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError
-from spiko_operator.handlers.architecture import eureka_urls
+from spiko_operator.handlers.architecture import eureka_pods
 from spiko_operator.plan import names
 from spiko_operator.plan.faults.evidence import Evidence, find_replacements
 from spiko_operator.plan.objects import Key, Object
@@ -81,7 +81,7 @@ class EvidenceCollector:
 
         An operator that just started is not connected to all of them.
         """
-        eurekas = len(eureka_urls(self._context, *self._key))
+        eurekas = len(eureka_pods(self._context, *self._key))
         return all(
             sum(count is not None for count in one.holders.values()) >= eurekas for one in self.evidence
         )

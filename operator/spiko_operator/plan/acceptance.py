@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
 
+from spiko_nanoservice.contract import Revision
 from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.api.reasons import Reason
 from spiko_operator.errors import PlanError
@@ -15,7 +16,7 @@ from spiko_operator.plan import names
 from spiko_operator.plan.objects import Object
 from spiko_operator.plan.observed import Observed
 from spiko_operator.plan.services import all_releases
-from spiko_operator.plan.state import ArchitectureState, from_data
+from spiko_operator.plan.state import ArchitectureState, from_data, from_topology_copy
 from spiko_operator.plan.status import Rejection
 from spiko_operator.plan.timestamps import epoch_s
 from spiko_operator.plan.topology import Topology, choose, grow, wanted_regions
@@ -79,7 +80,7 @@ def read_state(observed: Observed) -> tuple[ArchitectureState | None, bool]:
     found = observed.objects.get(("ConfigMap", names.state_name(observed.name)))
     if found is not None and observed.owns(found):
         try:
-            return from_data(found.get("data", {})), False
+            return from_data(found.get("data") or {}, observed.state_key), False
         except PlanError:
             return None, True
     return None, has_deployments(observed)
@@ -99,9 +100,10 @@ def _first_state(
         _runtime(observed, spec),
         identities=identities,
         started=lost,
-        # The revision that the eurekas have was lost as well. The time is higher than any counter.
-        configuration_counter=epoch_s(observed.now) if lost else 0,
+        # The revision that the eurekas have was lost as well. The time is higher than a counter of changes.
+        revision=Revision(0, epoch_s(observed.now) if lost else 0),
         topology_reassigned=lost and _topology_copy(observed) is None,
+        rebuilt_generation=observed.architecture["metadata"]["generation"] if lost else 0,
     )
 
 
@@ -120,12 +122,11 @@ def _topology_copy(observed: Observed) -> Topology | None:
     """Return the topology from the annotation of a Deployment, or None."""
     for (kind, _), body in observed.objects.items():
         if kind == "Deployment" and observed.owns(body):
-            try:
-                return Topology.from_json(
-                    json.loads(body["metadata"]["annotations"][names.TOPOLOGY_ANNOTATION])
+            annotations = body["metadata"].get("annotations") or {}
+            with contextlib.suppress(PlanError):
+                return from_topology_copy(
+                    str(annotations.get(names.TOPOLOGY_ANNOTATION, "")), observed.state_key
                 )
-            except (KeyError, ValueError, TypeError):
-                continue
     return None
 
 

@@ -15,6 +15,7 @@ from spiko_operator.plan.actions import Emit
 from spiko_operator.plan.objects import Object
 
 ACCEPTED, APPLIED, PROGRAMMED, READY, ZONES = "Accepted", "Applied", "Programmed", "Ready", "ZonesLabeled"
+STATE_VERIFIED = "StateVerified"
 
 
 @dataclass(frozen=True)

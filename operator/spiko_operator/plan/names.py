@@ -16,6 +16,11 @@ REGION = "spiko.dev/region"
 ZONE = "spiko.dev/zone"
 TOPOLOGY_ANNOTATION = "spiko.dev/topology"  # copy of the state's topology, used if the state is lost
 
+MANAGED_BY = "app.kubernetes.io/managed-by"
+
+OPERATOR_KEY_SECRET = "spiko-operator-key"  # in the operator's namespace
+READ_SECRET = "spiko-read"  # one per namespace
+
 EUREKA = "eureka"  # the reserved tier name
 FIELD_MANAGER = "spiko-operator"
 
@@ -49,6 +54,11 @@ def derived(limit: int, *parts: str) -> str:
 def state_name(architecture: str) -> str:
     """Return the name of the state ConfigMap."""
     return f"{architecture}-state"
+
+
+def keys_name(architecture: str) -> str:
+    """Return the name of the Secret with the keys of an Architecture."""
+    return f"{architecture}-keys"
 
 
 def service_name(architecture: str, tier: str) -> str:

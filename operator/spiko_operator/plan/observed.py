@@ -24,6 +24,7 @@ class Observed:
         reports: the last reports of the connected eurekas.
         image: the operator's default nanoservice image.
         now: the time, in the format of Kubernetes.
+        state_key: signs the state of this Architecture.
         applied: digest of the last apply of objects that were not changed since: any difference is then the
             API server's normalization.
         refused: the objects that the API server refused in this pass, with its messages.
@@ -37,6 +38,7 @@ class Observed:
     reports: tuple[EurekaReport, ...]
     image: str
     now: str
+    state_key: bytes = field(repr=False)
     applied: Mapping[ObjectKey, str] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
 

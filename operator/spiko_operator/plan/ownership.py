@@ -44,7 +44,8 @@ class NameCheck:
 
 def check_names(observed: Observed, desired: Sequence[Object]) -> NameCheck:
     """Check the name of every desired object and of the state ConfigMap."""
-    keys = [("ConfigMap", names.state_name(observed.name)), *map(key_of, desired)]
+    secrets = [("Secret", names.keys_name(observed.name)), ("Secret", names.READ_SECRET)]
+    keys = [("ConfigMap", names.state_name(observed.name)), *secrets, *map(key_of, desired)]
     taken, waiting = [], False
     for key in keys:
         body = observed.objects.get(key) or observed.foreign.get(key)

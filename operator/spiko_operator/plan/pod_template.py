@@ -18,6 +18,7 @@ LOST_NODE_S = 5
 # Callers stop calling a silent pod earlier, because its eureka reports it. On a local cluster, probes are a
 # large part of the CPU time of idle pods.
 READINESS_S = 3
+USER = 65532  # "nonroot" of distroless images
 
 _FIELDS = {
     c.ENV_POD_NAME: "metadata.name",
@@ -27,7 +28,7 @@ _FIELDS = {
 }
 
 
-def pod_spec(runtime: Object, image: str, port: int, env: Mapping[str, str]) -> Object:
+def pod_spec(runtime: Object, image: str, port: int, env: Mapping[str, str], keys: Object) -> Object:
     """Return the spec of a pod, without its placement.
 
     Args:
@@ -35,6 +36,7 @@ def pod_spec(runtime: Object, image: str, port: int, env: Mapping[str, str]) -> 
         image: of the container.
         port: on which the container serves requests and probes.
         env: environment variables.
+        keys: the volume with the key files.
     """
     return {
         "automountServiceAccountToken": False,
@@ -42,10 +44,12 @@ def pod_spec(runtime: Object, image: str, port: int, env: Mapping[str, str]) -> 
         "terminationGracePeriodSeconds": GRACE_S,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": 65532,
+            "runAsUser": USER,
+            "fsGroup": USER,  # may read the key files
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "tolerations": _lost_node_tolerations() + list(runtime.get("tolerations") or ()),
+        "volumes": [keys],
         "containers": [_container(runtime, image, port, env)],
     }
 
@@ -59,6 +63,7 @@ def _container(runtime: Object, image: str, port: int, env: Mapping[str, str]) -
         "image": image,
         "env": [{"name": name, "value": value} for name, value in env.items()] + fields,
         "ports": [{"name": "http", "containerPort": port, "protocol": "TCP"}],
+        "volumeMounts": [{"name": "keys", "mountPath": c.KEYS_PATH, "readOnly": True}],
         "readinessProbe": {
             "httpGet": {"path": "/readyz", "port": port},
             "periodSeconds": READINESS_S,

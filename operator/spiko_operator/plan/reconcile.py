@@ -14,10 +14,17 @@ from dataclasses import dataclass, replace
 
 from spiko_nanoservice.contract import Configuration, Revision, encode
 from spiko_operator.api.architecture import ArchitectureSpec
+from spiko_operator.api.reasons import Reason
 from spiko_operator.plan import status
 from spiko_operator.plan.acceptance import accept, has_deployments, parse_spec
-from spiko_operator.plan.actions import Action, CreateState, ReplaceState, Requeue, SetStatus
-from spiko_operator.plan.conditions import Observation, changed_fields, events_of, merge_conditions
+from spiko_operator.plan.actions import Action, CreateState, Emit, ReplaceState, Requeue, SetStatus
+from spiko_operator.plan.conditions import (
+    STATE_VERIFIED,
+    Observation,
+    changed_fields,
+    events_of,
+    merge_conditions,
+)
 from spiko_operator.plan.configuration import build_configuration
 from spiko_operator.plan.diff import applies, deletes
 from spiko_operator.plan.drift import covers
@@ -25,7 +32,7 @@ from spiko_operator.plan.objects import Object, is_deleting, owner_reference
 from spiko_operator.plan.observed import ObjectKey, Observed
 from spiko_operator.plan.ownership import check_names, delete_leftovers, unknown_names
 from spiko_operator.plan.services import all_releases
-from spiko_operator.plan.state import ArchitectureState, config_map, digest
+from spiko_operator.plan.state import ArchitectureState, config_map, digest, topology_copy
 from spiko_operator.plan.workloads import Rendering, build_all
 
 GARBAGE_COLLECTION_RETRY_S = 0.25
@@ -66,52 +73,61 @@ def plan(observed: Observed) -> ReconcilePlan:
     deployments = [body for body in desired if body["kind"] == "Deployment"]
     readiness = status.readiness(deployments, observed.objects, changing)
     state = replace(state, started=state.started or _is_started(observed, state, readiness))
-    state, configuration = _configure(observed, spec, state)
+    held = status.highest_unknown(state.revision, observed.reports)
+    state, configuration = _configure(observed, spec, state, held)
     writes = [
         *_write_state(observed, state),
         *changes,
         *deletes(observed, desired),
         *delete_leftovers(observed),
     ]
-    after = _status(observed, acceptance.rejections, state, readiness)
+    after = [*_outbid_event(held), *_status(observed, acceptance.rejections, state, readiness, held)]
     return ReconcilePlan([*writes, *after], configuration, unknown_names(observed, desired))
 
 
 def _rendering(observed: Observed, state: ArchitectureState) -> Rendering:
     owner = owner_reference(observed.architecture)
-    return Rendering(observed.name, observed.namespace, owner, state.topology, state.runtime, observed.image)
+    copy = topology_copy(state.topology, observed.state_key)
+    return Rendering(
+        observed.name, observed.namespace, owner, state.topology, state.runtime, observed.image, copy
+    )
 
 
 # -------------------------------------------------------------------- configuration and state
 
 
 def _configure(
-    observed: Observed, spec: ArchitectureSpec, state: ArchitectureState
+    observed: Observed, spec: ArchitectureSpec, state: ArchitectureState, held: Revision | None
 ) -> tuple[ArchitectureState, Configuration]:
     """Return the state and the configuration with its revision.
 
-    The counter grows when the content changes, and is recorded before the configuration is sent.
+    The revision grows when the content changes, and when a eureka has a higher one that this operator did not
+    send. It is recorded before the configuration is sent.
     """
     draft = build_configuration(observed.name, spec, state.topology, Revision(0, 0), state.started)
     content = digest(encode(draft))
-    if content != state.configuration_hash:
-        state = replace(
-            state, configuration_hash=content, configuration_counter=state.configuration_counter + 1
-        )
-    return state, replace(draft, revision=Revision(0, state.configuration_counter))
+    if content != state.configuration_hash or held is not None:
+        revision = (held or state.revision).next() or state.revision
+        state = replace(state, configuration_hash=content, revision=revision)
+    return state, replace(draft, revision=state.revision)
+
+
+def _outbid_event(held: Revision | None) -> list[Action]:
+    """Return an event if a eureka has a configuration that this operator did not send."""
+    return [] if held is None else [Emit("Warning", Reason.UNKNOWN_REVISION, status.unknown_revision(held))]
 
 
 def _is_started(observed: Observed, state: ArchitectureState, readiness: status.Readiness) -> bool:
     """Whether every pod is Ready and acts on the configuration: from then on sources send requests."""
-    revision = str(Revision(0, state.configuration_counter))
     programmed = status.programmed(
-        revision, len(state.topology.zones), readiness.pods_ready, observed.reports
+        state.revision, len(state.topology.zones), readiness.pods_ready, observed.reports
     )
     return readiness.observation().status == programmed.status == "True"
 
 
 def _write_state(observed: Observed, state: ArchitectureState) -> list[Action]:
-    body = config_map(observed.name, observed.namespace, owner_reference(observed.architecture), state)
+    owner = owner_reference(observed.architecture)
+    body = config_map(observed.name, observed.namespace, owner, state, observed.state_key)
     found = observed.objects.get(("ConfigMap", body["metadata"]["name"]))
     if found is None:
         return [CreateState(body)]
@@ -135,14 +151,16 @@ def _status(
     rejections: Sequence[status.Rejection],
     state: ArchitectureState,
     readiness: status.Readiness,
+    held: Revision | None,
 ) -> list[Action]:
-    revision = str(Revision(0, state.configuration_counter))
+    revision = state.revision
     observations = [
         status.accepted(rejections, running=True),
         status.applied(observed.refused),
-        status.programmed(revision, len(state.topology.zones), readiness.pods_ready, observed.reports),
+        status.programmed(revision, len(state.topology.zones), readiness.pods_ready, observed.reports, held),
         readiness.observation(),
         status.zones_labeled(state.topology, observed.node_zones, state.topology_reassigned),
+        *_state_verified(observed, state),
     ]
     r = readiness
     fields: Object = {
@@ -152,11 +170,20 @@ def _status(
             {"name": region.name, "zones": [zone.name for zone in region.zones]}
             for region in state.topology.regions
         ],
-        "configRevision": revision,
+        "configRevision": str(revision),
     }
     if r.not_ready:
         fields["notReady"] = list(r.not_ready)
     return _write_status(observed, observations, fields)
+
+
+def _state_verified(observed: Observed, state: ArchitectureState) -> list[Observation]:
+    """Observe whether the state was rebuilt from this spec; nothing if it never was."""
+    metadata = observed.architecture["metadata"]
+    conditions: list[Object] = (observed.architecture.get("status") or {}).get("conditions") or []
+    if not state.rebuilt_generation and all(c["type"] != STATE_VERIFIED for c in conditions):
+        return []
+    return [status.state_verified(state.rebuilt_generation == metadata["generation"])]
 
 
 def _write_status(observed: Observed, observations: list[Observation], fields: Object) -> list[Action]:

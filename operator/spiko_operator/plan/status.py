@@ -6,9 +6,18 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from spiko_nanoservice.contract import Revision
 from spiko_operator.api.reasons import Reason
 from spiko_operator.plan import names
-from spiko_operator.plan.conditions import ACCEPTED, APPLIED, PROGRAMMED, READY, ZONES, Observation
+from spiko_operator.plan.conditions import (
+    ACCEPTED,
+    APPLIED,
+    PROGRAMMED,
+    READY,
+    STATE_VERIFIED,
+    ZONES,
+    Observation,
+)
 from spiko_operator.plan.objects import Object, truncate
 from spiko_operator.plan.topology import Topology
 
@@ -27,13 +36,13 @@ class EurekaReport:
     """The report of one eureka.
 
     Args:
-        revision: of its configuration.
+        revision: of its configuration; None before the first.
         pods: how many are registered.
         acked: how many of them act on the configuration.
         complete: whether the eureka is connected to every other eureka of its region.
     """
 
-    revision: str
+    revision: Revision | None
     pods: int
     acked: int
     complete: bool = True
@@ -61,7 +70,36 @@ def applied(refused: Sequence[str]) -> Observation:
     return Observation(APPLIED, "False", Reason.REFUSED, truncate(f"{'; '.join(refused[:3])}{more}"))
 
 
-def programmed(revision: str, eurekas: int, pods: int, reports: Sequence[EurekaReport]) -> Observation:
+def highest_unknown(sent: Revision, reports: Sequence[EurekaReport]) -> Revision | None:
+    """Return the highest revision of the eurekas that is above the last one that was sent, or None."""
+    held = [report.revision for report in reports if report.revision is not None and report.revision > sent]
+    return max(held, default=None)
+
+
+def state_verified(rebuilt: bool) -> Observation:
+    """Observe whether the state was rebuilt since the last change of the spec: it was lost or changed."""
+    if not rebuilt:
+        return Observation(STATE_VERIFIED, "True", Reason.SIGNATURE_VALID, "the state has a valid signature")
+    text = (
+        "the state was missing or did not have the operator's signature, and was rebuilt from the spec and "
+        "the Deployments; check who may write ConfigMaps; the next change of the spec clears this condition"
+    )
+    return Observation(STATE_VERIFIED, "False", Reason.STATE_REBUILT, text)
+
+
+def unknown_revision(held: Revision) -> str:
+    """Return the message about a configuration of a eureka that this operator did not send."""
+    done = "it is replaced" if held.next() else "no higher revision exists; delete the eureka pods"
+    return f"a eureka has configuration {held}, which this operator did not send: {done}"
+
+
+def programmed(
+    revision: Revision,
+    eurekas: int,
+    pods: int,
+    reports: Sequence[EurekaReport],
+    held: Revision | None = None,
+) -> Observation:
     """Observe whether every eureka has the configuration and every pod acts on it.
 
     Args:
@@ -69,7 +107,10 @@ def programmed(revision: str, eurekas: int, pods: int, reports: Sequence[EurekaR
         eurekas: how many there must be.
         pods: how many are Ready, and therefore registered: a report that counts fewer is outdated.
         reports: the last report of each connected eureka.
+        held: a configuration of a eureka that this operator did not send, or None.
     """
+    if held is not None:
+        return Observation(PROGRAMMED, "False", Reason.UNKNOWN_REVISION, unknown_revision(held))
     current = [report for report in reports if report.revision == revision]
     if len(current) < eurekas:
         pending = f"{len(current)} of {eurekas} eurekas have configuration {revision}"

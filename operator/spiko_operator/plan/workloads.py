@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 
 from spiko_nanoservice import contract as c
+from spiko_nanoservice.contract.handshake import KEY_FILES, Purpose
 from spiko_operator.plan import names
 from spiko_operator.plan.objects import Object
 from spiko_operator.plan.pod_template import placement, pod_spec
@@ -29,6 +30,7 @@ class Rendering:
     topology: Topology
     runtime: Object
     eureka_image: str
+    topology_copy: str
 
     def metadata(self, name: str, labels: dict[str, str]) -> Object:
         """Return the metadata of an object: name, labels, owner."""
@@ -60,7 +62,7 @@ def build_deployment(r: Rendering, release: Release, space: Space) -> Object:
     if release.behavior_json:
         env[c.ENV_BEHAVIOR] = json.dumps(release.behavior_json, sort_keys=True, separators=(",", ":"))
     image = release.identity.image or r.runtime["image"]
-    pod = pod_spec(r.runtime, image, names.HTTP_PORT, env)
+    pod = pod_spec(r.runtime, image, names.HTTP_PORT, env, _keys_volume(r, Purpose.JOIN))
     pod |= placement(region if space.region != ANYWHERE else None, zone, selector)
     name = names.deployment_name(r.architecture, release.tier, release.version, space.place)
     return _deployment(r, name, labels, selector, space.size, pod)
@@ -72,7 +74,9 @@ def build_eureka_deployment(r: Rendering, region: Region, zone: Zone) -> Object:
     selector = {names.ARCHITECTURE: r.architecture, **placed}
     env = _environment(r, names.EUREKA, names.EUREKA, region.name, zone.name)
     env[c.ENV_EUREKA] = names.eureka_name(r.architecture)
-    pod = pod_spec(r.runtime, r.eureka_image, names.EUREKA_PORT, env) | placement(region, zone, selector)
+    volume = _keys_volume(r, *Purpose)
+    pod = pod_spec(r.runtime, r.eureka_image, names.EUREKA_PORT, env, volume)
+    pod |= placement(region, zone, selector)
     name = names.eureka_name(r.architecture, zone.index)
     body = _deployment(r, name, {**selector, names.PACKAGE: names.EUREKA}, selector, 1, pod)
     body["spec"]["strategy"] = {"type": "Recreate", "rollingUpdate": None}
@@ -139,9 +143,7 @@ def _deployment(
     r: Rendering, name: str, labels: dict[str, str], selector: dict[str, str], replicas: int, pod: Object
 ) -> Object:
     metadata = r.metadata(name, labels)
-    metadata["annotations"] = {
-        names.TOPOLOGY_ANNOTATION: json.dumps(r.topology.to_json(), sort_keys=True, separators=(",", ":"))
-    }
+    metadata["annotations"] = {names.TOPOLOGY_ANNOTATION: r.topology_copy}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -153,6 +155,14 @@ def _deployment(
             "template": {"metadata": {"labels": labels}, "spec": pod},
         },
     }
+
+
+def _keys_volume(r: Rendering, *purposes: Purpose) -> Object:
+    """Return the volume with the keys for some purposes. Only eurekas get the keys of operator and users."""
+    files = sorted({KEY_FILES[purpose] for purpose in purposes})
+    secret = names.keys_name(r.architecture)
+    items = [{"key": file, "path": file} for file in files]
+    return {"name": "keys", "secret": {"secretName": secret, "defaultMode": 0o440, "items": items}}
 
 
 def _service(

@@ -12,6 +12,7 @@ from aiohttp import ClientSession, WSMsgType
 
 from spiko_nanoservice.contract import EUREKA_PORT, PROTOCOL, Hello, encode
 from spiko_nanoservice.tier import pod_registration
+from tests.support.keys import open_session
 from tests.support.loopback_cluster import configuration, loopback_cluster, tier, until
 
 Object = dict[str, Any]
@@ -50,13 +51,13 @@ async def test_an_invalid_message_is_refused_with_its_reason(
         await t.add_eureka("a", configuration(tier("db", "store")))
         (address,) = t.names["arch-eureka.default"]
         await listening(address)
-        async with session.ws_connect(f"http://{address}:{EUREKA_PORT}{path}") as socket:
+        async with await open_session(session, address, path) as socket:
             await socket.send_json(message)
             received = [frame.json() async for frame in socket if frame.type == WSMsgType.TEXT]
 
     assert received[-1]["t"] == "refused"
     assert named in received[-1]["message"]
-    assert any(received[-1]["message"] in record.getMessage() for record in caplog.records)
+    assert any(repr(received[-1]["message"]) in record.getMessage() for record in caplog.records)
 
 
 async def test_a_refused_pod_logs_the_reason(
@@ -84,7 +85,7 @@ async def test_a_defect_of_the_eureka_is_not_reported_as_an_invalid_message(
         eureka.registry.sessions = Mistaken()
         (address,) = t.names["arch-eureka.default"]
         await listening(address)
-        async with session.ws_connect(f"http://{address}:{EUREKA_PORT}/register") as socket:
+        async with await open_session(session, address, "/register") as socket:
             await socket.send_json({"t": "hello", "hello": HELLO})
             received = [frame.json() async for frame in socket if frame.type == WSMsgType.TEXT]
         eureka.registry.sessions = {}

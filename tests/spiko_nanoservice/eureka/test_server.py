@@ -12,11 +12,11 @@ from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 
 from spiko_nanoservice.contract import EUREKA_PORT
 from spiko_nanoservice.errors import LinkError
-from spiko_nanoservice.eureka.server import Eureka
 from spiko_nanoservice.wire.http_server import Server
 from spiko_nanoservice.wire.request import Request
 from spiko_nanoservice.wire.websocket import WebSocket, render_acceptance
 from spiko_nanoservice.wire.websocket_frames import CLOSE, PING, PONG, TEXT, render_frame
+from tests.support.keys import open_session
 from tests.support.loopback_cluster import configuration, loopback_cluster, tier, until
 
 MASK = b"\x01\x02\x03\x04"
@@ -167,11 +167,13 @@ async def test_an_upgrade_behind_another_request_is_answered_as_http() -> None:
     [
         ("GET", "/healthz", 200),
         ("GET", "/readyz", 200),
-        ("GET", "/edges", 200),
-        ("GET", "/totals", 200),
+        ("GET", "/edges", 404),
+        ("GET", "/totals", 404),
         ("GET", "/metrics", 200),
-        ("POST", "/edges", 405),
+        ("POST", "/healthz", 405),
         ("GET", "/register", 426),
+        ("GET", "/control", 426),
+        ("GET", "/read", 426),
         ("GET", "/nothing", 404),
     ],
 )
@@ -179,8 +181,6 @@ async def test_pages_answer_get_only(method: str, path: str, status: int) -> Non
     """Given a page, then GET is answered and POST is 405; the path of a session wants a WebSocket."""
     async with eureka() as url, ClientSession() as session, session.request(method, url + path) as reply:
         assert status == reply.status
-        if path in ("/edges", "/totals") and status == 200:
-            assert isinstance(await reply.json(), dict)
 
 
 async def test_a_pod_of_another_region_is_refused() -> None:
@@ -195,30 +195,40 @@ async def test_a_pod_of_another_region_is_refused() -> None:
 @pytest.mark.parametrize("text", ["no JSON", "[1]", '{"t": "nonsense"}', '{"no": "t"}'])
 async def test_an_invalid_control_message_is_refused(text: str) -> None:
     """Given an invalid message on /control, then the last message of the session is REFUSED."""
-    async with eureka() as url, ClientSession() as session, session.ws_connect(f"{url}/control") as socket:
+    async with (
+        eureka() as url,
+        ClientSession() as session,
+        await open_session(session, url.split("/")[2].split(":")[0], "/control") as socket,
+    ):
         await socket.send_str(text)
         words = [frame.json()["t"] async for frame in socket if frame.type == WSMsgType.TEXT]
 
         assert ["eureka", "programmed", "refused"] == words
 
 
-async def test_seconds_go_to_followers_that_ask_for_them() -> None:
-    """Given two followers, then only the one on `/control/seconds` gets SECOND."""
-    registry = Eureka("e", "r", "a")
-    quiet, curious = WebSocket(served=True), WebSocket(served=True)
-    received: list[asyncio.Queue[str]] = [asyncio.Queue(), asyncio.Queue()]
-    sessions = [
-        asyncio.create_task(registry.sessions.control(wants, socket, outbox))
-        for wants, socket, outbox in ((False, quiet, received[0]), (True, curious, received[1]))
-    ]
-    await asyncio.sleep(0)
+async def test_seconds_go_to_readers_that_ask_for_them() -> None:
+    """Given two readers with a valid proof, then both can read edges and totals, and only the one that asks
+    for seconds gets them.
+    """
+    async with loopback_cluster() as place, ClientSession() as session:
+        pod = await place.add_eureka("a", configuration(tier("store", "store")))
+        address = pod._settings.address
+        await asyncio.sleep(0.05)
+        quiet = await open_session(session, address, "/read")
+        curious = await open_session(session, address, "/read")
+        await curious.send_json({"t": "seconds"})
+        await quiet.send_json({"t": "edges"})
+        await quiet.send_json({"t": "totals"})
+        received = [await quiet.receive_json() for _ in range(3)]
+        pod.eureka.totals.add(
+            ("a", "1.0.0", "r", "a"), {"edges": [], "served": {"ok": 1, "miss": 0, "errors": {}}}
+        )
+        seen = [(await curious.receive_json(timeout=5))["t"] for _ in range(2)]
+        await quiet.close()
+        await curious.close()
 
-    registry.inform({"t": "second"})
-
-    assert [2, 3] == [outbox.qsize() for outbox in received]
-    for session in sessions:
-        session.cancel()
-    await asyncio.gather(*sessions, return_exceptions=True)
+    assert ["eureka", "edges", "totals"] == [message["t"] for message in received]
+    assert ["eureka", "second"] == seen
 
 
 async def test_pods_and_their_eureka_stop_together() -> None:

@@ -11,6 +11,8 @@ import pytest
 from aiohttp import web
 
 from spiko_nanoservice.contract import EUREKA_PORT
+from spiko_nanoservice.contract.handshake import Purpose
+from tests.support.keys import admit
 from tests.support.loopback_cluster import LoopbackCluster, configuration, loopback_cluster, tier
 
 Object = dict[str, Any]
@@ -31,18 +33,20 @@ async def broken(t: LoopbackCluster, *words: Object) -> AsyncIterator[list[float
         asked.append(asyncio.get_running_loop().time())
         socket = web.WebSocketResponse()
         await socket.prepare(request)
+        purpose = Purpose.PEER if request.path == "/peer" else Purpose.JOIN
+        await admit(socket, purpose, address)
         for word in words:
             await socket.send_json(word)
         await asyncio.sleep(0.001)
         await socket.close()
         return socket
 
+    address = t.settings("broken", "eureka", "eureka").address
     application = web.Application()
     application.router.add_get("/register", answer)
     application.router.add_get("/peer", answer)
     runner = web.AppRunner(application)
     await runner.setup()
-    address = t.settings("broken", "eureka", "eureka").address
     await web.TCPSite(runner, address, EUREKA_PORT).start()
     t.names["arch-eureka.default"].append(address)
     try:

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import ClientSession
 
 from spiko_nanoservice.settings import Settings
+from tests.support.keys import open_session, volumes_root
 from tests.support.loopback_cluster import configuration, loopback_cluster, tier, until
 
 CONFIGURATION = configuration(tier("front", "monolith", "db"), tier("db", "store"))
@@ -58,6 +59,7 @@ async def start(settings: Settings, resolver: str) -> asyncio.subprocess.Process
         "SPIKO_BIND_ADDRESS": settings.address,
         "SPIKO_EUREKA": "arch-eureka-a",
         "SPIKO_RESOLVER": resolver,
+        "SPIKO_VOLUMES_ROOT": volumes_root(),
     }
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "spiko_nanoservice", env=environ, stdout=asyncio.subprocess.PIPE
@@ -80,7 +82,7 @@ async def test_a_crash_ends_only_the_process_it_names() -> None:
         settings = t.settings("db-0", "db", "store")
         process = await start(settings, resolver)
         await until(lambda: len(front.tier.routes.instances) == 1, 20.0)
-        async with session.ws_connect(f"http://{address}:7070/control") as socket:
+        async with await open_session(session, address, "/control") as socket:
             await socket.send_json({"t": "follow", "id": "db-0"})
             followed = await answer(socket, "holders")
             await socket.send_json({"t": "crash", "id": "db-0", "process": followed["process"] - 1})

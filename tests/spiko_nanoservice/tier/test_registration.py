@@ -4,15 +4,34 @@ connection.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientSession
+import yaml
 
+from spiko_nanoservice.contract.handshake import Purpose
+from spiko_operator.cluster.client import Client
+from spiko_operator.cluster.sockets import Endpoint, Sockets
 from spiko_operator.eureka_links import Links
+from tests.support.keys import KEYS
 from tests.support.loopback_cluster import configuration, loopback_cluster, tier, until
 
 KEY = ("default", "arch")
 Object = dict[str, Any]
+
+
+def write_kubeconfig(folder: Path) -> Path:
+    """Write a kubeconfig of an API server that no test asks; return its path."""
+    named = {"name": "c"}
+    document = {
+        "current-context": "c",
+        "clusters": [named | {"cluster": {"server": "http://127.0.0.1:1"}}],
+        "users": [named | {"user": {"token": "any"}}],
+        "contexts": [named | {"context": {"cluster": "c", "user": "c"}}],
+    }
+    path = folder / "config"
+    path.write_text(yaml.safe_dump(document))
+    return path
 
 
 def kinds(received: list[Object]) -> list[str]:
@@ -20,18 +39,21 @@ def kinds(received: list[Object]) -> list[str]:
     return [message["t"] for message in received]
 
 
-async def test_two_followers_of_one_pod_get_every_message() -> None:
+async def test_two_followers_of_one_pod_get_every_message(tmp_path: Path) -> None:
     """Given two followers, when one stops, then the other still gets messages; when a eureka ends, then it
     gets a last one.
     """
-    async with loopback_cluster() as t, ClientSession() as session:
+    async with loopback_cluster() as t:
         await t.add_eureka("a", configuration(tier("front", "monolith", "db"), tier("db", "store")))
         await t.add("db-0", "db", "store")
         front = await t.add("front-0", "front", "monolith")
         await until(lambda: front.tier.routes.has_route)
-        links = Links(session.ws_connect, lambda _: None)
-        url = f"http://{t.names['arch-eureka-a.default'][0]}:7070/control"
-        links.keep(KEY, {"eureka": url})
+        client = await Client.connect(str(write_kubeconfig(tmp_path)))
+        sockets = Sockets(client)
+        links = Links(sockets.open, lambda _: None)
+        address = t.names["arch-eureka-a.default"][0]
+        url = f"http://{address}:7070/control"
+        links.keep(KEY, {"eureka": Endpoint(url, address, Purpose.CONTROL, KEYS["control"])})
         await until(lambda: links.connected(KEY) == 1)
         first: list[Object] = []
         second: list[Object] = []
@@ -52,6 +74,8 @@ async def test_two_followers_of_one_pod_get_every_message() -> None:
         await until(lambda: kinds(second)[-1] == "lost")
         links.keep(KEY, {})
         await links.close()
+        await sockets.close()
+        await client.close()
 
     assert kinds(second)[-1] == "gone"
     assert {url} == {message["eureka"] for message in second}

@@ -14,13 +14,22 @@ import yaml
 from aiohttp import web
 
 from spiko_local.pki import make_pki
+from spiko_nanoservice.contract.handshake import Purpose
 from spiko_operator.cluster.client import Client
-from spiko_operator.cluster.sockets import Sockets
+from spiko_operator.cluster.sockets import Endpoint, Sockets
 from spiko_operator.errors import ClusterError
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
+from tests.support.keys import KEYS, admit
 
 KEY = ("default", "arch")
+ADDRESS = "10.0.0.9"
+MOST_BYTES = 1_000
+
+
+def endpoint(url: str) -> Endpoint:
+    """Return a eureka with the keys of tests."""
+    return Endpoint(url, ADDRESS, Purpose.CONTROL, KEYS["control"])
 
 
 class Guarded:
@@ -42,6 +51,7 @@ class Guarded:
             return web.json_response({"message": self.words}, status=403)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
+        await admit(socket, Purpose.CONTROL, ADDRESS)
         await socket.send_str('{"t": "hello"}')
         async for _ in socket:
             pass
@@ -92,9 +102,7 @@ async def guarded(folder: Path, token: str = "good") -> AsyncIterator[tuple[Guar
     async with server.serve() as url:
         client = await Client.connect(write_kubeconfig(folder, url, token))
         sockets = Sockets(client)
-        reached = Reacher("proxy", client.server).url(
-            "default", "p", "10.0.0.9", "/control/seconds", web_socket=True
-        )
+        reached = Reacher("proxy", client.server).url("default", "p", ADDRESS, "/control", web_socket=True)
         try:
             yield server, client, sockets, reached
         finally:
@@ -107,15 +115,15 @@ async def test_proxied_socket_has_token_certificate_and_ca(tmp_path: Path) -> No
     read again.
     """
     async with guarded(tmp_path, token="good") as (server, client, sockets, url):
-        async with sockets.open(url) as socket:
+        async with sockets.open(endpoint(url), MOST_BYTES) as socket:
             first = await socket.receive_str()
         server.token = "new"
         write_kubeconfig(tmp_path, client.server, "new")
-        async with sockets.open(url) as socket:
+        async with sockets.open(endpoint(url), MOST_BYTES) as socket:
             second = await socket.receive_str()
 
     assert '{"t": "hello"}' == first == second
-    assert ["/api/v1/namespaces/default/pods/p:7070/proxy/control/seconds"] * 3 == server.seen
+    assert ["/api/v1/namespaces/default/pods/p:7070/proxy/control"] * 3 == server.seen
 
 
 async def test_refused_handshake_has_the_message_of_a_request(tmp_path: Path) -> None:
@@ -125,7 +133,7 @@ async def test_refused_handshake_has_the_message_of_a_request(tmp_path: Path) ->
     async with guarded(tmp_path) as (server, _, sockets, url):
         server.words = 'pods "p:7070" is forbidden: User "me" cannot get resource "pods/proxy"'
         with pytest.raises(ClusterError, match='403: pods "p:7070" is forbidden: User "me"'):
-            async with sockets.open(url):
+            async with sockets.open(endpoint(url), MOST_BYTES):
                 raise AssertionError("the socket must not open")
 
 
@@ -134,10 +142,9 @@ async def test_direct_socket_has_no_credentials(tmp_path: Path) -> None:
     server.
     """
     async with guarded(tmp_path) as (server, client, sockets, _):
+        url = client.server.replace("https://127.0.0.1", "wss://127.0.0.2") + "/control"
         with pytest.raises(aiohttp.ClientError):
-            async with sockets.open(
-                client.server.replace("https://127.0.0.1", "wss://127.0.0.2") + "/control"
-            ):
+            async with sockets.open(endpoint(url), MOST_BYTES):
                 raise AssertionError("the socket must not open")
 
     assert [] == server.seen
@@ -150,11 +157,11 @@ async def test_unreachable_eureka_is_warned_of_once(tmp_path: Path, caplog: pyte
     async with guarded(tmp_path) as (server, _, sockets, url):
         server.words = "address not allowed"
         links = Links(sockets.open, lambda _: None, patience=2)
-        links.keep(KEY, {"eureka": url})
+        links.keep(KEY, {"eureka": endpoint(url)})
         while len(server.seen) < 10:
             await asyncio.sleep(0.01)
         await links.close()
 
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert 1 == len(warnings)
-    assert warnings[0].endswith("403: address not allowed")
+    assert warnings[0].endswith("403: address not allowed'; retrying")

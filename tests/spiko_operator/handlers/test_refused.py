@@ -15,13 +15,16 @@ from spiko_operator.cluster.cache import Cache
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.execute import Executor
 from spiko_operator.cluster.owners import Owners
+from spiko_operator.cluster.sockets import Endpoint
 from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError, Forbidden, Invalid, Missing, Refused
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
 from spiko_operator.handlers.architecture import reconcile
+from spiko_operator.key_publisher import KeyPublisher
 from spiko_operator.plan.status import EurekaReport
 from spiko_operator.settings import Settings
+from tests.support.fake_control_plane import KEYRING
 
 Object = dict[str, Any]
 KEY = ("default", "shop")
@@ -61,6 +64,8 @@ class Api:
 
     async def get(self, kind: str, namespace: str, name: str) -> Object:
         """Return a kept object."""
+        if kind == "Namespace":
+            return {"metadata": {"name": name, "uid": "uid-namespace"}}
         if (kind, name) not in self.objects:
             raise Missing(name)
         return copy.deepcopy(self.objects[kind, name])
@@ -111,7 +116,7 @@ class RecordedLinks:
         """Record the configuration."""
         self.configurations.append(configuration)
 
-    def keep(self, key: tuple[str, str], urls: dict[str, str]) -> None:
+    def keep(self, key: tuple[str, str], urls: dict[str, Endpoint]) -> None:
         """Do nothing: there are no eurekas."""
 
     def reports(self, key: tuple[str, str]) -> tuple[EurekaReport, ...]:
@@ -134,6 +139,7 @@ class RunningOperator:
             reach=Reacher("direct", ""),
             tracer=NoOpTracerProvider().get_tracer("test"),
             owners=Owners(client, self.cache),
+            keys=KeyPublisher(client, self.cache, KEYRING),
         )
 
     def put(self, *tiers: str) -> None:
@@ -209,7 +215,7 @@ async def test_configuration_is_not_sent_if_the_state_is_refused() -> None:
         await reconcile(running.context, KEY)
 
     assert [] == running.links.configurations
-    assert {"Architecture"} == {kind for kind, _ in running.api.objects}
+    assert {"Architecture", "Secret"} >= {kind for kind, _ in running.api.objects}
     assert "ConfigMap shop-state: exceeded quota" == running.condition("Applied")["message"]
 
 
@@ -233,7 +239,7 @@ async def test_zones_are_logical_only_without_permission_to_list_nodes() -> None
     running.api.nodes = Refused("GET /api/v1/nodes: 503: the server is starting")
     with pytest.raises(ClusterError, match="503"):
         await reconcile(running.context, KEY)
-    assert {"Architecture"} == {kind for kind, _ in running.api.objects}
+    assert {"Architecture", "Secret"} >= {kind for kind, _ in running.api.objects}
 
     running.api.nodes = Forbidden("GET /api/v1/nodes: 403: nodes is forbidden")
     await reconcile(running.context, KEY)

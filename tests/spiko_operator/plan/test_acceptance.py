@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from spiko_operator.plan.state import from_data, to_data
+from tests.support.fake_api_server import STATE_KEY
 from tests.support.settled_shop import Object, running, shop, templates
 
 
@@ -74,7 +75,7 @@ def test_accepted_spec_that_a_release_rejects_changes_nothing() -> None:
     body = shop()
     body["spec"]["telemetry"] = {"otlpEndpoint": "http://otel:99999"}
     state = cluster.objects["ConfigMap", "shop-state"]
-    state["data"] = to_data(replace(from_data(state["data"]), accepted=body["spec"]))
+    state["data"] = to_data(replace(from_data(state["data"], STATE_KEY), accepted=body["spec"]), STATE_KEY)
     before = templates(cluster)
     cluster.put(body)
     cluster.settle("shop")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spiko_nanoservice.contract import Revision
 from spiko_operator.plan.actions import SetStatus
 from spiko_operator.plan.status import EurekaReport
 from tests.support.settled_shop import running, shop
@@ -24,7 +25,7 @@ def test_programmed_needs_every_eureka_and_every_pod() -> None:
     for _ in range(2):
         assert cluster.last_plan is not None
         assert cluster.last_plan.configuration is not None
-        now = str(cluster.last_plan.configuration.revision)
+        now = cluster.last_plan.configuration.revision
         cluster.reports = (EurekaReport(now, 3, 3),) * 3
         cluster.reconcile("shop")
     for reports, expected in (
@@ -34,7 +35,7 @@ def test_programmed_needs_every_eureka_and_every_pod() -> None:
         ((EurekaReport(now, 2, 2),) * 3, "False"),
         ((EurekaReport(now, 3, 3, complete=False), *(EurekaReport(now, 3, 3),) * 2), "False"),
         ((EurekaReport(now, 3, 3, complete=False), *(EurekaReport(now, 3, 3),) * 2), "False"),
-        ((EurekaReport("0.0", 3, 3), *(EurekaReport(now, 3, 3),) * 2), "False"),
+        ((EurekaReport(Revision(0, 0), 3, 3), *(EurekaReport(now, 3, 3),) * 2), "False"),
     ):
         cluster.reports = reports
         cluster.reconcile("shop")

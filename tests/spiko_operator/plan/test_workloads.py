@@ -18,6 +18,7 @@ def test_pods_satisfy_the_restricted_standard() -> None:
         assert spec["securityContext"] == {
             "runAsNonRoot": True,
             "runAsUser": 65532,
+            "fsGroup": 65532,
             "seccompProfile": {"type": "RuntimeDefault"},
         }
         assert container["securityContext"] == {

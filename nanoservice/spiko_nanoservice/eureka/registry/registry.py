@@ -26,7 +26,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from spiko_nanoservice import messages as m
-from spiko_nanoservice.contract import ANYWHERE, PROTOCOL, Configuration, Hello, Revision, encode
+from spiko_nanoservice.contract import (
+    ANYWHERE,
+    PROTOCOL,
+    Configuration,
+    ContractError,
+    Hello,
+    Revision,
+    encode,
+)
 from spiko_nanoservice.eureka.registry.ack_status import AckCounts, AckStatus, count_acks
 from spiko_nanoservice.eureka.registry.effects import Ask, Effect, Inform, Send, Tell
 from spiko_nanoservice.eureka.registry.entries import Changes, Entries
@@ -125,10 +133,35 @@ class Registry:
 
     # ---------------------------------------------------------------- events: pods
 
-    def hello(self, number: int, hello: Hello, now: float) -> list[Effect]:
-        """Register a pod over a new session; it is welcomed once there is a configuration."""
+    def check_binding(self, number: int, hello: Hello, source: str) -> None:
+        """Check that no other pod poses as a living one.
+
+        While a pod's UID is registered, it is bound to the address of the registration, and at the same
+        eureka to the address from which it connected.
+
+        Raises:
+            ContractError: the UID is bound to another address, or the session has registered another pod.
+        """
+        own, known = self._owner(hello.id), self.entries.known.get(hello.id)
+        bound = known is not None and known.address != hello.address
+        bound = bound or (own is not None and self.sessions[own].source != source)
+        if bound:
+            raise ContractError(f"id: pod {hello.id!r} is registered from another address")
+        session = self.sessions.get(number)
+        if session is not None and session.hello.id != hello.id:
+            raise ContractError(f"id: this session has registered pod {session.hello.id!r}")
+
+    def hello(self, number: int, hello: Hello, now: float, source: str = "") -> list[Effect]:
+        """Register a pod over a new session; it is welcomed once there is a configuration.
+
+        Args:
+            number: of the session.
+            hello: the registration.
+            now: monotonic seconds.
+            source: the address from which the pod connected.
+        """
         viewpoint = Viewpoint(hello.tier, hello.package, hello.region, hello.zone)
-        self.sessions[number] = Session(hello, viewpoint)
+        self.sessions[number] = Session(hello, viewpoint, source)
         if self.configuration is None:
             self._unconfigured.append(number)
             return []

@@ -16,6 +16,7 @@ class Session:
     Attributes:
         hello: the pod's registration, with the slot that it has now.
         viewpoint: decides which routing table the pod gets.
+        source: the address from which the pod connected.
         acked: the revision of the table that the pod acknowledged; 0 before the first.
         config_acked: the revision of the configuration that the pod acknowledged.
         leaving: the pod has sent BYE and waits for LEFT.
@@ -23,6 +24,7 @@ class Session:
 
     hello: Hello
     viewpoint: Viewpoint
+    source: str = ""
     acked: int = 0
     config_acked: Revision | None = None
     leaving: bool = False

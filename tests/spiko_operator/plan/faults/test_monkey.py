@@ -332,7 +332,7 @@ def architecture(**conditions: tuple[str, int]) -> Object:
 def state_config_map(started: bool) -> Object:
     """Return the state ConfigMap."""
     topology = choose(None, {}, 1)
-    return config_map("a", "n", {}, ArchitectureState(topology, {}, {}, started=started))
+    return config_map("a", "n", {}, ArchitectureState(topology, {}, {}, started=started), b"key")
 
 
 WELL = architecture(Accepted=("True", 2), Ready=("True", 2))

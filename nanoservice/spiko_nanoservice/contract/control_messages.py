@@ -1,0 +1,43 @@
+"""What a eureka sends to the operator: the bodies of the messages of a control connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spiko_nanoservice.contract import Revision
+from spiko_nanoservice.contract.bounds import Count, Name, StartMs
+
+
+@dataclass(frozen=True)
+class Programmed:
+    """How many pods act on the configuration; see `eureka/registry/ack_status.py`."""
+
+    revision: Revision | None
+    pods: Count
+    acked: Count
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Holders:
+    """How many callers at this eureka route to a pod, and the start of the pod's process if it is here."""
+
+    id: Name
+    holders: Count
+    process: StartMs | None = None
+
+
+@dataclass(frozen=True)
+class FailedCalls:
+    """Calls to a pod that failed, by reason."""
+
+    id: Name
+    errors: dict[str, Count]
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """Whether a crash request was forwarded to the pod."""
+
+    id: Name
+    sent: bool
