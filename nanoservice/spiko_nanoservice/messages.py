@@ -7,8 +7,8 @@
 | pod | eureka | hello, ack, report, bye |
 | eureka | pod | welcome, config, slot, table, delta, left, crash |
 | eureka | eureka | peer, entries, changes, config; each eureka reports over the connection that it opened |
-| operator | eureka | config, follow, unfollow, crash |
-| eureka | operator | eureka, which introduces it; programmed, holders, hurt, crashed |
+| operator | eureka | config, follow, unfollow, crash, pods |
+| eureka | operator | eureka, which introduces it; programmed, holders, hurt, crashed, pods |
 | command line | eureka | seconds, edges, totals: what to send |
 | eureka | command line | eureka; second, every second after `seconds`; edges, totals |
 | eureka | any of them | refused: why the eureka closes the connection |
@@ -46,6 +46,7 @@ EDGES: Final = "edges"
 TOTALS: Final = "totals"
 HOLDERS: Final = "holders"
 HURT: Final = "hurt"
+PODS: Final = "pods"
 CRASH: Final = "crash"
 CRASHED: Final = "crashed"
 REFUSED: Final = "refused"

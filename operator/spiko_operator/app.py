@@ -26,6 +26,7 @@ from spiko_operator.eureka_urls import Reacher
 from spiko_operator.handlers.architecture import read_node_zones, reconcile
 from spiko_operator.handlers.fault import inject
 from spiko_operator.handlers.monkey import visit
+from spiko_operator.handlers.registrations import RegistrationCheck
 from spiko_operator.key_publisher import KeyPublisher
 from spiko_operator.plan import names
 from spiko_operator.plan.keys import Keyring
@@ -123,6 +124,7 @@ class Running:
         )
         self._faults: KeyedQueue[Key] = KeyedQueue(lambda key: inject(context, key), WAITING_WORKERS, random)
         self._monkeys: KeyedQueue[Key] = KeyedQueue(lambda key: visit(context, key), WAITING_WORKERS, random)
+        self._registrations = RegistrationCheck(context)
         self._tasks: list[asyncio.Task[None]] = []
         self._listed_at = time.monotonic()
 
@@ -221,7 +223,7 @@ class Running:
                 for body in self._cache.compare(kind, snapshot.items, snapshot.version, namespace):
                     self._queue(kind, body)
         self._context.executor.forget_gone()
-        for key in await self._context.keys.verify():
+        for key in (*await self._context.keys.verify(), *await self._registrations.run()):
             self._reconcile(key)
         await self._list_nodes()
         self._listed_at = time.monotonic()

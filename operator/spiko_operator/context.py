@@ -13,6 +13,8 @@ from spiko_operator.cluster.owners import Owners
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
 from spiko_operator.key_publisher import KeyPublisher
+from spiko_operator.plan.objects import Key
+from spiko_operator.plan.registrations import Registration
 from spiko_operator.settings import Settings
 
 
@@ -35,4 +37,6 @@ class Context:
     owners: Owners
     keys: KeyPublisher
     node_zones: dict[str, list[str]] = field(default_factory=dict)
+    # Registrations that the API server contradicts, by Architecture.
+    unknown_pods: dict[Key, frozenset[Registration]] = field(default_factory=dict)
     late_reports_s: float = 2.5

@@ -20,7 +20,13 @@ from typing import Any
 from aiohttp import ClientError, ClientWebSocketResponse, WSMsgType
 
 from spiko_nanoservice.contract import Configuration, ContractError, decode, encode, parse_object
-from spiko_nanoservice.contract.control_messages import Crashed, FailedCalls, Holders, Programmed
+from spiko_nanoservice.contract.control_messages import (
+    Crashed,
+    FailedCalls,
+    Holders,
+    Programmed,
+    RegisteredPods,
+)
 from spiko_operator.backoff import Backoff
 from spiko_operator.cluster.sockets import Endpoint
 from spiko_operator.errors import ClusterError
@@ -34,7 +40,7 @@ PATIENCE = 8
 # A connection that ends sooner does not reset the back-off: the next one may end for the same reason.
 STABLE_S = 5.0
 # Limits of one connection: bytes of a message, messages per second and at once, seconds between warnings.
-MOST_BYTES = 256 * 1024
+MOST_BYTES = 1024 * 1024
 PER_SECOND, BURST = 1_000.0, 10_000.0
 WARN_EVERY_S = 60.0
 _ABOUT_PODS = {"holders": Holders, "hurt": FailedCalls, "crashed": Crashed}
@@ -52,6 +58,7 @@ class EurekaLink:
     task: asyncio.Task[None] | None = None
     outbox: asyncio.Queue[str] | None = None
     report: EurekaReport | None = None
+    pods: tuple[tuple[str, str], ...] | None = None
 
     @property
     def url(self) -> str:
@@ -122,6 +129,22 @@ class Links:
         """Return the last report of each connected eureka."""
         group = self._groups.get(key)
         return tuple(link.report for link in group.links.values() if link.report) if group else ()
+
+    def ask_pods(self, key: Key) -> None:
+        """Ask the eurekas of an architecture for the pods that are registered."""
+        if (group := self._groups.get(key)) is not None:
+            for link in group.links.values():
+                link.pods = None
+            self._send_all(group, json.dumps({"t": "pods"}))
+
+    def registered(self, key: Key) -> frozenset[tuple[str, str]]:
+        """Return UID and address of the registered pods, as far as eurekas have answered `ask_pods`."""
+        group = self._groups.get(key)
+        return (
+            frozenset(pod for link in group.links.values() for pod in link.pods or ())
+            if group
+            else frozenset()
+        )
 
     def connected(self, key: Key) -> int:
         """Return the number of connected eurekas of an architecture."""
@@ -195,7 +218,7 @@ class Links:
                 log.exception("eureka %s: unexpected error; reconnecting", link.url)
             finally:
                 was_open, link.outbox = link.outbox is not None, None
-                useful, link.report = link.report is not None, None
+                useful, link.report, link.pods = link.report is not None, None, None
             if was_open:  # otherwise the listeners were notified when the connection broke
                 _notify_all(group, {"t": "lost", "eureka": link.url})
                 self._changed(key)
@@ -237,6 +260,8 @@ class Links:
                 about = encode(decode(_ABOUT_PODS[kind], message))
                 for listener in group.followed.get(about["id"], ()):
                     listener(about | {"t": kind, "eureka": link.url})
+            case "pods":
+                link.pods = decode(RegisteredPods, message).pods
             case "refused":
                 link.warn("eureka %s rejects a message: %.300r", link.url, message.get("message"))
 

@@ -11,9 +11,11 @@ import socket
 import pytest
 from aiohttp import web
 
+from spiko_nanoservice.contract.handshake import Purpose
 from spiko_operator.cluster.client import Client
-from spiko_operator.cluster.sockets import Sockets
+from spiko_operator.cluster.sockets import Endpoint, Sockets
 from spiko_operator.eureka_urls import Reacher
+from tests.support.keys import KEYS, admit
 from tests.support.local_cluster import Cluster
 from tests.support.paths import ROOT
 
@@ -62,27 +64,29 @@ async def test_websocket_is_forwarded_with_credentials(cluster: Cluster, namespa
         "patch", "pod", "far", "-n", namespace, "--subresource=status", "--type=merge", "-p", patch
     )
     application = web.Application()
-    application.router.add_get("/control/seconds", _hello)
+    application.router.add_get("/control", _hello)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, address, 7070).start()
     client = await Client.connect(str(cluster.home / "kubeconfig"))
     sockets = Sockets(client)
-    url = Reacher("proxy", client.server).url(namespace, "far", "", "/control/seconds", web_socket=True)
+    url = Reacher("proxy", client.server).url(namespace, "far", "", "/control", web_socket=True)
     try:
-        async with asyncio.timeout(10), sockets.open(url) as stream:
+        endpoint = Endpoint(url, address, Purpose.CONTROL, KEYS["control"])
+        async with asyncio.timeout(10), sockets.open(endpoint, 1_000) as stream:
             heard = await stream.receive_str()
     finally:
         await sockets.close()
         await client.close()
         await runner.cleanup()
 
-    assert "hello from /control/seconds" == heard
+    assert "hello from /control" == heard
 
 
 async def _hello(request: web.Request) -> web.WebSocketResponse:
     stream = web.WebSocketResponse()
     await stream.prepare(request)
+    await admit(stream, Purpose.CONTROL, outer_address())
     await stream.send_str(f"hello from {request.path}")
     async for _ in stream:
         pass

@@ -47,6 +47,7 @@ class FakeCluster:
         self.last_plan: ReconcilePlan | None = None
         self.image = "spiko/nanoservice:1"  # of the operator
         self.reports: tuple[EurekaReport, ...] = ()
+        self.unknown_pods: frozenset[tuple[str, str]] = frozenset()
         self._nodes = NODES if nodes is None else nodes
         self._numbers = itertools.count(1)
 
@@ -99,6 +100,7 @@ class FakeCluster:
             self.image,
             "2026-01-01T00:00:00Z",
             STATE_KEY,
+            unknown_pods=self.unknown_pods,
         )
 
     def reconcile(self, name: str) -> list[Action]:

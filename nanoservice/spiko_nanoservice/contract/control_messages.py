@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from spiko_nanoservice.contract import Revision
-from spiko_nanoservice.contract.bounds import Count, Name, StartMs
+from spiko_nanoservice.contract.bounds import Address, Count, Items, Name, StartMs
+
+# Pods at one eureka: one zone's, and those of other zones while their eurekas are away.
+MOST_PODS = 4_096
 
 
 @dataclass(frozen=True)
@@ -41,3 +45,10 @@ class Crashed:
 
     id: Name
     sent: bool
+
+
+@dataclass(frozen=True)
+class RegisteredPods:
+    """UID and address of every pod that is registered at a eureka."""
+
+    pods: Annotated[tuple[tuple[Name, Address], ...], Items(MOST_PODS)]

@@ -105,7 +105,8 @@ class Sessions:
         def count() -> None:
             self._totals.add((h.tier, h.version, h.region, h.zone), message)
             for id, errors in (message.get("hurt") or {}).items():
-                self._inform({"t": m.HURT, "id": id, "errors": errors})
+                if id in self._registry.holders.follows:
+                    self._inform({"t": m.HURT, "id": id, "errors": errors})
 
         return count
 
@@ -156,13 +157,15 @@ class Sessions:
         self.followers.add(outbox)
         try:
             await read_messages(
-                socket, "a control connection", lambda message: self._from_control(number, followed, message)
+                socket,
+                "a control connection",
+                lambda message: self._from_control(number, followed, outbox, message),
             )
         finally:
             self.followers.discard(outbox)
             self._registry.unfollow_all(number)
 
-    def _from_control(self, number: int, followed: set[str], message: Message) -> Act:
+    def _from_control(self, number: int, followed: set[str], outbox: Outbox, message: Message) -> Act:
         registry = self._registry
         match message["t"]:
             case m.CONFIG:
@@ -178,6 +181,8 @@ class Sessions:
                 id = _to_id(message["id"])
                 followed.discard(id)
                 return lambda: registry.unfollow(number, id)
+            case m.PODS:
+                return lambda: outbox.put(dumps({"t": m.PODS, "pods": registry.registered()}))
             case m.CRASH:
                 id, process = _to_id(message["id"]), _to_revision(message["process"])
                 return lambda: self._perform(registry.crash(id, process))

@@ -35,6 +35,10 @@ class Reason(StrEnum):
     STATE_REBUILT = "StateRebuilt"
     SIGNATURE_VALID = "SignatureValid"
 
+    # PodsVerified
+    ALL_PODS_KNOWN = "AllPodsKnown"
+    UNKNOWN_POD = "UnknownPod"
+
     # ZonesLabeled
     LABELED = "Labeled"
     LOGICAL_ZONES = "LogicalZones"

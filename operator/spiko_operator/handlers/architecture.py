@@ -130,6 +130,7 @@ async def _observe(context: Context, architecture: Object) -> Observed:
         image=context.settings.image,
         now=now_text(),
         state_key=context.keys.keyring.state_key(architecture["metadata"]["uid"]),
+        unknown_pods=context.unknown_pods.get((namespace, name), frozenset()),
         applied={key: digest for key, digest in digests.items() if digest is not None},
     )
 

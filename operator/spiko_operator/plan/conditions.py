@@ -15,7 +15,9 @@ from spiko_operator.plan.actions import Emit
 from spiko_operator.plan.objects import Object
 
 ACCEPTED, APPLIED, PROGRAMMED, READY, ZONES = "Accepted", "Applied", "Programmed", "Ready", "ZonesLabeled"
-STATE_VERIFIED = "StateVerified"
+STATE_VERIFIED, PODS_VERIFIED = "StateVerified", "PodsVerified"
+# Conditions that emit a warning whenever they become False.
+_WARNED = (ACCEPTED, APPLIED, ZONES, STATE_VERIFIED, PODS_VERIFIED)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def events_of(before: Sequence[Object], observed: Sequence[Observation]) -> list
         if o.status == "True":
             if old is not None or o.type != APPLIED:
                 found.append(Emit("Normal", o.type if o.type != ZONES else o.reason, o.message))
-        elif o.type in (ACCEPTED, APPLIED, ZONES) or (old is not None and o.type == READY):
+        elif o.type in _WARNED or (old is not None and o.type == READY):
             found.append(Emit("Warning", "ReadyLost" if o.type == READY else o.reason, o.message))
     return found
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from spiko_operator.plan.objects import Object, controller_of
+from spiko_operator.plan.registrations import Registration
 from spiko_operator.plan.status import EurekaReport
 
 ObjectKey = tuple[str, str]  # kind, name
@@ -28,6 +29,7 @@ class Observed:
         applied: digest of the last apply of objects that were not changed since: any difference is then the
             API server's normalization.
         refused: the objects that the API server refused in this pass, with its messages.
+        unknown_pods: registrations at eurekas that the API server contradicts.
     """
 
     architecture: Object
@@ -41,6 +43,7 @@ class Observed:
     state_key: bytes = field(repr=False)
     applied: Mapping[ObjectKey, str] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
+    unknown_pods: frozenset[Registration] = frozenset()
 
     @property
     def name(self) -> str:

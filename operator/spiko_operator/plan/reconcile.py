@@ -19,6 +19,7 @@ from spiko_operator.plan import status
 from spiko_operator.plan.acceptance import accept, has_deployments, parse_spec
 from spiko_operator.plan.actions import Action, CreateState, Emit, ReplaceState, Requeue, SetStatus
 from spiko_operator.plan.conditions import (
+    PODS_VERIFIED,
     STATE_VERIFIED,
     Observation,
     changed_fields,
@@ -160,7 +161,7 @@ def _status(
         status.programmed(revision, len(state.topology.zones), readiness.pods_ready, observed.reports, held),
         readiness.observation(),
         status.zones_labeled(state.topology, observed.node_zones, state.topology_reassigned),
-        *_state_verified(observed, state),
+        *_verified(observed, state),
     ]
     r = readiness
     fields: Object = {
@@ -177,13 +178,17 @@ def _status(
     return _write_status(observed, observations, fields)
 
 
-def _state_verified(observed: Observed, state: ArchitectureState) -> list[Observation]:
-    """Observe whether the state was rebuilt from this spec; nothing if it never was."""
-    metadata = observed.architecture["metadata"]
+def _verified(observed: Observed, state: ArchitectureState) -> list[Observation]:
+    """Observe whether state and pods are genuine: conditions that do not exist before the first doubt."""
+    generation = observed.architecture["metadata"]["generation"]
     conditions: list[Object] = (observed.architecture.get("status") or {}).get("conditions") or []
-    if not state.rebuilt_generation and all(c["type"] != STATE_VERIFIED for c in conditions):
-        return []
-    return [status.state_verified(state.rebuilt_generation == metadata["generation"])]
+    present = {condition["type"] for condition in conditions}
+    found = []
+    if state.rebuilt_generation or STATE_VERIFIED in present:
+        found.append(status.state_verified(rebuilt=state.rebuilt_generation == generation))
+    if observed.unknown_pods or PODS_VERIFIED in present:
+        found.append(status.pods_verified(observed.unknown_pods))
+    return found
 
 
 def _write_status(observed: Observed, observations: list[Observation], fields: Object) -> list[Action]:

@@ -12,6 +12,7 @@ from spiko_operator.plan import names
 from spiko_operator.plan.conditions import (
     ACCEPTED,
     APPLIED,
+    PODS_VERIFIED,
     PROGRAMMED,
     READY,
     STATE_VERIFIED,
@@ -85,6 +86,19 @@ def state_verified(rebuilt: bool) -> Observation:
         "the Deployments; check who may write ConfigMaps; the next change of the spec clears this condition"
     )
     return Observation(STATE_VERIFIED, "False", Reason.STATE_REBUILT, text)
+
+
+def pods_verified(unknown: Iterable[tuple[str, str]]) -> Observation:
+    """Observe whether every registered pod is known to the API server; `unknown` has UID and address."""
+    found = [f"{uid!r} at {address}" for uid, address in sorted(unknown)]
+    if not found:
+        return Observation(PODS_VERIFIED, "True", Reason.ALL_PODS_KNOWN, "every registered pod is known")
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    text = (
+        f"registered at eurekas, but not known to the API server: {', '.join(found[:3])}{more}; a client has "
+        "the join key of this Architecture: check who may read its Secret, and raise SPIKO_KEY_EPOCH twice"
+    )
+    return Observation(PODS_VERIFIED, "False", Reason.UNKNOWN_POD, truncate(text))
 
 
 def unknown_revision(held: Revision) -> str:

@@ -104,8 +104,7 @@ class Registry:
 
     def follow(self, follower: int, id: str) -> list[Effect]:
         """Inform a control connection from now on how many callers at this eureka route to a pod."""
-        holders = self.holders.watch(id)
-        self.holders.follows.add((follower, id))
+        holders = self.holders.follow(follower, id)
         session = self._owner(id)
         process = None if session is None else self.sessions[session].hello.registration[0]
         return [Inform({"t": m.HOLDERS, "id": id, "holders": holders, "process": process})]
@@ -242,6 +241,10 @@ class Registry:
             for callee in self.views.of(session).history.get(session.acked, ())
             if callee != session.hello.id
         ]
+
+    def registered(self) -> list[tuple[str, str]]:
+        """Return UID and address of every pod that is registered at this eureka."""
+        return [(hello.id, hello.address) for hello in self.entries.own_hellos()]
 
     def introduction_message(self) -> Message:
         """Return the message that names this eureka, its region and its zone."""

@@ -24,13 +24,13 @@ class RouteHolders:
         views: the registry's tables by viewpoint.
 
     Attributes:
-        follows: (control connection, pod id) for every pod that a control connection follows.
+        follows: the control connections that follow each pod, by pod id.
     """
 
     def __init__(self, sessions: Mapping[int, Session], views: Mapping[Viewpoint, View]) -> None:
         self._sessions, self._views = sessions, views
         self._watched: dict[str, set[int]] = {}
-        self.follows: set[tuple[int, str]] = set()
+        self.follows: dict[str, set[int]] = {}
 
     def of(self, id: str) -> set[int]:
         """Return the sessions that hold a pod; a pod's own session does not count."""
@@ -45,17 +45,25 @@ class RouteHolders:
     def unwatch(self, id: str) -> None:
         """Stop counting the holders of a pod, unless the pod leaves or a control connection follows it."""
         leaving = any(s.leaving and s.hello.id == id for s in self._sessions.values())
-        if not leaving and not self._is_followed(id):
+        if not leaving and id not in self.follows:
             self._watched.pop(id, None)
+
+    def follow(self, follower: int, id: str) -> int:
+        """Inform a control connection about a pod from now on; return how many sessions hold it now."""
+        self.follows.setdefault(id, set()).add(follower)
+        return self.watch(id)
 
     def unfollow(self, follower: int, id: str) -> None:
         """Stop informing a control connection about a pod."""
-        self.follows.discard((follower, id))
+        followers = self.follows.get(id, set())
+        followers.discard(follower)
+        if not followers:
+            self.follows.pop(id, None)
         self.unwatch(id)
 
     def unfollow_all(self, follower: int) -> None:
         """Drop a control connection that has ended."""
-        for id in [id for number, id in self.follows if number == follower]:
+        for id in [id for id, followers in self.follows.items() if follower in followers]:
             self.unfollow(follower, id)
 
     def acknowledged(self, number: int) -> list[Effect]:
@@ -85,10 +93,7 @@ class RouteHolders:
         view = self._views.get(session.viewpoint)
         return view is not None and session.hello.id != id and id in view.history.get(session.acked, ())
 
-    def _is_followed(self, id: str) -> bool:
-        return any(followed == id for _, followed in self.follows)
-
     def _inform(self, id: str) -> list[Effect]:
-        if not self._is_followed(id):
+        if id not in self.follows:
             return []
         return [Inform({"t": m.HOLDERS, "id": id, "holders": len(self._watched[id])})]
