@@ -25,7 +25,9 @@ from spiko_operator.handlers.architecture import read_node_zones, reconcile
 from spiko_operator.handlers.fault import inject
 from spiko_operator.handlers.monkey import visit
 from spiko_operator.plan import names
-from spiko_operator.plan.objects import Key, Object
+from spiko_operator.plan.conditions import ACCEPTED
+from spiko_operator.plan.objects import Key, Object, condition
+from spiko_operator.plan.reevaluation import REEVALUATE_S, UNWATCHED
 from spiko_operator.queueing import KeyedQueue
 from spiko_operator.settings import Settings
 from spiko_operator.telemetry import start_tracing
@@ -121,7 +123,8 @@ class Running:
         """List all objects, and start the workers."""
         await self._list_first()
         loop = asyncio.get_running_loop()
-        work = (self._architectures.run(), self._faults.run(), self._monkeys.run(), self._list_periodically())
+        queues = (self._architectures.run(), self._faults.run(), self._monkeys.run())
+        work = (*queues, self._list_periodically(), self._list_nodes_periodically())
         self._tasks = [loop.create_task(part) for part in work]
         for task in self._tasks:
             task.add_done_callback(_stop_process)
@@ -173,16 +176,24 @@ class Running:
         self._architectures.add((namespace, architecture))
         if kind == "Architecture":
             self._monkeys.add((namespace, architecture))
+            self._queue_rejected()
             for fault in self._cache.all("Fault"):
                 metadata = fault["metadata"]
                 if metadata["namespace"] == namespace and fault["spec"].get("architecture") == name:
                     self._faults.add((namespace, metadata["name"]))
+
+    def _queue_rejected(self) -> None:
+        """Queue the Architectures whose rejection may depend on another Architecture, which has changed."""
+        for body in self._cache.all("Architecture"):
+            if condition(body, ACCEPTED).get("reason") in UNWATCHED:
+                self._architectures.add((body["metadata"]["namespace"], body["metadata"]["name"]))
 
     async def _list_first(self) -> None:
         """List all objects before the first pass, since the cache must have all existing objects."""
         while True:
             try:
                 await self._list()
+                await self._list_nodes()
             except ClusterError as error:
                 log.warning("the first full list failed, retrying: %s", error)
                 await asyncio.sleep(FIRST_LIST_RETRY_S)
@@ -198,6 +209,14 @@ class Running:
             except ClusterError as error:
                 log.warning("a full list failed: %s", error)
 
+    async def _list_nodes_periodically(self) -> None:
+        while True:
+            await asyncio.sleep(REEVALUATE_S)
+            try:
+                await self._list_nodes()
+            except ClusterError as error:
+                log.warning("a list of the nodes failed: %s", error)
+
     async def _list(self) -> None:
         """Compare the cache with full lists, and queue the keys of objects that differ."""
         for kind, labels in WATCHED.items():
@@ -208,7 +227,6 @@ class Running:
                 for body in self._cache.compare(kind, snapshot.items, snapshot.version, namespace):
                     self._queue(kind, body)
         self._context.executor.forget_gone()
-        await self._list_nodes()
         self._listed_at = time.monotonic()
 
     async def _list_nodes(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from opentelemetry.trace import Tracer
@@ -11,6 +12,7 @@ from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.execute import Executor
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
+from spiko_operator.plan.observed import Reservation
 from spiko_operator.settings import Settings
 
 
@@ -20,7 +22,8 @@ class Context:
 
     `node_zones` maps regions to zones, from the nodes' labels at the last full list. `late_reports_s` is how
     long to wait for the last reports on a kill after all other evidence is complete: pods report once a
-    second.
+    second. `reserved` maps the UID of an Architecture to what this operator accepted for it; `admission` lets
+    one pass at a time accept a spec, so that two passes do not give the same name away.
     """
 
     settings: Settings
@@ -32,3 +35,5 @@ class Context:
     tracer: Tracer
     node_zones: dict[str, list[str]] = field(default_factory=dict)
     late_reports_s: float = 2.5
+    reserved: dict[str, Reservation] = field(default_factory=dict)
+    admission: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -12,8 +12,10 @@ from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.api.reasons import Reason
 from spiko_operator.errors import PlanError
 from spiko_operator.plan import names
+from spiko_operator.plan.claims import claims, tiers_of
 from spiko_operator.plan.objects import Object
 from spiko_operator.plan.observed import Observed
+from spiko_operator.plan.ownership import is_ours
 from spiko_operator.plan.services import all_releases
 from spiko_operator.plan.state import ArchitectureState, from_data
 from spiko_operator.plan.status import Rejection
@@ -31,10 +33,12 @@ class Acceptance:
     Args:
         state: the state to continue with; None if no spec was ever accepted.
         rejections: why the observed spec was rejected; empty if it was accepted.
+        before: the state as it was before this pass.
     """
 
     state: ArchitectureState | None
     rejections: tuple[Rejection, ...] = ()
+    before: ArchitectureState | None = None
 
 
 def accept(observed: Observed) -> Acceptance:
@@ -44,7 +48,7 @@ def accept(observed: Observed) -> Acceptance:
     spec = parse_spec(raw)
     if spec is None:
         text = "the spec does not follow the resource's schema; `spiko lint` reports where"
-        return Acceptance(state, (Rejection(Reason.INVALID, text),))
+        return Acceptance(state, (Rejection(Reason.INVALID, text),), state)
     errors = [finding for finding in check_spec(observed.name, spec) if finding.severity is Severity.ERROR]
     topology = _topology(observed, state, spec, lost)
     identities = {f"{r.tier}/{r.version}": r.identity.hash() for r in all_releases(spec, topology)}
@@ -53,17 +57,19 @@ def accept(observed: Observed) -> Acceptance:
     rejections += [
         _conflict(version) for version, hash_ in identities.items() if known.get(version, hash_) != hash_
     ]
+    held = tiers_of({"spec": state.accepted}) if state else None
+    rejections += claims(observed, [service.name for service in spec.services], held)
     if rejections:
-        return Acceptance(state, tuple(rejections))
+        return Acceptance(state, tuple(rejections), state)
     if state is None:
         return Acceptance(_first_state(observed, spec, topology, identities, lost))
     if raw == state.accepted and topology == state.topology:
-        return Acceptance(state)
+        return Acceptance(state, (), state)
     runtime, revision = state.runtime, state.runtime_revision
     if raw.get("runtime") != state.accepted.get("runtime"):
         runtime, revision = _runtime(observed, spec), revision + 1
     changed = replace(state, topology=topology, accepted=raw, runtime=runtime, identities=known | identities)
-    return Acceptance(replace(changed, runtime_revision=revision))
+    return Acceptance(replace(changed, runtime_revision=revision), (), state)
 
 
 def parse_spec(raw: Any) -> ArchitectureSpec | None:
@@ -77,17 +83,19 @@ def parse_spec(raw: Any) -> ArchitectureSpec | None:
 def read_state(observed: Observed) -> tuple[ArchitectureState | None, bool]:
     """Return the owned state, and whether an earlier one was lost."""
     found = observed.objects.get(("ConfigMap", names.state_name(observed.name)))
-    if found is not None and observed.owns(found):
+    if found is not None and is_ours(observed, found):
         try:
             return from_data(found.get("data", {})), False
         except PlanError:
             return None, True
-    return None, has_deployments(observed)
+    return None, _has_deployments(observed)
 
 
-def has_deployments(observed: Observed) -> bool:
+def _has_deployments(observed: Observed) -> bool:
     """Whether Deployments of an earlier reconcile pass exist."""
-    return any(kind == "Deployment" and observed.owns(body) for (kind, _), body in observed.objects.items())
+    return any(
+        kind == "Deployment" and is_ours(observed, body) for (kind, _), body in observed.objects.items()
+    )
 
 
 def _first_state(
@@ -119,7 +127,7 @@ def _topology(
 def _topology_copy(observed: Observed) -> Topology | None:
     """Return the topology from the annotation of a Deployment, or None."""
     for (kind, _), body in observed.objects.items():
-        if kind == "Deployment" and observed.owns(body):
+        if kind == "Deployment" and is_ours(observed, body):
             try:
                 return Topology.from_json(
                     json.loads(body["metadata"]["annotations"][names.TOPOLOGY_ANNOTATION])

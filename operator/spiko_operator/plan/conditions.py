@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from spiko_operator.api.reasons import Reason
 from spiko_operator.plan.actions import Emit
 from spiko_operator.plan.objects import Object
 
@@ -25,6 +26,11 @@ class Observation:
     status: str
     reason: str
     message: str
+
+
+def not_observed(kind: str, why: str) -> Observation:
+    """Return a condition that was not evaluated in this pass."""
+    return Observation(kind, "Unknown", Reason.NOT_OBSERVED, f"not observed: {why}")
 
 
 def merge_conditions(
@@ -52,12 +58,14 @@ def merge_conditions(
 def events_of(before: Sequence[Object], observed: Sequence[Observation]) -> list[Emit]:
     """Return an event for every condition whose status or reason changed.
 
-    Conditions that are False while pods start, such as Programmed, have no events.
+    Conditions that are Unknown, or False while pods start, such as Programmed, have no events.
     """
     known = {condition["type"]: condition for condition in before}
     found = []
     for o in observed:
         old = known.get(o.type)
+        if o.status == "Unknown":
+            continue
         if old is not None and (old["status"], old["reason"]) == (o.status, o.reason):
             continue
         if o.status == "True":

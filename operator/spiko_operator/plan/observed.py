@@ -12,6 +12,19 @@ ObjectKey = tuple[str, str]  # kind, name
 
 
 @dataclass(frozen=True)
+class Reservation:
+    """What this operator accepted for an Architecture, which the API server may not show yet.
+
+    Args:
+        generation: of the Architecture whose spec was accepted; 0 if its latest spec was rejected.
+        names: that the spec in effect needs, from `names.needed_names`.
+    """
+
+    generation: int
+    names: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Observed:
     """Everything that a reconcile pass depends on.
 
@@ -27,6 +40,8 @@ class Observed:
         applied: digest of the last apply of objects that were not changed since: any difference is then the
             API server's normalization.
         refused: the objects that the API server refused in this pass, with its messages.
+        neighbors: the other Architectures of the namespace.
+        reserved: UID -> what this operator accepted for that Architecture.
     """
 
     architecture: Object
@@ -39,6 +54,8 @@ class Observed:
     now: str
     applied: Mapping[ObjectKey, str] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
+    neighbors: tuple[Object, ...] = ()
+    reserved: Mapping[str, Reservation] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -39,16 +39,16 @@ class EurekaReport:
     complete: bool = True
 
 
-def accepted(rejections: Sequence[Rejection], running: bool) -> Observation:
+def accepted(rejections: Sequence[Rejection], in_effect: bool) -> Observation:
     """Observe whether the spec is accepted.
 
     Args:
         rejections: why not; the first one gives the reason.
-        running: whether an earlier spec is in effect.
+        in_effect: whether an earlier spec is in effect.
     """
     if not rejections:
         return Observation(ACCEPTED, "True", Reason.VALID, "spec accepted")
-    effect = "the last accepted spec stays in effect" if running else "nothing runs"
+    effect = "the last accepted spec stays in effect" if in_effect else "no spec is in effect"
     message = "; ".join(rejection.message for rejection in rejections)
     return Observation(ACCEPTED, "False", rejections[0].reason, truncate(f"{effect}: {message}"))
 

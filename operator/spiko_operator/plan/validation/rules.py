@@ -159,6 +159,14 @@ RULES = {
             "Remove one of the two entries.",
         ),
         Rule(
+            "SPK026",
+            "NameTaken",
+            E,
+            "Two Architectures of a namespace would have Kubernetes objects with the same names. The "
+            "operator runs one of them: the one that runs already, else the older one.",
+            "Rename the Architecture or the tier.",
+        ),
+        Rule(
             "SPK030",
             "UnreachableDependency",
             E,
