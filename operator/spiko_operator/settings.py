@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Literal
 
 from spiko_operator.errors import SettingsError
+from spiko_operator.plan.limits import Limits
 from spiko_operator.plan.workloads import IMAGE_REPOSITORY
 
 Reach = Literal["direct", "proxy"]
+MOST = 1_000_000  # of any limit
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,10 @@ class Settings:
             Permissions in these namespaces suffice; without permission to list nodes, zones are logical.
         liveness: URL at which kopf serves liveness probes (SPIKO_LIVENESS), such as
             http://0.0.0.0:8081/healthz; None for no probes.
+        limits: what Architectures may ask for: SPIKO_MAX_PODS_PER_ARCHITECTURE,
+            SPIKO_MAX_OBJECTS_PER_ARCHITECTURE, and SPIKO_MAX_PODS and SPIKO_MAX_OBJECTS of all Architectures
+            together; SPIKO_ALLOWED_IMAGES, SPIKO_ALLOWED_TOLERATIONS and SPIKO_ALLOWED_COLLECTORS, patterns
+            separated by commas; empty for all.
     """
 
     image: str
@@ -36,6 +42,7 @@ class Settings:
     resync_s: float
     namespaces: tuple[str, ...] = ()
     liveness: str | None = None
+    limits: Limits = field(default_factory=Limits)
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -47,9 +54,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     reach = environ.get("SPIKO_REACH", "direct")
     if reach not in ("direct", "proxy"):
         raise SettingsError(f"SPIKO_REACH: {reach!r}: must be direct or proxy")
-    resync = environ.get("SPIKO_RESYNC_SECONDS", "60")
-    if not resync.isdigit() or not 1 <= int(resync) <= 3600:
-        raise SettingsError(f"SPIKO_RESYNC_SECONDS: {resync!r}: must be an integer from 1 to 3600 (seconds)")
+    resync = _number(environ, "SPIKO_RESYNC_SECONDS", 60, 3600)
     namespaces = tuple(
         dict.fromkeys(name.strip() for name in environ.get("SPIKO_NAMESPACES", "").split(",") if name.strip())
     )
@@ -66,4 +71,29 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         resync_s=float(resync),
         namespaces=namespaces,
         liveness=environ.get("SPIKO_LIVENESS") or None,
+        limits=_limits(environ),
     )
+
+
+def _limits(environ: Mapping[str, str]) -> Limits:
+    default = Limits()
+    return Limits(
+        pods=_number(environ, "SPIKO_MAX_PODS_PER_ARCHITECTURE", default.pods),
+        objects=_number(environ, "SPIKO_MAX_OBJECTS_PER_ARCHITECTURE", default.objects),
+        all_pods=_number(environ, "SPIKO_MAX_PODS", default.all_pods),
+        all_objects=_number(environ, "SPIKO_MAX_OBJECTS", default.all_objects),
+        images=_patterns(environ, "SPIKO_ALLOWED_IMAGES"),
+        tolerations=_patterns(environ, "SPIKO_ALLOWED_TOLERATIONS"),
+        collectors=_patterns(environ, "SPIKO_ALLOWED_COLLECTORS"),
+    )
+
+
+def _number(environ: Mapping[str, str], name: str, default: int, most: int = MOST) -> int:
+    text = environ.get(name) or str(default)
+    if not re.fullmatch(r"[0-9]{1,7}", text) or not 1 <= int(text) <= most:
+        raise SettingsError(f"{name}: {text!r}: must be an integer from 1 to {most}")
+    return int(text)
+
+
+def _patterns(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(pattern.strip() for pattern in environ.get(name, "").split(",") if pattern.strip())

@@ -14,7 +14,7 @@ from spiko_operator.errors import Conflict, Forbidden, Missing, Refused
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Emit, SetStatus
 from spiko_operator.plan.objects import Key, Object, is_deleting, labels_of
-from spiko_operator.plan.observed import ObjectKey, Observed
+from spiko_operator.plan.observed import ObjectKey, Observed, total_size
 from spiko_operator.plan.reconcile import ReconcilePlan, plan
 from spiko_operator.plan.topology import from_labels
 
@@ -144,6 +144,8 @@ async def _observe(context: Context, architecture: Object) -> Observed:
         applied={key: digest for key, digest in digests.items() if digest is not None},
         neighbors=tuple(a for a in neighbors if a["metadata"]["name"] != name),
         reserved=dict(context.reserved),
+        limits=context.settings.limits,
+        others=total_size((a for a in architectures if a is not architecture), context.reserved),
     )
 
 

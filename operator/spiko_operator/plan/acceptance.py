@@ -13,6 +13,7 @@ from spiko_operator.api.reasons import Reason
 from spiko_operator.errors import PlanError
 from spiko_operator.plan import names
 from spiko_operator.plan.claims import claims, tiers_of
+from spiko_operator.plan.limits import Size, size_of
 from spiko_operator.plan.objects import Object
 from spiko_operator.plan.observed import Observed
 from spiko_operator.plan.ownership import is_ours
@@ -23,7 +24,8 @@ from spiko_operator.plan.timestamps import epoch_s
 from spiko_operator.plan.topology import Topology, choose, grow, wanted_regions
 from spiko_operator.plan.validation.checks import check_spec
 from spiko_operator.plan.validation.findings import Finding
-from spiko_operator.plan.validation.rules import Severity
+from spiko_operator.plan.validation.limit_rules import limit_rules, total_rules
+from spiko_operator.plan.validation.rule import Severity
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,10 @@ def accept(observed: Observed) -> Acceptance:
     if spec is None:
         text = "the spec does not follow the resource's schema; `spiko lint` reports where"
         return Acceptance(state, (Rejection(Reason.INVALID, text),), state)
-    errors = [finding for finding in check_spec(observed.name, spec) if finding.severity is Severity.ERROR]
     topology = _topology(observed, state, spec, lost)
+    if exceeded := _exceeded(observed, state, spec, topology):
+        return Acceptance(state, tuple(Rejection(f.reason, _render(f)) for f in exceeded), state)
+    errors = [finding for finding in check_spec(observed.name, spec) if finding.severity is Severity.ERROR]
     identities = {f"{r.tier}/{r.version}": r.identity.hash() for r in all_releases(spec, topology)}
     known = state.identities if state else {}
     rejections = [Rejection(finding.reason, _render(finding)) for finding in errors]
@@ -96,6 +100,23 @@ def _has_deployments(observed: Observed) -> bool:
     return any(
         kind == "Deployment" and is_ours(observed, body) for (kind, _), body in observed.objects.items()
     )
+
+
+def _exceeded(
+    observed: Observed, state: ArchitectureState | None, spec: ArchitectureSpec, topology: Topology
+) -> list[Finding]:
+    """Return the findings about the operator's limits, before anything of the spec is built.
+
+    The limits of all Architectures together are checked for a spec that asks for more than the one in effect.
+    """
+    findings = limit_rules(spec, topology, observed.limits, observed.image)
+    if state is not None and observed.architecture.get("spec") == state.accepted:
+        return findings
+    size, in_effect = size_of(spec, topology), parse_spec(state.accepted) if state else None
+    before = size_of(in_effect, state.topology) if state and in_effect else Size()
+    if size.pods > before.pods or size.objects > before.objects:
+        findings += total_rules(size, observed.others, observed.limits)
+    return findings
 
 
 def _first_state(

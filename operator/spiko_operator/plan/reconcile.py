@@ -29,6 +29,7 @@ from spiko_operator.plan.conditions import (
 from spiko_operator.plan.configuration import build_configuration
 from spiko_operator.plan.diff import applies, deletes
 from spiko_operator.plan.drift import covers
+from spiko_operator.plan.limits import size_of
 from spiko_operator.plan.objects import Object, is_deleting, owner_reference
 from spiko_operator.plan.observed import ObjectKey, Observed, Reservation
 from spiko_operator.plan.ownership import NameCheck, check_names, release, unknown_names
@@ -98,7 +99,7 @@ def plan(observed: Observed) -> ReconcilePlan:
         [*writes, *after, *reevaluate(acceptance.rejections)],
         configuration,
         unknown_names(observed, draft.desired),
-        _reservation(observed, draft.spec, is_latest=not acceptance.rejections),
+        _reservation(observed, draft, is_latest=not acceptance.rejections),
     )
 
 
@@ -114,11 +115,10 @@ def _draft(observed: Observed, state: ArchitectureState | None) -> _Draft | None
     return _Draft(state, spec, build_all(rendering, [service.name for service in spec.services], releases))
 
 
-def _reservation(observed: Observed, spec: ArchitectureSpec, is_latest: bool) -> Reservation:
+def _reservation(observed: Observed, draft: _Draft, is_latest: bool) -> Reservation:
     generation = observed.architecture["metadata"]["generation"] if is_latest else 0
-    return Reservation(
-        generation, names.needed_names(observed.name, [service.name for service in spec.services])
-    )
+    needed = names.needed_names(observed.name, [service.name for service in draft.spec.services])
+    return Reservation(generation, needed, size_of(draft.spec, draft.state.topology))
 
 
 def _wait_for_names(
@@ -135,7 +135,7 @@ def _wait_for_names(
         return ReconcilePlan([*actions, Requeue(GARBAGE_COLLECTION_RETRY_S)])
     started = state is not None and state.started
     actions += [*release(observed, name_check.holders, started), *reevaluate(rejections)]
-    kept = _reservation(observed, draft.spec, is_latest=False) if started else None
+    kept = _reservation(observed, draft, is_latest=False) if started else None
     return ReconcilePlan(actions, reservation=kept)
 
 

@@ -15,7 +15,7 @@ from spiko_operator.plan.status import Rejection
 # Seconds. A condition is up to date within a minute: this is the rest for the pass itself.
 REEVALUATE_S = 50.0
 # Reasons of the condition Accepted that no watched object of the Architecture resolves.
-UNWATCHED = frozenset({Reason.NAME_TAKEN})
+UNWATCHED = frozenset({str(Reason.NAME_TAKEN), "OperatorLimit"})
 
 
 def reevaluate(rejections: Sequence[Rejection]) -> list[Requeue]:
