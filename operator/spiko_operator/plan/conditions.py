@@ -13,7 +13,7 @@ from typing import Any
 
 from spiko_operator.api.reasons import Reason
 from spiko_operator.plan.actions import Emit
-from spiko_operator.plan.objects import Object
+from spiko_operator.plan.objects import Object, truncate
 
 ACCEPTED, APPLIED, PROGRAMMED, READY, ZONES = "Accepted", "Applied", "Programmed", "Ready", "ZonesLabeled"
 
@@ -47,7 +47,7 @@ def merge_conditions(
                 "type": o.type,
                 "status": o.status,
                 "reason": str(o.reason),
-                "message": o.message,
+                "message": truncate(o.message),
                 "observedGeneration": generation,
                 "lastTransitionTime": since,
             }
