@@ -133,7 +133,9 @@ class Readiness:
         """Observe the Ready condition."""
         if not self.not_ready and self.pods_ready == self.pods:
             return Observation(READY, "True", Reason.ALL_TIERS_READY, f"{self.tiers} tiers, {self.pods} pods")
-        lacking = ", ".join(f"{n['tier']} {n['ready']}/{n['desired']}" for n in self.not_ready[:8])
+        lacking = ", ".join(
+            " ".join(filter(None, (n["tier"], n["place"], f"({n['message']})"))) for n in self.not_ready[:8]
+        )
         return Observation(
             READY,
             "False",
@@ -169,7 +171,12 @@ class _Rollout(NamedTuple):
     tier: str
     desired: int
     ready: int
-    complete: bool
+    message: str  # what is missing; empty if nothing is
+
+    @property
+    def complete(self) -> bool:
+        """Whether all pods are Ready and have the current template."""
+        return not self.message
 
     def entry(self, labels: Mapping[str, str]) -> Object:
         """Return the entry of `status.notReady`."""
@@ -181,6 +188,7 @@ class _Rollout(NamedTuple):
             "place": place,
             "ready": self.ready,
             "desired": self.desired,
+            "message": self.message,
         }
 
 
@@ -188,9 +196,14 @@ def _rollout(body: Object, existing: Object, changing: Container[str]) -> _Rollo
     desired = int(body["spec"]["replicas"])
     status = existing.get("status", {})
     fresh = status.get("observedGeneration", 0) >= existing.get("metadata", {}).get("generation", 1)
-    fresh = fresh and body["metadata"]["name"] not in changing
-    ready = min(desired, int(status.get("readyReplicas", 0))) if fresh else 0
-    updated = status.get("updatedReplicas", 0) >= desired
-    return _Rollout(
-        body["metadata"]["labels"][names.TIER], desired, ready, fresh and updated and ready >= desired
-    )
+    ready, updated = (int(status.get(key, 0)) for key in ("readyReplicas", "updatedReplicas"))
+    message = ""
+    if not existing:
+        message = "no Deployment yet"
+    elif ready < desired:
+        message = f"{ready} of {desired} pods Ready"
+    elif not fresh or body["metadata"]["name"] in changing:
+        message = "change not rolled out yet"
+    elif updated < desired:
+        message = f"{updated} of {desired} pods updated"
+    return _Rollout(body["metadata"]["labels"][names.TIER], desired, min(desired, ready), message)
