@@ -8,7 +8,7 @@ from collections import Counter
 from spiko_cli.manifests import Manifest
 from spiko_operator.plan.validation.cross_document import check_cross_document
 from spiko_operator.plan.validation.findings import Finding
-from spiko_operator.plan.validation.rules import Severity
+from spiko_operator.plan.validation.rule import Severity
 
 
 def find_all(manifests: list[Manifest]) -> list[tuple[Manifest, Finding]]:

@@ -29,8 +29,10 @@ from spiko_operator.handlers.monkey import visit
 from spiko_operator.handlers.registrations import RegistrationCheck
 from spiko_operator.key_publisher import KeyPublisher
 from spiko_operator.plan import names
+from spiko_operator.plan.conditions import ACCEPTED
 from spiko_operator.plan.keys import Keyring
-from spiko_operator.plan.objects import Key, Object
+from spiko_operator.plan.objects import Key, Object, condition
+from spiko_operator.plan.reevaluation import REEVALUATE_S, UNWATCHED
 from spiko_operator.queueing import KeyedQueue
 from spiko_operator.settings import Settings
 from spiko_operator.telemetry import start_tracing
@@ -132,7 +134,8 @@ class Running:
         """List all objects, and start the workers."""
         await self._list_first()
         loop = asyncio.get_running_loop()
-        work = (self._architectures.run(), self._faults.run(), self._monkeys.run(), self._list_periodically())
+        queues = (self._architectures.run(), self._faults.run(), self._monkeys.run())
+        work = (*queues, self._list_periodically(), self._list_nodes_periodically())
         self._tasks = [loop.create_task(part) for part in work]
         for task in self._tasks:
             task.add_done_callback(_stop_process)
@@ -188,16 +191,24 @@ class Running:
         self._architectures.add((namespace, architecture))
         if kind == "Architecture":
             self._monkeys.add((namespace, architecture))
+            self._queue_rejected()
             for fault in self._cache.all("Fault"):
                 metadata = fault["metadata"]
                 if metadata["namespace"] == namespace and fault["spec"].get("architecture") == name:
                     self._faults.add((namespace, metadata["name"]))
+
+    def _queue_rejected(self) -> None:
+        """Queue the Architectures whose rejection may depend on another Architecture, which has changed."""
+        for body in self._cache.all("Architecture"):
+            if condition(body, ACCEPTED).get("reason") in UNWATCHED:
+                self._architectures.add((body["metadata"]["namespace"], body["metadata"]["name"]))
 
     async def _list_first(self) -> None:
         """List all objects before the first pass, since the cache must have all existing objects."""
         while True:
             try:
                 await self._list()
+                await self._list_nodes()
             except ClusterError as error:
                 log.warning("the first full list failed, retrying: %s", error)
                 await asyncio.sleep(FIRST_LIST_RETRY_S)
@@ -213,6 +224,14 @@ class Running:
             except ClusterError as error:
                 log.warning("a full list failed: %s", error)
 
+    async def _list_nodes_periodically(self) -> None:
+        while True:
+            await asyncio.sleep(REEVALUATE_S)
+            try:
+                await self._list_nodes()
+            except ClusterError as error:
+                log.warning("a list of the nodes failed: %s", error)
+
     async def _list(self) -> None:
         """Compare the cache with full lists, and queue the keys of objects that differ."""
         for kind, labels in WATCHED.items():
@@ -225,7 +244,6 @@ class Running:
         self._context.executor.forget_gone()
         for key in (*await self._context.keys.verify(), *await self._registrations.run()):
             self._reconcile(key)
-        await self._list_nodes()
         self._listed_at = time.monotonic()
 
     async def _list_nodes(self) -> None:

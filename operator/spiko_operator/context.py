@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from opentelemetry.trace import Tracer
@@ -14,6 +15,7 @@ from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
 from spiko_operator.key_publisher import KeyPublisher
 from spiko_operator.plan.objects import Key
+from spiko_operator.plan.observed import Reservation
 from spiko_operator.plan.registrations import Registration
 from spiko_operator.settings import Settings
 
@@ -24,7 +26,8 @@ class Context:
 
     `node_zones` maps regions to zones, from the nodes' labels at the last full list. `late_reports_s` is how
     long to wait for the last reports on a kill after all other evidence is complete: pods report once a
-    second.
+    second. `reserved` maps the UID of an Architecture to what this operator accepted for it; `admission` lets
+    one pass at a time accept a spec, so that two passes do not give the same name away.
     """
 
     settings: Settings
@@ -40,3 +43,5 @@ class Context:
     # Registrations that the API server contradicts, by Architecture.
     unknown_pods: dict[Key, frozenset[Registration]] = field(default_factory=dict)
     late_reports_s: float = 2.5
+    reserved: dict[str, Reservation] = field(default_factory=dict)
+    admission: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Literal
 
 from spiko_nanoservice.contract.handshake import MOST_EPOCH
 from spiko_operator.errors import SettingsError
+from spiko_operator.plan.limits import Limits
 from spiko_operator.plan.workloads import IMAGE_REPOSITORY
 
 SERVICE_ACCOUNT_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 Reach = Literal["direct", "proxy"]
+MOST = 1_000_000  # of any limit
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,10 @@ class Settings:
             of the service account, or `default` outside a cluster.
         key_epoch: epoch of all keys (SPIKO_KEY_EPOCH): raise it by one to replace them; eurekas also accept
             the keys of the epoch before.
+        limits: what Architectures may ask for: SPIKO_MAX_PODS_PER_ARCHITECTURE,
+            SPIKO_MAX_OBJECTS_PER_ARCHITECTURE, and SPIKO_MAX_PODS and SPIKO_MAX_OBJECTS of all Architectures
+            together; SPIKO_ALLOWED_IMAGES, SPIKO_ALLOWED_TOLERATIONS and SPIKO_ALLOWED_COLLECTORS, patterns
+            separated by commas; empty for all.
     """
 
     image: str
@@ -44,6 +50,7 @@ class Settings:
     liveness: str | None = None
     own_namespace: str = "default"
     key_epoch: int = 1
+    limits: Limits = field(default_factory=Limits)
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -55,9 +62,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     reach = environ.get("SPIKO_REACH", "direct")
     if reach not in ("direct", "proxy"):
         raise SettingsError(f"SPIKO_REACH: {reach!r}: must be direct or proxy")
-    resync = environ.get("SPIKO_RESYNC_SECONDS", "60")
-    if not resync.isdigit() or not 1 <= int(resync) <= 3600:
-        raise SettingsError(f"SPIKO_RESYNC_SECONDS: {resync!r}: must be an integer from 1 to 3600 (seconds)")
+    resync = _number(environ, "SPIKO_RESYNC_SECONDS", 60, 3600)
     namespaces = tuple(
         dict.fromkeys(name.strip() for name in environ.get("SPIKO_NAMESPACES", "").split(",") if name.strip())
     )
@@ -67,9 +72,6 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
                 f"SPIKO_NAMESPACES: {name!r}: not a valid namespace name; use a comma-separated list "
                 "without patterns"
             )
-    epoch = environ.get("SPIKO_KEY_EPOCH", "1")
-    if not epoch.isdecimal() or not 1 <= int(epoch[:8]) <= MOST_EPOCH:
-        raise SettingsError(f"SPIKO_KEY_EPOCH: {epoch!r}: must be an integer from 1 to {MOST_EPOCH}")
     return Settings(
         image=environ.get("SPIKO_IMAGE", f"{IMAGE_REPOSITORY}:{version('spiko')}"),
         reach="proxy" if reach == "proxy" else "direct",
@@ -78,7 +80,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         namespaces=namespaces,
         liveness=environ.get("SPIKO_LIVENESS") or None,
         own_namespace=environ.get("SPIKO_OPERATOR_NAMESPACE") or _service_account_namespace(),
-        key_epoch=int(epoch),
+        key_epoch=_number(environ, "SPIKO_KEY_EPOCH", 1, MOST_EPOCH),
+        limits=_limits(environ),
     )
 
 
@@ -88,3 +91,27 @@ def _service_account_namespace() -> str:
             return file.read().strip() or "default"
     except OSError:
         return "default"
+
+
+def _limits(environ: Mapping[str, str]) -> Limits:
+    default = Limits()
+    return Limits(
+        pods=_number(environ, "SPIKO_MAX_PODS_PER_ARCHITECTURE", default.pods),
+        objects=_number(environ, "SPIKO_MAX_OBJECTS_PER_ARCHITECTURE", default.objects),
+        all_pods=_number(environ, "SPIKO_MAX_PODS", default.all_pods),
+        all_objects=_number(environ, "SPIKO_MAX_OBJECTS", default.all_objects),
+        images=_patterns(environ, "SPIKO_ALLOWED_IMAGES"),
+        tolerations=_patterns(environ, "SPIKO_ALLOWED_TOLERATIONS"),
+        collectors=_patterns(environ, "SPIKO_ALLOWED_COLLECTORS"),
+    )
+
+
+def _number(environ: Mapping[str, str], name: str, default: int, most: int = MOST) -> int:
+    text = environ.get(name) or str(default)
+    if not re.fullmatch(r"[0-9]{1,7}", text) or not 1 <= int(text) <= most:
+        raise SettingsError(f"{name}: {text!r}: must be an integer from 1 to {most}")
+    return int(text)
+
+
+def _patterns(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(pattern.strip() for pattern in environ.get(name, "").split(",") if pattern.strip())

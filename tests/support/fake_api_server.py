@@ -8,7 +8,7 @@ import copy
 import itertools
 from typing import Any
 
-from spiko_operator.errors import ClusterError
+from spiko_operator.errors import ClusterError, Refused
 from spiko_operator.plan.actions import (
     Action,
     Apply,
@@ -19,7 +19,8 @@ from spiko_operator.plan.actions import (
     Requeue,
     SetStatus,
 )
-from spiko_operator.plan.names import ARCHITECTURE
+from spiko_operator.plan.names import ARCHITECTURE, FIELD_MANAGER
+from spiko_operator.plan.objects import controller_of
 from spiko_operator.plan.observed import Observed
 from spiko_operator.plan.reconcile import ReconcilePlan, plan
 from spiko_operator.plan.status import EurekaReport
@@ -101,13 +102,16 @@ class FakeCluster:
             "2026-01-01T00:00:00Z",
             STATE_KEY,
             unknown_pods=self.unknown_pods,
+            neighbors=tuple(
+                body for (kind, n), body in self.objects.items() if kind == "Architecture" and n != name
+            ),
         )
 
     def reconcile(self, name: str) -> list[Action]:
         """Run one pass; raise Cut at the last allowed write."""
         self.last_plan = plan(self.observe(name))
         for action in self.last_plan.actions:
-            self._execute(name, action)
+            self.execute(name, action)
         return [action for action in self.last_plan.actions if not isinstance(action, Requeue)]
 
     def settle(self, name: str, rounds: int = 12) -> None:
@@ -118,7 +122,13 @@ class FakeCluster:
             self.get_ready()
         raise AssertionError(f"no rest after {rounds} rounds: {self.last_plan}")
 
-    def _execute(self, name: str, action: Action) -> None:
+    def execute(self, name: str, action: Action) -> None:
+        """Execute one action of a pass.
+
+        Raises:
+            Refused: an apply would give an object a second controller.
+            Cut: at the last allowed write.
+        """
         if isinstance(action, Emit):
             self.events.append(action)
             return
@@ -131,6 +141,8 @@ class FakeCluster:
         match action:
             case CreateState(body) | ReplaceState(body) | Apply(body):
                 key = (body["kind"], body["metadata"]["name"])
+                self._check_controller(key, body)
+                body = body | {"metadata": body["metadata"] | {"managedFields": [{"manager": FIELD_MANAGER}]}}
                 self.log.append(f"{'update' if key in self.objects else 'create'} {key[0]}/{key[1]}")
                 self.put(body)
             case Delete(kind, _, victim, uid):
@@ -141,6 +153,13 @@ class FakeCluster:
                 body = self.objects["Architecture", name]
                 merged = {**body.get("status", {}), **status}
                 body["status"] = {k: v for k, v in merged.items() if v is not None}
+
+    def _check_controller(self, key: Key, body: Object) -> None:
+        """Refuse a second controller as the API server does, unless the first one is gone."""
+        held = controller_of(self.objects.get(key, {"metadata": {}}))
+        wanted = controller_of(body)
+        if held and wanted and held["uid"] != wanted["uid"] and held["uid"] in self.living:
+            raise Refused(f"{key[0]} {key[1]}: Only one reference can have Controller set to true")
 
     def summary(self) -> dict[Key, Any]:
         """Return the objects without UIDs, versions and times, for the comparison of final states."""

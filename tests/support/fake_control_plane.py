@@ -78,7 +78,7 @@ class FakeApi:
         replica_set["metadata"] |= {"uid": "uid-rs", "ownerReferences": [owned_by("Deployment", "shop-web")]}
         self.put("PodDisruptionBudget", "shop-web", labels={"spiko.dev/tier": "web"})
         stored = ArchitectureState(choose(None, {}, 1), {}, {}, started=True)
-        state = config_map(SHOP, NAMESPACE, {}, stored, KEYRING.state_key(f"uid-{SHOP}"))
+        state = config_map(SHOP, NAMESPACE, {}, stored, KEYRING.state_key(NAMESPACE, SHOP))
         self.put("ConfigMap", "shop-state", data=state["data"])
 
     # ------------------------------------------------------------ objects

@@ -11,7 +11,7 @@ from spiko_operator.plan.services import Identity, all_releases
 from spiko_operator.plan.state import digest
 from spiko_operator.plan.topology import choose
 from spiko_operator.plan.validation.checks import check_spec
-from spiko_operator.plan.validation.rules import Severity
+from spiko_operator.plan.validation.rule import Severity
 from tests.support.random_specs import DesiredSpec, choose_change
 
 

@@ -23,7 +23,7 @@ from spiko_local.objects import Object, status_of
 from spiko_operator.api.architecture import KIND, ArchitectureSpec
 from spiko_operator.plan.graph import Graph, Node, node_name, predict
 from spiko_operator.plan.topology import ANYWHERE, choose, from_labels, wanted_regions
-from spiko_operator.plan.validation.rules import Severity
+from spiko_operator.plan.validation.rule import Severity
 
 
 @click.command(short_help="Nodes and edges.")

@@ -10,7 +10,7 @@ import click
 from spiko_cli.errors import SpikoError
 from spiko_cli.lint_report import find_all, render_json, render_text
 from spiko_cli.manifests import read_files
-from spiko_operator.plan.validation.rules import Severity
+from spiko_operator.plan.validation.rule import Severity
 
 EXIT_USAGE = 2
 

@@ -31,7 +31,7 @@ from spiko_local.home import Home, find_home
 from spiko_local.interrupts import uninterrupted
 from spiko_operator.cluster.client import Client
 from spiko_operator.errors import ClusterError as ApiError
-from spiko_operator.plan.validation.rules import Severity
+from spiko_operator.plan.validation.rule import Severity
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from spiko_nanoservice.eureka.registry.effects import dumps
 from spiko_nanoservice.eureka.server import PING_S, SILENCE_S, Eureka, PeerLink
 from spiko_nanoservice.wire.client_handshake import Dialer
 from spiko_nanoservice.wire.internal_errors import internal_errors
-from spiko_nanoservice.wire.resolve import Resolve
 from spiko_nanoservice.wire.websocket import WebSocket
 
 # Between two look-ups while a connection to a eureka is missing.
@@ -36,13 +35,11 @@ class Peers:
         eureka: this eureka.
         name: the headless Service of all eurekas, `name.namespace`.
         own_address: the address of this eureka, which is skipped.
-        resolve: looks up the addresses of a Service.
-        dialer: connects to eurekas.
+        dialer: finds and connects to eurekas.
     """
 
-    def __init__(self, eureka: Eureka, name: str, own_address: str, resolve: Resolve, dialer: Dialer) -> None:
-        self._eureka, self._name, self._own = eureka, name, own_address
-        self._resolve, self._dialer = resolve, dialer
+    def __init__(self, eureka: Eureka, name: str, own_address: str, dialer: Dialer) -> None:
+        self._eureka, self._name, self._own, self._dialer = eureka, name, own_address, dialer
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
 
@@ -50,7 +47,7 @@ class Peers:
         """Look up eurekas and connect to them until cancelled."""
         try:
             while True:
-                for address in await self._resolve(self._name):
+                for address in await self._dialer.resolve(self._name):
                     if address != self._own and address not in self._tasks:
                         self._tasks[address] = asyncio.create_task(self._hold(address))
                 self._changed.clear()

@@ -8,7 +8,7 @@ import logging
 import time
 
 from spiko_nanoservice.eureka.admission import Gate
-from spiko_nanoservice.eureka.metrics import eureka_page
+from spiko_nanoservice.eureka.metrics import EurekaCounts, eureka_page
 from spiko_nanoservice.eureka.peers import Peers
 from spiko_nanoservice.eureka.server import Eureka
 from spiko_nanoservice.settings import Settings
@@ -47,8 +47,8 @@ class EurekaPod:
         self.eureka.pages[b"/metrics"] = self._metrics
         server = Server(self.eureka.handle)
         await server.listen(settings.bind_address, settings.port)
-        dialer = Dialer(self._keys, settings.source, settings.port)
-        peers = Peers(self.eureka, settings.eurekas[-1], settings.address, self._resolve, dialer)
+        dialer = Dialer(self._resolve, self._keys, settings.source, settings.port)
+        peers = Peers(self.eureka, settings.eurekas[-1], settings.address, dialer)
         tasks = [
             asyncio.create_task(internal_errors.keep_running(work.__qualname__, work))
             for work in (peers.run, self.eureka.tick, self.eureka.count_seconds)
@@ -71,12 +71,11 @@ class EurekaPod:
 
     def _metrics(self, request: Request) -> None:
         eureka = self.eureka
-        page = eureka_page(
-            self._settings,
-            self._started_s,
-            eureka.registry,
-            eureka.connections(),
-            eureka.totals.dropped_spans,
-            eureka.gate.refused,
+        counts = EurekaCounts(
+            connections=eureka.connections(),
+            dropped_spans=eureka.totals.dropped_spans,
+            refused=eureka.gate.refused,
+            internal_errors=internal_errors.total,
         )
+        page = eureka_page(self._settings, self._started_s, eureka.registry, counts)
         request.reply(200, page, heads=_METRICS_HEADS)

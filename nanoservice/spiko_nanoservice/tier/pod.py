@@ -64,8 +64,8 @@ class TierPod:
         package = Package(settings.package)
         self.settings = settings
         self._random = random or Random(f"{settings.pod_uid}/{time.time_ns()}")
-        self._resolve = resolve or choose_resolver(settings.resolver)
-        self._dialer = Dialer(KeyFiles(settings.keys), settings.source, EUREKA_PORT)
+        resolve = resolve or choose_resolver(settings.resolver)
+        self._dialer = Dialer(resolve, KeyFiles(settings.keys), settings.source, EUREKA_PORT)
         self.exporter = Exporter(Envelope(resource_of(settings), package_name, RELEASE))
         tracer = Tracer(self.exporter, self._random, settings.address, settings.port)
         routes = Routes(settings.pod_uid)
@@ -111,9 +111,8 @@ class TierPod:
 
     def _register(self, eurekas: Eurekas) -> RegionRegistration:
         made = RegionRegistration(
-            eurekas, self.registration, self.tier.routes, self._configure, self._resolve, self._dialer,
-            self._random,
-        )  # fmt: skip
+            eurekas, self.registration, self.tier.routes, self._configure, self._dialer, self._random
+        )
         self._regions[eurekas.region] = made
         self._start(f"region {eurekas.region}", internal_errors.keep_running("registration", made.run))
         return made

@@ -31,7 +31,6 @@ from spiko_nanoservice.errors import LinkError
 from spiko_nanoservice.routing.table import Routes
 from spiko_nanoservice.tier.pod_registration import PodRegistration
 from spiko_nanoservice.wire.client_handshake import Dialer
-from spiko_nanoservice.wire.resolve import Resolve
 from spiko_nanoservice.wire.websocket import WebSocket
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.03, 1.0
@@ -66,8 +65,7 @@ class RegionRegistration:
         pod: shared by all registrations of the pod.
         routes: gets the tables.
         on_config: gets the configurations.
-        resolve: looks up the addresses of a Service.
-        dialer: connects to eurekas.
+        dialer: finds and connects to eurekas.
         random: for jitter.
 
     Attributes:
@@ -83,13 +81,12 @@ class RegionRegistration:
         pod: PodRegistration,
         routes: Routes,
         on_config: Callable[[PodConfig], None],
-        resolve: Resolve,
         dialer: Dialer,
         random: Random,
     ) -> None:
         self.region = eurekas.region
         self._eurekas, self._pod, self._routes, self._on_config = eurekas, pod, routes, on_config
-        self._resolve, self._dialer, self._random = resolve, dialer, random
+        self._dialer, self._random = dialer, random
         self._socket: WebSocket | None = None
         self._config: Revision | None = None
         self.closed = False
@@ -166,7 +163,7 @@ class RegionRegistration:
     async def _open(self, names: tuple[str, ...]) -> tuple[WebSocket, bool] | None:
         """Connect to the first eureka that answers; the second value says whether it is the home eureka."""
         for name in names:
-            addresses = await self._resolve(name)
+            addresses = await self._dialer.resolve(name)
             self._random.shuffle(addresses)
             for address in addresses:
                 with contextlib.suppress(LinkError):

@@ -11,6 +11,7 @@ from spiko_nanoservice.contract.handshake import NONCE_BYTES, Purpose, is_genuin
 from spiko_nanoservice.errors import LinkError
 from spiko_nanoservice.messages import Message
 from spiko_nanoservice.wire.key_files import KeyFiles
+from spiko_nanoservice.wire.resolve import Resolve
 from spiko_nanoservice.wire.websocket import PING_S, SILENCE_S, WebSocket, connect
 
 ANSWER_S = 3.0
@@ -20,12 +21,14 @@ class Dialer:
     """Opens WebSockets to eurekas.
 
     Args:
+        resolve: looks up the addresses of a Service.
         keys: of this pod.
         source: the address of this pod to connect from; None lets the system choose.
         port: of every eureka.
     """
 
-    def __init__(self, keys: KeyFiles, source: str | None, port: int) -> None:
+    def __init__(self, resolve: Resolve, keys: KeyFiles, source: str | None, port: int) -> None:
+        self.resolve = resolve
         self._keys, self._source, self._port = keys, source, port
 
     async def dial(

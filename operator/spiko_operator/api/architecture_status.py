@@ -11,13 +11,16 @@ from spiko_operator.api.common import Condition, Count, Model, PodRecord, Replac
 
 
 class NotReady(Model):
-    """A Deployment whose pods are not all Ready."""
+    """A Deployment whose pods are not all Ready, or do not all have the current template."""
 
     tier: Annotated[str, Field(max_length=38, description="tier of the Deployment")]
     version: Annotated[str, Field(max_length=17, description="version of the Deployment; empty for eurekas")]
     place: Annotated[str, Field(max_length=128, description="region and zone of the Deployment")]
     ready: Annotated[int, Field(ge=0, description="number of pods that are Ready")]
     desired: Annotated[int, Field(ge=0, description="number of desired pods, after spec.scale")]
+    message: Annotated[
+        str | None, Field(max_length=64, description="what is missing: pods, or the rollout of a change")
+    ] = None
 
 
 class Summary(Model):
@@ -95,7 +98,7 @@ class ArchitectureStatus(Model):
     ] = None
     not_ready: Annotated[
         list[NotReady] | None,
-        Field(max_length=32, description="Deployments whose pods are not all Ready, at most 32"),
+        Field(max_length=32, description="Deployments that are not ready, at most 32"),
     ] = None
     chaos: Annotated[ChaosStatus | None, Field(description="state of the chaos monkey")] = None
     conditions: Annotated[

@@ -12,6 +12,9 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Reason of a condition. The values are part of the API: programs compare them."""
 
+    # Every condition but Accepted
+    NOT_OBSERVED = "NotObserved"
+
     # Accepted
     VALID = "Valid"
     INVALID = "Invalid"

@@ -34,7 +34,7 @@ class Cache:
         if self._is_gone(kind, body):
             return  # the deletion was delivered before this response
         if before is None or _is_newer(body, before):
-            body["metadata"].pop("managedFields", None)
+            _shorten_managers(body)
             self._remove(key)
             self._objects[key] = body
             self._labeled.setdefault((key[1], architecture_of(body) or ""), {})[key] = None
@@ -111,6 +111,13 @@ class Cache:
         self._labeled[group].pop(key, None)
         if not self._labeled[group]:
             del self._labeled[group]
+
+
+def _shorten_managers(body: Object) -> None:
+    """Keep the names of the field managers only: their fields are larger than the rest of the object."""
+    managers = {entry.get("manager", "") for entry in body["metadata"].pop("managedFields", None) or ()}
+    if managers:
+        body["metadata"]["managedFields"] = [{"manager": manager} for manager in sorted(managers)]
 
 
 def architecture_of(body: Object) -> str | None:

@@ -10,11 +10,11 @@ from spiko_operator.cluster.client import Client
 from spiko_operator.errors import ClusterError
 from spiko_operator.plan.actions import Emit
 from spiko_operator.plan.names import FIELD_MANAGER
-from spiko_operator.plan.objects import Object
+from spiko_operator.plan.objects import Object, truncate
 
 BURST, REFILL_S = 50, 20.0
 MOST_NAME = 230  # characters of the object's name, so that the time fits into the 253 of the event's name
-MOST_NOTE = 1024
+MOST_NOTE, MOST_WORD = 1024, 128  # bytes of an event's note, and of its reason and action
 MOST_KEYS = 10_000
 log = logging.getLogger("spiko.operator")
 
@@ -83,9 +83,9 @@ def _body(event: Emit, resource: Object, now: datetime) -> Object:
         },
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "type": event.type,
-        "reason": event.reason,
-        "note": event.message[:MOST_NOTE],
-        "action": event.action,
+        "reason": truncate(event.reason, MOST_WORD),
+        "note": truncate(event.message, MOST_NOTE),
+        "action": truncate(event.action, MOST_WORD),
         "regarding": {
             "apiVersion": resource["apiVersion"],
             "kind": resource["kind"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from spiko_nanoservice.contract.handshake import Purpose
@@ -15,7 +16,7 @@ from spiko_operator.errors import Conflict, Forbidden, Missing, Refused
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Emit, SetStatus
 from spiko_operator.plan.objects import Key, Object, is_deleting, labels_of
-from spiko_operator.plan.observed import ObjectKey, Observed
+from spiko_operator.plan.observed import ObjectKey, Observed, total_size
 from spiko_operator.plan.reconcile import ReconcilePlan, plan
 from spiko_operator.plan.topology import from_labels
 
@@ -36,16 +37,14 @@ async def reconcile(context: Context, key: Key) -> float | None:
             queue retries.
     """
     namespace, name = key
-    architecture = context.cache.get("Architecture", namespace, name)
-    if architecture is None:
-        context.links.forget(key)
-        context.keys.forget(key)
-        return None
-    observed = await _observe(context, architecture)
-    pass_ = await _plan(observed)
-    if pass_.unknown and (foreign := await _look_up(context.client, namespace, pass_.unknown)):
-        observed = replace(observed, foreign={**observed.foreign, **foreign})
-        pass_ = await _plan(observed)
+    async with AsyncExitStack() as stack:
+        if not _is_admitted(context, context.cache.get("Architecture", namespace, name)):
+            await stack.enter_async_context(context.admission)
+        architecture = context.cache.get("Architecture", namespace, name)
+        if architecture is None:
+            _forget(context, key)
+            return None
+        observed, pass_ = await _decide(context, architecture)
     with context.tracer.start_as_current_span("reconcile", attributes={"spiko.architecture": name}) as span:
         span.set_attribute("spiko.actions", len(pass_.actions))
         try:
@@ -65,6 +64,35 @@ async def reconcile(context: Context, key: Key) -> float | None:
     if outcome.refused:
         raise Refused(f"the API server refused {len(outcome.refused)} of the objects: {outcome.refused[0]}")
     return outcome.requeue_s
+
+
+def _is_admitted(context: Context, architecture: Object | None) -> bool:
+    """Whether the latest spec was accepted by this operator, so that the pass accepts nothing."""
+    if architecture is None:
+        return True
+    reserved = context.reserved.get(architecture["metadata"]["uid"])
+    return reserved is not None and reserved.generation == architecture["metadata"].get("generation")
+
+
+def _forget(context: Context, key: Key) -> None:
+    """Forget a deleted Architecture."""
+    context.links.forget(key)
+    context.keys.forget(key)
+    live = {body["metadata"]["uid"] for body in context.cache.all("Architecture")}
+    context.reserved = {uid: kept for uid, kept in context.reserved.items() if uid in live}
+
+
+async def _decide(context: Context, architecture: Object) -> tuple[Observed, ReconcilePlan]:
+    """Observe and plan, and reserve what is accepted before another pass observes."""
+    observed = await _observe(context, architecture)
+    pass_ = await _plan(observed)
+    if pass_.unknown and (foreign := await _look_up(context.client, observed.namespace, pass_.unknown)):
+        observed = replace(observed, foreign={**observed.foreign, **foreign})
+        pass_ = await _plan(observed)
+    context.reserved.pop(architecture["metadata"]["uid"], None)
+    if pass_.reservation is not None:
+        context.reserved[architecture["metadata"]["uid"]] = pass_.reservation
+    return observed, pass_
 
 
 async def _plan(observed: Observed) -> ReconcilePlan:
@@ -119,19 +147,25 @@ async def _observe(context: Context, architecture: Object) -> Observed:
         else:
             context.cache.put("ConfigMap", state)
             objects[state_key] = state
+    architectures = context.cache.all("Architecture")
+    neighbors = [a for a in architectures if a["metadata"]["namespace"] == namespace]
     digests = {key: context.executor.applied_digest(key[0], body) for key, body in objects.items()}
     return Observed(
         architecture=architecture,
         objects=objects,
         foreign=await context.keys.find_foreign(architecture),
-        live_uids=frozenset(a["metadata"]["uid"] for a in context.cache.all("Architecture")),
+        live_uids=frozenset(a["metadata"]["uid"] for a in architectures),
         node_zones=context.node_zones,
         reports=context.links.reports((namespace, name)),
         image=context.settings.image,
         now=now_text(),
-        state_key=context.keys.keyring.state_key(architecture["metadata"]["uid"]),
+        state_key=context.keys.keyring.state_key(namespace, name),
         unknown_pods=context.unknown_pods.get((namespace, name), frozenset()),
         applied={key: digest for key, digest in digests.items() if digest is not None},
+        neighbors=tuple(a for a in neighbors if a["metadata"]["name"] != name),
+        reserved=dict(context.reserved),
+        limits=context.settings.limits,
+        others=total_size((a for a in architectures if a is not architecture), context.reserved),
     )
 
 

@@ -20,6 +20,7 @@ from spiko_operator.errors import ClusterError, Conflict, Missing, Throttled
 from spiko_operator.handlers.evidence_collector import LIST_S, EvidenceCollector
 from spiko_operator.plan import names
 from spiko_operator.plan.faults.evidence import Evidence, has_ended, is_going
+from spiko_operator.plan.objects import truncate
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0
 CRASH_S = 5.0  # time for the report of an exit; a healthy kubelet reports it within 2 s
@@ -113,7 +114,7 @@ class KillExecutor:
         self._error = str(refusal).rpartition(": ")[2]
         if self._kill.method == "Evict":
             one.victim = one.victim.model_copy(
-                update={"refused_by": self._budget(one), "message": self._error[:256]}
+                update={"refused_by": self._budget(one), "message": truncate(self._error, 256)}
             )
         self._wait()
 

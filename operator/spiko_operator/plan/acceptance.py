@@ -13,8 +13,11 @@ from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.api.reasons import Reason
 from spiko_operator.errors import PlanError
 from spiko_operator.plan import names
+from spiko_operator.plan.claims import claims, tiers_of
+from spiko_operator.plan.limits import Size, size_of
 from spiko_operator.plan.objects import Object
 from spiko_operator.plan.observed import Observed
+from spiko_operator.plan.ownership import is_ours
 from spiko_operator.plan.services import all_releases
 from spiko_operator.plan.state import ArchitectureState, from_data, from_topology_copy
 from spiko_operator.plan.status import Rejection
@@ -22,7 +25,8 @@ from spiko_operator.plan.timestamps import epoch_s
 from spiko_operator.plan.topology import Topology, choose, grow, wanted_regions
 from spiko_operator.plan.validation.checks import check_spec
 from spiko_operator.plan.validation.findings import Finding
-from spiko_operator.plan.validation.rules import Severity
+from spiko_operator.plan.validation.limit_rules import limit_rules, total_rules
+from spiko_operator.plan.validation.rule import Severity
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,12 @@ class Acceptance:
     Args:
         state: the state to continue with; None if no spec was ever accepted.
         rejections: why the observed spec was rejected; empty if it was accepted.
+        before: the state as it was before this pass.
     """
 
     state: ArchitectureState | None
     rejections: tuple[Rejection, ...] = ()
+    before: ArchitectureState | None = None
 
 
 def accept(observed: Observed) -> Acceptance:
@@ -45,26 +51,30 @@ def accept(observed: Observed) -> Acceptance:
     spec = parse_spec(raw)
     if spec is None:
         text = "the spec does not follow the resource's schema; `spiko lint` reports where"
-        return Acceptance(state, (Rejection(Reason.INVALID, text),))
-    errors = [finding for finding in check_spec(observed.name, spec) if finding.severity is Severity.ERROR]
+        return Acceptance(state, (Rejection(Reason.INVALID, text),), state)
     topology = _topology(observed, state, spec, lost)
+    if exceeded := _exceeded(observed, state, spec, topology):
+        return Acceptance(state, tuple(Rejection(f.reason, _render(f)) for f in exceeded), state)
+    errors = [finding for finding in check_spec(observed.name, spec) if finding.severity is Severity.ERROR]
     identities = {f"{r.tier}/{r.version}": r.identity.hash() for r in all_releases(spec, topology)}
     known = state.identities if state else {}
     rejections = [Rejection(finding.reason, _render(finding)) for finding in errors]
     rejections += [
         _conflict(version) for version, hash_ in identities.items() if known.get(version, hash_) != hash_
     ]
+    held = tiers_of({"spec": state.accepted}) if state else None
+    rejections += claims(observed, [service.name for service in spec.services], held)
     if rejections:
-        return Acceptance(state, tuple(rejections))
+        return Acceptance(state, tuple(rejections), state)
     if state is None:
         return Acceptance(_first_state(observed, spec, topology, identities, lost))
     if raw == state.accepted and topology == state.topology:
-        return Acceptance(state)
+        return Acceptance(state, (), state)
     runtime, revision = state.runtime, state.runtime_revision
     if raw.get("runtime") != state.accepted.get("runtime"):
         runtime, revision = _runtime(observed, spec), revision + 1
     changed = replace(state, topology=topology, accepted=raw, runtime=runtime, identities=known | identities)
-    return Acceptance(replace(changed, runtime_revision=revision))
+    return Acceptance(replace(changed, runtime_revision=revision), (), state)
 
 
 def parse_spec(raw: Any) -> ArchitectureSpec | None:
@@ -78,17 +88,36 @@ def parse_spec(raw: Any) -> ArchitectureSpec | None:
 def read_state(observed: Observed) -> tuple[ArchitectureState | None, bool]:
     """Return the owned state, and whether an earlier one was lost."""
     found = observed.objects.get(("ConfigMap", names.state_name(observed.name)))
-    if found is not None and observed.owns(found):
+    if found is not None and is_ours(observed, found):
         try:
             return from_data(found.get("data") or {}, observed.state_key), False
         except PlanError:
             return None, True
-    return None, has_deployments(observed)
+    return None, _has_deployments(observed)
 
 
-def has_deployments(observed: Observed) -> bool:
+def _has_deployments(observed: Observed) -> bool:
     """Whether Deployments of an earlier reconcile pass exist."""
-    return any(kind == "Deployment" and observed.owns(body) for (kind, _), body in observed.objects.items())
+    return any(
+        kind == "Deployment" and is_ours(observed, body) for (kind, _), body in observed.objects.items()
+    )
+
+
+def _exceeded(
+    observed: Observed, state: ArchitectureState | None, spec: ArchitectureSpec, topology: Topology
+) -> list[Finding]:
+    """Return the findings about the operator's limits, before anything of the spec is built.
+
+    The limits of all Architectures together are checked for a spec that asks for more than the one in effect.
+    """
+    findings = limit_rules(spec, topology, observed.limits, observed.image)
+    if state is not None and observed.architecture.get("spec") == state.accepted:
+        return findings
+    size, in_effect = size_of(spec, topology), parse_spec(state.accepted) if state else None
+    before = size_of(in_effect, state.topology) if state and in_effect else Size()
+    if size.pods > before.pods or size.objects > before.objects:
+        findings += total_rules(size, observed.others, observed.limits)
+    return findings
 
 
 def _first_state(
@@ -121,7 +150,7 @@ def _topology(
 def _topology_copy(observed: Observed) -> Topology | None:
     """Return the topology from the annotation of a Deployment, or None."""
     for (kind, _), body in observed.objects.items():
-        if kind == "Deployment" and observed.owns(body):
+        if kind == "Deployment" and is_ours(observed, body):
             annotations = body["metadata"].get("annotations") or {}
             with contextlib.suppress(PlanError):
                 return from_topology_copy(

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from spiko_operator.api.reasons import Reason
 from spiko_operator.plan.actions import Emit
-from spiko_operator.plan.objects import Object
+from spiko_operator.plan.objects import Object, truncate
 
 ACCEPTED, APPLIED, PROGRAMMED, READY, ZONES = "Accepted", "Applied", "Programmed", "Ready", "ZonesLabeled"
 STATE_VERIFIED, PODS_VERIFIED = "StateVerified", "PodsVerified"
@@ -30,6 +31,11 @@ class Observation:
     message: str
 
 
+def not_observed(kind: str, why: str) -> Observation:
+    """Return a condition that was not evaluated in this pass."""
+    return Observation(kind, "Unknown", Reason.NOT_OBSERVED, f"not observed: {why}")
+
+
 def merge_conditions(
     before: Sequence[Object], observed: Sequence[Observation], generation: int, now: str
 ) -> list[Object]:
@@ -44,7 +50,7 @@ def merge_conditions(
                 "type": o.type,
                 "status": o.status,
                 "reason": str(o.reason),
-                "message": o.message,
+                "message": truncate(o.message),
                 "observedGeneration": generation,
                 "lastTransitionTime": since,
             }
@@ -55,18 +61,22 @@ def merge_conditions(
 def events_of(before: Sequence[Object], observed: Sequence[Observation]) -> list[Emit]:
     """Return an event for every condition whose status or reason changed.
 
-    Conditions that are False while pods start, such as Programmed, have no events.
+    Conditions that are Unknown, or False while pods start, such as Programmed, have no events.
     """
     known = {condition["type"]: condition for condition in before}
     found = []
     for o in observed:
         old = known.get(o.type)
+        if o.status == "Unknown":
+            continue
         if old is not None and (old["status"], old["reason"]) == (o.status, o.reason):
             continue
         if o.status == "True":
             if old is not None or o.type != APPLIED:
                 found.append(Emit("Normal", o.type if o.type != ZONES else o.reason, o.message))
-        elif o.type in _WARNED or (old is not None and o.type == READY):
+        elif (
+            o.type in _WARNED or o.reason == Reason.UNKNOWN_REVISION or (old is not None and o.type == READY)
+        ):
             found.append(Emit("Warning", "ReadyLost" if o.type == READY else o.reason, o.message))
     return found
 

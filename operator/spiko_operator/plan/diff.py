@@ -9,7 +9,7 @@ from spiko_operator.plan.actions import Apply, Delete
 from spiko_operator.plan.drift import covers
 from spiko_operator.plan.objects import Object, is_deleting
 from spiko_operator.plan.observed import Observed
-from spiko_operator.plan.ownership import OWNED_KINDS, key_of
+from spiko_operator.plan.ownership import OWNED_KINDS, is_ours, key_of
 from spiko_operator.plan.state import digest
 
 
@@ -40,7 +40,10 @@ def deletes(observed: Observed, desired: Sequence[Object]) -> list[Delete]:
     return [
         Delete(kind, observed.namespace, name, body["metadata"]["uid"])
         for (kind, name), body in observed.objects.items()
-        if kind in OWNED_KINDS and (kind, name) not in keep and observed.owns(body) and not is_deleting(body)
+        if kind in OWNED_KINDS
+        and (kind, name) not in keep
+        and is_ours(observed, body)
+        and not is_deleting(body)
     ]
 
 

@@ -41,9 +41,13 @@ class Keyring:
         first, second = (EpochKey(epoch, _derive(self.key, name, uid, epoch)) for epoch in epochs)
         return first, second
 
-    def state_key(self, uid: str) -> bytes:
-        """Return the key that signs the state of an Architecture; it is the same in every epoch."""
-        return _derive(self.key, STATE, uid, 0)
+    def state_key(self, namespace: str, name: str) -> bytes:
+        """Return the key that signs the state of an Architecture.
+
+        It is the same in every epoch, and for an Architecture that is restored from a backup with another
+        UID.
+        """
+        return _derive(self.key, STATE, f"{namespace}/{name}", 0)
 
 
 def _derive(key: bytes, name: str, uid: str, epoch: int) -> bytes:

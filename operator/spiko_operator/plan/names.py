@@ -7,6 +7,7 @@ Deployments.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 ARCHITECTURE = "spiko.dev/architecture"
 TIER = "spiko.dev/tier"
@@ -27,6 +28,7 @@ FIELD_MANAGER = "spiko-operator"
 HTTP_PORT = 8080
 EUREKA_PORT = 7070
 
+MOST_ZONES = 96  # 6 regions of 16 zones
 SERVICE_LIMIT = 63
 # A ReplicaSet appends 11 characters; its name must fit into a label of 63.
 DEPLOYMENT_LIMIT = 52
@@ -91,3 +93,26 @@ def eureka_name(architecture: str, zone_index: int | None = None) -> str:
     ('lamp-eureka-z2', 'lamp-eureka')
     """
     return f"{architecture}-{EUREKA}" if zone_index is None else f"{architecture}-{EUREKA}-z{zone_index}"
+
+
+def needed_names(architecture: str, tiers: Iterable[str]) -> frozenset[str]:
+    """Return the names of the Services of an Architecture and of all eurekas that it may have.
+
+    Two Architectures whose Services have different names have no names in common: all other names are derived
+    from these.
+
+    >>> sorted(needed_names("shop", ["cart-db"]) & needed_names("shop-cart", ["db"]))
+    ['shop-cart-db']
+    """
+    found = {service_name(architecture, tier) for tier in tiers}
+    found |= {eureka_name(architecture, index) for index in range(MOST_ZONES)}
+    return frozenset(found | {eureka_name(architecture)})
+
+
+def may_share(one: str, other: str) -> bool:
+    """Whether two Architectures can need the same name: the name of one begins with that of the other.
+
+    >>> may_share("shop", "shop-cart"), may_share("shop-cart", "shop"), may_share("shop", "shopper")
+    (True, True, False)
+    """
+    return one.startswith(f"{other}-") or other.startswith(f"{one}-")

@@ -9,7 +9,8 @@ from spiko_operator.api.common import API_VERSION
 
 Object = dict[str, Any]
 Key = tuple[str, str]  # namespace and name of an Architecture or a Fault
-MOST_MESSAGE = 1024  # characters of a condition's message
+MOST_MESSAGE = 1024  # bytes of a condition's message: the limit of an event's note
+_ELLIPSIS = "…".encode()
 
 
 def labels_of(body: Object) -> dict[str, str]:
@@ -58,9 +59,16 @@ def is_ready(pod: Object) -> bool:
 
 
 def truncate(text: str, most: int = MOST_MESSAGE) -> str:
-    """Return the text, cut to at most so many characters; a cut text ends in an ellipsis.
+    """Return the text, cut to at most so many bytes of UTF-8; a cut text ends in an ellipsis.
 
-    >>> truncate("abcdef", 4)
-    'abc…'
+    The API server counts bytes in some fields and characters in others; there are at least as many bytes. No
+    character is split, and what is no character (half of a surrogate pair) becomes a question mark.
+
+    >>> truncate("abcdef", 5), truncate("äbc", 4), truncate("äbcd", 4)
+    ('ab…', 'äbc', '…')
     """
-    return text if len(text) <= most else text[: most - 1] + "…"
+    encoded = text.encode(errors="replace")
+    if len(encoded) > most:
+        encoded = encoded[: most - len(_ELLIPSIS)]
+        return encoded.decode(errors="ignore") + _ELLIPSIS.decode()
+    return encoded.decode()

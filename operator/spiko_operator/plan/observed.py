@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from spiko_operator.plan.limits import Limits, Size
 from spiko_operator.plan.objects import Object, controller_of
 from spiko_operator.plan.registrations import Registration
 from spiko_operator.plan.status import EurekaReport
 
 ObjectKey = tuple[str, str]  # kind, name
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """What this operator accepted for an Architecture, which the API server may not show yet.
+
+    Args:
+        generation: of the Architecture whose spec was accepted; 0 if its latest spec was rejected.
+        names: that the spec in effect needs, from `names.needed_names`.
+        size: of the spec in effect.
+    """
+
+    generation: int
+    names: frozenset[str]
+    size: Size
 
 
 @dataclass(frozen=True)
@@ -30,6 +46,10 @@ class Observed:
             API server's normalization.
         refused: the objects that the API server refused in this pass, with its messages.
         unknown_pods: registrations at eurekas that the API server contradicts.
+        neighbors: the other Architectures of the namespace.
+        reserved: UID -> what this operator accepted for that Architecture.
+        limits: settings of the operator.
+        others: size of all other Architectures of the operator.
     """
 
     architecture: Object
@@ -44,6 +64,10 @@ class Observed:
     applied: Mapping[ObjectKey, str] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
     unknown_pods: frozenset[Registration] = frozenset()
+    neighbors: tuple[Object, ...] = ()
+    reserved: Mapping[str, Reservation] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    others: Size = field(default_factory=Size)
 
     @property
     def name(self) -> str:
@@ -61,3 +85,17 @@ class Observed:
         """Whether the Architecture is the controller of an object, by UID."""
         owner = controller_of(body)
         return owner is not None and owner["uid"] == self.architecture["metadata"]["uid"]
+
+
+def total_size(architectures: Iterable[Object], reserved: Mapping[str, Reservation]) -> Size:
+    """Return the size of all these Architectures together.
+
+    Of those that this operator has not planned yet, after its start, the pods in the status count.
+    """
+    total = Size()
+    for architecture in architectures:
+        kept = reserved.get(architecture["metadata"]["uid"])
+        summary = (architecture.get("status") or {}).get("summary") or {}
+        pods = str(summary.get("pods", "")).rpartition("/")[2]
+        total += kept.size if kept is not None else Size(int(pods) if pods.isdecimal() else 0)
+    return total

@@ -1,6 +1,8 @@
-"""Pure: whether the names that an Architecture needs are free, and what a deleted namesake left behind.
+"""Pure: whether the names that an Architecture needs are free, and which objects belong to it.
 
 Labels do not prove ownership: an object belongs to the Architecture whose UID is in its controller reference.
+Objects without a living owner that the operator once applied for an Architecture of this name are adopted:
+they were kept by `kubectl delete --cascade=orphan`, or restored from a backup.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from spiko_operator.api.common import API_VERSION
 from spiko_operator.api.reasons import Reason
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Delete
-from spiko_operator.plan.objects import Object, controller_of, is_deleting
+from spiko_operator.plan.claims import is_older, tiers_of
+from spiko_operator.plan.objects import Object, controller_of, is_deleting, labels_of
 from spiko_operator.plan.observed import ObjectKey, Observed
 from spiko_operator.plan.status import Rejection
 from spiko_operator.plan.timestamps import epoch_s
@@ -31,10 +34,12 @@ class NameCheck:
     Args:
         taken: a rejection for each name of an object with another owner.
         waiting: whether objects of a deleted owner are still being collected.
+        holders: UIDs of the Architectures that have one of the names.
     """
 
     taken: tuple[Rejection, ...]
     waiting: bool
+    holders: frozenset[str] = frozenset()
 
     @property
     def is_free(self) -> bool:
@@ -46,22 +51,26 @@ def check_names(observed: Observed, desired: Sequence[Object]) -> NameCheck:
     """Check the name of every desired object and of the state ConfigMap."""
     secrets = [("Secret", names.keys_name(observed.name)), ("Secret", names.READ_SECRET)]
     keys = [("ConfigMap", names.state_name(observed.name)), *secrets, *map(key_of, desired)]
-    taken, waiting = [], False
+    taken: list[Rejection] = []
+    waiting, holders = False, set()
     for key in keys:
         body = observed.objects.get(key) or observed.foreign.get(key)
-        if body is None or observed.owns(body):
+        if body is None or is_ours(observed, body):
             continue
         owner = controller_of(body)
-        if owner is not None and owner["kind"] == KIND and owner["uid"] not in observed.live_uids:
+        uid = owner["uid"] if owner is not None and owner["kind"] == KIND else None
+        if _is_leftover(observed, body) or (uid is not None and uid not in observed.live_uids):
             waiting = True
             continue
+        if uid is not None:
+            holders.add(uid)
         holder = f"{owner['kind']} {owner['name']}" if owner else "another owner"
         text = (
             f"{key[0]} {key[1]} belongs to {holder}; rename the architecture or the tier, or remove that "
             "object"
         )
         taken.append(Rejection(Reason.NAME_TAKEN, text))
-    return NameCheck(tuple(taken), waiting)
+    return NameCheck(tuple(taken), waiting, frozenset(holders))
 
 
 def unknown_names(observed: Observed, desired: Sequence[Object]) -> tuple[ObjectKey, ...]:
@@ -69,28 +78,59 @@ def unknown_names(observed: Observed, desired: Sequence[Object]) -> tuple[Object
     return tuple(key for key in map(key_of, desired) if key not in observed.objects)
 
 
-def delete_leftovers(observed: Observed) -> list[Delete]:
-    """Delete objects left by a deleted Architecture of the same name if garbage collection missed them.
+def is_ours(observed: Observed, body: Object) -> bool:
+    """Whether the Architecture owns an object, or adopts it."""
+    return observed.owns(body) or is_adoptable(observed, body)
 
-    A garbage collector whose watch breaks while an Architecture is deleted and another of the same name is
-    created sees one updated Architecture, and keeps the objects of the deleted one until it restarts.
+
+def is_adoptable(observed: Observed, body: Object) -> bool:
+    """Whether an object was left by an Architecture of this name, and is not deleted.
+
+    An object whose owner is gone is adopted after the time of garbage collection, which misses some: a
+    garbage collector whose watch breaks while an Architecture is deleted and another of the same name is
+    created sees one updated Architecture.
     """
+    if not _is_leftover(observed, body) or is_deleting(body):
+        return False
+    if controller_of(body) is None:
+        return True
     created = observed.architecture["metadata"].get("creationTimestamp", observed.now)
-    if epoch_s(observed.now) - epoch_s(created) < GARBAGE_COLLECTION_S:
-        return []
+    return epoch_s(observed.now) - epoch_s(created) >= GARBAGE_COLLECTION_S
+
+
+def release(observed: Observed, holders: frozenset[str], started: bool) -> list[Delete]:
+    """Delete objects that were created before it was seen that another Architecture has some of the names.
+
+    Two operators that accept two Architectures at the same moment may each create some of the names.
+
+    Args:
+        observed: the observed state.
+        holders: UIDs of the other Architectures, from `check_names`.
+        started: whether this Architecture was ever Ready. If not, all of it is deleted. Otherwise the younger
+            of the two deletes the tiers whose names the older one needs.
+    """
+    rivals = [other for other in observed.neighbors if other["metadata"]["uid"] in holders]
+    needed: set[str] = set()
+    for other in rivals:
+        if is_older(other, observed.architecture):
+            needed |= names.needed_names(other["metadata"]["name"], tiers_of(other))
     return [
         Delete(kind, observed.namespace, name, body["metadata"]["uid"])
         for (kind, name), body in observed.objects.items()
-        if kind in OWNED_KINDS | {"ConfigMap"} and _is_leftover(body, observed) and not is_deleting(body)
+        if rivals and observed.owns(body) and not is_deleting(body)
+        if not started or names.service_name(observed.name, labels_of(body).get(names.TIER, "")) in needed
     ]
 
 
-def _is_leftover(body: Object, observed: Observed) -> bool:
-    """Whether a deleted Architecture of the same name owned the object."""
-    owner, uid = controller_of(body), observed.architecture["metadata"]["uid"]
-    if owner is None or owner["kind"] != KIND or owner["name"] != observed.name:
+def _is_leftover(observed: Observed, body: Object) -> bool:
+    """Whether the operator applied the object for an Architecture of this name that does not exist."""
+    managers = {entry.get("manager") for entry in body["metadata"].get("managedFields") or ()}
+    if labels_of(body).get(names.ARCHITECTURE) != observed.name or names.FIELD_MANAGER not in managers:
         return False
-    return owner["uid"] != uid and owner["uid"] not in observed.live_uids
+    owner = controller_of(body)
+    return owner is None or (
+        owner["kind"] == KIND and owner["name"] == observed.name and owner["uid"] not in observed.live_uids
+    )
 
 
 @dataclass(frozen=True)

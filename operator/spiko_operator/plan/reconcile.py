@@ -14,40 +14,68 @@ from dataclasses import dataclass, replace
 
 from spiko_nanoservice.contract import Configuration, Revision, encode
 from spiko_operator.api.architecture import ArchitectureSpec
-from spiko_operator.api.reasons import Reason
-from spiko_operator.plan import status
-from spiko_operator.plan.acceptance import accept, has_deployments, parse_spec
-from spiko_operator.plan.actions import Action, CreateState, Emit, ReplaceState, Requeue, SetStatus
+from spiko_operator.plan import names, status
+from spiko_operator.plan.acceptance import Acceptance, accept, parse_spec
+from spiko_operator.plan.actions import (
+    Action,
+    Apply,
+    CreateState,
+    ReplaceState,
+    Requeue,
+    SetStatus,
+)
 from spiko_operator.plan.conditions import (
+    ACCEPTED,
+    APPLIED,
     PODS_VERIFIED,
     STATE_VERIFIED,
     Observation,
     changed_fields,
     events_of,
     merge_conditions,
+    not_observed,
 )
 from spiko_operator.plan.configuration import build_configuration
 from spiko_operator.plan.diff import applies, deletes
 from spiko_operator.plan.drift import covers
+from spiko_operator.plan.limits import size_of
 from spiko_operator.plan.objects import Object, is_deleting, owner_reference
-from spiko_operator.plan.observed import ObjectKey, Observed
-from spiko_operator.plan.ownership import check_names, delete_leftovers, unknown_names
+from spiko_operator.plan.observed import ObjectKey, Observed, Reservation
+from spiko_operator.plan.ownership import NameCheck, check_names, release, unknown_names
+from spiko_operator.plan.reevaluation import reevaluate
 from spiko_operator.plan.services import all_releases
 from spiko_operator.plan.state import ArchitectureState, config_map, digest, topology_copy
 from spiko_operator.plan.workloads import Rendering, build_all
 
 GARBAGE_COLLECTION_RETRY_S = 0.25
-# Fields of the status that stay as they are while no spec is in effect, or names are taken.
-_KEPT_FIELDS = ("scale", "summary", "regions", "configRevision", "notReady")
+# Fields of the status that stay as they are while no spec is in effect.
+_KEPT_FIELDS = ("scale", "regions", "configRevision")
 
 
 @dataclass(frozen=True)
 class ReconcilePlan:
-    """What to do, the configuration for the eurekas, and the names to look up before the first apply."""
+    """What to do.
+
+    Args:
+        actions: in order.
+        configuration: for the eurekas.
+        unknown: the names to look up before the first apply.
+        reservation: what is in effect after this pass, for those of other Architectures; None if nothing.
+    """
 
     actions: list[Action]
     configuration: Configuration | None = None
     unknown: tuple[ObjectKey, ...] = ()
+    reservation: Reservation | None = None
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A state with its spec and its desired objects."""
+
+    state: ArchitectureState
+    spec: ArchitectureSpec
+    desired: list[Object]
 
 
 def plan(observed: Observed) -> ReconcilePlan:
@@ -55,43 +83,78 @@ def plan(observed: Observed) -> ReconcilePlan:
     if is_deleting(observed.architecture):
         return ReconcilePlan([])  # garbage collection deletes what the Architecture owns
     acceptance = accept(observed)
-    state = acceptance.state
-    spec = parse_spec(state.accepted) if state is not None else None
+    draft = _draft(observed, acceptance.state)
     # Nothing was accepted yet, or a newer release accepted a spec that the schema of this one rejects.
-    if state is None or spec is None:
-        return ReconcilePlan(_status_without_spec(observed, acceptance.rejections))
-    releases = all_releases(spec, state.topology)
-    desired = build_all(_rendering(observed, state), [service.name for service in spec.services], releases)
-    name_check = check_names(observed, desired)
-    if not name_check.is_free:
+    if draft is None:
+        return ReconcilePlan(_status_without_spec(observed, acceptance))
+    name_check = check_names(observed, draft.desired)
+    # An edit that needs a name of another owner is rejected: the last accepted spec stays in effect.
+    if name_check.taken and acceptance.before is not acceptance.state:
         rejections = (*acceptance.rejections, *name_check.taken)
-        requeue: list[Action] = (
-            [] if name_check.taken else [*delete_leftovers(observed), Requeue(GARBAGE_COLLECTION_RETRY_S)]
-        )
-        return ReconcilePlan([*_status_without_spec(observed, rejections), *requeue])
-    changes = applies(observed, desired)
-    changing = frozenset(a.body["metadata"]["name"] for a in changes if a.body["kind"] == "Deployment")
-    deployments = [body for body in desired if body["kind"] == "Deployment"]
-    readiness = status.readiness(deployments, observed.objects, changing)
+        before = _draft(observed, acceptance.before)
+        if before is not None:
+            acceptance = Acceptance(acceptance.before, rejections, acceptance.before)
+            draft, name_check = before, check_names(observed, before.desired)
+    if not name_check.is_free:
+        return _wait_for_names(observed, acceptance, draft, name_check)
+    changes = applies(observed, draft.desired)
+    readiness = _readiness(observed, draft, changes)
+    state = draft.state
     state = replace(state, started=state.started or _is_started(observed, state, readiness))
     held = status.highest_unknown(state.revision, observed.reports)
-    state, configuration = _configure(observed, spec, state, held)
-    writes = [
-        *_write_state(observed, state),
-        *changes,
-        *deletes(observed, desired),
-        *delete_leftovers(observed),
-    ]
-    after = [*_outbid_event(held), *_status(observed, acceptance.rejections, state, readiness, held)]
-    return ReconcilePlan([*writes, *after], configuration, unknown_names(observed, desired))
+    state, configuration = _configure(observed, draft.spec, state, held)
+    writes = [*_write_state(observed, state), *changes, *deletes(observed, draft.desired)]
+    outbid = [] if held is None else [status.unknown_revision(held)]
+    after = _status(observed, acceptance.rejections, state, readiness, *outbid)
+    return ReconcilePlan(
+        [*writes, *after, *reevaluate(acceptance.rejections)],
+        configuration,
+        unknown_names(observed, draft.desired),
+        _reservation(observed, draft, is_latest=not acceptance.rejections),
+    )
 
 
-def _rendering(observed: Observed, state: ArchitectureState) -> Rendering:
+def _draft(observed: Observed, state: ArchitectureState | None) -> _Draft | None:
+    spec = parse_spec(state.accepted) if state is not None else None
+    if state is None or spec is None:
+        return None
     owner = owner_reference(observed.architecture)
     copy = topology_copy(state.topology, observed.state_key)
-    return Rendering(
+    rendering = Rendering(
         observed.name, observed.namespace, owner, state.topology, state.runtime, observed.image, copy
     )
+    releases = all_releases(spec, state.topology)
+    return _Draft(state, spec, build_all(rendering, [service.name for service in spec.services], releases))
+
+
+def _reservation(observed: Observed, draft: _Draft, is_latest: bool) -> Reservation:
+    generation = observed.architecture["metadata"]["generation"] if is_latest else 0
+    needed = names.needed_names(observed.name, [service.name for service in draft.spec.services])
+    return Reservation(generation, needed, size_of(draft.spec, draft.state.topology))
+
+
+def _wait_for_names(
+    observed: Observed, acceptance: Acceptance, draft: _Draft, name_check: NameCheck
+) -> ReconcilePlan:
+    """Write the status only, until every name is free."""
+    rejections, state = (*acceptance.rejections, *name_check.taken), acceptance.before
+    if state is None:
+        actions = _status_without_spec(observed, replace(acceptance, rejections=rejections))
+    else:
+        applied = not_observed(APPLIED, "nothing is applied until every name is free")
+        actions = _status(observed, rejections, state, _readiness(observed, draft, []), applied)
+    if not name_check.taken:
+        return ReconcilePlan([*actions, Requeue(GARBAGE_COLLECTION_RETRY_S)])
+    started = state is not None and state.started
+    actions += [*release(observed, name_check.holders, started), *reevaluate(rejections)]
+    kept = _reservation(observed, draft, is_latest=False) if started else None
+    return ReconcilePlan(actions, reservation=kept)
+
+
+def _readiness(observed: Observed, draft: _Draft, changes: Sequence[Apply]) -> status.Readiness:
+    deployments = [body for body in draft.desired if body["kind"] == "Deployment"]
+    changing = frozenset(a.body["metadata"]["name"] for a in changes if a.body["kind"] == "Deployment")
+    return status.readiness(deployments, observed.objects, changing)
 
 
 # -------------------------------------------------------------------- configuration and state
@@ -111,11 +174,6 @@ def _configure(
         revision = (held or state.revision).next() or state.revision
         state = replace(state, configuration_hash=content, revision=revision)
     return state, replace(draft, revision=state.revision)
-
-
-def _outbid_event(held: Revision | None) -> list[Action]:
-    """Return an event if a eureka has a configuration that this operator did not send."""
-    return [] if held is None else [Emit("Warning", Reason.UNKNOWN_REVISION, status.unknown_revision(held))]
 
 
 def _is_started(observed: Observed, state: ArchitectureState, readiness: status.Readiness) -> bool:
@@ -141,10 +199,16 @@ def _write_state(observed: Observed, state: ArchitectureState) -> list[Action]:
 # -------------------------------------------------------------------- status
 
 
-def _status_without_spec(observed: Observed, rejections: Sequence[status.Rejection]) -> list[Action]:
+def _status_without_spec(observed: Observed, acceptance: Acceptance) -> list[Action]:
+    """Report the rejections. The other conditions become Unknown: they describe a spec in effect."""
     before: Object = observed.architecture.get("status") or {}
-    accepted = status.accepted(rejections, running=has_deployments(observed))
-    return _write_status(observed, [accepted], {key: before[key] for key in _KEPT_FIELDS if key in before})
+    rejections = acceptance.rejections
+    observations = [status.accepted(rejections, in_effect=acceptance.before is not None)]
+    why = "no spec is in effect" if acceptance.before is None else "the spec in effect cannot be read"
+    others = [c["type"] for c in before.get("conditions") or () if c["type"] != ACCEPTED]
+    observations += [not_observed(kind, why) for kind in others]
+    fields = {key: before[key] for key in _KEPT_FIELDS if key in before}
+    return [*_write_status(observed, observations, fields), *reevaluate(rejections)]
 
 
 def _status(
@@ -152,17 +216,20 @@ def _status(
     rejections: Sequence[status.Rejection],
     state: ArchitectureState,
     readiness: status.Readiness,
-    held: Revision | None,
+    *special: Observation,
 ) -> list[Action]:
+    """Report what is observed; a `special` observation replaces the ordinary one of its type."""
     revision = state.revision
-    observations = [
-        status.accepted(rejections, running=True),
+    ordinary = [
+        status.accepted(rejections, in_effect=True),
         status.applied(observed.refused),
-        status.programmed(revision, len(state.topology.zones), readiness.pods_ready, observed.reports, held),
+        status.programmed(revision, len(state.topology.zones), readiness.pods_ready, observed.reports),
         readiness.observation(),
         status.zones_labeled(state.topology, observed.node_zones, state.topology_reassigned),
         *_verified(observed, state),
     ]
+    replaced = {observation.type: observation for observation in special}
+    observations = [replaced.get(observation.type, observation) for observation in ordinary]
     r = readiness
     fields: Object = {
         "scale": int(state.accepted.get("scale", 100)),

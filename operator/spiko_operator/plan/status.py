@@ -49,16 +49,16 @@ class EurekaReport:
     complete: bool = True
 
 
-def accepted(rejections: Sequence[Rejection], running: bool) -> Observation:
+def accepted(rejections: Sequence[Rejection], in_effect: bool) -> Observation:
     """Observe whether the spec is accepted.
 
     Args:
         rejections: why not; the first one gives the reason.
-        running: whether an earlier spec is in effect.
+        in_effect: whether an earlier spec is in effect.
     """
     if not rejections:
         return Observation(ACCEPTED, "True", Reason.VALID, "spec accepted")
-    effect = "the last accepted spec stays in effect" if running else "nothing runs"
+    effect = "the last accepted spec stays in effect" if in_effect else "no spec is in effect"
     message = "; ".join(rejection.message for rejection in rejections)
     return Observation(ACCEPTED, "False", rejections[0].reason, truncate(f"{effect}: {message}"))
 
@@ -101,10 +101,11 @@ def pods_verified(unknown: Iterable[tuple[str, str]]) -> Observation:
     return Observation(PODS_VERIFIED, "False", Reason.UNKNOWN_POD, truncate(text))
 
 
-def unknown_revision(held: Revision) -> str:
-    """Return the message about a configuration of a eureka that this operator did not send."""
+def unknown_revision(held: Revision) -> Observation:
+    """Observe that a eureka has a configuration that this operator did not send."""
     done = "it is replaced" if held.next() else "no higher revision exists; delete the eureka pods"
-    return f"a eureka has configuration {held}, which this operator did not send: {done}"
+    text = f"a eureka has configuration {held}, which this operator did not send: {done}"
+    return Observation(PROGRAMMED, "False", Reason.UNKNOWN_REVISION, text)
 
 
 def programmed(
@@ -112,7 +113,6 @@ def programmed(
     eurekas: int,
     pods: int,
     reports: Sequence[EurekaReport],
-    held: Revision | None = None,
 ) -> Observation:
     """Observe whether every eureka has the configuration and every pod acts on it.
 
@@ -121,10 +121,7 @@ def programmed(
         eurekas: how many there must be.
         pods: how many are Ready, and therefore registered: a report that counts fewer is outdated.
         reports: the last report of each connected eureka.
-        held: a configuration of a eureka that this operator did not send, or None.
     """
-    if held is not None:
-        return Observation(PROGRAMMED, "False", Reason.UNKNOWN_REVISION, unknown_revision(held))
     current = [report for report in reports if report.revision == revision]
     if len(current) < eurekas:
         pending = f"{len(current)} of {eurekas} eurekas have configuration {revision}"
@@ -188,7 +185,9 @@ class Readiness:
         """Observe the Ready condition."""
         if not self.not_ready and self.pods_ready == self.pods:
             return Observation(READY, "True", Reason.ALL_TIERS_READY, f"{self.tiers} tiers, {self.pods} pods")
-        lacking = ", ".join(f"{n['tier']} {n['ready']}/{n['desired']}" for n in self.not_ready[:8])
+        lacking = ", ".join(
+            " ".join(filter(None, (n["tier"], n["place"], f"({n['message']})"))) for n in self.not_ready[:8]
+        )
         return Observation(
             READY,
             "False",
@@ -224,7 +223,12 @@ class _Rollout(NamedTuple):
     tier: str
     desired: int
     ready: int
-    complete: bool
+    message: str  # what is missing; empty if nothing is
+
+    @property
+    def complete(self) -> bool:
+        """Whether all pods are Ready and have the current template."""
+        return not self.message
 
     def entry(self, labels: Mapping[str, str]) -> Object:
         """Return the entry of `status.notReady`."""
@@ -236,6 +240,7 @@ class _Rollout(NamedTuple):
             "place": place,
             "ready": self.ready,
             "desired": self.desired,
+            "message": self.message,
         }
 
 
@@ -243,9 +248,14 @@ def _rollout(body: Object, existing: Object, changing: Container[str]) -> _Rollo
     desired = int(body["spec"]["replicas"])
     status = existing.get("status", {})
     fresh = status.get("observedGeneration", 0) >= existing.get("metadata", {}).get("generation", 1)
-    fresh = fresh and body["metadata"]["name"] not in changing
-    ready = min(desired, int(status.get("readyReplicas", 0))) if fresh else 0
-    updated = status.get("updatedReplicas", 0) >= desired
-    return _Rollout(
-        body["metadata"]["labels"][names.TIER], desired, ready, fresh and updated and ready >= desired
-    )
+    ready, updated = (int(status.get(key, 0)) for key in ("readyReplicas", "updatedReplicas"))
+    message = ""
+    if not existing:
+        message = "no Deployment yet"
+    elif ready < desired:
+        message = f"{ready} of {desired} pods Ready"
+    elif not fresh or body["metadata"]["name"] in changing:
+        message = "change not rolled out yet"
+    elif updated < desired:
+        message = f"{updated} of {desired} pods updated"
+    return _Rollout(body["metadata"]["labels"][names.TIER], desired, min(desired, ready), message)

@@ -4,6 +4,8 @@ connection.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,18 @@ def write_kubeconfig(folder: Path) -> Path:
     return path
 
 
+@asynccontextmanager
+async def sockets_of(folder: Path) -> AsyncIterator[Sockets]:
+    """Yield the sockets of an operator."""
+    client = await Client.connect(str(write_kubeconfig(folder)))
+    sockets = Sockets(client)
+    try:
+        yield sockets
+    finally:
+        await sockets.close()
+        await client.close()
+
+
 def kinds(received: list[Object]) -> list[str]:
     """Record messages."""
     return [message["t"] for message in received]
@@ -43,13 +57,11 @@ async def test_two_followers_of_one_pod_get_every_message(tmp_path: Path) -> Non
     """Given two followers, when one stops, then the other still gets messages; when a eureka ends, then it
     gets a last one.
     """
-    async with loopback_cluster() as t:
+    async with loopback_cluster() as t, sockets_of(tmp_path) as sockets:
         await t.add_eureka("a", configuration(tier("front", "monolith", "db"), tier("db", "store")))
         await t.add("db-0", "db", "store")
         front = await t.add("front-0", "front", "monolith")
         await until(lambda: front.tier.routes.has_route)
-        client = await Client.connect(str(write_kubeconfig(tmp_path)))
-        sockets = Sockets(client)
         links = Links(sockets.open, lambda _: None)
         address = t.names["arch-eureka-a.default"][0]
         url = f"http://{address}:7070/control"
@@ -74,8 +86,6 @@ async def test_two_followers_of_one_pod_get_every_message(tmp_path: Path) -> Non
         await until(lambda: kinds(second)[-1] == "lost")
         links.keep(KEY, {})
         await links.close()
-        await sockets.close()
-        await client.close()
 
     assert kinds(second)[-1] == "gone"
     assert {url} == {message["eureka"] for message in second}

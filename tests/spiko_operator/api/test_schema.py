@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.api.schema import architecture_crd, documents, fault_crd
 from tests.support.paths import CRDS
 
@@ -43,3 +44,24 @@ def test_schemas_are_structural_and_bounded(crd: dict[str, Any]) -> None:
             assert "maxLength" in node or "enum" in node
         if node["type"] == "integer":
             assert "maximum" in node
+
+
+@pytest.mark.parametrize("crd", [architecture_crd(), fault_crd()], ids=["Architecture", "Fault"])
+def test_no_default_is_inside_a_list(crd: dict[str, Any]) -> None:
+    """Given a default inside a list, then the stored list differs from that of the user's file, and kubectl
+    reports an unchanged file as configured. Other defaults are allowed.
+    """
+    root = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    items = [node["items"] for node in nodes(root) if "items" in node]
+
+    assert items
+    assert [] == [node for item in items for node in nodes(item) if "default" in node]
+    assert any("default" in node for node in nodes(root))
+
+
+def test_left_out_fields_of_items_have_the_defaults_of_the_models() -> None:
+    """Given a tier without optional fields, then the model has regions 0 and no dependencies."""
+    service = {"name": "a", "package": "store", "count": 1}
+    (tier,) = ArchitectureSpec.model_validate({"services": [service]}, strict=False).services
+
+    assert (0, []) == (tier.regions, tier.dependencies)

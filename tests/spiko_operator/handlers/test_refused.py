@@ -119,6 +119,9 @@ class RecordedLinks:
     def keep(self, key: tuple[str, str], urls: dict[str, Endpoint]) -> None:
         """Do nothing: there are no eurekas."""
 
+    def forget(self, key: tuple[str, str]) -> None:
+        """Do nothing: there are no eurekas."""
+
     def reports(self, key: tuple[str, str]) -> tuple[EurekaReport, ...]:
         """Return no reports."""
         return ()
@@ -127,8 +130,8 @@ class RecordedLinks:
 class RunningOperator:
     """An operator's context with these fakes."""
 
-    def __init__(self) -> None:
-        self.api, self.links, self.cache = Api(), RecordedLinks(), Cache()
+    def __init__(self, api: Api | None = None) -> None:
+        self.api, self.links, self.cache = api or Api(), RecordedLinks(), Cache()
         client = cast(Client, self.api)
         self.context = Context(
             settings=Settings("spiko/nanoservice:1", "direct", None, 60.0),
@@ -142,7 +145,7 @@ class RunningOperator:
             keys=KeyPublisher(client, self.cache, KEYRING),
         )
 
-    def put(self, *tiers: str) -> None:
+    def put(self, *tiers: str, name: str = "shop") -> None:
         """Put an Architecture of stores into the cache."""
         services = [
             {"name": tier, "package": "store", "count": 1, "regions": 1, "dependencies": []} for tier in tiers
@@ -150,15 +153,15 @@ class RunningOperator:
         body = {
             "apiVersion": "spiko.dev/v1alpha1",
             "kind": "Architecture",
-            "metadata": {"name": "shop", "namespace": "default"},
+            "metadata": {"name": name, "namespace": "default"},
             "spec": {"services": services},
-            "status": self.api.objects.get(("Architecture", "shop"), {}).get("status", {}),
+            "status": self.api.objects.get(("Architecture", name), {}).get("status", {}),
         }
         self.cache.put("Architecture", self.api.stamp("Architecture", body))
 
-    def condition(self, kind: str) -> Object:
+    def condition(self, kind: str, name: str = "shop") -> Object:
         """Return one condition."""
-        conditions = self.api.objects["Architecture", "shop"].get("status", {}).get("conditions", ())
+        conditions = self.api.objects["Architecture", name].get("status", {}).get("conditions", ())
         return next((each for each in conditions if each["type"] == kind), {})
 
 

@@ -28,7 +28,7 @@ def test_keys_differ_by_purpose_uid_epoch_and_operator() -> None:
         Keyring(b"x" * 32, epoch=7).keys(Purpose.JOIN, "u1")[0],
     ]
 
-    assert len(keys) == len({key.key for key in keys} | {RING.state_key("u1")}) - 1
+    assert len(keys) == len({key.key for key in keys} | {RING.state_key("default", "shop")}) - 1
     assert [7, 6] == [key.epoch for key in RING.keys(Purpose.JOIN, "u1")]
     assert RING.keys(Purpose.JOIN, "u1")[0] == Keyring(b"k" * 32, epoch=8).keys(Purpose.JOIN, "u1")[1]
     assert "k" * 8 not in repr(RING)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from spiko_nanoservice.contract import Revision
 from spiko_operator.plan.actions import SetStatus
-from spiko_operator.plan.status import EurekaReport
-from tests.support.settled_shop import running, shop
+from spiko_operator.plan.status import EurekaReport, readiness
+from tests.support.settled_shop import Object, running, shop
 
 
 def test_outdated_deployment_status_is_not_ready() -> None:
@@ -50,3 +52,51 @@ def test_transition_time_changes_with_the_status_only() -> None:
 
     assert since == cluster.condition("shop", "Ready")["lastTransitionTime"]
     assert not [a for a in actions if isinstance(a, SetStatus)]
+
+
+@pytest.mark.parametrize(
+    ("found", "ready", "message"),
+    [
+        (None, 0, "no Deployment yet"),
+        ({"readyReplicas": 1, "updatedReplicas": 2, "observedGeneration": 2}, 1, "1 of 2 pods Ready"),
+        ({"observedGeneration": 2}, 0, "0 of 2 pods Ready"),
+        ({"readyReplicas": 2, "updatedReplicas": 2, "observedGeneration": 1}, 2, "change not rolled out yet"),
+        ({"readyReplicas": 2, "updatedReplicas": 1, "observedGeneration": 2}, 2, "1 of 2 pods updated"),
+        ({"readyReplicas": 3, "updatedReplicas": 2, "observedGeneration": 2}, 2, None),
+    ],
+)
+def test_the_message_tells_what_a_deployment_lacks(
+    found: Object | None, ready: int, message: str | None
+) -> None:
+    """Given a Deployment that is not complete, then the condition does not say that pods are missing which
+    are Ready: it names the tier, the place, and what is missing.
+    """
+    labels = {"spiko.dev/tier": "depot", "spiko.dev/region": "r", "spiko.dev/zone": "ra"}
+    body = {"metadata": {"name": "a-depot", "labels": labels}, "spec": {"replicas": 2}}
+    existing = {"metadata": {"generation": 2}, "status": found}
+    observed = {("Deployment", "a-depot"): existing} if found is not None else {}
+    result = readiness([body], observed)
+
+    assert (ready, 2) == (result.pods_ready, result.pods)
+    condition = result.observation()
+    if message is None:
+        assert "True" == condition.status
+    else:
+        assert f"0 of 1 tiers are ready; not ready: depot r/ra ({message})" == condition.message
+        assert [message] == [entry["message"] for entry in result.not_ready]
+
+
+def test_a_change_of_this_pass_is_not_rolled_out_yet() -> None:
+    """Given Deployments that this pass changes, then their pods count as they are, and Ready is False."""
+    cluster = running()
+    changed = shop()
+    changed["spec"]["runtime"] = {"image": "i:2"}
+    cluster.put(changed)
+    cluster.reconcile("shop")
+
+    condition = cluster.condition("shop", "Ready")
+    assert "False" == condition["status"]
+    assert "db r/ra (change not rolled out yet)" in condition["message"]
+    assert "www (change not rolled out yet)" in condition["message"]
+    summary = cluster.objects["Architecture", "shop"]["status"]["summary"]
+    assert {"tiers": "0/3", "pods": "7/7"} == summary

@@ -13,7 +13,7 @@ from typing import Any
 
 from spiko_operator.api.fault import Method, State, Victim
 from spiko_operator.plan.faults.victims import restarts_of
-from spiko_operator.plan.objects import Object, is_deleting, is_ready, replica_set_of
+from spiko_operator.plan.objects import Object, is_deleting, is_ready, replica_set_of, truncate
 
 # Seconds after the last act: a container that crashes repeatedly is restarted after 40 s by its third
 # restart.
@@ -123,7 +123,11 @@ class Evidence:
 
     def judge(self, state: State, message: str = "", killed_at: str | None = None) -> None:
         """Set the victim's state; a kill clears the record of earlier refusals."""
-        update: dict[str, Any] = {"state": state, "message": message[:256] or None, "killed_at": killed_at}
+        update: dict[str, Any] = {
+            "state": state,
+            "message": truncate(message, 256) or None,
+            "killed_at": killed_at,
+        }
         self.victim = self.victim.model_copy(
             update=update | ({"refused_by": None} if state == "Killed" else {})
         )

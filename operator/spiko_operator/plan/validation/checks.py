@@ -16,6 +16,7 @@ from spiko_operator.api.fault import KIND as FAULT
 from spiko_operator.plan.validation.fault_rules import fault_rules
 from spiko_operator.plan.validation.findings import Finding, found, shorten
 from spiko_operator.plan.validation.graph_rules import graph_rules
+from spiko_operator.plan.validation.limit_rules import default_limit_rules
 from spiko_operator.plan.validation.partial_spec import PartialSpec, read_partial_spec
 from spiko_operator.plan.validation.schema_errors import name_findings, shape_findings
 from spiko_operator.plan.validation.service_rules import service_rules
@@ -41,8 +42,10 @@ def check(document: Any) -> list[Finding]:
         return [_other_kind(version, kind)]
     findings = name_findings(document, str(kind)) + shape_findings(document, str(kind))
     spec = document.get("spec")
-    if isinstance(spec, Mapping):
-        findings += spec_rules(read_partial_spec(document)) if kind == ARCHITECTURE else fault_rules(spec)
+    if isinstance(spec, Mapping) and kind == FAULT:
+        findings += fault_rules(spec)
+    elif isinstance(spec, Mapping):
+        findings += [*spec_rules(read_partial_spec(document)), *default_limit_rules(spec)]
     return findings
 
 

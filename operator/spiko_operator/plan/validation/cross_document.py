@@ -1,6 +1,7 @@
-"""Pure: the rules between documents of one set of files: a Fault must fit the Architecture that it names.
+"""Pure: the rules between documents of one set of files.
 
-If the set does not have that Architecture, there are no findings, because the cluster may have it.
+A Fault must fit the Architecture that it names. If the set does not have that Architecture, there are no
+findings, because the cluster may have it. Two Architectures of a namespace must not need the same names.
 `checks.py` has the rules on single documents.
 """
 
@@ -32,7 +33,31 @@ def check_cross_document(documents: Sequence[Any]) -> list[list[Finding]]:
         if _is(document, ARCHITECTURE) and (partial := read_partial_spec(document)).name:
             known.setdefault(str(partial.name), []).append((_namespace(document), partial))
     suggest = Nearest()
-    return [list(_fault(document, known, suggest)) if _is(document, FAULT) else [] for document in documents]
+    findings: list[list[Finding]] = []
+    for document in documents:
+        if _is(document, FAULT):
+            findings.append(list(_fault(document, known, suggest)))
+        else:
+            findings.append(list(_names(document, known)) if _is(document, ARCHITECTURE) else [])
+    return findings
+
+
+def _names(
+    document: Mapping[str, Any], known: Mapping[str, list[tuple[str | None, PartialSpec]]]
+) -> Iterator[Finding]:
+    """Check that no tier has the name of an object of another Architecture."""
+    partial, own = read_partial_spec(document), _namespace(document)
+    if partial.name is None:
+        return
+    for name, entries in known.items():
+        specs = [other for there, other in entries if None in (own, there) or own == there]
+        if not specs or not names.may_share(partial.name, name):
+            continue
+        needed = names.needed_names(name, [tier for other in specs for tier in other.tiers])
+        mine = {names.service_name(partial.name, s.name): s for s in partial.services if s.name is not None}
+        for shared in sorted(needed & mine.keys()):
+            text = f'its Service {shared} would have the name of an object of Architecture "{name[:64]}"'
+            yield found("NameTaken", f"{mine[shared].path}.name", mine[shared].name, text)
 
 
 def _is(document: Any, kind: str) -> bool:

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from spiko_operator.plan.validation.rules import RULES, Severity
+from spiko_operator.plan.validation.rule import Severity
+from spiko_operator.plan.validation.rules import RULES
 
 CLOSE_RATIO = 0.6  # of difflib, 0 to 1
 

@@ -2,37 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
-
 from spiko_operator.api.common import API_VERSION
-
-
-class Severity(StrEnum):
-    """The operator rejects a manifest with an error, and accepts one with a warning."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One thing that can be wrong with a manifest.
-
-    Args:
-        code: stable.
-        reason: of the condition Accepted that reports a violation.
-        severity: of a violation.
-        meaning: what is wrong, for the reference page.
-        remedy: how to fix it, for the reference page and for findings without a hint of their own.
-    """
-
-    code: str
-    reason: str
-    severity: Severity
-    meaning: str
-    remedy: str
-
+from spiko_operator.plan.validation.limit_table import LIMIT_RULES
+from spiko_operator.plan.validation.rule import Rule, Severity
 
 E, W = Severity.ERROR, Severity.WARNING
 RULES = {
@@ -157,6 +129,14 @@ RULES = {
             E,
             "A dependency is listed twice.",
             "Remove one of the two entries.",
+        ),
+        Rule(
+            "SPK026",
+            "NameTaken",
+            E,
+            "Two Architectures of a namespace would have Kubernetes objects with the same names. The "
+            "operator runs one of them: the one that runs already, else the older one.",
+            "Rename the Architecture or the tier.",
         ),
         Rule(
             "SPK030",
@@ -321,5 +301,6 @@ RULES = {
             "The victim tier has one instance, and the monkey never kills the last pod of a tier.",
             "Raise the tier's count, or use another tier as victim.",
         ),
+        *LIMIT_RULES,
     )
 }

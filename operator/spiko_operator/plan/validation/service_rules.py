@@ -78,7 +78,7 @@ def _objects(spec: PartialSpec) -> Iterator[Finding]:
     """
     architecture = spec.name or "a"
     reserved = {names.eureka_name(architecture), names.state_name(architecture)}
-    reserved |= {names.eureka_name(architecture, i) for i in range(96)}  # 6 regions of 16 zones
+    reserved |= {names.eureka_name(architecture, i) for i in range(names.MOST_ZONES)}
     holders: dict[str, PartialService] = {}
     for service in spec.services:
         if service.name is None or service.name == names.EUREKA:

@@ -12,7 +12,7 @@ from spiko_nanoservice.contract import Package
 from spiko_nanoservice.roles.registry import make_role
 from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.plan.validation.checks import check, check_spec
-from spiko_operator.plan.validation.rules import Severity
+from spiko_operator.plan.validation.rule import Severity
 from tests.support.manifests import manifest, split, tier, two
 
 LOGNORMAL = {"medianMicroseconds": 5, "p99Microseconds": 9}

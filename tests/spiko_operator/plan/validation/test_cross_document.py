@@ -1,4 +1,4 @@
-"""The rules between a Fault and its Architecture in one set of files."""
+"""The rules between the documents of one set of files."""
 
 from __future__ import annotations
 
@@ -154,3 +154,40 @@ def test_version_region_and_zone_must_be_those_of_the_tier(kill: Object, expecte
     assert all(f.hint for f in findings)
     known = [field for field in expected if field == "version" or kill["tier"] in ("zoneless", "outside")]
     assert [f"spec.kill.{field}" for field in known] == [f.path for f in unknown]
+
+
+@pytest.mark.parametrize(
+    ("name", "tiers", "expected"),
+    [
+        ("lamp-web", ["x", "y"], []),
+        ("lamp-rds", ["x", "mysql"], [("spec.services[1].name", "lamp-rds-mysql")]),
+        ("lamp-web", ["eureka"], []),
+        ("lam", ["p-web"], []),
+        ("la", ["mp"], []),
+    ],
+)
+def test_architectures_that_need_the_same_names(
+    name: str, tiers: list[str], expected: list[tuple[str, str]]
+) -> None:
+    """Given two Architectures, then both have a finding for each name that both need."""
+    services = [{"name": tier, "package": "store"} for tier in tiers]
+    other = document("Architecture", name, {"services": services}, None)
+    first, second = check_cross_document([architecture(), other])
+
+    assert expected == [(f.path, f.message.split()[2]) for f in second]
+    assert len(first) == len(second)
+    assert {"NameTaken"} >= {f.reason for f in first}
+
+
+def test_a_tier_with_the_name_of_the_eurekas_of_another_architecture() -> None:
+    """Given a tier whose Service is that of the eurekas of another Architecture, then it has a finding; the
+    same Architectures in different namespaces have none.
+    """
+    services = [{"name": "cart-eureka", "package": "store"}, {"name": "cart-eureka-z2", "package": "store"}]
+    shop = document("Architecture", "shop", {"services": services}, "a")
+    cart = document("Architecture", "shop-cart", {"services": [{"name": "db", "package": "store"}]}, None)
+    findings = check_cross_document([shop, cart])
+
+    assert [2, 0] == [len(each) for each in findings]
+    cart["metadata"]["namespace"] = "b"
+    assert [[], []] == check_cross_document([shop, cart])

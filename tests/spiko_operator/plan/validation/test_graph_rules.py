@@ -8,7 +8,7 @@ import pytest
 
 from spiko_operator.plan.validation.checks import check, spec_rules
 from spiko_operator.plan.validation.partial_spec import read_partial_spec
-from spiko_operator.plan.validation.rules import Severity
+from spiko_operator.plan.validation.rule import Severity
 from tests.support.manifests import Object, manifest, tier, two
 
 

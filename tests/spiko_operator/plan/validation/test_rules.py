@@ -227,3 +227,11 @@ def test_otlp_endpoint_form(endpoint: str) -> None:
 def test_codes_are_unique() -> None:
     """Every code belongs to one rule."""
     assert len(RULES) == len({rule.code for rule in RULES.values()})
+
+
+def test_lint_warns_of_the_default_limits() -> None:
+    """Given more pods than an operator allows by default, then there is a warning: the setting is unknown."""
+    (finding,) = [f for f in check(manifest(tier(count=2_001))) if f.reason == "TooManyPods"]
+
+    assert (S, "warning", "SPK080") == (finding.path, finding.severity.value, finding.code)
+    assert "TooManyPods" not in [f.reason for f in check(manifest(tier(count=1_900)))]
