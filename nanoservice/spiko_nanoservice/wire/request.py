@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
+# The limits of a message, either way. The first holds for all that is not body: headers, trailers, and the
+# heads of chunks.
+MOST_HEADER_BYTES = 65_536
+MOST_BODY_BYTES = 1_048_576
 REASONS = {
     200: b"OK",
     400: b"Bad Request",
+    403: b"Forbidden",
     404: b"Not Found",
     405: b"Method Not Allowed",
     409: b"Conflict",
@@ -31,6 +37,7 @@ def render_heads(content_type: bytes) -> Heads:
     }
 
 
+log = logging.getLogger("spiko.server")
 TEXT_HEADS = render_heads(b"text/plain; charset=utf-8")
 
 
@@ -57,6 +64,10 @@ class Request:
 
     Attributes:
         arrived_ns: when the handler got it, on the `perf_counter` clock.
+        method: GET for HEAD as well.
+        bodiless: whether the reply is sent without its body, as for HEAD.
+        origin: of the page, if a browser sends the request; cut if it is long. The server refuses a request
+            for a WebSocket that has it, before the handler gets it.
         websocket_key: None also if the connection cannot be handed over to another protocol.
     """
 
@@ -70,6 +81,8 @@ class Request:
     written: bytes | None = None
     expect: bytes | None = None
     websocket_key: bytes | None = None
+    origin: bytes | None = None
+    bodiless = False
     keep_alive = True
     arrived_ns = 0
 
@@ -77,7 +90,7 @@ class Request:
         self.connection = connection
 
     def reply(self, status: int, body: bytes, extra: bytes = b"", heads: Heads = TEXT_HEADS) -> None:
-        """Send the reply; it is dropped if the client has closed the connection.
+        """Send the reply; it is dropped if the client has closed the connection, or if one was sent before.
 
         Args:
             status: a key of `REASONS`.
@@ -86,6 +99,12 @@ class Request:
             heads: from `render_heads`.
         """
         self.connection.finish(self, status, body, extra, heads)
+
+    def fail(self, error: BaseException) -> None:
+        """Log an error that the handler did not expect, and reply with 500 unless a reply was sent."""
+        target = self.method.decode(), self.path[:100]
+        log.error("unexpected error in a request: %s %r", *target, exc_info=error)
+        self.connection.finish(self, 500, b"internal error\n", b"", TEXT_HEADS)
 
     def hand_over(self, heir: asyncio.Protocol, answer: bytes) -> None:
         """Send `answer` and give the connection to another protocol.
@@ -96,3 +115,17 @@ class Request:
 
 
 Handler = Callable[[Request], None]
+
+
+def strip_authority(target: bytes) -> bytes:
+    """Return the path and query of a target in absolute form, and any other target as it is.
+
+    >>> strip_authority(b"http://a:8080/k/b?c"), strip_authority(b"http://a"), strip_authority(b"*")
+    (b'/k/b?c', b'/', b'*')
+    """
+    _, found, rest = target.partition(b"://")
+    if not found:
+        return target
+    authority = rest.partition(b"/")[0].partition(b"?")[0]
+    path = rest[len(authority) :]
+    return path if path.startswith(b"/") else b"/" + path
