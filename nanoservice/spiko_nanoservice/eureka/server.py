@@ -193,7 +193,7 @@ class Eureka:
         self, purpose: Purpose, source: str, handler: SessionHandler, socket: WebSocket, outbox: Outbox
     ) -> None:
         if await self.gate.admit(socket, purpose, source):
-            socket.most_bytes = MOST_MESSAGE_BYTES[purpose]
+            socket.limit_messages(MOST_MESSAGE_BYTES[purpose])
             with self.gate.session(purpose):
                 await handler(socket, outbox)
 

@@ -52,8 +52,15 @@ class Caller:
             return self.count_failure(call, error.reason)
         return self.count_reply(call, reply)
 
-    def call_over_idle(self, call: Call, then: Callable[[Reply], None]) -> bool:
+    def call_over_idle(
+        self, call: Call, then: Callable[[Reply], None], fail: Callable[[BaseException], None]
+    ) -> bool:
         """Make a call over a free connection and give its reply to `then`.
+
+        Args:
+            call: to make.
+            then: gets the reply.
+            fail: gets an unexpected error, of `then` as well.
 
         Returns:
             False if no connection is free or the deadline has passed; then no call was sent.
@@ -64,7 +71,7 @@ class Caller:
             return False
         self._begin(call)
         head = render_request(call.method, call.path, pool.host, call.headers(), call.context.body)
-        connection.send(head, left_us / 1e6, _ReplyCallback(self, call, connection, then))
+        connection.send(head, left_us / 1e6, _ReplyCallback(self, call, connection, then, fail))
         return True
 
     async def hand_over(self, to: Instance, body: bytes, timeout_s: float) -> bool:
@@ -108,11 +115,16 @@ class Caller:
             self._tracer.called(call, 0, reason, ended_ns)
         return Reply(504 if reason == Reason.TIMEOUT else 503, reason.encode() + b"\n", None, reason)
 
-    def repeat(self, call: Call, then: Callable[[Reply], None]) -> None:
-        """Make a call once more and give its reply to `then`."""
+    def repeat(
+        self, call: Call, then: Callable[[Reply], None], fail: Callable[[BaseException], None]
+    ) -> None:
+        """Make a call once more and give its reply to `then`, or an unexpected error to `fail`."""
 
         async def work() -> None:
-            then(await self.call(call))
+            try:
+                then(await self.call(call))
+            except Exception as error:  # noqa: BLE001  # the request is answered in any case
+                fail(error)
 
         task = asyncio.get_running_loop().create_task(work())
         self._tasks.add(task)
@@ -130,24 +142,36 @@ class Caller:
 
 
 class _ReplyCallback:
-    """Takes the outcome of a call in place of an `asyncio.Future`."""
+    """Takes the outcome of a call in place of an `asyncio.Future`. Its methods do not raise."""
 
-    __slots__ = ("_call", "_caller", "_connection", "_then")
+    __slots__ = ("_call", "_caller", "_connection", "_fail", "_then")
 
     def __init__(
-        self, caller: Caller, call: Call, connection: ClientConnection, then: Callable[[Reply], None]
+        self,
+        caller: Caller,
+        call: Call,
+        connection: ClientConnection,
+        then: Callable[[Reply], None],
+        fail: Callable[[BaseException], None],
     ) -> None:
-        self._caller, self._call, self._connection, self._then = caller, call, connection, then
+        self._caller, self._call, self._connection = caller, call, connection
+        self._then, self._fail = then, fail
 
     def done(self) -> bool:
         return False
 
     def set_result(self, reply: Reply, /) -> None:
-        self._then(self._caller.count_reply(self._call, reply))
+        try:
+            self._then(self._caller.count_reply(self._call, reply))
+        except Exception as error:  # noqa: BLE001  # the request is answered in any case
+            self._fail(error)
 
     def set_exception(self, error: CallError, /) -> None:
         if error.reason == Reason.RESET and not self._connection.replied:
             # The callee closed the kept-alive connection before the call reached it.
-            self._caller.repeat(self._call, self._then)
-        else:
+            self._caller.repeat(self._call, self._then, self._fail)
+            return
+        try:
             self._then(self._caller.count_failure(self._call, error.reason))
+        except Exception as unexpected:  # noqa: BLE001  # as above
+            self._fail(unexpected)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -116,7 +117,7 @@ class Tier:
         if behavior.draw_error(self._random):
             self._answer(request, context, 503, b"injected\n", Reason.INJECTED)
         elif service_us := behavior.draw_service_time_us(self._random):
-            self._spawn(self._take_later(request, context, service_us))
+            self._spawn(request, self._take_later(request, context, service_us))
         else:
             return False
         return True
@@ -129,7 +130,7 @@ class Tier:
         elif type(step) is Forward:
             self._forward(request, context)
         else:
-            self._spawn(self._serve(request, context, step))
+            self._spawn(request, self._serve(request, context, step))
 
     async def _take_later(self, request: Request, context: RequestContext, service_us: int) -> None:
         await asyncio.sleep(min(service_us, max(0, context.left_us())) / 1e6)
@@ -205,15 +206,17 @@ class Tier:
             self._answer(request, context, 503, b"no route\n", Reason.NO_ROUTE)
             return
         call = Call(context, to, context.method, context.path)
-        if not self.caller.call_over_idle(call, lambda reply: self._take_reply(request, context, reply)):
-            self._spawn(self._forward_later(request, context, call))
+        if not self.caller.call_over_idle(
+            call, lambda reply: self._take_reply(request, context, reply), request.fail
+        ):
+            self._spawn(request, self._forward_later(request, context, call))
 
     async def _forward_later(self, request: Request, context: RequestContext, call: Call) -> None:
         self._take_reply(request, context, await self.caller.call(call))
 
     def _take_reply(self, request: Request, context: RequestContext, reply: Reply) -> None:
         if reply.reason == Reason.MOVING:
-            self._spawn(self._forward_again(request, context, reply))
+            self._spawn(request, self._forward_again(request, context, reply))
         else:
             self._answer(request, context, reply.status, reply.body, reply.reason)
 
@@ -262,7 +265,13 @@ class Tier:
         if self.busy:
             await asyncio.wait(self._tasks, timeout=max(0.0, timeout_s))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, request: Request, work: Coroutine[Any, Any, None]) -> None:
+        """Continue a request in a task; an unexpected error in it is logged, and the request answered."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._end_task, request))
+
+    def _end_task(self, request: Request, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            request.fail(error)

@@ -12,9 +12,10 @@ from spiko_nanoservice.errors import LinkError
 from spiko_nanoservice.messages import Message
 from spiko_nanoservice.wire.key_files import KeyFiles
 from spiko_nanoservice.wire.resolve import Resolve
-from spiko_nanoservice.wire.websocket import PING_S, SILENCE_S, WebSocket, connect
+from spiko_nanoservice.wire.websocket import MOST_MESSAGE_BYTES, PING_S, SILENCE_S, WebSocket, connect
 
 ANSWER_S = 3.0
+MOST_HANDSHAKE_BYTES = 4_096
 
 
 class Dialer:
@@ -42,6 +43,7 @@ class Dialer:
         keys = self._keys.read(purpose)
         socket = await connect(address, self._port, path, ping_s, silence_s, source=self._source)
         try:
+            socket.limit_messages(MOST_HANDSHAKE_BYTES)
             async with asyncio.timeout(ANSWER_S):
                 nonce = os.urandom(NONCE_BYTES).hex()
                 challenge = await _receive(socket, m.CHALLENGE)
@@ -49,6 +51,7 @@ class Dialer:
                 socket.send({"t": m.PROOF, **encode(proof)})
                 if not is_genuine(await _receive(socket, m.ADMITTED), expected):
                     raise LinkError(f"{address}: not a eureka of this architecture: its proof is not valid")
+            socket.limit_messages(MOST_MESSAGE_BYTES)
         except BaseException as error:
             socket.close()
             if isinstance(error, ContractError | TimeoutError):

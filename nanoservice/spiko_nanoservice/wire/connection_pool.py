@@ -35,6 +35,7 @@ class Pool:
         self._address, self._port = address, port
         self._idle: list[ClientConnection] = []
         self._open = self._opening = 0
+        self._closed = False
         self.host = authority(address, port).encode()
 
     def made(self) -> None:
@@ -48,7 +49,10 @@ class Pool:
             self._idle.remove(connection)
 
     def give_back(self, connection: ClientConnection) -> None:
-        """Keep a connection that is free again."""
+        """Keep a connection that is free again, or close it if the pool is closed."""
+        if self._closed:
+            connection.abort()
+            return
         connection.idle_since = asyncio.get_running_loop().time()
         self._idle.append(connection)
 
@@ -56,8 +60,13 @@ class Pool:
         """Return a free kept-alive connection, or None."""
         while self._idle:
             connection = self._idle.pop()
-            if connection.transport is not None and not connection.transport.is_closing():
-                return connection
+            if connection.transport is None or connection.transport.is_closing():
+                continue
+            if connection.has_input():
+                # The event loop has not read it yet. It would be taken for the reply to the next request.
+                connection.abort()
+                continue
+            return connection
         return None
 
     async def call(
@@ -97,7 +106,8 @@ class Pool:
                 connection.transport.close()
 
     def close(self) -> None:
-        """Close all idle connections."""
+        """Close all idle connections now, and the others when their calls end."""
+        self._closed = True
         for connection in list(self._idle):
             if connection.transport is not None:
                 connection.transport.close()

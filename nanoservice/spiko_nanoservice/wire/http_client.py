@@ -1,12 +1,15 @@
 """One connection of the HTTP/1.1 client for calls between tiers: it has one call at a time, with a deadline.
 
 Replies may have a Content-Length or a chunked body. `connection_pool.py` keeps the connections to one
-instance.
+instance. The callee is not trusted: a byte outside an exchange closes the connection, a reply beyond the
+limits fails its call with `Reason.PROTOCOL`, and the deadline ends a call whatever the callee sends.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import termios
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,9 +17,15 @@ import httptools
 
 from spiko_nanoservice.contract import LONGEST_REASON, REASON_HEADER, Reason
 from spiko_nanoservice.errors import CallError
+from spiko_nanoservice.wire.request import MOST_BODY_BYTES, MOST_HEADER_BYTES
 
 # A timer that fires earlier than its time by less than this counts as due.
 TIMER_TOLERANCE_S = 0.0005
+# The limits of a duration in a Server-Timing header: characters, and microseconds. One beyond them counts as
+# absent.
+LONGEST_DURATION, LONGEST_SERVICE_US = 16, 3_600_000_000
+CARRIAGE_RETURN = ord("\r")
+_NO_BYTES = bytes(4)  # FIONREAD's answer, an int, if no byte waits
 
 
 @dataclass(slots=True)
@@ -75,8 +84,8 @@ class ClientConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_expires_at", "_headers", "_loop", "_parser", "_parts", "_pool", "_replied", "_timer", "_timer_at",
-        "_waiter", "idle_since", "transport",
+        "_body", "_broken", "_expires_at", "_fd", "_headers", "_in_chunks", "_keep_alive", "_loop", "_parser",
+        "_pool", "_received", "_reply", "_timer", "_timer_at", "_waiter", "idle_since", "transport",
     )  # fmt: skip
 
     def __init__(self, pool: ConnectionKeeper) -> None:
@@ -87,14 +96,23 @@ class ClientConnection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = self._expires_at = 0.0
         self._loop = asyncio.get_running_loop()
-        self._parts: list[bytes] = []
+        self._fd = -1
+        self._body = bytearray()
         self._headers: dict[bytes, bytes] = {}
-        self._replied = False
+        self._in_chunks = False
+        # The complete reply, until the bytes that came with it are checked.
+        self._reply: Reply | None = None
+        self._keep_alive = False
+        # The callee has sent more than the reply.
+        self._broken = False
+        self._received = 0
         self.idle_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Inform the pool."""
         self.transport = transport  # type: ignore[assignment]  # uvloop's transport is not a subclass
+        connected = transport.get_extra_info("socket")
+        self._fd = -1 if connected is None else connected.fileno()
         self._pool.made()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -110,70 +128,110 @@ class ClientConnection(asyncio.Protocol):
             self._timer = None
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser, which calls the `on_` methods."""
+        """Feed the parser, which calls the `on_` methods, and end the call if its reply is complete."""
         if self._waiter is None:
-            # No call is in progress, so this reply belongs to no request.
-            self._close()
+            # No call is in progress, so these bytes belong to no request.
+            self.abort()
             return
-        self._replied = True
+        self._received += len(data)
         try:
-            self._parser.feed_data(data)
+            if data[-1] > CARRIAGE_RETURN:
+                self._parser.feed_data(data)
+            else:
+                self._feed_line_end(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._close()
+            self._broken = True
+        if self._received > MOST_HEADER_BYTES and self._exceeds_limits():
+            self._reply, self._broken = None, True
+        if self._reply is not None:
+            self._deliver(self._reply)
+        elif self._broken:
+            self.abort()
             self._fail(Reason.PROTOCOL)
+
+    def _feed_line_end(self, data: bytes) -> None:
+        """Parse the last byte by itself: the parser skips line ends behind a message without a call."""
+        self._parser.feed_data(data[:-1])
+        if self._reply is None:
+            self._parser.feed_data(data[-1:])
+        else:
+            self._broken = True
+
+    def _exceeds_limits(self) -> bool:
+        body_bytes = len(self._body)
+        return body_bytes > MOST_BODY_BYTES or self._received - body_bytes > MOST_HEADER_BYTES
+
+    def _deliver(self, reply: Reply) -> None:
+        """End the call; give the connection back to the pool if it can be used for another one."""
+        waiter, self._waiter = self._waiter, None
+        self._reply = None
+        if self._keep_alive and not self._broken:
+            self._pool.give_back(self)
+        else:
+            self.abort()
+        if waiter is not None and not waiter.done():
+            waiter.set_result(reply)
 
     @property
     def replied(self) -> bool:
         """Return whether any byte of the reply has come."""
-        return self._replied
+        return self._received > 0
+
+    def has_input(self) -> bool:
+        """Return whether bytes wait in the socket: of a free connection, they belong to no request."""
+        return self._fd >= 0 and fcntl.ioctl(self._fd, termios.FIONREAD, _NO_BYTES) != _NO_BYTES
 
     def on_message_begin(self) -> None:
-        """Begin a reply."""
-        self._parts = []
-        self._headers = {}
+        """Begin a reply, or note that another one follows it."""
+        if self._reply is not None:
+            self._broken = True
+        self._headers.clear()
+        self._in_chunks = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep the two headers that callers use."""
+        """Keep the two headers that callers use; trailers are ignored."""
         lower = name.lower()
-        if lower in (b"server-timing", REASON_HEADER):
+        if lower in (b"server-timing", REASON_HEADER) and not self._in_chunks:
             self._headers[lower] = value
+
+    def on_chunk_header(self) -> None:
+        """Note that the headers are complete: trailers follow the last chunk."""
+        self._in_chunks = True
 
     def on_body(self, body: bytes) -> None:
         """Append a piece of the body."""
-        self._parts.append(body)
+        self._body += body
 
     def on_message_complete(self) -> None:
-        """Give the connection back to the pool and the reply to the waiter."""
+        """Keep the reply until the rest of the received bytes was looked at."""
         status = self._parser.get_status_code()
-        if status < 200:
-            # 100 Continue: the final reply follows.
+        if status < 200 or self._broken:
+            # 100 Continue: the final reply follows. A second reply belongs to no request.
             return
-        reply = Reply(
+        self._keep_alive = self._parser.should_keep_alive()
+        self._reply = Reply(
             status,
-            b"".join(self._parts),
+            bytes(self._body),
             parse_server_timing(self._headers.get(b"server-timing")),
             self._headers.get(REASON_HEADER, b"")[:LONGEST_REASON].decode("latin-1"),
         )
-        waiter, self._waiter = self._waiter, None
-        if self._parser.should_keep_alive():
-            self._pool.give_back(self)
-        else:
-            self._close()
-        if waiter is not None and not waiter.done():
-            waiter.set_result(reply)
 
     def send(self, request: bytes, timeout_s: float, waiter: Waiter) -> None:
         """Write a request; `waiter` gets the reply or a CallError.
 
         One timer serves many calls: it is set again only if a call must end before the timer fires.
         """
-        assert self.transport is not None
+        transport = self.transport
         self._waiter = waiter
-        self._replied = False
+        self._received = 0
+        self._body.clear()
+        if transport is None or transport.is_closing():
+            self._fail(Reason.RESET)
+            return
         self._expires_at = at = self._loop.time() + timeout_s
         if self._timer is None or at < self._timer_at:
             self._set_timer(timeout_s)
-        self.transport.write(request)
+        transport.write(request)
 
     def _set_timer(self, in_s: float) -> None:
         if self._timer is not None:
@@ -190,9 +248,8 @@ class ClientConnection(asyncio.Protocol):
             # The timer was set for an earlier call.
             self._set_timer(left_s)
             return
-        if self.transport is not None:
-            # The reply may still come, so the connection cannot be used for another call.
-            self.transport.abort()
+        # The reply may still come, so the connection cannot be used for another call.
+        self.abort()
         self._fail(Reason.TIMEOUT)
 
     def _fail(self, reason: str) -> None:
@@ -200,9 +257,10 @@ class ClientConnection(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_exception(CallError(reason))
 
-    def _close(self) -> None:
+    def abort(self) -> None:
+        """Close the connection at once: a callee that does not read would delay an orderly end."""
         if self.transport is not None:
-            self.transport.close()
+            self.transport.abort()
 
 
 def render_request(method: bytes, path: bytes, host: bytes, headers: bytes, body: bytes) -> bytes:
@@ -216,23 +274,35 @@ def render_request(method: bytes, path: bytes, host: bytes, headers: bytes, body
 
 
 def parse_server_timing(value: bytes | None) -> int | None:
-    """Return the microseconds of the `app` metric of a Server-Timing header; None without such a metric.
+    """Return the microseconds of the `app` metric of a Server-Timing header.
+
+    The result is None without such a metric, or if its duration is not a number from 0 to one hour.
 
     >>> parse_server_timing(b"app;dur=1.250")
     1250
+    >>> parse_server_timing(b"app;dur=99999999999999999999") is None
+    True
     >>> parse_server_timing(b"cache;dur=2") is None
     True
     """
     if value is None:
         return None
-    if value.startswith(b"app;dur=") and value[8:].replace(b".", b"", 1).isdigit():
+    if value.startswith(b"app;dur=") and (short := _parse_duration(value[8:])) is not None:
         # The form that the nanoservice itself sends.
-        return round(float(value[8:]) * 1000)
+        return short
     for metric in value.split(b","):
         name, *parameters = metric.strip().split(b";")
         if name == b"app":
             for parameter in parameters:
                 key, _, number = parameter.strip().partition(b"=")
-                if key == b"dur" and number.replace(b".", b"", 1).isdigit():
-                    return round(float(number) * 1000)
+                if key == b"dur" and (found := _parse_duration(number)) is not None:
+                    return found
     return None
+
+
+def _parse_duration(number: bytes) -> int | None:
+    """Return decimal milliseconds as microseconds, from 0 to one hour; None if it is anything else."""
+    if len(number) > LONGEST_DURATION or not number.replace(b".", b"", 1).isdigit():
+        return None
+    duration_us = round(float(number) * 1000)
+    return duration_us if duration_us <= LONGEST_SERVICE_US else None

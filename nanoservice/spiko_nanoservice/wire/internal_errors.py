@@ -23,13 +23,19 @@ class InternalErrors:
         self.total = 0
         self._logged: set[tuple[str, str]] = set()
 
-    def note(self, where: str, error: Exception) -> None:
-        """Count an error; log it with its traceback if it is the first of its kind at this place."""
+    def note(self, where: str, error: BaseException, detail: str = "") -> None:
+        """Count an error; log it with its traceback if it is the first of its kind at this place.
+
+        Args:
+            where: the place.
+            error: that no code expected.
+            detail: for the log.
+        """
         self.total += 1
         kind = (where, type(error).__name__)
         if kind not in self._logged and len(self._logged) < MOST_KINDS:
             self._logged.add(kind)
-            log.error("%s: unexpected error, logged once", where, exc_info=error)
+            log.error("%s: unexpected error, logged once %s", where, detail, exc_info=error)
 
     async def keep_running(self, where: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run a background task until it ends by itself; after an error, start it again in a second."""

@@ -6,9 +6,16 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from spiko_nanoservice.wire.internal_errors import internal_errors
+
+# The limits of a message, either way. The first holds for all that is not body: headers, trailers, and the
+# heads of chunks.
+MOST_HEADER_BYTES = 65_536
+MOST_BODY_BYTES = 1_048_576
 REASONS = {
     200: b"OK",
     400: b"Bad Request",
+    403: b"Forbidden",
     404: b"Not Found",
     405: b"Method Not Allowed",
     409: b"Conflict",
@@ -61,6 +68,10 @@ class Request:
 
     Attributes:
         arrived_ns: when the handler got it, on the `perf_counter` clock.
+        method: GET for HEAD as well.
+        bodiless: whether the reply is sent without its body, as for HEAD.
+        origin: of the page, if a browser sends the request; cut if it is long. The server refuses a request
+            for a WebSocket that has it, before the handler gets it.
         websocket_key: None also if the connection cannot be handed over to another protocol.
     """
 
@@ -74,6 +85,8 @@ class Request:
     written: bytes | None = None
     expect: bytes | None = None
     websocket_key: bytes | None = None
+    origin: bytes | None = None
+    bodiless = False
     keep_alive = True
     arrived_ns = 0
 
@@ -81,7 +94,7 @@ class Request:
         self.connection = connection
 
     def reply(self, status: int, body: bytes, extra: bytes = b"", heads: Heads = TEXT_HEADS) -> None:
-        """Send the reply; it is dropped if the client has closed the connection.
+        """Send the reply; it is dropped if the client has closed the connection, or if one was sent before.
 
         Args:
             status: a key of `REASONS`.
@@ -96,6 +109,11 @@ class Request:
         """The address of the client; empty once the connection is closed."""
         return self.connection.source
 
+    def fail(self, error: BaseException) -> None:
+        """Note an error that the handler did not expect, and reply with 500 unless a reply was sent."""
+        internal_errors.note("request", error, f"{self.method.decode()} {self.path[:100]!r}")
+        self.connection.finish(self, 500, b"internal error\n", b"", TEXT_HEADS)
+
     def hand_over(self, heir: asyncio.Protocol, answer: bytes) -> None:
         """Send `answer` and give the connection to another protocol.
 
@@ -105,3 +123,17 @@ class Request:
 
 
 Handler = Callable[[Request], None]
+
+
+def strip_authority(target: bytes) -> bytes:
+    """Return the path and query of a target in absolute form, and any other target as it is.
+
+    >>> strip_authority(b"http://a:8080/k/b?c"), strip_authority(b"http://a"), strip_authority(b"*")
+    (b'/k/b?c', b'/', b'*')
+    """
+    _, found, rest = target.partition(b"://")
+    if not found:
+        return target
+    authority = rest.partition(b"/")[0].partition(b"?")[0]
+    path = rest[len(authority) :]
+    return path if path.startswith(b"/") else b"/" + path

@@ -3,6 +3,10 @@
 The parser is llhttp. Requests are answered in order, pipelined or not. While `MOST_PIPELINED` requests wait,
 or while the client does not read its replies, no more input is parsed. A request in progress needs no queue
 and no task: it is handed over and answered within `data_received` if its handler replies at once.
+
+HEAD is handled as GET, and its reply is sent without the body. Trailers and chunk extensions are discarded.
+A request that asks for a WebSocket and has an Origin header comes from a browser, so it gets 403: a page
+that a user visits must not speak for the user.
 """
 
 from __future__ import annotations
@@ -15,11 +19,19 @@ from typing import Protocol
 import httptools
 
 from spiko_nanoservice.contract import DEADLINE_HEADER, LONGEST_PROPAGATED, WRITTEN_HEADER
-from spiko_nanoservice.wire.request import TEXT_HEADS, Handler, Heads, Request
+from spiko_nanoservice.wire.lingering_close import close_lingering
+from spiko_nanoservice.wire.request import (
+    MOST_BODY_BYTES,
+    MOST_HEADER_BYTES,
+    TEXT_HEADS,
+    Handler,
+    Heads,
+    Request,
+    strip_authority,
+)
 
-MOST_HEADER_BYTES = 65_536
-MOST_BODY_BYTES = 1_048_576
 IDLE_S = 75.0
+SLASH = ord("/")
 MOST_PIPELINED = 128
 # Input is parsed in slices of this size, so that no more than one slice's requests wait beyond
 # MOST_PIPELINED.
@@ -32,6 +44,7 @@ _KEPT_HEADERS = {
     DEADLINE_HEADER: "deadline",
     WRITTEN_HEADER: "written",
     b"expect": "expect",
+    b"origin": "origin",
     b"sec-websocket-key": "websocket_key",
 }
 
@@ -60,19 +73,19 @@ class ServerConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_body_bytes",
-        "_body_parts",
-        "_busy",
+        "_body",
+        "_current",
         "_dispatching",
-        "_header_bytes",
         "_idle_since",
         "_idle_timer",
         "_parser",
+        "_received",
         "_refusal",
         "_request",
         "_server",
         "_transport",
         "_unparsed",
+        "_withheld",
         "_write_paused",
         "heir",
         "queue",
@@ -82,11 +95,13 @@ class ServerConnection(asyncio.Protocol):
         self._server = server
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
+        # The request that is being parsed; None in a chunk of its body.
         self._request: Request | None = None
-        self._body_parts: list[bytes] = []
-        self._body_bytes = 0
-        self._header_bytes = 0
-        self._busy = False  # a request is in progress
+        self._withheld: Request | None = None
+        self._body = bytearray()
+        # Bytes of the request that is being parsed, rounded up to a slice.
+        self._received = 0
+        self._current: Request | None = None  # the request in progress
         # _dispatch, or the handler's call, is on the stack.
         self._dispatching = False
         self._write_paused = False
@@ -156,7 +171,7 @@ class ServerConnection(asyncio.Protocol):
 
     def _parse(self, data: bytes) -> None:
         """Feed the parser, which calls the `on_` methods."""
-        self._header_bytes += len(data)
+        self._received += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -167,20 +182,21 @@ class ServerConnection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._refuse(400, b"not a valid HTTP/1.1 request\n")
         else:
-            if (
-                self._request is not None
-                and self._request.method == b""
-                and self._header_bytes > MOST_HEADER_BYTES
-            ):
-                self._refuse(431, b"headers: must have at most 65536 bytes\n")
+            if self._received > MOST_HEADER_BYTES:
+                self._check_limits()
+
+    def _check_limits(self) -> None:
+        body_bytes = len(self._body)
+        if body_bytes > MOST_BODY_BYTES:
+            self._refuse(413, b"body: must have at most 1048576 bytes\n")
+        elif self._received - body_bytes > MOST_HEADER_BYTES:
+            self._refuse(431, b"headers and trailers: must have at most 65536 bytes together\n")
 
     # ---------------------------------------------------------------- called by the parser
 
     def on_message_begin(self) -> None:
         """Begin a request."""
         self._request = Request(self)
-        self._body_parts = []
-        self._body_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """Append a piece of the request's target."""
@@ -190,45 +206,70 @@ class ServerConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep the headers that the nanoservice uses; one that is too long to be passed on is ignored."""
         attribute = _KEPT_HEADERS.get(name) or _KEPT_HEADERS.get(name.lower())
-        if attribute is not None and self._request is not None and len(value) <= LONGEST_PROPAGATED:
-            setattr(self._request, attribute, value)
+        request = self._request
+        if attribute is None or request is None:
+            return
+        if len(value) <= LONGEST_PROPAGATED:
+            setattr(request, attribute, value)
+        elif attribute == "origin":
+            request.origin = value[:LONGEST_PROPAGATED]
 
     def on_headers_complete(self) -> None:
-        """Note the method; tell a client that waits for it to send the body."""
+        """Note method and path; tell a client that waits for it to send the body."""
         request = self._request
-        if request is not None:
-            request.method = self._parser.get_method()
-            if (
-                request.expect is not None
-                and request.expect.lower() == b"100-continue"
-                and self._transport is not None
-            ):
+        if request is None:
+            return
+        method = self._parser.get_method()
+        if method == b"HEAD":
+            method, request.bodiless = b"GET", True
+        request.method = method
+        if request.path[0] != SLASH:
+            request.path = strip_authority(request.path)
+        # Behind another request, 100 Continue would be taken for a part of its reply.
+        if request.expect is not None and self._current is None and not self.queue:
+            expected = request.expect.lower() == b"100-continue" and self._parser.get_http_version() == "1.1"
+            if expected and self._transport is not None:
                 self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_chunk_header(self) -> None:
+        """Withhold the request until its chunk is complete, so that trailers of the last one are ignored.
+
+        HTTP/1.0 has no chunks: a proxy may see another end of the request, so it is refused.
+        """
+        self._withheld, self._request = self._request, None
+        if self._parser.get_http_version() == "1.0":
+            self._refuse(400, b"Transfer-Encoding: not valid in HTTP/1.0\n")
+
+    def on_chunk_complete(self) -> None:
+        """Continue the request."""
+        self._request, self._withheld = self._withheld, None
 
     def on_body(self, body: bytes) -> None:
         """Append a piece of the body."""
-        self._body_bytes += len(body)
-        if self._body_bytes <= MOST_BODY_BYTES:
-            self._body_parts.append(body)
+        self._body += body
 
     def on_message_complete(self) -> None:
         """Hand the request to the handler, or queue it behind the one in progress."""
         request, self._request = self._request, None
-        self._header_bytes = 0
+        self._received = 0
         if request is None or self._transport is None or self._refusal:
             return
         parser = self._parser
         upgrade = parser.should_upgrade()
         request.keep_alive = parser.should_keep_alive() and not upgrade
-        free = not (self._busy or self._dispatching or self._write_paused or self.queue)
-        if not (upgrade and free):
+        free = not (self._current or self._dispatching or self._write_paused or self.queue)
+        if not (upgrade and free) or request.bodiless:
             # Its handler runs later than the parser's upgrade event, so the connection cannot be handed over.
             request.websocket_key = None
-        if self._body_bytes > MOST_BODY_BYTES:
-            self._refuse(413, b"body: must have at most 1048576 bytes\n")
+        if upgrade and request.origin is not None:
+            self._refuse(403, b"Origin: not allowed with a WebSocket\n")
             return
-        if self._body_parts:
-            request.body = b"".join(self._body_parts)
+        if self._body:
+            if len(self._body) > MOST_BODY_BYTES:
+                self._refuse(413, b"body: must have at most 1048576 bytes\n")
+                return
+            request.body = bytes(self._body)
+            self._body.clear()
         if free and not self._unparsed:
             self._dispatching = True
             try:
@@ -254,7 +295,7 @@ class ServerConnection(asyncio.Protocol):
             return
         self._dispatching = True
         try:
-            while not (self._busy or self._write_paused or transport.is_closing()):
+            while not (self._current or self._write_paused or transport.is_closing()):
                 if self.queue:
                     self._start(self.queue.popleft())
                 elif self._unparsed:
@@ -263,32 +304,44 @@ class ServerConnection(asyncio.Protocol):
                     if not self._unparsed:
                         transport.resume_reading()
                 elif self._refusal:
-                    transport.write(self._refusal)
-                    transport.close()
+                    self._end_with_refusal(transport)
+                    break
                 else:
                     break
         finally:
             self._dispatching = False
 
     def _start(self, request: Request) -> None:
-        self._busy = True
+        self._current = request
         self._server.busy += 1
         request.arrived_ns = time.perf_counter_ns()
-        self._server.handler(request)
+        try:
+            self._server.handler(request)
+        except Exception as error:  # noqa: BLE001  # the request is answered in any case
+            self.heir = None
+            request.fail(error)
 
     def finish(self, request: Request, status: int, body: bytes, extra: bytes, heads: Heads) -> None:
-        """Send the reply to the request in progress and handle the next one."""
-        self._busy = False
+        """Send the reply to the request in progress and handle the next one.
+
+        A second reply to a request is dropped.
+        """
+        if request is not self._current:
+            return
+        waits = self.queue or self._unparsed or self._refusal
+        last = not request.keep_alive or (self._server.draining and not waits)
+        end = b"Connection: close\r\n\r\n" if last else b"\r\n"
+        sent = b"" if request.bodiless else body
+        # An invalid status or body raises here, and the request is still in progress.
+        reply = b"%b%d\r\n%b%b%b" % (heads[status], len(body), extra, end, sent)
+        self._current = None
         self._server.busy -= 1
         transport = self._transport
         if transport is None or transport.is_closing():
             self.queue.clear()
             self._unparsed = b""
             return
-        waits = self.queue or self._unparsed or self._refusal
-        last = not request.keep_alive or (self._server.draining and not waits)
-        end = b"Connection: close\r\n\r\n" if last else b"\r\n"
-        transport.write(b"%b%d\r\n%b%b%b" % (heads[status], len(body), extra, end, body))
+        transport.write(reply)
         if last:
             transport.close()
         elif waits:
@@ -299,16 +352,20 @@ class ServerConnection(asyncio.Protocol):
     def _refuse(self, status: int, body: bytes) -> None:
         """Reply to invalid input and end the connection, after the requests before it were answered."""
         transport = self._transport
-        if transport is None or transport.is_closing():
+        if transport is None or transport.is_closing() or self._refusal:
             return
         self._refusal = b"%b%d\r\nConnection: close\r\n\r\n%b" % (TEXT_HEADS[status], len(body), body)
         transport.pause_reading()
         self._dispatch()
 
+    def _end_with_refusal(self, transport: asyncio.Transport) -> None:
+        transport.write(self._refusal)
+        close_lingering(transport, self.connection_lost)
+
     def _hand_over(self, heir: asyncio.Protocol, answer: bytes, rest: bytes) -> None:
         """Give the connection to another protocol."""
         transport = self._transport
-        self._busy = False
+        self._current = None
         self._server.busy -= 1
         if transport is None:
             return
@@ -323,7 +380,7 @@ class ServerConnection(asyncio.Protocol):
 
     def close_if_idle(self) -> None:
         """End a kept-alive connection without a request."""
-        if not self._busy and not self.queue and self._transport is not None:
+        if self._current is None and not self.queue and self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
@@ -334,7 +391,7 @@ class ServerConnection(asyncio.Protocol):
     def _check_idle(self) -> None:
         loop = asyncio.get_running_loop()
         left = self._idle_since + IDLE_S - time.perf_counter()
-        if not self._busy and left <= 0.0:
+        if self._current is None and left <= 0.0:
             if self._write_paused:
                 self.abort()
             else:

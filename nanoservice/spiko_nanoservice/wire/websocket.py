@@ -1,8 +1,8 @@
 """WebSockets for JSON text messages (RFC 6455), client and server, on `asyncio.Protocol`.
 
-Pings are answered, and silence is noticed. Without extensions, subprotocols and binary messages this needs no
-library, which would bring an HTTP parser and streams of its own into every pod. Handshake and frames are
-checked as the standard demands of either side.
+Pings are answered, and silence is noticed. `websocket_messages.py` reads and renders frames, and has the
+limits of what the other side may send. Unread messages are limited as well: input is read again once the
+owner has taken them.
 """
 
 from __future__ import annotations
@@ -12,27 +12,24 @@ import binascii
 import hashlib
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spiko_nanoservice.contract import authority, parse_object
 from spiko_nanoservice.errors import LinkError
-from spiko_nanoservice.wire.websocket_frames import (
-    CLOSE,
-    CONTINUATION,
-    MOST_MESSAGE_BYTES,
-    PING,
-    PONG,
-    TEXT,
-    find_frame,
-    mask_payload,
-    render_frame,
-)
+from spiko_nanoservice.wire.internal_errors import internal_errors
+from spiko_nanoservice.wire.lingering_close import close_lingering
+
+if TYPE_CHECKING:
+    from spiko_nanoservice.wire.websocket_messages import Messages
 
 # A eureka does not ping a pod that sends messages, so a pod that hears nothing pings the eureka.
 PING_S = 2.0
 SILENCE_S = 3.0  # how long the answer to a ping may take
 CONNECT_S = 2.0
 MOST_HEAD_BYTES = 16_384
+MOST_MESSAGE_BYTES = 64 * 1024 * 1024  # a table of 100,000 instances has 15 MB
+# Messages that wait for the owner; the rest of the input waits unparsed.
+MOST_WAITING = 256
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # json.dumps makes a new encoder for every call.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -57,10 +54,7 @@ class WebSocket(asyncio.Protocol):
         ping_s: the silence after which the other side is pinged, seconds.
         silence_s: how long its answer may take before the connection counts as broken, seconds.
         served: True for the server's side, which begins after the handshake.
-        most_bytes: the limit for a message.
-
-    Attributes:
-        most_bytes: the limit for a message; it may be changed while the connection is open.
+        most_bytes: the limit for a message, bytes.
     """
 
     def __init__(
@@ -70,13 +64,18 @@ class WebSocket(asyncio.Protocol):
         served: bool = False,
         most_bytes: int = MOST_MESSAGE_BYTES,
     ) -> None:
-        self._ping_s, self._silence_s, self.most_bytes = ping_s, silence_s, most_bytes
+        # The first WebSocket of a process loads the library; a prefork template opens one before it forks.
+        from spiko_nanoservice.wire.websocket_messages import Messages
+
+        self._ping_s, self._silence_s = ping_s, silence_s
+        self._messages: Messages = Messages(served, most_bytes)
         self._transport: Any = None
         self._key = binascii.b2a_base64(os.urandom(16), newline=False)
         self._served = self._open = served
-        self._data = bytearray()
-        self._parts: list[bytes] = []
+        self._head = bytearray()
         self._texts: list[str] = []
+        self._paused = False  # no input is read: enough messages wait
+        self._lingers = False  # a closing frame was sent, and the connection ends by itself
         self._error: LinkError | None = None
         self._input: asyncio.Future[bool] | None = None
         self._writable: asyncio.Future[None] | None = None
@@ -85,11 +84,12 @@ class WebSocket(asyncio.Protocol):
 
     def send(self, message: dict[str, Any]) -> None:
         """Queue a message; if the connection is broken, the next `receive` raises."""
-        self._write(TEXT, _encode(message).encode())
+        self.send_text(_encode(message))
 
     def send_text(self, text: str) -> None:
         """Queue an encoded message."""
-        self._write(TEXT, text.encode())
+        if self._can_write:
+            self._transport.write(self._messages.render_text(text))
 
     async def receive(self) -> list[dict[str, Any]]:
         """Wait for input and return the messages that it completed, which may be none.
@@ -105,13 +105,23 @@ class WebSocket(asyncio.Protocol):
     async def receive_texts(self) -> list[str]:
         """Wait as `receive` does and return the messages undecoded. Raises LinkError."""
         if not self._texts and self._error is None and not await self._wait_for_input(self._ping_s):
-            self._write(PING, b"")
+            if self._can_write:
+                self._transport.write(self._messages.render_ping())
             if not await self._wait_for_input(self._silence_s):
                 raise LinkError(f"{self._other} did not answer a ping within {self._silence_s:.0f} s")
+        if self._paused:
+            # Other connections get their turn between two portions of one client's messages.
+            await asyncio.sleep(0)
         texts, self._texts = self._texts, []
+        if self._paused:
+            self._resume_reading()
         if not texts and self._error is not None:
             raise self._error
         return texts
+
+    def limit_messages(self, most_bytes: int) -> None:
+        """Change the limit for a message that is received from now on, bytes."""
+        self._messages.most_bytes = most_bytes
 
     def unread(self, texts: list[str]) -> None:
         """Return messages that the next `receive` shall return again, before all others."""
@@ -132,7 +142,8 @@ class WebSocket(asyncio.Protocol):
 
     def close(self) -> None:
         """End the connection without a closing handshake; the other side sees the end of the stream."""
-        self._transport.close()
+        if not self._lingers:
+            self._transport.close()
 
     async def shake_hands(self, host: str, path: str) -> None:
         """Ask a server for the upgrade and wait for its answer. Raises LinkError."""
@@ -153,22 +164,20 @@ class WebSocket(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Read frames and wake the receiver, even if no message is whole yet: any input answers a ping."""
-        self._data += data
+        """Read messages and wake the receiver, even if no message is whole yet: any input answers a ping."""
+        if self._error is not None:
+            return
         try:
             if not self._open:
-                self._read_head()
-            while self._open and (frame := find_frame(self._data, self._served, self.most_bytes)):
-                opcode, final, begin, end = frame
-                payload = bytes(self._data[begin:end])
-                if self._served:
-                    payload = mask_payload(payload, bytes(self._data[begin - 4 : begin]))
-                del self._data[:end]
-                self._take(opcode, final, payload)
+                data = self._read_head(data)
+            if self._open:
+                self._messages.feed(data)
+                self._read()
         except LinkError as error:
             self._end(error)
-        except ValueError as error:
-            self._end(LinkError(f"invalid message: {error}"))
+        except Exception as error:  # noqa: BLE001  # the edge of the process
+            internal_errors.note("WebSocket", error)
+            self._end(LinkError(f"unexpected error: {error!r}"))
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -193,41 +202,54 @@ class WebSocket(asyncio.Protocol):
 
     # ---------------------------------------------------------------- frames and handshake
 
-    def _read_head(self) -> None:
-        head, end, rest = self._data.partition(b"\r\n\r\n")
+    def _read_head(self, data: bytes) -> bytes:
+        """Take a part of the server's answer to the handshake; return what follows it."""
+        self._head += data
+        head, end, rest = bytes(self._head).partition(b"\r\n\r\n")
+        if len(head) > MOST_HEAD_BYTES:
+            raise LinkError(f"WebSocket handshake failed: the answer has more than {MOST_HEAD_BYTES} bytes")
         if not end:
-            if len(head) > MOST_HEAD_BYTES:
-                raise LinkError(
-                    f"WebSocket handshake failed: the answer has more than {MOST_HEAD_BYTES} bytes"
-                )
-            return
-        first, *lines = bytes(head).split(b"\r\n")
+            return b""
+        first, *lines = head.split(b"\r\n")
         fields = {
             name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)
         }
         if first[:13] != b"HTTP/1.1 101 " or fields.get(b"sec-websocket-accept") != _accept(self._key):
             raise LinkError(f"WebSocket handshake failed: {first[:60]!r}")
-        self._data, self._open = rest, True
+        self._head.clear()
+        self._open = True
+        return rest
 
-    def _take(self, opcode: int, final: bool, payload: bytes) -> None:
-        if opcode == PING:
-            self._write(PONG, payload)
-        elif opcode == CLOSE:
-            self._write(CLOSE, payload[:2])
-            raise LinkError(f"{self._other} closed the connection")
-        elif (opcode == TEXT and not self._parts) or (opcode == CONTINUATION and self._parts):
-            self._parts.append(payload)
-            if sum(map(len, self._parts)) > self.most_bytes:
-                raise LinkError(f"message: must have at most {self.most_bytes} bytes")
-            if final:
-                self._texts.append(b"".join(self._parts).decode())
-                self._parts = []
-        elif opcode != PONG:
-            raise LinkError(f"invalid WebSocket frame: unexpected opcode {opcode}")
+    def _read(self) -> None:
+        """Read messages until the input ends, the connection must end, or enough messages wait."""
+        now = asyncio.get_running_loop().time()
+        texts, messages = self._texts, self._messages
+        while len(texts) < MOST_WAITING:
+            text = messages.next_text(now)
+            # A client that does not read gets no more answers to its pings, which would pile up.
+            if messages.answers and self._can_write and self._writable is None:
+                self._transport.write(b"".join(messages.answers))
+            messages.answers.clear()
+            if messages.failure:
+                self._end_lingering(LinkError(messages.failure))
+                return
+            if text is None:
+                return
+            texts.append(text)
+        self._paused = True
+        self._transport.pause_reading()
 
-    def _write(self, opcode: int, payload: bytes) -> None:
-        if self._error is None and not self._transport.is_closing():
-            self._transport.write(render_frame(opcode, payload, b"" if self._served else os.urandom(4)))
+    def _resume_reading(self) -> None:
+        """Read the rest of the input that was received before the pause, then new input."""
+        self._paused = False
+        if self._error is None:
+            self.data_received(b"")
+        if not self._paused and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    @property
+    def _can_write(self) -> bool:
+        return self._error is None and not self._transport.is_closing()
 
     @property
     def _other(self) -> str:
@@ -237,6 +259,14 @@ class WebSocket(asyncio.Protocol):
         if self._error is None:
             self._error = error
             self._transport.close()
+
+    def _end_lingering(self, error: LinkError) -> None:
+        """End the connection so that the other side can read the closing frame."""
+        self._error = error
+        self.resume_writing()
+        if not self._transport.is_closing():
+            self._lingers = True
+            close_lingering(self._transport, self.connection_lost)
 
     def _wake(self) -> None:
         if self._input is not None and not self._input.done():
