@@ -84,6 +84,8 @@ def _add_not_sent(page: Page, count: int) -> None:
 
 
 def _add_spans(page: Page, counters: RequestCounters) -> None:
+    help_text = "Spans that the collector took."
+    page.counter("spiko_exported_spans_total", help_text, [({}, counters.exported_spans)])
     help_text = "Spans dropped because they could not be exported."
     page.counter("spiko_dropped_spans_total", help_text, [({}, counters.dropped_spans)])
 

@@ -78,6 +78,7 @@ class RequestCounters:
 
     Attributes:
         dropped_spans: spans that were reported as dropped since the start of the pod.
+        exported_spans: spans that the collector took since the start of the pod; updated once a second.
     """
 
     def __init__(self) -> None:
@@ -86,7 +87,7 @@ class RequestCounters:
         self._failed_calls: dict[str, dict[str, int]] = {}
         self._edge_sums: dict[Callee, Cumulative] = {}
         self._served_sum = Cumulative()
-        self.dropped_spans = 0
+        self.dropped_spans = self.exported_spans = 0
 
     def called(
         self, to: Instance, status: int, reason: str, response_us: int, service_us: int | None

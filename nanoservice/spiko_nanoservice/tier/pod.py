@@ -77,6 +77,7 @@ class TierPod:
         self.registration.on_slot = self._take_slot
         self.tier.metrics = self._render_metrics
         self._update_routes()
+        self._reported_failure: str | None = None
         self._regions: dict[str, RegionRegistration] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -159,11 +160,20 @@ class TierPod:
         """Do the work of every second: relate the clocks, close idle connections, report."""
         self.tier.tracer.set_clock()
         self.tier.tick()
+        self.exporter.settle()
+        self.tier.counters.exported_spans = self.exporter.exported
         self._report()
 
     def _report(self) -> None:
         home = self._regions[self.settings.eureka_region]
-        if home.connected and (report := self.tier.counters.take(self.exporter.take_dropped())):
+        if not home.connected:
+            return
+        report = self.tier.counters.take(self.exporter.take_dropped()) or {}
+        # A failure is repeated, since the eureka may be another one than a second ago.
+        failure = self.exporter.health.error
+        if failure or failure != self._reported_failure or (report and failure is not None):
+            report["exporting"] = self._reported_failure = failure
+        if report:
             home.send({"t": m.REPORT, **report})
 
     def _render_metrics(self) -> bytes:

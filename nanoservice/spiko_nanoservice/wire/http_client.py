@@ -29,12 +29,14 @@ class Reply:
         service_us: the time that the server worked on the request, as its Server-Timing header says; None
             without one.
         reason: the `spiko-reason` header; empty without one.
+        retry_after: the Retry-After header, of a collector.
     """
 
     status: int
     body: bytes
     service_us: int | None
     reason: str
+    retry_after: bytes | None = None
 
 
 class Waiter(Protocol):
@@ -133,9 +135,9 @@ class ClientConnection(asyncio.Protocol):
         self._headers = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep the two headers that callers use."""
+        """Keep the headers that callers use."""
         lower = name.lower()
-        if lower in (b"server-timing", REASON_HEADER):
+        if lower in (b"server-timing", REASON_HEADER, b"retry-after"):
             self._headers[lower] = value
 
     def on_body(self, body: bytes) -> None:
@@ -153,6 +155,7 @@ class ClientConnection(asyncio.Protocol):
             b"".join(self._parts),
             parse_server_timing(self._headers.get(b"server-timing")),
             self._headers.get(REASON_HEADER, b"")[:LONGEST_REASON].decode("latin-1"),
+            self._headers.get(b"retry-after"),
         )
         waiter, self._waiter = self._waiter, None
         if self._parser.should_keep_alive():
