@@ -6,7 +6,7 @@
 | eureka | pod | welcome, config, slot, table, delta, left, crash |
 | eureka | eureka | peer, entries, changes, config; each eureka reports over the connection that it opened |
 | operator | eureka | config, follow, unfollow, crash |
-| eureka | operator | eureka, which introduces it; programmed, second, holders, hurt, crashed |
+| eureka | operator | eureka, which introduces it; programmed, health, second, holders, hurt, crashed |
 | eureka | any of them | refused: why the eureka closes the connection |
 """
 
@@ -33,6 +33,7 @@ EUREKA: Final = "eureka"
 FOLLOW: Final = "follow"
 UNFOLLOW: Final = "unfollow"
 PROGRAMMED: Final = "programmed"
+HEALTH: Final = "health"
 SECOND: Final = "second"
 HOLDERS: Final = "holders"
 HURT: Final = "hurt"

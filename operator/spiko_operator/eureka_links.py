@@ -21,6 +21,7 @@ from aiohttp import ClientError, ClientWebSocketResponse, WSMsgType
 from spiko_nanoservice.contract import Configuration, ContractError, Revision, decode, encode
 from spiko_operator.backoff import Backoff
 from spiko_operator.errors import ClusterError
+from spiko_operator.plan.health import HealthMonitor, HealthReport, Verdicts, read_health
 from spiko_operator.plan.objects import Key, Object
 from spiko_operator.plan.status import EurekaReport
 
@@ -40,6 +41,7 @@ class EurekaLink:
     task: asyncio.Task[None] | None = None
     outbox: asyncio.Queue[str] | None = None
     report: EurekaReport | None = None
+    health: HealthReport | None = None
 
 
 @dataclass(slots=True)
@@ -49,6 +51,8 @@ class _Group:
     configuration: Configuration | None = None
     links: dict[str, EurekaLink] = field(default_factory=dict)
     followed: dict[str, list[Listener]] = field(default_factory=dict)  # by the UID of the followed pod
+    health: HealthMonitor = field(default_factory=HealthMonitor)
+    review: asyncio.TimerHandle | None = None
 
 
 class Links:
@@ -82,11 +86,14 @@ class Links:
         if group.configuration is not None and group.configuration.revision >= configuration.revision:
             return
         group.configuration = configuration
+        group.health.configure(configuration.otlp_endpoint)
         self._send_all(group, _configuration_message(configuration))
 
     def forget(self, key: Key) -> None:
         """Close the connections to the eurekas of an architecture."""
         group = self._groups.pop(key, None)
+        if group is not None and group.review is not None:
+            group.review.cancel()
         for link in group.links.values() if group else ():
             self._close(link)
 
@@ -94,6 +101,11 @@ class Links:
         """Return the last report of each connected eureka."""
         group = self._groups.get(key)
         return tuple(link.report for link in group.links.values() if link.report) if group else ()
+
+    def verdicts(self, key: Key) -> Verdicts:
+        """Return whether the requests of an architecture are answered and its spans exported."""
+        group = self._groups.get(key)
+        return group.health.verdicts if group else Verdicts()
 
     def connected(self, key: Key) -> int:
         """Return the number of connected eurekas of an architecture."""
@@ -171,10 +183,11 @@ class Links:
                 log.log(level, "eureka %s is unreachable: %s", link.url, str(error) or type(error).__name__)
             finally:
                 was_open, link.outbox = link.outbox is not None, None
-                link.report = None
+                link.report = link.health = None
             if was_open:  # otherwise the listeners were notified when the connection broke
                 _notify_all(group, {"t": "lost", "eureka": link.url})
                 self._changed(key)
+                self._review_health(key, group)
             await asyncio.sleep(backoff.next_s())
 
     async def _serve(self, key: Key, group: _Group, link: EurekaLink, socket: Any) -> None:
@@ -205,11 +218,30 @@ class Links:
                     if report != link.report:
                         link.report = report
                         self._changed(key)
+            case "health":
+                link.health = None
+                with contextlib.suppress(KeyError, TypeError, ValueError):
+                    link.health = read_health(message)
+                self._review_health(key, group)
             case "holders" | "hurt" | "crashed":
                 for listener in group.followed.get(str(message["id"]), ()):
                     listener(message | {"eureka": link.url})
             case "refused":
                 log.error("eureka %s rejects the configuration: %s", link.url, message.get("message"))
+
+    def _review_health(self, key: Key, group: _Group) -> None:
+        """Take the summaries of all eurekas, now and when a verdict that waits is due."""
+        if self._groups.get(key) is not group:
+            return
+        loop = asyncio.get_running_loop()
+        if group.review is not None:
+            group.review.cancel()
+            group.review = None
+        reports = [link.health for link in group.links.values() if link.health]
+        if group.health.update(reports, loop.time()):
+            self._changed(key)
+        if (due := group.health.due) is not None:
+            group.review = loop.call_at(due, self._review_health, key, group)
 
 
 def _notify_all(group: _Group, message: Object) -> None:

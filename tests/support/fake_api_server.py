@@ -19,6 +19,7 @@ from spiko_operator.plan.actions import (
     Requeue,
     SetStatus,
 )
+from spiko_operator.plan.health import Verdicts
 from spiko_operator.plan.names import ARCHITECTURE
 from spiko_operator.plan.observed import Observed
 from spiko_operator.plan.reconcile import ReconcilePlan, plan
@@ -46,6 +47,7 @@ class FakeCluster:
         self.last_plan: ReconcilePlan | None = None
         self.image = "spiko/nanoservice:1"  # of the operator
         self.reports: tuple[EurekaReport, ...] = ()
+        self.health = Verdicts()
         self._nodes = NODES if nodes is None else nodes
         self._numbers = itertools.count(1)
 
@@ -97,6 +99,7 @@ class FakeCluster:
             self.reports,
             self.image,
             "2026-01-01T00:00:00Z",
+            health=self.health,
         )
 
     def reconcile(self, name: str) -> list[Action]:

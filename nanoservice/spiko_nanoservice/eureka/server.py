@@ -4,7 +4,7 @@
 |---|---|---|
 | /register | pods | sessions |
 | /peer | other eurekas | their entries |
-| /control | operator, command line | in: configurations, crashes; out: programmed, holders, hurt |
+| /control | operator, command line | in: configurations, crashes; out: programmed, health, holders, hurt |
 | /control/seconds | operator, command line | the same, and every second |
 | /edges | any client | discovered nodes and edges |
 | /totals | any client | counts and histograms since the start of this eureka |
@@ -136,6 +136,10 @@ class Eureka:
             second = self.totals.second(self.registry.name)
             if second is not None and any(self.sessions.followers.values()):
                 self.inform(second)
+            configuration = self.registry.configuration
+            endpoint = configuration.otlp_endpoint if configuration else ""
+            if (health := self.sessions.health.close_second(endpoint)) is not None:
+                self.inform(health)
 
     def connections(self) -> dict[str, int]:
         """Return the number of open connections by kind."""

@@ -11,8 +11,17 @@ from collections.abc import Callable
 from typing import Any
 
 from spiko_nanoservice import messages as m
-from spiko_nanoservice.contract import PROTOCOL, Configuration, ContractError, Hello, Revision, decode
+from spiko_nanoservice.contract import (
+    PROTOCOL,
+    Configuration,
+    ContractError,
+    Hello,
+    Revision,
+    decode,
+    traits_of,
+)
 from spiko_nanoservice.eureka.registry.effects import Effect, dumps
+from spiko_nanoservice.eureka.registry.health import HealthSummary
 from spiko_nanoservice.eureka.registry.registry import Registry
 from spiko_nanoservice.eureka.registry.totals import Totals
 from spiko_nanoservice.eureka.sockets import Act, Outbox, read_messages
@@ -32,6 +41,7 @@ class Sessions:
         inform: sends a message to all followers.
 
     Attributes:
+        health: sums up the reports of pods for the operator.
         pods: the outboxes of pods by session number.
         followers: the outboxes of control connections, and whether each gets the seconds.
     """
@@ -45,6 +55,7 @@ class Sessions:
     ) -> None:
         self._registry, self._totals, self._perform, self._inform = registry, totals, perform, inform
         self._numbers = itertools.count(1)
+        self.health = HealthSummary()
         self.pods: dict[int, Outbox] = {}
         self.followers: dict[Outbox, bool] = {}
 
@@ -58,6 +69,7 @@ class Sessions:
             await read_messages(socket, f"session {number}", lambda message: self._from_pod(number, message))
         finally:
             del self.pods[number]
+            self.health.forget(number)
             self._perform(self._registry.lost(number, time.monotonic()))
 
     def _from_pod(self, number: int, message: Message) -> Act:
@@ -85,6 +97,8 @@ class Sessions:
         h, failed_calls = session.hello, dict(message.get("hurt") or {})
         # Reading the report and adding it up is one step, so an invalid report is refused here.
         self._totals.add((h.tier, h.version, h.region, h.zone), message)
+        traits = traits_of(h.package)
+        self.health.add(number, h.tier, h.version, traits is not None and traits.source, message)
 
         def inform() -> None:
             for id, errors in failed_calls.items():
@@ -136,6 +150,8 @@ class Sessions:
         number = next(self._numbers)
         outbox.put_nowait(dumps(self._registry.introduction_message() | {"t": m.EUREKA}))
         outbox.put_nowait(dumps(self._registry.programmed_message()))
+        if (health := self.health.last) is not None:
+            outbox.put_nowait(dumps(health))
         self.followers[outbox] = seconds
         try:
             await read_messages(

@@ -36,6 +36,7 @@ class Exporter:
         envelope: the pod's resource and scope.
 
     Attributes:
+        endpoint: base URL of the collector; empty for none.
         health: whether the exports succeed.
         exported: spans that the collector took, since the start of the pod.
         lost: spans that were dropped, or rejected by the collector, since the start of the pod.
@@ -44,7 +45,7 @@ class Exporter:
     def __init__(self, envelope: Envelope) -> None:
         self._envelope = envelope
         self._queue: list[bytes] = []
-        self._endpoint = ""
+        self.endpoint = ""
         self._path = b""
         self._pool: Pool | None = None
         self._pause_s = 0.0
@@ -58,12 +59,12 @@ class Exporter:
     @property
     def enabled(self) -> bool:
         """Return whether there is a collector; without one no span need be made."""
-        return bool(self._endpoint)
+        return bool(self.endpoint)
 
     def point_at(self, endpoint: str) -> None:
         """Export to this base URL from now on; an empty one stops exporting."""
-        if endpoint != self._endpoint:
-            self._endpoint = endpoint
+        if endpoint != self.endpoint:
+            self.endpoint = endpoint
             self._close_pool()
             self._pause_s = 0.0
             self.health = ExportHealth()
@@ -92,7 +93,7 @@ class Exporter:
     def settle(self) -> None:
         """Log a change of the collector's health; called after every attempt and once a second."""
         if text := self.health.settle(asyncio.get_running_loop().time(), self.lost):
-            log.warning("collector %s: %s", self._endpoint, text)
+            log.warning("collector %s: %s", self.endpoint, text)
 
     async def run(self) -> None:
         """Export until cancelled."""
@@ -105,7 +106,7 @@ class Exporter:
             # empty.
             self._nonempty.clear()
             self._full.clear()
-            while self._queue and self._endpoint:
+            while self._queue and self.endpoint:
                 self._redirected.clear()
                 verdict = await self.send_batch()
                 if verdict.again:
@@ -152,15 +153,15 @@ class Exporter:
         """Send the queued spans before the process ends; stop at the first failure or after `timeout_s`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while self._queue and self._endpoint and not (await self.send_batch()).again:
+                while self._queue and self.endpoint and not (await self.send_batch()).again:
                     pass
-        if self._queue and self._endpoint:
+        if self._queue and self.endpoint:
             self.lost += len(self._queue)
-            log.warning("collector %s: %d spans were lost at the end", self._endpoint, len(self._queue))
+            log.warning("collector %s: %d spans were lost at the end", self.endpoint, len(self._queue))
 
     async def _get_pool(self) -> Pool:
         if self._pool is None:
-            endpoint = parse_otlp_endpoint(self._endpoint)
+            endpoint = parse_otlp_endpoint(self.endpoint)
             self._path = endpoint.path.encode()
             found = await asyncio.get_running_loop().getaddrinfo(
                 endpoint.host, endpoint.port, type=socket.SOCK_STREAM

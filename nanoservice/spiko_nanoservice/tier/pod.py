@@ -77,7 +77,7 @@ class TierPod:
         self.registration.on_slot = self._take_slot
         self.tier.metrics = self._render_metrics
         self._update_routes()
-        self._reported_failure: str | None = None
+        self._reported_export: tuple[str, str | None] = ("", None)
         self._regions: dict[str, RegionRegistration] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -170,9 +170,9 @@ class TierPod:
             return
         report = self.tier.counters.take(self.exporter.take_dropped()) or {}
         # A failure is repeated, since the eureka may be another one than a second ago.
-        failure = self.exporter.health.error
-        if failure or failure != self._reported_failure or (report and failure is not None):
-            report["exporting"] = self._reported_failure = failure
+        export = (self.exporter.endpoint, self.exporter.health.error)
+        if export[1] is not None and (report or export[1] or export != self._reported_export):
+            report["exporting"] = self._reported_export = export
         if report:
             home.send({"t": m.REPORT, **report})
 

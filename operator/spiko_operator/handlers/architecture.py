@@ -111,6 +111,7 @@ async def _observe(context: Context, architecture: Object) -> Observed:
         reports=context.links.reports((namespace, name)),
         image=context.settings.image,
         now=now_text(),
+        health=context.links.verdicts((namespace, name)),
         applied={key: digest for key, digest in digests.items() if digest is not None},
     )
 

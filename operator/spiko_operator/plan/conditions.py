@@ -15,6 +15,7 @@ from spiko_operator.plan.actions import Emit
 from spiko_operator.plan.objects import Object
 
 ACCEPTED, APPLIED, PROGRAMMED, READY, ZONES = "Accepted", "Applied", "Programmed", "Ready", "ZonesLabeled"
+SERVING, EXPORTING = "Serving", "Exporting"
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,11 @@ def events_of(before: Sequence[Object], observed: Sequence[Observation]) -> list
         if old is not None and (old["status"], old["reason"]) == (o.status, o.reason):
             continue
         if o.status == "True":
-            if old is not None or o.type != APPLIED:
+            if old is not None or o.type not in (APPLIED, SERVING, EXPORTING):
                 found.append(Emit("Normal", o.type if o.type != ZONES else o.reason, o.message))
-        elif o.type in (ACCEPTED, APPLIED, ZONES) or (old is not None and o.type == READY):
+        elif o.type in (ACCEPTED, APPLIED, ZONES, SERVING, EXPORTING) or (
+            old is not None and o.type == READY
+        ):
             found.append(Emit("Warning", "ReadyLost" if o.type == READY else o.reason, o.message))
     return found
 

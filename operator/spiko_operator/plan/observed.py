@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from spiko_operator.plan.health import Verdicts
 from spiko_operator.plan.objects import Object, controller_of
 from spiko_operator.plan.status import EurekaReport
 
@@ -27,6 +28,7 @@ class Observed:
         applied: digest of the last apply of objects that were not changed since: any difference is then the
             API server's normalization.
         refused: the objects that the API server refused in this pass, with its messages.
+        health: whether requests are answered and spans exported.
     """
 
     architecture: Object
@@ -39,6 +41,7 @@ class Observed:
     now: str
     applied: Mapping[ObjectKey, str] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
+    health: Verdicts = field(default_factory=Verdicts)
 
     @property
     def name(self) -> str:

@@ -17,10 +17,18 @@ from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.plan import status
 from spiko_operator.plan.acceptance import accept, has_deployments, parse_spec
 from spiko_operator.plan.actions import Action, CreateState, ReplaceState, Requeue, SetStatus
-from spiko_operator.plan.conditions import Observation, changed_fields, events_of, merge_conditions
+from spiko_operator.plan.conditions import (
+    EXPORTING,
+    SERVING,
+    Observation,
+    changed_fields,
+    events_of,
+    merge_conditions,
+)
 from spiko_operator.plan.configuration import build_configuration
 from spiko_operator.plan.diff import applies, deletes
 from spiko_operator.plan.drift import covers
+from spiko_operator.plan.health_conditions import observe_health
 from spiko_operator.plan.objects import Object, is_deleting, owner_reference
 from spiko_operator.plan.observed import ObjectKey, Observed
 from spiko_operator.plan.ownership import check_names, delete_leftovers, unknown_names
@@ -137,12 +145,15 @@ def _status(
     readiness: status.Readiness,
 ) -> list[Action]:
     revision = str(Revision(0, state.configuration_counter))
+    conditions = (observed.architecture.get("status") or {}).get("conditions") or []
+    endpoint = (state.accepted.get("telemetry") or {}).get("otlpEndpoint") or ""
     observations = [
         status.accepted(rejections, running=True),
         status.applied(observed.refused),
         status.programmed(revision, len(state.topology.zones), readiness.pods_ready, observed.reports),
         readiness.observation(),
         status.zones_labeled(state.topology, observed.node_zones, state.topology_reassigned),
+        *observe_health(observed.health, endpoint, conditions),
     ]
     r = readiness
     fields: Object = {
@@ -156,15 +167,24 @@ def _status(
     }
     if r.not_ready:
         fields["notReady"] = list(r.not_ready)
-    return _write_status(observed, observations, fields)
+    return _write_status(observed, observations, fields, without_evidence=(SERVING, EXPORTING))
 
 
-def _write_status(observed: Observed, observations: list[Observation], fields: Object) -> list[Action]:
-    """Return the status patch, and events for changed conditions; nothing if the status stays the same."""
+def _write_status(
+    observed: Observed,
+    observations: list[Observation],
+    fields: Object,
+    without_evidence: Sequence[str] = (),
+) -> list[Action]:
+    """Return the status patch, and events for changed conditions; nothing if the status stays the same.
+
+    Conditions that were not observed stay, except the types in `without_evidence`.
+    """
     before: Object = observed.architecture.get("status") or {}
     generation = observed.architecture["metadata"]["generation"]
     conditions: list[Object] = before.get("conditions") or []
-    untouched = [c for c in conditions if c["type"] not in {o.type for o in observations}]
+    settled = {*without_evidence, *(o.type for o in observations)}
+    untouched = [c for c in conditions if c["type"] not in settled]
     after = dict(fields)
     if "chaos" in before:
         after["chaos"] = before["chaos"]  # written by the chaos monkey alone
