@@ -79,7 +79,7 @@ def read_health(message: Mapping[str, Any]) -> HealthReport:
     return HealthReport(
         _count(message["requests"]),
         _count(message["errors"]),
-        tuple(_edge(*edge) for edge in edges),
+        tuple(found for edge in edges if (found := _edge(*edge)) is not None),
         str(message["endpoint"])[:LONGEST_ENDPOINT],
         _count(message["exporting"]),
         _count(message["failing"]),
@@ -89,10 +89,10 @@ def read_health(message: Mapping[str, Any]) -> HealthReport:
 
 def _edge(
     caller: str, caller_version: str, callee: str, callee_version: str, errors: int, reason: str
-) -> FailingEdge:
-    for name in (caller, caller_version, callee, callee_version):
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"edges: {name!r:.80}: not a name")
+) -> FailingEdge | None:
+    """Return an edge; None if a name, which a pod reported, cannot be one."""
+    if not all(_NAME.fullmatch(name) for name in (caller, caller_version, callee, callee_version)):
+        return None
     return FailingEdge(
         f"{caller} {caller_version}",
         f"{callee} {callee_version}",

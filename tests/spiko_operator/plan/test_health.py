@@ -168,8 +168,6 @@ def test_a_summary_of_a_eureka_can_be_read() -> None:
         {"edges": {}},
         {"edges": [["a", "1", "b", "1", 1, "x"]] * 9},
         {"edges": [["a", "1", "b", "1", 1]]},
-        {"edges": [["a\nforged", "1", "b", "1", 1, "x"]]},
-        {"edges": [["a" * 65, "1", "b", "1", 1, "x"]]},
         {"edges": [[["a"], "1", "b", "1", 1, "x"]]},
         {"edges": [7]},
         {"failing": "3"},
@@ -182,9 +180,13 @@ def test_a_summary_that_violates_the_contract_is_refused(changes: dict[str, Any]
 
 
 def test_foreign_text_is_bounded_and_printable() -> None:
-    """Given a failure or a reason with line ends and without bound, then they are cut and escaped."""
-    found = read_health(message(failure="a\nb" + "x" * 9_999, edges=[["a", "1", "b", "1", 1, "r\n" * 99]]))
+    """Given a failure or a reason with line ends and without bound, then they are cut and escaped; an edge
+    whose name cannot be one is left out.
+    """
+    edges = [[name, "1", "b", "1", 1, "r\n" * 99] for name in ("a\nforged", "a" * 65, "", "a")]
+    found = read_health(message(failure="a\nb" + "x" * 9_999, edges=edges))
 
+    assert [edge.caller for edge in found.edges] == ["a 1"]
     assert found.failure.isprintable()
     assert found.edges[0].reason.isprintable()
     assert len(found.failure) < 1_000
