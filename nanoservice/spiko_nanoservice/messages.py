@@ -8,7 +8,7 @@
 | eureka | pod | welcome, config, slot, table, delta, left, crash |
 | eureka | eureka | peer, entries, changes, config; each eureka reports over the connection that it opened |
 | operator | eureka | config, follow, unfollow, crash, pods |
-| eureka | operator | eureka, which introduces it; programmed, holders, hurt, crashed, pods |
+| eureka | operator | eureka, which introduces it; programmed, health, holders, hurt, crashed, pods |
 | command line | eureka | seconds, edges, totals: what to send |
 | eureka | command line | eureka; second, every second after `seconds`; edges, totals |
 | eureka | any of them | refused: why the eureka closes the connection |
@@ -40,6 +40,7 @@ EUREKA: Final = "eureka"
 FOLLOW: Final = "follow"
 UNFOLLOW: Final = "unfollow"
 PROGRAMMED: Final = "programmed"
+HEALTH: Final = "health"
 SECOND: Final = "second"
 SECONDS: Final = "seconds"
 EDGES: Final = "edges"

@@ -30,6 +30,7 @@ from spiko_nanoservice.contract.control_messages import (
 from spiko_operator.backoff import Backoff
 from spiko_operator.cluster.sockets import Endpoint
 from spiko_operator.errors import ClusterError
+from spiko_operator.plan.health import HealthMonitor, HealthReport, Verdicts, read_health
 from spiko_operator.plan.objects import Key, Object
 from spiko_operator.plan.status import EurekaReport
 from spiko_operator.rate_limit import TokenBucket
@@ -58,6 +59,7 @@ class EurekaLink:
     task: asyncio.Task[None] | None = None
     outbox: asyncio.Queue[str] | None = None
     report: EurekaReport | None = None
+    health: HealthReport | None = None
     pods: tuple[tuple[str, str], ...] | None = None
 
     @property
@@ -80,6 +82,8 @@ class _Group:
     configuration: Configuration | None = None
     links: dict[str, EurekaLink] = field(default_factory=dict)
     followed: dict[str, list[Listener]] = field(default_factory=dict)  # by the UID of the followed pod
+    health: HealthMonitor = field(default_factory=HealthMonitor)
+    review: asyncio.TimerHandle | None = None
 
 
 class Links:
@@ -117,11 +121,14 @@ class Links:
         if group.configuration is not None and group.configuration.revision >= configuration.revision:
             return
         group.configuration = configuration
+        group.health.configure(configuration.otlp_endpoint)
         self._send_all(group, _configuration_message(configuration))
 
     def forget(self, key: Key) -> None:
         """Close the connections to the eurekas of an architecture."""
         group = self._groups.pop(key, None)
+        if group is not None and group.review is not None:
+            group.review.cancel()
         for link in group.links.values() if group else ():
             self._close(link)
 
@@ -145,6 +152,11 @@ class Links:
             if group
             else frozenset()
         )
+
+    def verdicts(self, key: Key) -> Verdicts:
+        """Return whether the requests of an architecture are answered and its spans exported."""
+        group = self._groups.get(key)
+        return group.health.verdicts if group else Verdicts()
 
     def connected(self, key: Key) -> int:
         """Return the number of connected eurekas of an architecture."""
@@ -218,10 +230,12 @@ class Links:
                 log.exception("eureka %s: unexpected error; reconnecting", link.url)
             finally:
                 was_open, link.outbox = link.outbox is not None, None
-                useful, link.report, link.pods = link.report is not None, None, None
+                useful = link.report is not None
+                link.report = link.pods = link.health = None
             if was_open:  # otherwise the listeners were notified when the connection broke
                 _notify_all(group, {"t": "lost", "eureka": link.url})
                 self._changed(key)
+                self._review_health(key, group)
             if useful and time.monotonic() >= opened_s + STABLE_S:
                 backoff.reset()
                 failures = 0
@@ -260,10 +274,35 @@ class Links:
                 about = encode(decode(_ABOUT_PODS[kind], message))
                 for listener in group.followed.get(about["id"], ()):
                     listener(about | {"t": kind, "eureka": link.url})
+            case "health":
+                link.health = _read_health(message)
+                self._review_health(key, group)
             case "pods":
                 link.pods = decode(RegisteredPods, message).pods
             case "refused":
                 link.warn("eureka %s rejects a message: %.300r", link.url, message.get("message"))
+
+    def _review_health(self, key: Key, group: _Group) -> None:
+        """Take the summaries of all eurekas, now and when a verdict that waits is due."""
+        if self._groups.get(key) is not group:
+            return
+        loop = asyncio.get_running_loop()
+        if group.review is not None:
+            group.review.cancel()
+            group.review = None
+        reports = [link.health for link in group.links.values() if link.health]
+        if group.health.update(reports, loop.time()):
+            self._changed(key)
+        if (due := group.health.due) is not None:
+            group.review = loop.call_at(due, self._review_health, key, group)
+
+
+def _read_health(message: Object) -> HealthReport:
+    """Return the summary of a eureka. Raises ContractError."""
+    try:
+        return read_health(message)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ContractError(f"health: {error}") from error
 
 
 def _notify_all(group: _Group, message: Object) -> None:

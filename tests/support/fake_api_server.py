@@ -19,6 +19,7 @@ from spiko_operator.plan.actions import (
     Requeue,
     SetStatus,
 )
+from spiko_operator.plan.health import Verdicts
 from spiko_operator.plan.names import ARCHITECTURE, FIELD_MANAGER
 from spiko_operator.plan.objects import controller_of
 from spiko_operator.plan.observed import Observed
@@ -49,6 +50,7 @@ class FakeCluster:
         self.image = "spiko/nanoservice:1"  # of the operator
         self.reports: tuple[EurekaReport, ...] = ()
         self.unknown_pods: frozenset[tuple[str, str]] = frozenset()
+        self.health = Verdicts()
         self._nodes = NODES if nodes is None else nodes
         self._numbers = itertools.count(1)
 
@@ -105,6 +107,7 @@ class FakeCluster:
             neighbors=tuple(
                 body for (kind, n), body in self.objects.items() if kind == "Architecture" and n != name
             ),
+            health=self.health,
         )
 
     def reconcile(self, name: str) -> list[Action]:

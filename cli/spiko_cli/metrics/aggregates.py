@@ -33,6 +33,7 @@ class Row:
         service_us: as callees measure them.
         network_us: the difference.
         ends: caller and callee of an edge.
+        not_sent: requests of a source that were due and could not be sent in time; not in `total`.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Row:
     service_us: Percentiles | None
     network_us: Percentiles | None
     ends: tuple[str, str] | None = None
+    not_sent: int = 0
 
     @property
     def failed(self) -> int:
@@ -66,6 +68,7 @@ class Row:
             "ok": self.ok,
             "miss": self.miss,
             "errors": dict(self.errors),
+            "notSent": self.not_sent,
             **{f"{name}Microseconds": percentiles_json(found) for name, found in times},
         }
 
@@ -81,6 +84,7 @@ class Aggregate:
 
     ok: int = 0
     miss: int = 0
+    not_sent: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     histograms: defaultdict[str, HdrHistogram] = field(default_factory=lambda: defaultdict(new_histogram))
 
@@ -88,6 +92,7 @@ class Aggregate:
         """Add an edge or a tier of a report."""
         self.ok += entry["ok"]
         self.miss += entry["miss"]
+        self.not_sent += entry.get("not_sent", 0)
         self.errors.update(entry["errors"])
         for latency in LATENCIES:
             if latency in entry:
@@ -97,6 +102,7 @@ class Aggregate:
         """Add another aggregate."""
         self.ok += other.ok
         self.miss += other.miss
+        self.not_sent += other.not_sent
         self.errors.update(other.errors)
         for latency, histogram in other.histograms.items():
             self.histograms[latency].add(histogram)
@@ -106,7 +112,8 @@ class Aggregate:
         total = self.ok + self.miss + self.errors.total()
         response, service, network = (self._percentiles(latency) for latency in LATENCIES)
         rate = total / seconds if seconds > 0 else 0.0
-        return Row(name, rate, self.ok, self.miss, dict(self.errors), response, service, network)
+        row = Row(name, rate, self.ok, self.miss, dict(self.errors), response, service, network)
+        return replace(row, not_sent=self.not_sent)
 
     def _percentiles(self, latency: str) -> Percentiles | None:
         found = self.histograms.get(latency)
@@ -146,8 +153,14 @@ class Aggregates:
         return [total.row(name, seconds) for name, total in sorted(self.served.items())]
 
     def from_tiers(self, tiers: Collection[str]) -> Aggregate:
-        """Return all edges whose caller is one of these tiers, in any version, as one aggregate."""
+        """Return all edges whose caller is one of these tiers, in any version, as one aggregate.
+
+        It also has the requests that these tiers, as sources, could not send.
+        """
         whole = Aggregate()
+        for tier, served in self.served.items():
+            if tier.partition("@")[0] in tiers:
+                whole.not_sent += served.not_sent
         for (caller, _), edge in self.edges.items():
             if caller.partition("@")[0] in tiers:
                 whole.merge(edge)

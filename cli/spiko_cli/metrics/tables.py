@@ -63,7 +63,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{100 * row.failed / total:.2f}",
         *(_ms(row.response_us, i) for i in range(len(PERCENTILES))),
         *(_ms(times, i) for times in (row.service_us, row.network_us) for i in (_P50, _P99)),
-        render_causes(row.errors),
+        render_causes({**row.errors, **({"not_sent": row.not_sent} if row.not_sent else {})}),
     )
 
 

@@ -69,6 +69,7 @@ def render_tick(tick: Tick) -> str:
         else ""
     )
     so_far = f"{tick.so_far.total} so far, {tick.so_far.miss} misses, {tick.so_far.failed} errors"
+    so_far += f", {tick.so_far.not_sent} not sent" if tick.so_far.not_sent else ""
     rate = f" {row.rate:.0f} requests/s{times}" if row.rate else ""  # a rate needs two counts
     return f"{begin}{row.name}{rate}; {so_far}"
 

@@ -117,9 +117,10 @@ def _head(report: Report) -> str:
     if not row.total:
         return text + f"{row.name}: no requests"
     causes = f" ({render_causes(row.errors)})" if row.errors else ""
+    not_sent = f", {row.not_sent} not sent" if row.not_sent else ""
     times = row.response_us or (0, 0, 0, 0)
     return text + (
-        f"{row.name}: {row.total} requests, {row.miss} misses, {row.failed} errors{causes};"
+        f"{row.name}: {row.total} requests, {row.miss} misses, {row.failed} errors{causes}{not_sent};"
         f" response p50 {times[0] / 1000:.2f} ms, p99 {times[2] / 1000:.2f} ms"
     )
 

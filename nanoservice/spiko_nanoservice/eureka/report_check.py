@@ -15,7 +15,7 @@ MOST_FAILED_PODS = 4_096
 MOST_REASONS = 64
 # Calls in one second, with room for the seconds in which no eureka was connected.
 MOST_CALLS = 10**9
-MOST_NAME = 253
+MOST_NAME, MOST_TEXT = 253, 2_048
 # Characters of an encoded histogram: two digits from 1 us to 60 s have fewer buckets than that.
 MOST_HISTOGRAM = 65_536
 _HISTOGRAMS = ("response", "service", "network")
@@ -40,6 +40,11 @@ def check_report(report: Message) -> None:
             raise ContractError("hurt: the keys must be names of at most 253 characters")
         _check_reasons("hurt", reasons)
     _check_count("dropped_spans", report.get("dropped_spans", 0))
+    exporting = report.get("exporting")
+    if exporting is not None and not (
+        isinstance(exporting, list) and len(exporting) == 2 and all(map(_is_text, exporting))
+    ):
+        raise ContractError("exporting: must be an endpoint and a failure")
 
 
 def _check_sums(where: str, sums: Any) -> None:
@@ -47,6 +52,7 @@ def _check_sums(where: str, sums: Any) -> None:
         raise ContractError(f"{where}: must be an object")
     _check_count(f"{where}.ok", sums.get("ok"))
     _check_count(f"{where}.miss", sums.get("miss"))
+    _check_count(f"{where}.not_sent", sums.get("not_sent", 0))
     _check_reasons(f"{where}.errors", sums.get("errors"))
     for name in _HISTOGRAMS:
         text = sums.get(name, "")
@@ -71,6 +77,10 @@ def _sized(where: str, value: Any, kind: type[Any], most: int) -> Any:
     if not isinstance(value, kind) or len(value) > most:
         raise ContractError(f"{where}: must be of type {kind.__name__} with at most {most} items")
     return value
+
+
+def _is_text(text: Any) -> bool:
+    return isinstance(text, str) and len(text) <= MOST_TEXT
 
 
 def _is_name(text: Any) -> bool:

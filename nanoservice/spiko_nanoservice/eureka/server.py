@@ -4,7 +4,7 @@
 |---|---|---|
 | /register | pods | sessions |
 | /peer | other eurekas | their entries |
-| /control | operator | in: configurations, crashes; out: programmed, holders, hurt |
+| /control | operator | in: configurations, crashes; out: programmed, health, holders, hurt |
 | /read | command line | every second; edges; counts and histograms since the start of this eureka |
 | /healthz, /readyz | kubelet | |
 | /metrics | Prometheus | added by `pod.py`, which knows the labels of the pod |
@@ -138,6 +138,10 @@ class Eureka:
             second = self.totals.second(self.registry.name)
             if second is not None and self.sessions.readers:
                 _send_all(self.sessions.readers, second)
+            configuration = self.registry.configuration
+            endpoint = configuration.otlp_endpoint if configuration else ""
+            if (health := self.sessions.health.close_second(endpoint)) is not None:
+                self.inform(health)
 
     def connections(self) -> dict[str, int]:
         """Return the number of open connections by kind."""

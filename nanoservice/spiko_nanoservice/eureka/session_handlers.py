@@ -19,8 +19,10 @@ from spiko_nanoservice.contract import (
     Revision,
     decode,
     encode,
+    traits_of,
 )
 from spiko_nanoservice.eureka.registry.effects import Effect, dumps
+from spiko_nanoservice.eureka.registry.health import HealthSummary
 from spiko_nanoservice.eureka.registry.registry import Registry
 from spiko_nanoservice.eureka.registry.totals import Totals
 from spiko_nanoservice.eureka.report_check import MOST_NAME, check_report
@@ -43,6 +45,7 @@ class Sessions:
         inform: sends a message to all followers.
 
     Attributes:
+        health: sums up the reports of pods for the operator.
         pods: the outboxes of pods by session number.
         followers: the outboxes of control connections.
         readers: the outboxes of connections that get the seconds.
@@ -57,6 +60,7 @@ class Sessions:
     ) -> None:
         self._registry, self._totals, self._perform, self._inform = registry, totals, perform, inform
         self._numbers = itertools.count(1)
+        self.health = HealthSummary()
         self.pods: dict[int, Outbox] = {}
         self.followers: set[Outbox] = set()
         self.readers: set[Outbox] = set()
@@ -74,6 +78,7 @@ class Sessions:
             )
         finally:
             del self.pods[number]
+            self.health.forget(number)
             self._perform(self._registry.lost(number, time.monotonic()))
 
     def _from_pod(self, number: int, source: str, message: Message) -> Act:
@@ -100,10 +105,13 @@ class Sessions:
         if session is None:
             return _nothing
         h = session.hello
+        traits = traits_of(h.package)
+        is_source = traits is not None and traits.source
         check_report(message)
 
         def count() -> None:
             self._totals.add((h.tier, h.version, h.region, h.zone), message)
+            self.health.add(number, h.tier, h.version, is_source, message)
             for id, errors in (message.get("hurt") or {}).items():
                 if id in self._registry.holders.follows:
                     self._inform({"t": m.HURT, "id": id, "errors": errors})
@@ -154,6 +162,8 @@ class Sessions:
         number, followed = next(self._numbers), set[str]()
         outbox.put(dumps(self._registry.introduction_message() | {"t": m.EUREKA}))
         outbox.put(dumps(self._registry.programmed_message()))
+        if (health := self.health.last) is not None:
+            outbox.put(dumps(health))
         self.followers.add(outbox)
         try:
             await read_messages(

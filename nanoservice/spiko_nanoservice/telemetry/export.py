@@ -2,7 +2,7 @@
 
 A collector that is down does no harm: the queue is bounded, spans that do not fit are dropped and counted,
 and attempts back off. Retryable outcomes are those of the OTLP specification: 429, 502, 503, 504, and no
-answer at all.
+answer at all; a collector's Retry-After comes before the own back-off.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ import asyncio
 import contextlib
 import logging
 import socket
-from urllib.parse import urlsplit
+from datetime import UTC, datetime
 
+from spiko_nanoservice.contract import authority
+from spiko_nanoservice.contract.otlp_endpoint import parse_otlp_endpoint
 from spiko_nanoservice.errors import CallError
+from spiko_nanoservice.telemetry.collector_reply import Verdict, judge
+from spiko_nanoservice.telemetry.export_health import ExportHealth
 from spiko_nanoservice.telemetry.spans import Envelope
 from spiko_nanoservice.wire.connection_pool import Pool
 
@@ -22,7 +26,6 @@ BATCH = 512
 EVERY_S = 0.5
 TIMEOUT_S = 5.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
-RETRYABLE = frozenset({429, 502, 503, 504})
 log = logging.getLogger("spiko.export")
 
 
@@ -33,38 +36,48 @@ class Exporter:
         envelope: the pod's resource and scope.
 
     Attributes:
-        dropped: spans that were dropped since `take_dropped`.
+        endpoint: base URL of the collector; empty for none.
+        health: whether the exports succeed.
+        exported: spans that the collector took, since the start of the pod.
+        lost: spans that were dropped, or rejected by the collector, since the start of the pod.
     """
 
     def __init__(self, envelope: Envelope) -> None:
         self._envelope = envelope
         self._queue: list[bytes] = []
-        self._endpoint = ""
+        self.endpoint = ""
         self._path = b""
         self._pool: Pool | None = None
         self._pause_s = 0.0
+        self._lookups = 0
         self._nonempty = asyncio.Event()
         self._full = asyncio.Event()
-        self.dropped = 0
+        self._redirected = asyncio.Event()
+        self.health = ExportHealth()
+        self.exported = self.lost = self._reported = 0
 
     @property
     def enabled(self) -> bool:
         """Return whether there is a collector; without one no span need be made."""
-        return bool(self._endpoint)
+        return bool(self.endpoint)
 
     def point_at(self, endpoint: str) -> None:
         """Export to this base URL from now on; an empty one stops exporting."""
-        if endpoint != self._endpoint:
-            self._endpoint = endpoint
+        if endpoint != self.endpoint:
+            self.endpoint = endpoint
             self._close_pool()
             self._pause_s = 0.0
+            self.health = ExportHealth()
+            self._redirected.set()
             if not endpoint:
-                self._queue.clear()
+                self.lost += len(self._queue)
+                # A batch in progress keeps the old list.
+                self._queue = []
 
     def add(self, span: bytes) -> None:
         """Queue an encoded span, or drop and count it if the queue is full."""
         if len(self._queue) >= MOST_QUEUED:
-            self.dropped += 1
+            self.lost += 1
             return
         self._queue.append(span)
         if len(self._queue) == 1:
@@ -73,9 +86,14 @@ class Exporter:
             self._full.set()
 
     def take_dropped(self) -> int:
-        """Return how many spans were dropped since the last call."""
-        dropped, self.dropped = self.dropped, 0
-        return dropped
+        """Return how many spans were lost since the last call."""
+        before, self._reported = self._reported, self.lost
+        return self.lost - before
+
+    def settle(self) -> None:
+        """Log a change of the collector's health; called after every attempt and once a second."""
+        if text := self.health.settle(asyncio.get_running_loop().time(), self.lost):
+            log.warning("collector %s: %s", self.endpoint, text)
 
     async def run(self) -> None:
         """Export until cancelled."""
@@ -88,56 +106,71 @@ class Exporter:
             # empty.
             self._nonempty.clear()
             self._full.clear()
-            while self._queue and self._endpoint:
-                if not await self.send_batch():
-                    self._pause_s = min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, self._pause_s * 2))
-                    await asyncio.sleep(self._pause_s)
+            while self._queue and self.endpoint:
+                self._redirected.clear()
+                verdict = await self.send_batch()
+                if verdict.again:
+                    await self._pause(verdict.retry_after_s)
                     self._nonempty.set()
                     break
                 self._pause_s = 0.0
 
-    async def send_batch(self) -> bool:
-        """Send one batch; return False if it must be sent again later.
+    async def _pause(self, retry_after_s: float | None) -> None:
+        """Wait before the next attempt, but not for an endpoint that is replaced meanwhile."""
+        self._pause_s = min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, self._pause_s * 2))
+        wait_s = self._pause_s if retry_after_s is None else max(FIRST_PAUSE_S, retry_after_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._redirected.wait()
 
-        A batch that the collector rejects for good is dropped and counted.
-        """
-        batch = self._queue[:BATCH]
+    async def send_batch(self) -> Verdict:
+        """Send one batch and return what became of it; it stays in the queue if it must be sent again."""
+        queue, health = self._queue, self.health
+        batch = queue[:BATCH]
+        verdict = await self._send(batch)
+        if not verdict.again:
+            del queue[: len(batch)]
+            self.exported += len(batch) - verdict.lost
+            self.lost += verdict.lost
+        if health is self.health:
+            health.record(verdict.error, self.lost)
+            self.settle()
+        return verdict
+
+    async def _send(self, batch: list[bytes]) -> Verdict:
+        headers = b"Content-Type: application/x-protobuf\r\n"
         try:
             pool = await self._get_pool()
-            headers = b"Content-Type: application/x-protobuf\r\n"
             reply = await pool.call(
                 b"POST", self._path, lambda: headers, self._envelope.wrap(batch), TIMEOUT_S
             )
-        except (CallError, OSError) as error:
-            log.debug("collector %s: %s", self._endpoint, error)
+        except (CallError, OSError, ValueError) as error:
             self._close_pool()
-            return False
-        except ValueError as error:
-            log.warning("collector %s: not a valid URL: %s", self._endpoint, error)
-            self._close_pool()
-            return False
-        if reply.status in RETRYABLE:
-            return False
-        del self._queue[: len(batch)]
-        if reply.status != 200:
-            self.dropped += len(batch)
-            log.warning("collector %s rejected %d spans: status %d", self._endpoint, len(batch), reply.status)
-        return True
+            return Verdict(again=True, error=getattr(error, "strerror", None) or str(error))
+        return judge(reply.status, reply.body, reply.retry_after, len(batch), datetime.now(UTC))
 
     async def flush(self, timeout_s: float) -> None:
         """Send the queued spans before the process ends; stop at the first failure or after `timeout_s`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while self._queue and self._endpoint and await self.send_batch():
+                while self._queue and self.endpoint and not (await self.send_batch()).again:
                     pass
+        if self._queue and self.endpoint:
+            self.lost += len(self._queue)
+            log.warning("collector %s: %d spans were lost at the end", self.endpoint, len(self._queue))
 
     async def _get_pool(self) -> Pool:
         if self._pool is None:
-            url = urlsplit(self._endpoint)
-            host, port = url.hostname or "127.0.0.1", url.port or 4318
-            self._path = f"{url.path.rstrip('/')}/v1/traces".encode()
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            self._pool = Pool(str(found[0][4][0]), port)
+            endpoint = parse_otlp_endpoint(self.endpoint)
+            self._path = endpoint.path.encode()
+            found = await asyncio.get_running_loop().getaddrinfo(
+                endpoint.host, endpoint.port, type=socket.SOCK_STREAM
+            )
+            # The collector may listen on one of the addresses of its name only.
+            address = str(found[self._lookups % len(found)][4][0])
+            self._lookups += 1
+            self._pool = Pool(address, endpoint.port)
+            self._pool.host = authority(endpoint.host, endpoint.port).encode()
         return self._pool
 
     def _close_pool(self) -> None:

@@ -6,7 +6,7 @@ callee_version and so on.
 
 from __future__ import annotations
 
-from spiko_nanoservice.contract import PodConfig, Revision
+from spiko_nanoservice.contract import PACKAGES, Package, PodConfig, Revision
 from spiko_nanoservice.settings import Settings
 from spiko_nanoservice.telemetry.prometheus import Labels, Page
 from spiko_nanoservice.telemetry.request_counters import RequestCounters
@@ -66,18 +66,28 @@ def tier_page(
     page.durations(
         "spiko_served_duration_seconds", "Time from the arrival of a request to its reply.", [({}, served)]
     )
+    if PACKAGES[Package(settings.package)].source:
+        _add_not_sent(page, served.not_sent)
     page.outcomes("spiko_edge_requests_total", "Calls to other pods, by outcome and callee.", calls)
     page.durations(
         "spiko_edge_duration_seconds",
-        "Time from the start of a call to its reply, as the caller measures it.",
+        "Time from the start of a call, or from when it was due at a source, to its reply.",
         calls,
     )
-    page.counter(
-        "spiko_dropped_spans_total",
-        "Spans dropped because they could not be exported.",
-        [({}, counters.dropped_spans)],
-    )
+    _add_spans(page, counters)
     return page.render()
+
+
+def _add_not_sent(page: Page, count: int) -> None:
+    help_text = "Requests of a source that were due and could not be sent in time."
+    page.counter("spiko_not_sent_requests_total", help_text, [({}, count)])
+
+
+def _add_spans(page: Page, counters: RequestCounters) -> None:
+    help_text = "Spans that the collector took."
+    page.counter("spiko_exported_spans_total", help_text, [({}, counters.exported_spans)])
+    help_text = "Spans dropped because they could not be exported."
+    page.counter("spiko_dropped_spans_total", help_text, [({}, counters.dropped_spans)])
 
 
 def _callee(callee: tuple[str, str, str, str]) -> Labels:

@@ -20,7 +20,7 @@ MOST_VALUES = 1_000_000
 class Edge:
     """Counts and latencies (microseconds) of one edge, or of a pod's own replies."""
 
-    __slots__ = ("errors", "folded", "miss", "network", "ok", "response", "service")
+    __slots__ = ("errors", "folded", "miss", "network", "not_sent", "ok", "response", "service")
 
     def __init__(self) -> None:
         self.ok = 0
@@ -30,6 +30,7 @@ class Edge:
         self.service = array("q")
         self.network = array("q")
         self.folded = 0
+        self.not_sent = 0
 
     def add(self, status: int, reason: str, response_us: int, service_us: int | None) -> None:
         """Count one outcome with its latencies.
@@ -60,6 +61,8 @@ class Edge:
     def rendered(self) -> dict[str, Any]:
         """Return the values of the report."""
         found: dict[str, Any] = {"ok": self.ok, "miss": self.miss, "errors": self.errors}
+        if self.not_sent:
+            found["not_sent"] = self.not_sent
         for name, values in (
             ("response", self.response),
             ("service", self.service),
@@ -75,6 +78,7 @@ class RequestCounters:
 
     Attributes:
         dropped_spans: spans that were reported as dropped since the start of the pod.
+        exported_spans: spans that the collector took since the start of the pod; updated once a second.
     """
 
     def __init__(self) -> None:
@@ -83,7 +87,7 @@ class RequestCounters:
         self._failed_calls: dict[str, dict[str, int]] = {}
         self._edge_sums: dict[Callee, Cumulative] = {}
         self._served_sum = Cumulative()
-        self.dropped_spans = 0
+        self.dropped_spans = self.exported_spans = 0
 
     def called(
         self, to: Instance, status: int, reason: str, response_us: int, service_us: int | None
@@ -101,6 +105,10 @@ class RequestCounters:
         """Count a request of a source without an instance to send it to: it has no place and no latency."""
         self._edge((tier, version, ANYWHERE, ANYWHERE)).count(503, Reason.NO_ROUTE)
 
+    def not_sent(self, count: int) -> None:
+        """Count requests of this source that were due and could not be sent in time."""
+        self._served.not_sent += count
+
     def served(self, status: int, reason: str, took_us: int) -> None:
         """Count a request that this pod answered."""
         self._served.add(status, reason, took_us, None)
@@ -111,7 +119,7 @@ class RequestCounters:
         The counts begin again at zero.
         """
         served = self._served
-        idle = not served.ok and not served.miss and not served.errors
+        idle = not (served.ok or served.miss or served.errors or served.not_sent)
         if idle and not self._edges and not dropped_spans:
             return None
         edges, self._edges = self._edges, {}

@@ -23,16 +23,18 @@ class Interval(Protocol):
     errors: dict[str, int]
     response: array[int]
     folded: int
+    not_sent: int
 
 
 class Cumulative:
     """Outcomes, and latencies up to each bound (cumulative, as Prometheus counts them)."""
 
-    __slots__ = ("buckets", "errors", "miss", "ok", "sum_us", "timed")
+    __slots__ = ("buckets", "errors", "miss", "not_sent", "ok", "sum_us", "timed")
 
     def __init__(self) -> None:
         self.ok = 0
         self.miss = 0
+        self.not_sent = 0
         self.errors: dict[str, int] = {}
         self.buckets = [0] * len(BOUNDS_US)
         self.sum_us = 0
@@ -42,6 +44,7 @@ class Cumulative:
         """Add an interval's outcomes; call it once for each interval."""
         self.ok += interval.ok
         self.miss += interval.miss
+        self.not_sent += interval.not_sent
         for reason, count in interval.errors.items():
             kept = reason if reason in self.errors or len(self.errors) < MOST_REASONS else OTHER
             self.errors[kept] = self.errors.get(kept, 0) + count
@@ -65,6 +68,7 @@ class Cumulative:
         self.time(interval)
         made = Cumulative()
         made.ok, made.miss, made.errors = self.ok, self.miss, dict(self.errors)
+        made.not_sent = self.not_sent
         made.buckets, made.sum_us, made.timed = self.buckets, self.sum_us, self.timed
         made.count(interval)
         return made

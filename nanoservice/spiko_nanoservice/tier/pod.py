@@ -38,6 +38,8 @@ from spiko_nanoservice.wire.resolve import Resolve, choose_resolver
 LEAVE_S, HANDOVER_S, DRAIN_S = 2.0, 3.0, 5.0
 # A pod that no caller of its eureka routes to serves for so long still: callers at other eurekas learn later.
 QUIET_S = 0.2
+# A second that is longer by as much means that the process was stopped.
+STOPPED_S = 0.5
 log = logging.getLogger("spiko.pod")
 
 
@@ -81,6 +83,7 @@ class TierPod:
         self.registration.on_slot = self._take_slot
         self.tier.metrics = self._render_metrics
         self._update_routes()
+        self._reported_export: tuple[str, str | None] = ("", None)
         self._regions: dict[str, RegionRegistration] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -156,19 +159,35 @@ class TierPod:
     # ---------------------------------------------------------------- reports
 
     async def _tick_every_second(self) -> None:
+        loop = asyncio.get_running_loop()
+        report = True
         while True:
+            due = loop.time() + 1.0
             await asyncio.sleep(1.0)
-            self.tick()
+            # After a stop of the process its eureka may have ended the connection, and that is not read yet:
+            # the report waits for the next second, once, since on a busy machine every second is long.
+            report = not report or loop.time() - due < STOPPED_S
+            self.tick(report)
 
-    def tick(self) -> None:
+    def tick(self, report: bool = True) -> None:
         """Do the work of every second: relate the clocks, close idle connections, report."""
         self.tier.tracer.set_clock()
         self.tier.tick()
-        self._report()
+        self.exporter.settle()
+        self.tier.counters.exported_spans = self.exporter.exported
+        if report:
+            self._report()
 
     def _report(self) -> None:
         home = self._regions[self.settings.eureka_region]
-        if home.connected and (report := self.tier.counters.take(self.exporter.take_dropped())):
+        if not home.connected:
+            return
+        report = self.tier.counters.take(self.exporter.take_dropped()) or {}
+        # A failure is repeated, since the eureka may be another one than a second ago.
+        export = (self.exporter.endpoint, self.exporter.health.error)
+        if export[1] is not None and (report or export[1] or export != self._reported_export):
+            report["exporting"] = self._reported_export = export
+        if report:
             home.send({"t": m.REPORT, **report})
 
     def _render_metrics(self) -> bytes:

@@ -17,7 +17,7 @@ class RequestContext:
         method: as received.
         path: as received, percent-encoded, with its query.
         body: as received.
-        started_ns: arrival, on the `perf_counter` clock.
+        started_ns: arrival, or when a source had to send it, on the `perf_counter` clock.
         left_us: time until the deadline, microseconds.
         span: the SERVER span; at a source, a context without a span id.
 
@@ -58,7 +58,7 @@ class Call:
 
     Attributes:
         span: the CLIENT span; set when the call is sent.
-        started_ns: when the call was sent, on the `perf_counter` clock.
+        started_ns: when the call was sent, or was due at a source, on the `perf_counter` clock.
     """
 
     __slots__ = ("context", "limit_us", "method", "path", "span", "started_ns", "to")

@@ -3,6 +3,10 @@
 Once it has begun, only a rate of 0 stops it: while no instance can be called, every request that is due
 counts as an error `no_route` of the edge that it would have taken.
 
+The time of a request, its root span and its deadline begin when the request was due: a source that was
+stopped for a while shows the wait that its clients would have had. A request that is due for longer than
+`LONGEST_LAG_S` or its deadline is not sent, and counted as that.
+
 The mix is Spigo's, a third each: GET `why?`, which every store has from the start; GET `Why<q><q*q>` with q
 from 0 to w-1; PUT of the w-th such key, after which w grows. `Why00` is never written, so the share of misses
 falls as w grows. Source: spigo actors/denominator.
@@ -14,12 +18,16 @@ import asyncio
 import time
 from random import Random
 
-from spiko_nanoservice.tier.request_context import RequestContext
+from spiko_nanoservice.tier.caller import LATE
+from spiko_nanoservice.tier.due_times import SECOND_NS, DueTimes
+from spiko_nanoservice.tier.request_context import Call, RequestContext
 from spiko_nanoservice.tier.tier import Tier
 
 # After a stall at most so much of the missed time is made up for.
 LONGEST_LAG_S = 1.0
 SHORTEST_SLEEP_S = 0.001
+# The timers of uvloop count milliseconds and may fire early by as much; the request is then due already.
+TIMER_TOLERANCE_NS = 1_000_000
 # How often a source that holds back looks for a route.
 LOOK_S = 0.01
 # An architecture that does not become ready has traffic after this.
@@ -76,14 +84,24 @@ class Source:
                 await self._wait(min(left, LOOK_S))
                 continue
             self._begun = True
-            due = loop.time()
-            while not self._changed.is_set():
-                now = loop.time()
-                due = max(due, now - LONGEST_LAG_S)
-                while due <= now:
-                    self._send()
-                    due += 1.0 / rate
-                await self._wait(max(SHORTEST_SLEEP_S, due - now))
+            due = DueTimes(rate, time.perf_counter_ns())
+            try:
+                while not self._changed.is_set():
+                    self._send_due(due)
+                    left_ns = due.next_ns - time.perf_counter_ns()
+                    await self._wait(max(SHORTEST_SLEEP_S, left_ns / SECOND_NS))
+            finally:
+                # The rate changed, or the pod stops, perhaps after a stall: what was due until now counts.
+                self._send_due(due)
+
+    def _send_due(self, due: DueTimes) -> None:
+        """Send what is due, and count what is due for too long."""
+        now_ns = time.perf_counter_ns()
+        lag_ns = min(int(LONGEST_LAG_S * SECOND_NS), self._tier.config.deadline_ms * 1_000_000)
+        too_late, times = due.take(now_ns + TIMER_TOLERANCE_NS, lag_ns + TIMER_TOLERANCE_NS)
+        self._tier.counters.not_sent(too_late)
+        for at_ns in times:
+            self._send(min(at_ns, now_ns))
 
     def _held_back(self, now: float) -> float:
         """Return the seconds until the source begins in any case."""
@@ -113,21 +131,24 @@ class Source:
         self._written += 1
         return b"PUT", b"/k/Why%d%d" % (w, w * w), b"me"
 
-    def _send(self) -> None:
+    def _send(self, due_ns: int) -> None:
         tier = self._tier
-        if not tier.routes.has_route:
+        to = tier.routes.pick(self._random)
+        if to is None:
             if (missed := tier.routes.pick_missing(self._random)) is not None:
                 tier.counters.unrouted(*missed)
             return
         method, path, body = self.next_request()
         left_us = tier.config.deadline_ms * 1000
-        context = RequestContext(method, path, body, time.perf_counter_ns(), left_us, tier.tracer.originate())
-        task = asyncio.get_running_loop().create_task(self._forward(context))
+        context = RequestContext(method, path, body, due_ns, left_us, tier.tracer.originate())
+        call = Call(context, to, method, path)
+        task = asyncio.get_running_loop().create_task(self._call(call, due_ns))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _forward(self, context: RequestContext) -> None:
-        await self._tier.forward(context)
+    async def _call(self, call: Call, due_ns: int) -> None:
+        if await self._tier.caller.call(call, due_ns) is LATE:
+            self._tier.counters.not_sent(1)
 
     @property
     def busy(self) -> int:
@@ -135,6 +156,10 @@ class Source:
         return len(self._tasks)
 
     async def finish(self, timeout_s: float) -> None:
-        """Wait for the replies to the requests that were sent, at most `timeout_s`."""
+        """Wait for the replies to the requests that were sent, at most `timeout_s`; call it after the end of
+        `run`.
+        """
+        # A loop that was just cancelled sends what is due in its next step.
+        await asyncio.sleep(0)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout_s)

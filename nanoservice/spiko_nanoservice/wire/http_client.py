@@ -38,12 +38,14 @@ class Reply:
         service_us: the time that the server worked on the request, as its Server-Timing header says; None
             without one.
         reason: the `spiko-reason` header; empty without one.
+        retry_after: the Retry-After header, of a collector.
     """
 
     status: int
     body: bytes
     service_us: int | None
     reason: str
+    retry_after: bytes | None = None
 
 
 class Waiter(Protocol):
@@ -189,9 +191,9 @@ class ClientConnection(asyncio.Protocol):
         self._in_chunks = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep the two headers that callers use; trailers are ignored."""
+        """Keep the headers that callers use; trailers are ignored."""
         lower = name.lower()
-        if lower in (b"server-timing", REASON_HEADER) and not self._in_chunks:
+        if lower in (b"server-timing", REASON_HEADER, b"retry-after") and not self._in_chunks:
             self._headers[lower] = value
 
     def on_chunk_header(self) -> None:
@@ -214,6 +216,7 @@ class ClientConnection(asyncio.Protocol):
             bytes(self._body),
             parse_server_timing(self._headers.get(b"server-timing")),
             self._headers.get(REASON_HEADER, b"")[:LONGEST_REASON].decode("latin-1"),
+            self._headers.get(b"retry-after"),
         )
 
     def send(self, request: bytes, timeout_s: float, waiter: Waiter) -> None:

@@ -55,7 +55,7 @@ class Telemetry(Model):
             max_length=255,
             pattern=ENDPOINT_PATTERN,
             description="base URL of an OTLP/HTTP collector, such as http://collector:4318; port 4318 if "
-            "left out. Live: a change restarts no pod",
+            "left out. Pods add /v1/traces unless the URL ends in it. Live: a change restarts no pod",
         ),
     ] = None
     samples_per_million: Annotated[

@@ -103,5 +103,9 @@ class ArchitectureStatus(Model):
     chaos: Annotated[ChaosStatus | None, Field(description="state of the chaos monkey")] = None
     conditions: Annotated[
         list[Condition] | None,
-        Field(max_length=16, description="Accepted, Applied, Programmed, Ready and ZonesLabeled"),
+        Field(
+            max_length=16,
+            description="Accepted, Applied, Programmed, Ready, ZonesLabeled; Serving and Exporting once "
+            "there is evidence",
+        ),
     ] = None

@@ -48,6 +48,14 @@ class Reason(StrEnum):
     MORE_ZONES = "MoreZones"
     ZONES_WITHOUT_NODES = "ZonesWithoutNodes"
 
+    # Serving
+    REQUESTS_ANSWERED = "RequestsAnswered"
+    REQUESTS_FAIL = "RequestsFail"
+
+    # Exporting
+    SPANS_EXPORTED = "SpansExported"
+    EXPORT_FAILS = "ExportFails"
+
     # Accepted, of a Fault
     ARCHITECTURE_NOT_FOUND = "ArchitectureNotFound"
     EUREKA_CANNOT_CRASH = "EurekaCannotCrash"

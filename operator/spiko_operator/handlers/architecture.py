@@ -161,6 +161,7 @@ async def _observe(context: Context, architecture: Object) -> Observed:
         now=now_text(),
         state_key=context.keys.keyring.state_key(namespace, name),
         unknown_pods=context.unknown_pods.get((namespace, name), frozenset()),
+        health=context.links.verdicts((namespace, name)),
         applied={key: digest for key, digest in digests.items() if digest is not None},
         neighbors=tuple(a for a in neighbors if a["metadata"]["name"] != name),
         reserved=dict(context.reserved),

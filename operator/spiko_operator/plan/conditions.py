@@ -17,8 +17,9 @@ from spiko_operator.plan.objects import Object, truncate
 
 ACCEPTED, APPLIED, PROGRAMMED, READY, ZONES = "Accepted", "Applied", "Programmed", "Ready", "ZonesLabeled"
 STATE_VERIFIED, PODS_VERIFIED = "StateVerified", "PodsVerified"
+SERVING, EXPORTING = "Serving", "Exporting"
 # Conditions that emit a warning whenever they become False.
-_WARNED = (ACCEPTED, APPLIED, ZONES, STATE_VERIFIED, PODS_VERIFIED)
+_WARNED = (ACCEPTED, APPLIED, ZONES, STATE_VERIFIED, PODS_VERIFIED, SERVING, EXPORTING)
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def events_of(before: Sequence[Object], observed: Sequence[Observation]) -> list
         if old is not None and (old["status"], old["reason"]) == (o.status, o.reason):
             continue
         if o.status == "True":
-            if old is not None or o.type != APPLIED:
+            if old is not None or o.type not in (APPLIED, SERVING, EXPORTING):
                 found.append(Emit("Normal", o.type if o.type != ZONES else o.reason, o.message))
         elif (
             o.type in _WARNED or o.reason == Reason.UNKNOWN_REVISION or (old is not None and o.type == READY)

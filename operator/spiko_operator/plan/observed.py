@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from spiko_operator.plan.health import Verdicts
 from spiko_operator.plan.limits import Limits, Size
 from spiko_operator.plan.objects import Object, controller_of
 from spiko_operator.plan.registrations import Registration
@@ -50,6 +51,7 @@ class Observed:
         reserved: UID -> what this operator accepted for that Architecture.
         limits: settings of the operator.
         others: size of all other Architectures of the operator.
+        health: whether requests are answered and spans exported.
     """
 
     architecture: Object
@@ -68,6 +70,7 @@ class Observed:
     reserved: Mapping[str, Reservation] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     others: Size = field(default_factory=Size)
+    health: Verdicts = field(default_factory=Verdicts)
 
     @property
     def name(self) -> str:

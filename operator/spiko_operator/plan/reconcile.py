@@ -27,7 +27,9 @@ from spiko_operator.plan.actions import (
 from spiko_operator.plan.conditions import (
     ACCEPTED,
     APPLIED,
+    EXPORTING,
     PODS_VERIFIED,
+    SERVING,
     STATE_VERIFIED,
     Observation,
     changed_fields,
@@ -38,6 +40,7 @@ from spiko_operator.plan.conditions import (
 from spiko_operator.plan.configuration import build_configuration
 from spiko_operator.plan.diff import applies, deletes
 from spiko_operator.plan.drift import covers
+from spiko_operator.plan.health_conditions import observe_health
 from spiko_operator.plan.limits import size_of
 from spiko_operator.plan.objects import Object, is_deleting, owner_reference
 from spiko_operator.plan.observed import ObjectKey, Observed, Reservation
@@ -220,6 +223,8 @@ def _status(
 ) -> list[Action]:
     """Report what is observed; a `special` observation replaces the ordinary one of its type."""
     revision = state.revision
+    conditions = (observed.architecture.get("status") or {}).get("conditions") or []
+    endpoint = (state.accepted.get("telemetry") or {}).get("otlpEndpoint") or ""
     ordinary = [
         status.accepted(rejections, in_effect=True),
         status.applied(observed.refused),
@@ -227,6 +232,7 @@ def _status(
         readiness.observation(),
         status.zones_labeled(state.topology, observed.node_zones, state.topology_reassigned),
         *_verified(observed, state),
+        *observe_health(observed.health, endpoint, conditions),
     ]
     replaced = {observation.type: observation for observation in special}
     observations = [replaced.get(observation.type, observation) for observation in ordinary]
@@ -242,7 +248,7 @@ def _status(
     }
     if r.not_ready:
         fields["notReady"] = list(r.not_ready)
-    return _write_status(observed, observations, fields)
+    return _write_status(observed, observations, fields, without_evidence=(SERVING, EXPORTING))
 
 
 def _verified(observed: Observed, state: ArchitectureState) -> list[Observation]:
@@ -258,12 +264,21 @@ def _verified(observed: Observed, state: ArchitectureState) -> list[Observation]
     return found
 
 
-def _write_status(observed: Observed, observations: list[Observation], fields: Object) -> list[Action]:
-    """Return the status patch, and events for changed conditions; nothing if the status stays the same."""
+def _write_status(
+    observed: Observed,
+    observations: list[Observation],
+    fields: Object,
+    without_evidence: Sequence[str] = (),
+) -> list[Action]:
+    """Return the status patch, and events for changed conditions; nothing if the status stays the same.
+
+    Conditions that were not observed stay, except the types in `without_evidence`.
+    """
     before: Object = observed.architecture.get("status") or {}
     generation = observed.architecture["metadata"]["generation"]
     conditions: list[Object] = before.get("conditions") or []
-    untouched = [c for c in conditions if c["type"] not in {o.type for o in observations}]
+    settled = {*without_evidence, *(o.type for o in observations)}
+    untouched = [c for c in conditions if c["type"] not in settled]
     after = dict(fields)
     if "chaos" in before:
         after["chaos"] = before["chaos"]  # written by the chaos monkey alone

@@ -50,6 +50,23 @@ def test_the_head_counts_the_requests_of_the_sources_only() -> None:
     )
 
 
+def test_requests_that_a_source_could_not_send_are_shown() -> None:
+    """Given a source that reports 300 requests as not sent, then head, table, progress and JSON have the
+    number, and requests and errors do not include it.
+    """
+    run = report()
+    source = {"at": ["www", "1.0.0", "r", "*"], "ok": 0, "miss": 0, "errors": {}, "not_sent": 300}
+    run.totals.add({"edges": [], "served": [source]})
+    text, row = render(run, histograms=False), run.source_row()
+
+    assert "100 requests, 9 misses, 1 errors (refused=1), 300 not sent; response" in text
+    assert any(line.startswith("www  ") and line.endswith("not_sent=300") for line in text.splitlines())
+    assert "1 errors, 300 not sent" in render_tick(Tick(2.0, 10.0, "23/23", row, row, [], []))
+    found = to_json(run)
+    assert (100, 300) == (found["sources"]["requests"], found["sources"]["notSent"])
+    assert {"www": 300, "lb": 0, "db": 0} == {tier["name"]: tier["notSent"] for tier in found["tiers"]}
+
+
 def test_the_json_report_has_the_same_numbers() -> None:
     """Given a run, then JSON has the counts of the text, and percentiles by name."""
     found = to_json(

@@ -4,48 +4,14 @@ connection.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from spiko_nanoservice.contract.handshake import Purpose
-from spiko_operator.cluster.client import Client
-from spiko_operator.cluster.sockets import Endpoint, Sockets
 from spiko_operator.eureka_links import Links
-from tests.support.keys import KEYS
 from tests.support.loopback_cluster import configuration, loopback_cluster, tier, until
+from tests.support.operator_sockets import control_endpoint, operator_sockets
 
 KEY = ("default", "arch")
 Object = dict[str, Any]
-
-
-def write_kubeconfig(folder: Path) -> Path:
-    """Write a kubeconfig of an API server that no test asks; return its path."""
-    named = {"name": "c"}
-    document = {
-        "current-context": "c",
-        "clusters": [named | {"cluster": {"server": "http://127.0.0.1:1"}}],
-        "users": [named | {"user": {"token": "any"}}],
-        "contexts": [named | {"context": {"cluster": "c", "user": "c"}}],
-    }
-    path = folder / "config"
-    path.write_text(yaml.safe_dump(document))
-    return path
-
-
-@asynccontextmanager
-async def sockets_of(folder: Path) -> AsyncIterator[Sockets]:
-    """Yield the sockets of an operator."""
-    client = await Client.connect(str(write_kubeconfig(folder)))
-    sockets = Sockets(client)
-    try:
-        yield sockets
-    finally:
-        await sockets.close()
-        await client.close()
 
 
 def kinds(received: list[Object]) -> list[str]:
@@ -53,19 +19,19 @@ def kinds(received: list[Object]) -> list[str]:
     return [message["t"] for message in received]
 
 
-async def test_two_followers_of_one_pod_get_every_message(tmp_path: Path) -> None:
+async def test_two_followers_of_one_pod_get_every_message() -> None:
     """Given two followers, when one stops, then the other still gets messages; when a eureka ends, then it
     gets a last one.
     """
-    async with loopback_cluster() as t, sockets_of(tmp_path) as sockets:
+    async with loopback_cluster() as t, operator_sockets() as sockets:
         await t.add_eureka("a", configuration(tier("front", "monolith", "db"), tier("db", "store")))
         await t.add("db-0", "db", "store")
         front = await t.add("front-0", "front", "monolith")
         await until(lambda: front.tier.routes.has_route)
         links = Links(sockets.open, lambda _: None)
         address = t.names["arch-eureka-a.default"][0]
-        url = f"http://{address}:7070/control"
-        links.keep(KEY, {"eureka": Endpoint(url, address, Purpose.CONTROL, KEYS["control"])})
+        endpoint = control_endpoint(address)
+        links.keep(KEY, {"eureka": endpoint})
         await until(lambda: links.connected(KEY) == 1)
         first: list[Object] = []
         second: list[Object] = []
@@ -88,6 +54,6 @@ async def test_two_followers_of_one_pod_get_every_message(tmp_path: Path) -> Non
         await links.close()
 
     assert kinds(second)[-1] == "gone"
-    assert {url} == {message["eureka"] for message in second}
+    assert {endpoint.url} == {message["eureka"] for message in second}
     assert (1, "process" in second[0], second[1]["sent"]) == (second[0]["holders"], True, False)
     assert before == len(first)

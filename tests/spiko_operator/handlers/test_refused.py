@@ -22,6 +22,7 @@ from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
 from spiko_operator.handlers.architecture import reconcile
 from spiko_operator.key_publisher import KeyPublisher
+from spiko_operator.plan.health import Verdicts
 from spiko_operator.plan.status import EurekaReport
 from spiko_operator.settings import Settings
 from tests.support.fake_control_plane import KEYRING
@@ -125,6 +126,10 @@ class RecordedLinks:
     def reports(self, key: tuple[str, str]) -> tuple[EurekaReport, ...]:
         """Return no reports."""
         return ()
+
+    def verdicts(self, key: tuple[str, str]) -> Verdicts:
+        """Return no verdicts."""
+        return Verdicts()
 
 
 class RunningOperator:

@@ -4,7 +4,8 @@ Followers get the sum of every second; the totals have everything since the star
 
 An edge is (caller tier, version, region, zone) -> (callee tier, version, region, zone). Each has three
 latencies in microseconds: response as the caller measured it, service as the callee reported it, and network,
-the difference.
+the difference. A source has an entry of its own under `served` with `not_sent`: the requests that were due
+and could not be sent in time.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Sum:
 
     ok: int = 0
     miss: int = 0
+    not_sent: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     encoded: dict[str, list[str]] = field(default_factory=dict)
 
@@ -35,6 +37,7 @@ class Sum:
         """Add one pod's report of one second."""
         self.ok += int(report["ok"])
         self.miss += int(report["miss"])
+        self.not_sent += int(report.get("not_sent", 0))
         for reason, count in report["errors"].items():
             self._count(str(reason)[:LONGEST_REASON], int(count))
         for latency in LATENCIES:
@@ -49,12 +52,14 @@ class Sum:
         """Add a second's counts."""
         self.ok += second.ok
         self.miss += second.miss
+        self.not_sent += second.not_sent
         for reason, count in second.errors.items():
             self._count(reason, count)
 
     def counts(self) -> dict[str, Any]:
         """Return the counts as JSON values."""
-        return {"ok": self.ok, "miss": self.miss, "errors": dict(self.errors)}
+        found = {"ok": self.ok, "miss": self.miss, "errors": dict(self.errors)}
+        return found | {"not_sent": self.not_sent} if self.not_sent else found
 
 
 @dataclass(slots=True)

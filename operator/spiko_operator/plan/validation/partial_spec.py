@@ -50,6 +50,7 @@ class PartialSpec:
     zones: tuple[str, ...]
     places: tuple[tuple[str, tuple[str, ...]], ...] | None = None
     monkey: Mapping[str, Any] = field(default_factory=dict)
+    otlp_endpoint: str | None = None
 
     @cached_property
     def tiers(self) -> Mapping[str, PartialService]:
@@ -73,6 +74,7 @@ def read_partial_spec(document: Mapping[str, Any]) -> PartialSpec:
         _zones(spec),
         _places(spec),
         _mapping(_mapping(spec.get("chaos")).get("monkey")),
+        _text(_mapping(spec.get("telemetry")).get("otlpEndpoint")),
     )
 
 

@@ -241,6 +241,14 @@ RULES = {
             "Give either constant or lognormal; p99Microseconds must be above medianMicroseconds.",
         ),
         Rule(
+            "SPK060",
+            "UnlikelyEndpoint",
+            W,
+            "The otlpEndpoint is a URL that is unlikely to take spans over OTLP/HTTP: the port of gRPC, or a "
+            "path that is not a base.",
+            "Use the base URL of a collector, such as http://collector:4318.",
+        ),
+        Rule(
             "SPK070",
             "BadKill",
             E,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spiko_operator.plan.validation.checks import check
+from spiko_operator.plan.validation.rule import Severity
 from spiko_operator.plan.validation.rules import RULES
 from tests.support.manifests import Object, manifest, split, tier, two
 
@@ -222,6 +223,37 @@ def test_otlp_endpoint_form(endpoint: str) -> None:
     assert ["use http://HOST:PORT with a port from 1 to 65535, optionally with a path"] == [
         f.hint for f in refused
     ]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "text", "hint"),
+    [
+        ("http://otel:4317", "OTLP/gRPC", "use the HTTP port of the collector, usually 4318"),
+        ("http://otel:4318/v1/traces", "must be a base URL", 'use "http://otel:4318"'),
+        ("http://otel/tenant/v1/traces/", "must be a base URL", 'use "http://otel/tenant"'),
+        ("http://otel/v1/metrics", "/v1/metrics/v1/traces", "use the base URL of the collector"),
+        ("http://otel/v1/logs/", "/v1/logs/v1/traces", "use the base URL of the collector"),
+    ],
+)
+def test_an_endpoint_that_is_unlikely_to_take_spans_is_a_warning(endpoint: str, text: str, hint: str) -> None:
+    """Given the port of gRPC, or a path that is not a base, then there is one warning with a remedy."""
+    (finding,) = check(manifest(tier(), telemetry={"otlpEndpoint": endpoint}))
+
+    assert (finding.code, finding.severity, finding.path, finding.hint) == (
+        "SPK060",
+        Severity.WARNING,
+        "spec.telemetry.otlpEndpoint",
+        hint,
+    )
+    assert text in finding.message
+
+
+@pytest.mark.parametrize("endpoint", ["https://otel:4318", "grpc://otel:4317", "otel:4318", "//otel"])
+def test_another_scheme_is_an_error(endpoint: str) -> None:
+    """Given an endpoint with another scheme, or without one, then it is refused."""
+    (finding,) = check(manifest(tier(), telemetry={"otlpEndpoint": endpoint}))
+
+    assert finding.severity is Severity.ERROR
 
 
 def test_codes_are_unique() -> None:
