@@ -50,7 +50,7 @@ def test_one_of_two_architectures_with_a_shared_name_runs(
     assert ("False", "NameTaken") == accepted(cluster, namespace, loser)
 
     cluster.kubectl("delete", "arch", winner, "-n", namespace)
-    cluster.until_true(loser, "Ready", namespace, 60)
+    cluster.until_true(loser, "Ready", namespace, 40)  # sooner than unwatched objects are looked at
 
 
 @pytest.mark.long

@@ -302,3 +302,20 @@ def test_only_raw_events_are_handled_and_only_by_coroutines() -> None:
     } == kinds.keys()
     assert {ast.AsyncFunctionDef} == set(kinds["kopf.on.event"])
     assert len(WATCHED) == len(kinds["kopf.on.event"])
+
+
+@pytest.mark.long
+async def test_nodes_are_listed_within_a_minute_whatever_the_period_of_full_lists(tmp_path: Path) -> None:
+    """Given an hour between full lists, then the nodes, which are not watched, are listed again within a
+    minute.
+    """
+    recorder = Recorder()
+
+    def node_lists() -> int:
+        return len([r for r in recorder.requests if r.path == "/api/v1/nodes" and "limit" in r.query])
+
+    async with operator(recorder, tmp_path, SPIKO_RESYNC_SECONDS="3600"):
+        await wait_until("the first list", lambda: node_lists() > 0, tmp_path / "log")
+        await asyncio.sleep(5)
+        before = node_lists()
+        await wait_until("another list", lambda: node_lists() > before, tmp_path / "log", 55)

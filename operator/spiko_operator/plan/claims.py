@@ -43,6 +43,8 @@ def claims(observed: Observed, tiers: Iterable[str], held: Iterable[str] | None)
     wanted = names.needed_names(observed.name, tiers)
     if held is not None:
         wanted -= names.needed_names(observed.name, held)
+    if not wanted:
+        return []
     found = []
     for other in rivals:
         if shared := wanted & _claimed(observed, other):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from spiko_operator.handlers.architecture import reconcile
+from spiko_operator.plan.limits import Limits
 from spiko_operator.plan.reevaluation import REEVALUATE_S
 from tests.spiko_operator.handlers.test_refused import Api, RunningOperator
 
@@ -53,3 +55,30 @@ async def test_a_deleted_architecture_reserves_no_name() -> None:
     running.cache.drop("Architecture", running.api.objects.pop(("Architecture", "shop")))
     await reconcile(running.context, ("default", "shop"))
     assert {} == running.context.reserved
+
+
+async def test_specs_accepted_at_the_same_time_stay_within_the_limit_of_all() -> None:
+    """Given a limit of nine pods, when three Architectures of four pods each are planned at the same time,
+    then two of them are accepted; the third one is when another one is deleted.
+    """
+    api = SlowApi()
+    running = RunningOperator(api)
+    running.context.settings = replace(running.context.settings, limits=Limits(all_pods=9))
+    names = ("a", "b", "c")
+    for name in names:
+        running.put("db", name=name)  # one pod, and three eurekas
+    tasks = [asyncio.create_task(reconcile(running.context, ("default", name))) for name in names]
+    await api.reached.wait()
+    api.go.set()
+    await asyncio.gather(*tasks)
+
+    verdicts = {name: running.condition("Accepted", name) for name in names}
+    assert ["OperatorLimit", "Valid", "Valid"] == sorted(each["reason"] for each in verdicts.values())
+    rejected = next(name for name, each in verdicts.items() if each["reason"] == "OperatorLimit")
+    assert "asks for 4 pods, and the others have 8; the limit is 9" in verdicts[rejected]["message"]
+
+    gone = next(name for name in names if name != rejected)
+    running.cache.drop("Architecture", api.objects.pop(("Architecture", gone)))
+    for name in (gone, rejected):
+        await reconcile(running.context, ("default", name))
+    assert "Valid" == running.condition("Accepted", rejected)["reason"]
