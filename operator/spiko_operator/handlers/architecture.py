@@ -14,7 +14,7 @@ from spiko_operator.plan import names
 from spiko_operator.plan.actions import Emit, SetStatus
 from spiko_operator.plan.objects import Key, Object, is_deleting, labels_of
 from spiko_operator.plan.observed import ObjectKey, Observed
-from spiko_operator.plan.reconcile import ReconcilePlan, plan
+from spiko_operator.plan.reconcile import ReconcilePlan, forget, plan
 from spiko_operator.plan.topology import from_labels
 
 MANY = 300  # objects; planning 1,500 objects takes 0.15 s
@@ -37,6 +37,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
     architecture = context.cache.get("Architecture", namespace, name)
     if architecture is None:
         context.links.forget(key)
+        forget(key)
         return None
     observed = await _observe(context, architecture)
     pass_ = await _plan(observed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
+PREFIX = "spiko.dev/"  # of all label and annotation keys
 ARCHITECTURE = "spiko.dev/architecture"
 TIER = "spiko.dev/tier"
 PACKAGE = "spiko.dev/package"
@@ -15,6 +16,7 @@ VERSION = "spiko.dev/version"
 REGION = "spiko.dev/region"
 ZONE = "spiko.dev/zone"
 TOPOLOGY_ANNOTATION = "spiko.dev/topology"  # copy of the state's topology, used if the state is lost
+DESIRED_ANNOTATION = "spiko.dev/desired"  # digest of the object that was applied last
 
 EUREKA = "eureka"  # the reserved tier name
 FIELD_MANAGER = "spiko-operator"

@@ -12,21 +12,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from spiko_nanoservice.contract import Configuration, Revision, encode
+from spiko_nanoservice.contract import Configuration, Revision
 from spiko_operator.api.architecture import ArchitectureSpec
-from spiko_operator.plan import status
-from spiko_operator.plan.acceptance import accept, has_deployments, parse_spec
+from spiko_operator.plan import names, status
+from spiko_operator.plan.acceptance import accept, has_deployments, read_state
 from spiko_operator.plan.actions import Action, CreateState, ReplaceState, Requeue, SetStatus
 from spiko_operator.plan.conditions import Observation, changed_fields, events_of, merge_conditions
-from spiko_operator.plan.configuration import build_configuration
+from spiko_operator.plan.desired import build_desired, draft_configuration, forget_desired
 from spiko_operator.plan.diff import applies, deletes
-from spiko_operator.plan.drift import covers
-from spiko_operator.plan.objects import Object, is_deleting, owner_reference
+from spiko_operator.plan.drift import has_metadata
+from spiko_operator.plan.objects import Key, Object, is_deleting, owner_reference
 from spiko_operator.plan.observed import ObjectKey, Observed
 from spiko_operator.plan.ownership import check_names, delete_leftovers, unknown_names
-from spiko_operator.plan.services import all_releases
-from spiko_operator.plan.state import ArchitectureState, config_map, digest
-from spiko_operator.plan.workloads import Rendering, build_all
+from spiko_operator.plan.state import ArchitectureState, config_map
 
 GARBAGE_COLLECTION_RETRY_S = 0.25
 # Fields of the status that stay as they are while no spec is in effect, or names are taken.
@@ -48,12 +46,11 @@ def plan(observed: Observed) -> ReconcilePlan:
         return ReconcilePlan([])  # garbage collection deletes what the Architecture owns
     acceptance = accept(observed)
     state = acceptance.state
-    spec = parse_spec(state.accepted) if state is not None else None
+    built = build_desired(observed, state) if state is not None else None
     # Nothing was accepted yet, or a newer release accepted a spec that the schema of this one rejects.
-    if state is None or spec is None:
+    if state is None or built is None:
         return ReconcilePlan(_status_without_spec(observed, acceptance.rejections))
-    releases = all_releases(spec, state.topology)
-    desired = build_all(_rendering(observed, state), [service.name for service in spec.services], releases)
+    desired = built.objects
     name_check = check_names(observed, desired)
     if not name_check.is_free:
         rejections = (*acceptance.rejections, *name_check.taken)
@@ -61,12 +58,12 @@ def plan(observed: Observed) -> ReconcilePlan:
             [] if name_check.taken else [*delete_leftovers(observed), Requeue(GARBAGE_COLLECTION_RETRY_S)]
         )
         return ReconcilePlan([*_status_without_spec(observed, rejections), *requeue])
-    changes = applies(observed, desired)
+    changes = applies(observed, desired, built.complete)
     changing = frozenset(a.body["metadata"]["name"] for a in changes if a.body["kind"] == "Deployment")
     deployments = [body for body in desired if body["kind"] == "Deployment"]
     readiness = status.readiness(deployments, observed.objects, changing)
     state = replace(state, started=state.started or _is_started(observed, state, readiness))
-    state, configuration = _configure(observed, spec, state)
+    state, configuration = _configure(observed, built.spec, state)
     writes = [
         *_write_state(observed, state),
         *changes,
@@ -77,9 +74,9 @@ def plan(observed: Observed) -> ReconcilePlan:
     return ReconcilePlan([*writes, *after], configuration, unknown_names(observed, desired))
 
 
-def _rendering(observed: Observed, state: ArchitectureState) -> Rendering:
-    owner = owner_reference(observed.architecture)
-    return Rendering(observed.name, observed.namespace, owner, state.topology, state.runtime, observed.image)
+def forget(key: Key) -> None:
+    """Drop what is kept between the passes of an Architecture that was deleted."""
+    forget_desired(key)
 
 
 # -------------------------------------------------------------------- configuration and state
@@ -92,8 +89,7 @@ def _configure(
 
     The counter grows when the content changes, and is recorded before the configuration is sent.
     """
-    draft = build_configuration(observed.name, spec, state.topology, Revision(0, 0), state.started)
-    content = digest(encode(draft))
+    draft, content = draft_configuration(observed, spec, state)
     if content != state.configuration_hash:
         state = replace(
             state, configuration_hash=content, configuration_counter=state.configuration_counter + 1
@@ -111,12 +107,15 @@ def _is_started(observed: Observed, state: ArchitectureState, readiness: status.
 
 
 def _write_state(observed: Observed, state: ArchitectureState) -> list[Action]:
-    body = config_map(observed.name, observed.namespace, owner_reference(observed.architecture), state)
-    found = observed.objects.get(("ConfigMap", body["metadata"]["name"]))
+    found = observed.objects.get(("ConfigMap", names.state_name(observed.name)))
+    # Packing the accepted spec takes long, so that an unchanged state is not packed.
+    owner = owner_reference(observed.architecture)
+    metadata = {"labels": {names.ARCHITECTURE: observed.name}, "ownerReferences": [owner]}
+    if found is not None and read_state(observed)[0] == state and has_metadata(metadata, found["metadata"]):
+        return []
+    body = config_map(observed.name, observed.namespace, owner, state)
     if found is None:
         return [CreateState(body)]
-    if found.get("data") == body["data"] and covers(body["metadata"], found["metadata"]):
-        return []
     body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
     return [ReplaceState(body)]
 
