@@ -12,7 +12,8 @@ from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.api.reasons import Reason
 from spiko_operator.errors import PlanError
 from spiko_operator.plan import names
-from spiko_operator.plan.objects import Object
+from spiko_operator.plan.memo import Memo
+from spiko_operator.plan.objects import Key, Object
 from spiko_operator.plan.observed import Observed
 from spiko_operator.plan.services import all_releases
 from spiko_operator.plan.state import ArchitectureState, from_data
@@ -22,6 +23,10 @@ from spiko_operator.plan.topology import Topology, choose, grow, wanted_regions
 from spiko_operator.plan.validation.checks import check_spec
 from spiko_operator.plan.validation.findings import Finding
 from spiko_operator.plan.validation.rules import Severity
+
+_STATES: Memo[ArchitectureState] = Memo()
+_REVIEWS: Memo[tuple[ArchitectureSpec | None, list[Finding]]] = Memo()
+_IDENTITIES: Memo[dict[str, str]] = Memo()
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,12 @@ def accept(observed: Observed) -> Acceptance:
     """Return the state with the observed spec; if that is rejected, the state as it was, and why."""
     state, lost = read_state(observed)
     raw = observed.architecture.get("spec", {})
-    spec = parse_spec(raw)
+    spec, errors = _review(observed, raw)
     if spec is None:
         text = "the spec does not follow the resource's schema; `spiko lint` reports where"
         return Acceptance(state, (Rejection(Reason.INVALID, text),))
-    errors = [finding for finding in check_spec(observed.name, spec) if finding.severity is Severity.ERROR]
     topology = _topology(observed, state, spec, lost)
-    identities = {f"{r.tier}/{r.version}": r.identity.hash() for r in all_releases(spec, topology)}
+    identities = _identities(observed, raw, spec, topology)
     known = state.identities if state else {}
     rejections = [Rejection(finding.reason, _render(finding)) for finding in errors]
     rejections += [
@@ -66,6 +70,34 @@ def accept(observed: Observed) -> Acceptance:
     return Acceptance(replace(changed, runtime_revision=revision))
 
 
+def _review(observed: Observed, raw: Object) -> tuple[ArchitectureSpec | None, list[Finding]]:
+    """Return the spec as a model, None if it does not follow the schema, and its errors."""
+
+    def build() -> tuple[ArchitectureSpec | None, list[Finding]]:
+        spec = parse_spec(raw)
+        found = check_spec(observed.name, spec) if spec is not None else []
+        return spec, [finding for finding in found if finding.severity is Severity.ERROR]
+
+    return _REVIEWS.get((observed.namespace, observed.name), raw, build)
+
+
+def _identities(
+    observed: Observed, raw: Object, spec: ArchitectureSpec, topology: Topology
+) -> dict[str, str]:
+    """Return the hash of each version's identity, by `tier/version`."""
+
+    def build() -> dict[str, str]:
+        return {f"{r.tier}/{r.version}": r.identity.hash() for r in all_releases(spec, topology)}
+
+    return _IDENTITIES.get((observed.namespace, observed.name), (raw, topology), build)
+
+
+def forget_reviews(key: Key) -> None:
+    """Drop what was read for a deleted Architecture."""
+    for memo in (_STATES, _REVIEWS, _IDENTITIES):
+        memo.forget(key)
+
+
 def parse_spec(raw: Any) -> ArchitectureSpec | None:
     """Return the spec as a model; None if it does not follow the schema."""
     try:
@@ -78,8 +110,9 @@ def read_state(observed: Observed) -> tuple[ArchitectureState | None, bool]:
     """Return the owned state, and whether an earlier one was lost."""
     found = observed.objects.get(("ConfigMap", names.state_name(observed.name)))
     if found is not None and observed.owns(found):
+        data = found.get("data", {})
         try:
-            return from_data(found.get("data", {})), False
+            return _STATES.get((observed.namespace, observed.name), data, lambda: from_data(data)), False
         except PlanError:
             return None, True
     return None, has_deployments(observed)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from spiko_nanoservice.contract import Configuration, Revision
 from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.plan import names, status
-from spiko_operator.plan.acceptance import accept, has_deployments, read_state
+from spiko_operator.plan.acceptance import accept, forget_reviews, has_deployments, read_state
 from spiko_operator.plan.actions import Action, CreateState, ReplaceState, Requeue, SetStatus
 from spiko_operator.plan.conditions import Observation, changed_fields, events_of, merge_conditions
 from spiko_operator.plan.desired import build_desired, draft_configuration, forget_desired
@@ -76,6 +76,7 @@ def plan(observed: Observed) -> ReconcilePlan:
 
 def forget(key: Key) -> None:
     """Drop what is kept between the passes of an Architecture that was deleted."""
+    forget_reviews(key)
     forget_desired(key)
 
 
