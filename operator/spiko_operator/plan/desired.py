@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spiko_nanoservice.contract import Configuration, Revision, encode
@@ -10,9 +9,10 @@ from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.plan.acceptance import parse_spec
 from spiko_operator.plan.configuration import build_configuration
 from spiko_operator.plan.defaults import with_defaults
+from spiko_operator.plan.diff import Wanted
 from spiko_operator.plan.memo import Memo
-from spiko_operator.plan.objects import Key, Object, owner_reference
-from spiko_operator.plan.observed import ObjectKey, Observed
+from spiko_operator.plan.objects import Key, owner_reference
+from spiko_operator.plan.observed import Observed
 from spiko_operator.plan.ownership import key_of
 from spiko_operator.plan.services import all_releases
 from spiko_operator.plan.state import ArchitectureState, digest
@@ -25,13 +25,11 @@ class Desired:
 
     Args:
         spec: in effect.
-        objects: in the order of creation.
-        complete: the objects with the API server's defaults.
+        wanted: the objects.
     """
 
     spec: ArchitectureSpec
-    objects: list[Object]
-    complete: Mapping[ObjectKey, Object]
+    wanted: Wanted
 
 
 _DESIRED: Memo[Desired | None] = Memo()
@@ -52,7 +50,7 @@ def build_desired(observed: Observed, state: ArchitectureState) -> Desired | Non
         )
         tiers = [service.name for service in spec.services]
         objects = build_all(rendering, tiers, all_releases(spec, state.topology))
-        return Desired(spec, objects, {key_of(body): with_defaults(body) for body in objects})
+        return Desired(spec, Wanted(objects, {key_of(body): with_defaults(body) for body in objects}))
 
     return _DESIRED.get((observed.namespace, observed.name), arguments, build)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Apply, Delete
@@ -12,21 +13,30 @@ from spiko_operator.plan.observed import ObjectKey, Observed
 from spiko_operator.plan.ownership import OWNED_KINDS, key_of
 
 
-def applies(
-    observed: Observed, desired: Sequence[Object], complete: Mapping[ObjectKey, Object]
-) -> list[Apply]:
+@dataclass(frozen=True)
+class Wanted:
+    """The desired objects, with what makes comparing them cheap.
+
+    Args:
+        objects: in the order of creation.
+        complete: the objects with the API server's defaults.
+        equal: observed objects that did not differ; they are not compared again as long as they are the same.
+    """
+
+    objects: Sequence[Object]
+    complete: Mapping[ObjectKey, Object]
+    equal: dict[ObjectKey, Object] = field(default_factory=dict)
+
+
+def applies(observed: Observed, wanted: Wanted) -> list[Apply]:
     """Return the applies of objects that differ from the desired ones.
 
     The template of eurekas changes one zone at a time.
-
-    Args:
-        observed: the observed objects.
-        desired: the desired objects.
-        complete: the desired objects with the API server's defaults.
     """
     found: list[Apply] = []
-    settled = all(_is_available(observed.objects.get(key_of(body))) for body in desired if _is_eureka(body))
-    for body, existing, drift in _differing(observed, desired, complete):
+    eurekas = [key_of(body) for body in wanted.objects if _is_eureka(body)]
+    settled = all(_is_available(observed.objects.get(key)) for key in eurekas)
+    for body, existing, drift in _differing(observed, wanted):
         if existing is None or drift is None:
             found.append(Apply(body))
             continue
@@ -51,20 +61,20 @@ def deletes(observed: Observed, desired: Sequence[Object]) -> list[Delete]:
     ]
 
 
-def _differing(
-    observed: Observed, desired: Sequence[Object], complete: Mapping[ObjectKey, Object]
-) -> Iterator[tuple[Object, Object | None, Drift | None]]:
+def _differing(observed: Observed, wanted: Wanted) -> Iterator[tuple[Object, Object | None, Drift | None]]:
     """Yield each desired object that differs, the observed object, and how it differs."""
-    for body in desired:
+    for body in wanted.objects:
         key = key_of(body)
         # An object that lost its label is not among the observed ones.
         existing = observed.objects.get(key) or observed.foreign.get(key)
         if existing is None:
             yield body, None, None
-            continue
-        drift = find_drift(body, complete[key], existing)
-        if drift is not None and not _is_normalized(observed, body, drift):
-            yield body, existing, drift
+        elif wanted.equal.get(key) is not existing:
+            drift = find_drift(body, wanted.complete[key], existing)
+            if drift is None:
+                wanted.equal[key] = existing
+            elif not _is_normalized(observed, body, drift):
+                yield body, existing, drift
 
 
 def _is_normalized(observed: Observed, body: Object, drift: Drift) -> bool:

@@ -50,7 +50,7 @@ def plan(observed: Observed) -> ReconcilePlan:
     # Nothing was accepted yet, or a newer release accepted a spec that the schema of this one rejects.
     if state is None or built is None:
         return ReconcilePlan(_status_without_spec(observed, acceptance.rejections))
-    desired = built.objects
+    desired = built.wanted.objects
     name_check = check_names(observed, desired)
     if not name_check.is_free:
         rejections = (*acceptance.rejections, *name_check.taken)
@@ -58,7 +58,7 @@ def plan(observed: Observed) -> ReconcilePlan:
             [] if name_check.taken else [*delete_leftovers(observed), Requeue(GARBAGE_COLLECTION_RETRY_S)]
         )
         return ReconcilePlan([*_status_without_spec(observed, rejections), *requeue])
-    changes = applies(observed, desired, built.complete)
+    changes = applies(observed, built.wanted)
     changing = frozenset(a.body["metadata"]["name"] for a in changes if a.body["kind"] == "Deployment")
     deployments = [body for body in desired if body["kind"] == "Deployment"]
     readiness = status.readiness(deployments, observed.objects, changing)
