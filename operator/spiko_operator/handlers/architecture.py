@@ -17,7 +17,7 @@ from spiko_operator.plan.observed import ObjectKey, Observed
 from spiko_operator.plan.reconcile import ReconcilePlan, forget, plan
 from spiko_operator.plan.topology import from_labels
 
-MANY = 300  # objects; planning 1,500 objects takes 0.15 s
+MANY = 300  # objects; the first plan of 3,000 objects takes 0.3 s, a later one 0.015 s
 CONFLICT_RETRY_S = 0.05
 OWNED = ("ConfigMap", "Deployment", "Service", "PodDisruptionBudget")
 log = logging.getLogger("spiko.operator")

@@ -81,7 +81,9 @@ def _metadata_patch(wanted: Object, found: Object, fields: list[str]) -> Object:
     owners, present = wanted.get("ownerReferences") or [], found.get("ownerReferences") or []
     if not all(owner in present for owner in owners):
         uids = {owner["uid"] for owner in owners}
-        patch["ownerReferences"] = [each for each in present if each["uid"] not in uids] + owners
+        # An object has one controller: one that is gone gives way.
+        others = [each for each in present if each["uid"] not in uids and not each.get("controller")]
+        patch["ownerReferences"] = others + owners
         fields.append("metadata.ownerReferences")
     return patch
 
