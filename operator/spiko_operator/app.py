@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 import os
 import signal
@@ -153,7 +152,9 @@ class Running:
 
     def deliver(self, kind: str, event: Mapping[str, Any]) -> None:
         """Update the cache by one event of kopf, and queue the keys that it concerns."""
-        body: Object = copy.deepcopy(dict(event["object"]))
+        # The cache removes managed fields, and shares the rest with kopf, which does not change it.
+        body: Object = dict(event["object"])
+        body["metadata"] = dict(body["metadata"])
         _add_type(kind, body)
         if event["type"] == "DELETED":
             self._cache.drop(kind, body)

@@ -1,7 +1,8 @@
 """A work queue with unique keys, as in Kubernetes controllers.
 
-A key that is added several times is processed once, and never by two workers at the same time. A key whose
-processing fails is requeued after 0.5 s, doubling to 60 s, with jitter, until it succeeds.
+A key that is added several times is processed once, and never by two workers at the same time. After it was
+processed it rests for 0.1 s, so that a burst of events is processed together. A key whose processing fails is
+requeued after 0.5 s, doubling to 60 s, with jitter, until it succeeds.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from random import Random
 from typing import Generic, TypeVar
 
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 60.0
+REST_S = 0.1
 K = TypeVar("K", bound=Hashable)
 log = logging.getLogger("spiko.operator")
 
@@ -24,19 +26,26 @@ class KeyedQueue(Generic[K]):
         work: processes a key; returns in how many seconds to requeue it, or None.
         workers: number of keys processed at the same time.
         random: for jitter.
+        rest_s: seconds between the end of one processing of a key and the start of the next.
     """
 
-    def __init__(self, work: Callable[[K], Awaitable[float | None]], workers: int, random: Random) -> None:
-        self._work, self._workers, self._random = work, workers, random
+    def __init__(
+        self,
+        work: Callable[[K], Awaitable[float | None]],
+        workers: int,
+        random: Random,
+        rest_s: float = REST_S,
+    ) -> None:
+        self._work, self._workers, self._random, self._rest_s = work, workers, random, rest_s
         self._ready: asyncio.Queue[K] = asyncio.Queue()
         self._queued: set[K] = set()
-        self._busy: set[K] = set()
+        self._busy: set[K] = set()  # being processed, or at rest afterwards
         self._dirty: set[K] = set()
         self._failures: dict[K, int] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
 
     def add(self, key: K) -> None:
-        """Queue a key; if it is being processed, it is processed once more afterwards."""
+        """Queue a key; if it is being processed or at rest, it is processed once more afterwards."""
         if key in self._busy:
             self._dirty.add(key)
         elif key not in self._queued:
@@ -63,6 +72,12 @@ class KeyedQueue(Generic[K]):
         self._timers.pop(key, None)
         self.add(key)
 
+    def _end_rest(self, key: K) -> None:
+        self._busy.discard(key)
+        if key in self._dirty:
+            self._dirty.discard(key)
+            self.add(key)
+
     async def _serve(self) -> None:
         while True:
             key = await self._ready.get()
@@ -81,10 +96,7 @@ class KeyedQueue(Generic[K]):
                 if requeue_s is not None:
                     self.add_after(key, requeue_s)
             finally:
-                self._busy.discard(key)
-                if key in self._dirty:
-                    self._dirty.discard(key)
-                    self.add(key)
+                asyncio.get_running_loop().call_later(self._rest_s, self._end_rest, key)
 
     def _delay_s(self, key: K) -> float:
         failures = self._failures[key] = self._failures.get(key, 0) + 1

@@ -32,9 +32,39 @@ async def test_key_is_processed_once_and_again_if_added_meanwhile() -> None:
     queue = KeyedQueue[str](work, 4, Random(1))
     for _ in range(100):
         queue.add("a")
-    await run(queue, 0.1)
+    await run(queue, 0.5)
 
     assert seen == ["a", "a"]
+
+
+async def test_events_of_a_key_are_processed_together_and_none_is_lost() -> None:
+    """Given an event every 2 ms for a second and a rest of 0.2 s, then the key is processed about five times
+    and not 500 times, the last time after the last event; another key does not wait.
+    """
+    loop = asyncio.get_running_loop()
+    events, seen, other = [0], list[int](), list[float]()
+
+    async def work(key: str) -> None:
+        if key == "b":
+            other.append(loop.time())
+        else:
+            seen.append(events[0])
+
+    queue = KeyedQueue[str](work, 1, Random(1), rest_s=0.2)
+    task = asyncio.create_task(run(queue, 1.8))
+    began = loop.time()
+    while loop.time() < began + 1:
+        events[0] += 1
+        queue.add("a")
+        await asyncio.sleep(0.002)
+        if events[0] == 1:
+            queue.add("b")
+            added = loop.time()
+    await task
+
+    assert 2 <= len(seen) <= 6
+    assert events[0] == seen[-1]
+    assert other[0] - added < 0.1
 
 
 async def test_failed_key_is_requeued_and_others_are_processed() -> None:

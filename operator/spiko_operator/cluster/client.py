@@ -121,6 +121,18 @@ class Client:
         query = {"fieldManager": manager, "force": "true"}
         return await self.connection.request("PATCH", path, query, body, _APPLY)
 
+    async def patch(self, body: Object, patch: Mapping[str, Any], uid: str, manager: str) -> Object:
+        """Merge a patch (RFC 7386) into the object that `body` names and return the object.
+
+        Raises:
+            Conflict: the object of this name has another UID.
+            Invalid: the API server rejects the object.
+            Missing: there is no such object.
+        """
+        path = RESOURCES[body["kind"]].path(body["metadata"].get("namespace"), body["metadata"]["name"])
+        whole = {**patch, "metadata": {**patch.get("metadata", {}), "uid": uid}}
+        return await self.connection.request("PATCH", path, {"fieldManager": manager}, whole, _MERGE)
+
     async def replace(self, kind: str, body: Object, manager: str) -> Object:
         """Replace an object and return it.
 

@@ -8,13 +8,15 @@ replacement exists. Any other failure ends the pass.
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from spiko_operator.cluster.cache import Cache
 from spiko_operator.cluster.client import Client
-from spiko_operator.cluster.events import Recorder
+from spiko_operator.cluster.events import Budget, Recorder
 from spiko_operator.errors import Conflict, Missing, Refused
 from spiko_operator.plan.actions import (
     Action,
@@ -27,31 +29,38 @@ from spiko_operator.plan.actions import (
     SetStatus,
 )
 from spiko_operator.plan.names import FIELD_MANAGER
-from spiko_operator.plan.objects import Object
-from spiko_operator.plan.state import digest
+from spiko_operator.plan.objects import Object, desired_digest
 
 AT_ONCE = 8  # concurrent applies, of about 4 ms each
+# Another controller may insist on its change: after so many restores of an object, one each ten seconds.
+RESTORES, RESTORE_REFILL_S = 20, 10.0
+MOST_FIELDS = 8  # that a message names
+log = logging.getLogger("spiko.operator")
 
 
 @dataclass(frozen=True)
-class Applied:
-    """The version of an object after the last apply, and the digest of what was applied."""
+class Patched:
+    """The version of an object after it was patched, and the digest of the desired object."""
 
     uid: str
-    generation: int
-    digest: str
+    version: str | int
+    digest: str | None
 
     @classmethod
-    def of(cls, body: Mapping[str, Any], digest: str) -> Applied:
-        """Record the version of an applied object; -2 for kinds without a generation, which never matches."""
-        return cls(body["metadata"]["uid"], body["metadata"].get("generation", -2), digest)
+    def of(cls, body: Mapping[str, Any], digest: str | None) -> Patched:
+        """Record the version of a patched object."""
+        return cls(body["metadata"]["uid"], _version(body), digest)
 
     def is_of(self, body: Mapping[str, Any]) -> bool:
         """Whether the object's spec is unchanged since."""
-        return (self.uid, self.generation) == (
-            body["metadata"]["uid"],
-            body["metadata"].get("generation", -1),
-        )
+        return (self.uid, self.version) == (body["metadata"]["uid"], _version(body))
+
+
+def _version(body: Mapping[str, Any]) -> str | int:
+    """Return the generation; for kinds without one, such as Services, the resourceVersion."""
+    metadata = body["metadata"]
+    generation: str | int = metadata.get("generation", metadata["resourceVersion"])
+    return generation
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,8 @@ class Executor:
     def __init__(self, client: Client, cache: Cache) -> None:
         self._client, self._cache = client, cache
         self._events = Recorder(client)
-        self._applied: dict[tuple[str, str, str], Applied] = {}
+        self._patched: dict[tuple[str, str, str], Patched] = {}
+        self._restores = Budget(RESTORES, RESTORE_REFILL_S)
 
     async def execute(self, actions: Sequence[Action], resource: Object) -> Outcome:
         """Execute actions in order. Consecutive applies are sent concurrently; a refusal ends the execution.
@@ -89,7 +99,7 @@ class Executor:
             if isinstance(action, Apply):
                 batch.append(action)
                 continue
-            if refused := await self._apply_all(batch):
+            if refused := await self._apply_all(batch, resource):
                 return Outcome(refused=refused)
             batch = []
             if isinstance(action, Requeue):
@@ -99,42 +109,70 @@ class Executor:
                     return Outcome(refused=refused, state_written=False)
             else:
                 await self._execute_one(action, resource)
-        return Outcome(requeue_s, await self._apply_all(batch))
+        return Outcome(requeue_s, await self._apply_all(batch, resource))
 
     def applied_digest(self, kind: str, body: Object) -> str | None:
-        """Return the digest of the last apply if the object was not changed since, else None.
+        """Return the digest of the desired object at the last patch if the object was not changed since.
 
-        The API server normalizes quantities, so the object may differ from what was applied.
+        A difference that a patch did not remove is written by the API server or by an admission webhook.
         """
-        applied = self._applied.get(_key(kind, body))
-        return applied.digest if applied is not None and applied.is_of(body) else None
+        patched = self._patched.get(_key(kind, body))
+        return patched.digest if patched is not None and patched.is_of(body) else None
 
     def forget_gone(self) -> None:
-        """Forget the applies of objects that no longer exist."""
-        self._applied = {
-            key: applied for key, applied in self._applied.items() if self._cache.get(*key) is not None
+        """Forget the patches of objects that no longer exist."""
+        self._patched = {
+            key: patched for key, patched in self._patched.items() if self._cache.get(*key) is not None
         }
 
-    async def _apply_all(self, batch: Sequence[Apply]) -> tuple[str, ...]:
+    async def _apply_all(self, batch: Sequence[Apply], resource: Object) -> tuple[str, ...]:
         limit = asyncio.Semaphore(AT_ONCE)
 
-        async def apply(body: Object) -> str | None:
+        async def apply(action: Apply) -> str | None:
             async with limit:
                 try:
-                    applied = await self._client.apply(body, FIELD_MANAGER)
+                    if action.patch is None:
+                        applied = await self._client.apply(action.body, FIELD_MANAGER)
+                        self._cache.put(action.body["kind"], applied)
+                    else:
+                        await self._patch(action, action.patch, resource)
                 except Conflict:
                     raise
                 except Refused as error:
-                    return f"{body['kind']} {body['metadata']['name']}: {error.message}"
-            self._applied[_key(body["kind"], applied)] = Applied.of(applied, digest(body))
-            self._cache.put(body["kind"], applied)
+                    return f"{_title(action.body)}: {error.message}"
             return None
 
-        results = await asyncio.gather(*(apply(action.body) for action in batch), return_exceptions=True)
+        results = await asyncio.gather(*(apply(action) for action in batch), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
         return tuple(result for result in results if isinstance(result, str))
+
+    async def _patch(self, action: Apply, patch: Object, resource: Object) -> None:
+        """Patch an object; log what that restores, and emit an event.
+
+        Raises:
+            Refused: another client changes the object again and again.
+        """
+        body = action.body
+        fields = ", ".join(action.restored[:MOST_FIELDS]) + (", …" if action.restored[MOST_FIELDS:] else "")
+        if action.restored and not self._restores.take(action.uid, time.monotonic()):
+            raise Refused(f"another client changes it again and again: {fields}; restored less often")
+        key = _key(body["kind"], body)
+        before = self._cache.get(*key)
+        try:
+            patched = await self._client.patch(body, patch, action.uid, FIELD_MANAGER)
+        except Missing:
+            return  # the object was deleted meanwhile; the next pass creates it
+        self._patched[key] = Patched.of(patched, desired_digest(body))
+        self._cache.put(body["kind"], patched)
+        if not action.restored or (
+            before is not None and _resource_version(patched) == _resource_version(before)
+        ):
+            return
+        text = f"{_title(body)}: restored {fields}, which another client had changed"
+        log.warning("%s/%s: %s", resource["metadata"]["namespace"], resource["metadata"]["name"], text)
+        await self._events.emit(Emit("Warning", "Restored", text), resource)
 
     async def _write_state(self, action: CreateState | ReplaceState) -> tuple[str, ...]:
         body = action.body
@@ -144,7 +182,7 @@ class Executor:
         except (Conflict, Missing):
             raise
         except Refused as error:
-            return (f"ConfigMap {body['metadata']['name']}: {error.message}",)
+            return (f"{_title(body)}: {error.message}",)
         return ()
 
     async def _execute_one(self, action: Action, resource: Object) -> None:
@@ -169,6 +207,15 @@ class Executor:
                 await self._events.emit(action, resource)
             case _:
                 raise AssertionError(action)
+
+
+def _title(body: Object) -> str:
+    return f"{body['kind']} {body['metadata']['name']}"
+
+
+def _resource_version(body: Object) -> str | None:
+    version: str | None = body["metadata"].get("resourceVersion")
+    return version
 
 
 def _key(kind: str, body: Object) -> tuple[str, str, str]:

@@ -17,10 +17,10 @@ from spiko_operator.plan import names
 from spiko_operator.plan.actions import Emit, SetStatus
 from spiko_operator.plan.objects import Key, Object, is_deleting, labels_of
 from spiko_operator.plan.observed import ObjectKey, Observed, total_size
-from spiko_operator.plan.reconcile import ReconcilePlan, plan
+from spiko_operator.plan.reconcile import ReconcilePlan, forget, plan
 from spiko_operator.plan.topology import from_labels
 
-MANY = 300  # objects; planning 1,500 objects takes 0.15 s
+MANY = 300  # objects; the first plan of 3,000 objects takes 0.3 s, a later one 0.015 s
 CONFLICT_RETRY_S = 0.05
 OWNED = ("ConfigMap", "Deployment", "Service", "PodDisruptionBudget")
 log = logging.getLogger("spiko.operator")
@@ -78,6 +78,7 @@ def _forget(context: Context, key: Key) -> None:
     """Forget a deleted Architecture."""
     context.links.forget(key)
     context.keys.forget(key)
+    forget(key)
     live = {body["metadata"]["uid"] for body in context.cache.all("Architecture")}
     context.reserved = {uid: kept for uid, kept in context.reserved.items() if uid in live}
 

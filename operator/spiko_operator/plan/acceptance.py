@@ -15,7 +15,8 @@ from spiko_operator.errors import PlanError
 from spiko_operator.plan import names
 from spiko_operator.plan.claims import claims, tiers_of
 from spiko_operator.plan.limits import Size, size_of
-from spiko_operator.plan.objects import Object
+from spiko_operator.plan.memo import Memo
+from spiko_operator.plan.objects import Key, Object
 from spiko_operator.plan.observed import Observed
 from spiko_operator.plan.ownership import is_ours
 from spiko_operator.plan.services import all_releases
@@ -27,6 +28,11 @@ from spiko_operator.plan.validation.checks import check_spec
 from spiko_operator.plan.validation.findings import Finding
 from spiko_operator.plan.validation.limit_rules import limit_rules, total_rules
 from spiko_operator.plan.validation.rule import Severity
+
+_STATES: Memo[ArchitectureState] = Memo()
+_SPECS: Memo[ArchitectureSpec | None] = Memo()
+_ERRORS: Memo[list[Finding]] = Memo()
+_IDENTITIES: Memo[dict[str, str]] = Memo()
 
 
 @dataclass(frozen=True)
@@ -48,15 +54,15 @@ def accept(observed: Observed) -> Acceptance:
     """Return the state with the observed spec; if that is rejected, the state as it was, and why."""
     state, lost = read_state(observed)
     raw = observed.architecture.get("spec", {})
-    spec = parse_spec(raw)
+    spec = _read_spec(observed, raw)
     if spec is None:
         text = "the spec does not follow the resource's schema; `spiko lint` reports where"
         return Acceptance(state, (Rejection(Reason.INVALID, text),), state)
     topology = _topology(observed, state, spec, lost)
     if exceeded := _exceeded(observed, state, spec, topology):
         return Acceptance(state, tuple(Rejection(f.reason, _render(f)) for f in exceeded), state)
-    errors = [finding for finding in check_spec(observed.name, spec) if finding.severity is Severity.ERROR]
-    identities = {f"{r.tier}/{r.version}": r.identity.hash() for r in all_releases(spec, topology)}
+    errors = _errors(observed, raw, spec)
+    identities = _identities(observed, raw, spec, topology)
     known = state.identities if state else {}
     rejections = [Rejection(finding.reason, _render(finding)) for finding in errors]
     rejections += [
@@ -77,6 +83,37 @@ def accept(observed: Observed) -> Acceptance:
     return Acceptance(replace(changed, runtime_revision=revision), (), state)
 
 
+def _read_spec(observed: Observed, raw: Object) -> ArchitectureSpec | None:
+    """Return the spec as a model; None if it does not follow the schema."""
+    return _SPECS.get((observed.namespace, observed.name), raw, lambda: parse_spec(raw))
+
+
+def _errors(observed: Observed, raw: Object, spec: ArchitectureSpec) -> list[Finding]:
+    """Return the errors of a spec that is within the limits."""
+
+    def build() -> list[Finding]:
+        return [found for found in check_spec(observed.name, spec) if found.severity is Severity.ERROR]
+
+    return _ERRORS.get((observed.namespace, observed.name), raw, build)
+
+
+def _identities(
+    observed: Observed, raw: Object, spec: ArchitectureSpec, topology: Topology
+) -> dict[str, str]:
+    """Return the hash of each version's identity, by `tier/version`."""
+
+    def build() -> dict[str, str]:
+        return {f"{r.tier}/{r.version}": r.identity.hash() for r in all_releases(spec, topology)}
+
+    return _IDENTITIES.get((observed.namespace, observed.name), (raw, topology), build)
+
+
+def forget_reviews(key: Key) -> None:
+    """Drop what was read for a deleted Architecture."""
+    for memo in (_STATES, _SPECS, _ERRORS, _IDENTITIES):
+        memo.forget(key)
+
+
 def parse_spec(raw: Any) -> ArchitectureSpec | None:
     """Return the spec as a model; None if it does not follow the schema."""
     try:
@@ -89,8 +126,13 @@ def read_state(observed: Observed) -> tuple[ArchitectureState | None, bool]:
     """Return the owned state, and whether an earlier one was lost."""
     found = observed.objects.get(("ConfigMap", names.state_name(observed.name)))
     if found is not None and is_ours(observed, found):
+        data = dict(found.get("data") or {})
         try:
-            return from_data(found.get("data") or {}, observed.state_key), False
+            return _STATES.get(
+                (observed.namespace, observed.name),
+                (data, observed.state_key),
+                lambda: from_data(data, observed.state_key),
+            ), False
         except PlanError:
             return None, True
     return None, _has_deployments(observed)

@@ -26,9 +26,19 @@ class ReplaceState:
 
 @dataclass(frozen=True)
 class Apply:
-    """Apply an object, server-side."""
+    """Create an object by server-side apply, or patch the observed one.
+
+    Args:
+        body: the desired object.
+        patch: JSON merge patch that makes the observed object the desired one; None to create it.
+        uid: of the observed object.
+        restored: paths of the fields that another client changed, if the patch undoes such a change.
+    """
 
     body: Object
+    patch: Object | None = None
+    uid: str = ""
+    restored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,35 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Apply, Delete
-from spiko_operator.plan.drift import covers
-from spiko_operator.plan.objects import Object, is_deleting
-from spiko_operator.plan.observed import Observed
+from spiko_operator.plan.drift import Drift, find_drift
+from spiko_operator.plan.objects import Object, desired_digest, is_deleting
+from spiko_operator.plan.observed import ObjectKey, Observed
 from spiko_operator.plan.ownership import OWNED_KINDS, is_ours, key_of
-from spiko_operator.plan.state import digest
 
 
-def applies(observed: Observed, desired: Sequence[Object]) -> list[Apply]:
+@dataclass(frozen=True)
+class Wanted:
+    """The desired objects, with what makes comparing them cheap.
+
+    Args:
+        objects: in the order of creation.
+        complete: the objects with the API server's defaults.
+        equal: observed objects that did not differ; they are not compared again as long as they are the same.
+    """
+
+    objects: Sequence[Object]
+    complete: Mapping[ObjectKey, Object]
+    equal: dict[ObjectKey, Object] = field(default_factory=dict)
+
+
+def applies(observed: Observed, wanted: Wanted) -> list[Apply]:
     """Return the applies of objects that differ from the desired ones.
 
     The template of eurekas changes one zone at a time.
     """
     found: list[Apply] = []
-    settled = all(_is_available(observed.objects.get(key_of(body))) for body in desired if _is_eureka(body))
-    for body in desired:
-        existing = observed.objects.get(key_of(body))
-        if existing is not None and _matches(observed, body, existing):
+    eurekas = [key_of(body) for body in wanted.objects if _is_eureka(body)]
+    settled = all(_is_available(observed.objects.get(key)) for key in eurekas)
+    for body, existing, drift in _differing(observed, wanted):
+        if existing is None or drift is None:
+            found.append(Apply(body))
             continue
-        if existing is not None and _is_eureka(body) and _changes_template(body, existing):
-            # While another eureka rolls out, only a eureka that is not available is applied: the new template
+        if _is_eureka(body) and "template" in drift.patch.get("spec", {}):
+            # While another eureka rolls out, only a eureka that is not available is changed: the new template
             # may fix it.
             if not settled and _is_available(existing):
                 continue
             settled = False
-        found.append(Apply(body))
+        restored = drift.fields if _was_applied(body, existing) else ()
+        found.append(Apply(body, drift.patch, existing["metadata"]["uid"], restored))
     return found
 
 
@@ -47,16 +64,32 @@ def deletes(observed: Observed, desired: Sequence[Object]) -> list[Delete]:
     ]
 
 
-def _matches(observed: Observed, body: Object, existing: Object) -> bool:
-    if covers(body, existing):
-        return True
-    return observed.applied.get(key_of(body)) == digest(body) and covers(
-        body["metadata"], existing["metadata"]
-    )
+def _differing(observed: Observed, wanted: Wanted) -> Iterator[tuple[Object, Object | None, Drift | None]]:
+    """Yield each desired object that differs, the observed object, and how it differs."""
+    for body in wanted.objects:
+        key = key_of(body)
+        # An object that lost its label is not among the observed ones.
+        existing = observed.objects.get(key) or observed.foreign.get(key)
+        if existing is None:
+            yield body, None, None
+        elif wanted.equal.get(key) is not existing:
+            drift = find_drift(body, wanted.complete[key], existing)
+            if drift is None:
+                wanted.equal[key] = existing
+            elif not _is_normalized(observed, body, drift):
+                yield body, existing, drift
 
 
-def _changes_template(body: Object, existing: Object) -> bool:
-    return not covers(body["spec"]["template"], existing["spec"]["template"])
+def _is_normalized(observed: Observed, body: Object, drift: Drift) -> bool:
+    """Whether the difference remained after a patch: then it is the API server's normalization."""
+    applied = observed.applied.get(key_of(body))
+    return applied is not None and applied == desired_digest(body) and "metadata" not in drift.patch
+
+
+def _was_applied(body: Object, existing: Object) -> bool:
+    """Whether the same object was applied last, so that the difference is another client's."""
+    applied = desired_digest(existing)
+    return applied is not None and applied == desired_digest(body)
 
 
 def _is_eureka(body: Object) -> bool:

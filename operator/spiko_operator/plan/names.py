@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+PREFIX = "spiko.dev/"  # of all label and annotation keys
 ARCHITECTURE = "spiko.dev/architecture"
 TIER = "spiko.dev/tier"
 PACKAGE = "spiko.dev/package"
@@ -16,6 +17,7 @@ VERSION = "spiko.dev/version"
 REGION = "spiko.dev/region"
 ZONE = "spiko.dev/zone"
 TOPOLOGY_ANNOTATION = "spiko.dev/topology"  # copy of the state's topology, used if the state is lost
+DESIRED_ANNOTATION = "spiko.dev/desired"  # digest of the object that was applied last
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from spiko_operator.api.architecture import KIND as ARCHITECTURE
 from spiko_operator.api.common import API_VERSION
+from spiko_operator.plan import names
 
 Object = dict[str, Any]
 Key = tuple[str, str]  # namespace and name of an Architecture or a Fault
@@ -16,6 +17,12 @@ _ELLIPSIS = "…".encode()
 def labels_of(body: Object) -> dict[str, str]:
     """Return the labels of an object; empty if it has none."""
     return body["metadata"].get("labels") or {}
+
+
+def desired_digest(body: Object) -> str | None:
+    """Return the digest of the last applied desired object, from its annotation; None without one."""
+    digest: str | None = (body["metadata"].get("annotations") or {}).get(names.DESIRED_ANNOTATION)
+    return digest
 
 
 def controller_of(body: Object) -> Object | None:

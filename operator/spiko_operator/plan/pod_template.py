@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from spiko_nanoservice import contract as c
+from spiko_operator.plan.defaults import pruned
 from spiko_operator.plan.objects import Object
 from spiko_operator.plan.topology import REGION_LABEL, ZONE_LABEL, Region, Zone
 
@@ -48,7 +49,7 @@ def pod_spec(runtime: Object, image: str, port: int, env: Mapping[str, str], key
             "fsGroup": USER,  # may read the key files
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "tolerations": _lost_node_tolerations() + list(runtime.get("tolerations") or ()),
+        "tolerations": _lost_node_tolerations() + pruned(runtime.get("tolerations") or ()),
         "volumes": [keys],
         "containers": [_container(runtime, image, port, env)],
     }
@@ -80,7 +81,7 @@ def _container(runtime: Object, image: str, port: int, env: Mapping[str, str]) -
             "readOnlyRootFilesystem": True,
         },
     }
-    if resources := runtime.get("resources"):
+    if resources := pruned(runtime.get("resources") or {}):
         container["resources"] = resources
     return container
 

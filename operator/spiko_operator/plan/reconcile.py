@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from spiko_nanoservice.contract import Configuration, Revision, encode
+from spiko_nanoservice.contract import Configuration, Revision
 from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.plan import names, status
-from spiko_operator.plan.acceptance import Acceptance, accept, parse_spec
+from spiko_operator.plan.acceptance import Acceptance, accept, forget_reviews, read_state
 from spiko_operator.plan.actions import (
     Action,
     Apply,
@@ -37,18 +37,16 @@ from spiko_operator.plan.conditions import (
     merge_conditions,
     not_observed,
 )
-from spiko_operator.plan.configuration import build_configuration
+from spiko_operator.plan.desired import Desired, build_desired, draft_configuration, forget_desired
 from spiko_operator.plan.diff import applies, deletes
-from spiko_operator.plan.drift import covers
+from spiko_operator.plan.drift import has_metadata
 from spiko_operator.plan.health_conditions import observe_health
 from spiko_operator.plan.limits import size_of
-from spiko_operator.plan.objects import Object, is_deleting, owner_reference
+from spiko_operator.plan.objects import Key, Object, is_deleting, owner_reference
 from spiko_operator.plan.observed import ObjectKey, Observed, Reservation
 from spiko_operator.plan.ownership import NameCheck, check_names, release, unknown_names
 from spiko_operator.plan.reevaluation import reevaluate
-from spiko_operator.plan.services import all_releases
-from spiko_operator.plan.state import ArchitectureState, config_map, digest, topology_copy
-from spiko_operator.plan.workloads import Rendering, build_all
+from spiko_operator.plan.state import ArchitectureState, config_map
 
 GARBAGE_COLLECTION_RETRY_S = 0.25
 # Fields of the status that stay as they are while no spec is in effect.
@@ -77,8 +75,7 @@ class _Draft:
     """A state with its spec and its desired objects."""
 
     state: ArchitectureState
-    spec: ArchitectureSpec
-    desired: list[Object]
+    built: Desired
 
 
 def plan(observed: Observed) -> ReconcilePlan:
@@ -90,50 +87,48 @@ def plan(observed: Observed) -> ReconcilePlan:
     # Nothing was accepted yet, or a newer release accepted a spec that the schema of this one rejects.
     if draft is None:
         return ReconcilePlan(_status_without_spec(observed, acceptance))
-    name_check = check_names(observed, draft.desired)
+    name_check = check_names(observed, draft.built.wanted.objects)
     # An edit that needs a name of another owner is rejected: the last accepted spec stays in effect.
     if name_check.taken and acceptance.before is not acceptance.state:
         rejections = (*acceptance.rejections, *name_check.taken)
         before = _draft(observed, acceptance.before)
         if before is not None:
             acceptance = Acceptance(acceptance.before, rejections, acceptance.before)
-            draft, name_check = before, check_names(observed, before.desired)
+            draft, name_check = before, check_names(observed, before.built.wanted.objects)
     if not name_check.is_free:
         return _wait_for_names(observed, acceptance, draft, name_check)
-    changes = applies(observed, draft.desired)
+    changes = applies(observed, draft.built.wanted)
     readiness = _readiness(observed, draft, changes)
     state = draft.state
     state = replace(state, started=state.started or _is_started(observed, state, readiness))
     held = status.highest_unknown(state.revision, observed.reports)
-    state, configuration = _configure(observed, draft.spec, state, held)
-    writes = [*_write_state(observed, state), *changes, *deletes(observed, draft.desired)]
+    state, configuration = _configure(observed, draft.built.spec, state, held)
+    writes = [*_write_state(observed, state), *changes, *deletes(observed, draft.built.wanted.objects)]
     outbid = [] if held is None else [status.unknown_revision(held)]
     after = _status(observed, acceptance.rejections, state, readiness, *outbid)
     return ReconcilePlan(
         [*writes, *after, *reevaluate(acceptance.rejections)],
         configuration,
-        unknown_names(observed, draft.desired),
+        unknown_names(observed, draft.built.wanted.objects),
         _reservation(observed, draft, is_latest=not acceptance.rejections),
     )
 
 
+def forget(key: Key) -> None:
+    """Drop what is kept between the passes of an Architecture that was deleted."""
+    forget_reviews(key)
+    forget_desired(key)
+
+
 def _draft(observed: Observed, state: ArchitectureState | None) -> _Draft | None:
-    spec = parse_spec(state.accepted) if state is not None else None
-    if state is None or spec is None:
-        return None
-    owner = owner_reference(observed.architecture)
-    copy = topology_copy(state.topology, observed.state_key)
-    rendering = Rendering(
-        observed.name, observed.namespace, owner, state.topology, state.runtime, observed.image, copy
-    )
-    releases = all_releases(spec, state.topology)
-    return _Draft(state, spec, build_all(rendering, [service.name for service in spec.services], releases))
+    built = build_desired(observed, state) if state is not None else None
+    return None if state is None or built is None else _Draft(state, built)
 
 
 def _reservation(observed: Observed, draft: _Draft, is_latest: bool) -> Reservation:
     generation = observed.architecture["metadata"]["generation"] if is_latest else 0
-    needed = names.needed_names(observed.name, [service.name for service in draft.spec.services])
-    return Reservation(generation, needed, size_of(draft.spec, draft.state.topology))
+    needed = names.needed_names(observed.name, [service.name for service in draft.built.spec.services])
+    return Reservation(generation, needed, size_of(draft.built.spec, draft.state.topology))
 
 
 def _wait_for_names(
@@ -155,7 +150,7 @@ def _wait_for_names(
 
 
 def _readiness(observed: Observed, draft: _Draft, changes: Sequence[Apply]) -> status.Readiness:
-    deployments = [body for body in draft.desired if body["kind"] == "Deployment"]
+    deployments = [body for body in draft.built.wanted.objects if body["kind"] == "Deployment"]
     changing = frozenset(a.body["metadata"]["name"] for a in changes if a.body["kind"] == "Deployment")
     return status.readiness(deployments, observed.objects, changing)
 
@@ -171,8 +166,7 @@ def _configure(
     The revision grows when the content changes, and when a eureka has a higher one that this operator did not
     send. It is recorded before the configuration is sent.
     """
-    draft = build_configuration(observed.name, spec, state.topology, Revision(0, 0), state.started)
-    content = digest(encode(draft))
+    draft, content = draft_configuration(observed, spec, state)
     if content != state.configuration_hash or held is not None:
         revision = (held or state.revision).next() or state.revision
         state = replace(state, configuration_hash=content, revision=revision)
@@ -188,13 +182,15 @@ def _is_started(observed: Observed, state: ArchitectureState, readiness: status.
 
 
 def _write_state(observed: Observed, state: ArchitectureState) -> list[Action]:
+    found = observed.objects.get(("ConfigMap", names.state_name(observed.name)))
+    # Packing the accepted spec takes long, so that an unchanged state is not packed.
     owner = owner_reference(observed.architecture)
+    metadata = {"labels": {names.ARCHITECTURE: observed.name}, "ownerReferences": [owner]}
+    if found is not None and read_state(observed)[0] == state and has_metadata(metadata, found["metadata"]):
+        return []
     body = config_map(observed.name, observed.namespace, owner, state, observed.state_key)
-    found = observed.objects.get(("ConfigMap", body["metadata"]["name"]))
     if found is None:
         return [CreateState(body)]
-    if found.get("data") == body["data"] and covers(body["metadata"], found["metadata"]):
-        return []
     body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
     return [ReplaceState(body)]
 

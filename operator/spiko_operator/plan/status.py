@@ -180,11 +180,13 @@ class Readiness:
     pods: int
     pods_ready: int
     not_ready: tuple[Object, ...]
+    paused: tuple[str, ...] = ()  # names of Deployments that another client paused
 
     def observation(self) -> Observation:
         """Observe the Ready condition."""
-        if not self.not_ready and self.pods_ready == self.pods:
+        if not self.not_ready and not self.paused and self.pods_ready == self.pods:
             return Observation(READY, "True", Reason.ALL_TIERS_READY, f"{self.tiers} tiers, {self.pods} pods")
+        paused = f"paused Deployments: {', '.join(self.paused[:8])}; " if self.paused else ""
         lacking = ", ".join(
             " ".join(filter(None, (n["tier"], n["place"], f"({n['message']})"))) for n in self.not_ready[:8]
         )
@@ -192,7 +194,7 @@ class Readiness:
             READY,
             "False",
             Reason.PODS_MISSING,
-            truncate(f"{self.tiers_ready} of {self.tiers} tiers are ready; not ready: {lacking}"),
+            truncate(f"{self.tiers_ready} of {self.tiers} tiers are ready; {paused}not ready: {lacking}"),
         )
 
 
@@ -208,15 +210,19 @@ def readiness(
     """
     tiers: dict[str, bool] = {}  # tier -> whether all its Deployments are complete
     not_ready: list[Object] = []
+    paused: list[str] = []
     pods = pods_ready = 0
     for body in desired:
-        rollout = _rollout(body, found.get(("Deployment", body["metadata"]["name"]), {}), changing)
+        existing = found.get(("Deployment", body["metadata"]["name"]), {})
+        if existing.get("spec", {}).get("paused"):
+            paused.append(body["metadata"]["name"])
+        rollout = _rollout(body, existing, changing)
         if rollout.tier != names.EUREKA:
             tiers[rollout.tier] = tiers.get(rollout.tier, True) and rollout.complete
             pods, pods_ready = pods + rollout.desired, pods_ready + rollout.ready
         if not rollout.complete and len(not_ready) < MOST_NOT_READY:
             not_ready.append(rollout.entry(body["metadata"]["labels"]))
-    return Readiness(len(tiers), sum(tiers.values()), pods, pods_ready, tuple(not_ready))
+    return Readiness(len(tiers), sum(tiers.values()), pods, pods_ready, tuple(not_ready), tuple(paused))
 
 
 class _Rollout(NamedTuple):

@@ -15,6 +15,7 @@ from spiko_operator.plan import names
 from spiko_operator.plan.objects import Object
 from spiko_operator.plan.pod_template import placement, pod_spec
 from spiko_operator.plan.services import Release
+from spiko_operator.plan.state import digest
 from spiko_operator.plan.topology import ANYWHERE, Region, Space, Topology, Zone
 
 IMAGE_REPOSITORY = "spiko/nanoservice"
@@ -79,7 +80,7 @@ def build_eureka_deployment(r: Rendering, region: Region, zone: Zone) -> Object:
     pod |= placement(region, zone, selector)
     name = names.eureka_name(r.architecture, zone.index)
     body = _deployment(r, name, {**selector, names.PACKAGE: names.EUREKA}, selector, 1, pod)
-    body["spec"]["strategy"] = {"type": "Recreate", "rollingUpdate": None}
+    body["spec"]["strategy"] = {"type": "Recreate"}
     return body
 
 
@@ -136,6 +137,8 @@ def build_all(r: Rendering, tiers: list[str], releases: list[Release]) -> list[O
     found += [build_service(r, tier) for tier in tiers]
     found += [build_deployment(r, release, space) for release in releases for space in release.spaces]
     found += [build_budget(r, tier) for tier in (names.EUREKA, *tiers)]
+    for body in found:
+        body["metadata"].setdefault("annotations", {})[names.DESIRED_ANNOTATION] = digest(body)
     return found
 
 
