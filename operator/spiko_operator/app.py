@@ -15,6 +15,7 @@ from typing import Any
 from spiko_operator.cluster.cache import Cache, architecture_of
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.execute import Executor
+from spiko_operator.cluster.owners import Owners
 from spiko_operator.cluster.resources import RESOURCES
 from spiko_operator.cluster.sockets import Sockets
 from spiko_operator.context import Context
@@ -107,6 +108,7 @@ class Running:
             links=Links(self._sockets.open, self._reconcile),
             reach=Reacher(settings.reach, client.server),
             tracer=tracer,
+            owners=Owners(client, self._cache),
         )
         random = Random(time.time_ns())
         self._architectures: KeyedQueue[Key] = KeyedQueue(

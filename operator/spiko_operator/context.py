@@ -9,6 +9,7 @@ from opentelemetry.trace import Tracer
 from spiko_operator.cluster.cache import Cache
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.execute import Executor
+from spiko_operator.cluster.owners import Owners
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
 from spiko_operator.settings import Settings
@@ -30,5 +31,6 @@ class Context:
     links: Links
     reach: Reacher
     tracer: Tracer
+    owners: Owners
     node_zones: dict[str, list[str]] = field(default_factory=dict)
     late_reports_s: float = 2.5

@@ -15,6 +15,7 @@ from opentelemetry.trace import NoOpTracerProvider
 from spiko_operator.cluster.cache import Cache
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.execute import Executor
+from spiko_operator.cluster.owners import Owners
 from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError, Conflict, Missing, Throttled
 from spiko_operator.eureka_links import Links
@@ -67,7 +68,11 @@ class FakeApi:
         self._unready: dict[str, int] = {}  # pod -> number of lists until it is Ready
         for _ in range(pods):
             self._add_pod(0)
-        self.put("Deployment", "shop-web", spec={"replicas": pods}, labels={"spiko.dev/tier": "web"})
+        web = {"spiko.dev/tier": "web"}
+        deployment = self.put("Deployment", "shop-web", spec={"replicas": pods}, labels=web)
+        deployment["metadata"] |= {"uid": "uid-shop-web", "ownerReferences": [owned_by("Architecture", SHOP)]}
+        replica_set = self.put("ReplicaSet", "rs", labels=web)
+        replica_set["metadata"] |= {"uid": "uid-rs", "ownerReferences": [owned_by("Deployment", "shop-web")]}
         self.put("PodDisruptionBudget", "shop-web", labels={"spiko.dev/tier": "web"})
         state = config_map(SHOP, NAMESPACE, {}, ArchitectureState(choose(None, {}, 1), {}, {}, started=True))
         self.put("ConfigMap", "shop-state", data=state["data"])
@@ -95,6 +100,7 @@ class FakeApi:
         services = [{"name": "web", "package": "store", "count": 6, "regions": 1, "dependencies": []}]
         spec = {"services": services, "victim": "web"} | ({"chaos": {"monkey": monkey}} if monkey else {})
         body = self.put("Architecture", SHOP, spec=spec)
+        body["metadata"]["uid"] = f"uid-{SHOP}"
         conditions = [
             {"type": kind, "status": status, "observedGeneration": body["metadata"]["generation"]}
             for kind, status in (("Accepted", "True"), ("Ready", str(ready)))
@@ -113,10 +119,16 @@ class FakeApi:
         number = next(self._numbers)
         name = f"web-{number:03}"
         pod = self.put("Pod", name, {"spiko.dev/tier": "web", "spiko.dev/version": "1.0.0"})
-        pod["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet", "name": "rs"}]
+        pod["metadata"]["ownerReferences"] = [owned_by("ReplicaSet", "rs")]
         self._unready[name] = unready
         self.processes[pod["metadata"]["uid"]] = 1000 + number
         self._set_ready(pod, 0)
+
+    def add_stranger(self) -> None:
+        """Add a ready pod that has the labels of a web server and no owner."""
+        labels = {"spiko.dev/tier": "web", "spiko.dev/version": "1.0.0"}
+        self._unready["stranger"] = 0
+        self._set_ready(self.put("Pod", "stranger", labels), 0)
 
     def _set_ready(self, pod: Object, restarts: int) -> None:
         ready = self._unready[pod["metadata"]["name"]] <= 0
@@ -137,6 +149,13 @@ class FakeApi:
         self._answer()
         self._pass_time()
         return copy.deepcopy(self.pods())
+
+    async def get(self, kind: str, namespace: str, name: str) -> Object:
+        """Return one object."""
+        self._answer()
+        if (kind, name) not in self.objects:
+            raise Missing(name)
+        return copy.deepcopy(self.objects[kind, name])
 
     def _pass_time(self) -> None:
         """Let replacements become Ready; each list of pods and each eviction calls this."""
@@ -262,16 +281,16 @@ class FakeApi:
         """Return the context of a new operator that has just listed everything."""
         cache = Cache()
         for (kind, _), body in self.objects.items():
-            cache.put(kind, copy.deepcopy(body))
+            if kind != "ReplicaSet":  # which the operator does not watch
+                cache.put(kind, copy.deepcopy(body))
         client, links = cast(Client, self), cast(Links, _Links(self))
         settings = Settings("image", "direct", None, 60.0)
         tracer = NoOpTracerProvider().get_tracer("test")
         reach = Reacher("direct", "")
         if self.connected:
             cache.put("Pod", _eureka())
-        return Context(
-            settings, client, cache, Executor(client, cache), links, reach, tracer, late_reports_s=0.0
-        )
+        executor, owners = Executor(client, cache), Owners(client, cache)
+        return Context(settings, client, cache, executor, links, reach, tracer, owners, late_reports_s=0.0)
 
 
 def _eureka() -> Object:
@@ -283,6 +302,12 @@ def _eureka() -> Object:
         "labels": {"spiko.dev/architecture": SHOP},
     }
     return {"metadata": metadata, "status": {"podIP": "127.0.0.1"}}
+
+
+def owned_by(kind: str, name: str) -> Object:
+    """Return the controller reference to an object of the fake: its UID is `uid-` and its name."""
+    version = "spiko.dev/v1alpha1" if kind == "Architecture" else "apps/v1"
+    return {"apiVersion": version, "kind": kind, "name": name, "uid": f"uid-{name}", "controller": True}
 
 
 class _Links:

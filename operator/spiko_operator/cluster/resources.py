@@ -37,5 +37,6 @@ RESOURCES = {
     "Node": Resource("v1", "nodes", namespaced=False),
     "Event": Resource("events.k8s.io/v1", "events"),
     "Deployment": Resource("apps/v1", "deployments"),
+    "ReplicaSet": Resource("apps/v1", "replicasets"),
     "PodDisruptionBudget": Resource("policy/v1", "poddisruptionbudgets"),
 }

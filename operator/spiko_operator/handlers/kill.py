@@ -15,7 +15,13 @@ from spiko_operator.plan import names
 from spiko_operator.plan.faults.evidence import Evidence
 from spiko_operator.plan.faults.fault_status import StatusUpdate, seed_of
 from spiko_operator.plan.faults.kill_status import conclude, planned, progress, read_victims, update_of
-from spiko_operator.plan.faults.victims import NoVictim, choose_victims, refusing_budgets, with_refusals
+from spiko_operator.plan.faults.victims import (
+    NoVictim,
+    choose_victims,
+    is_candidate,
+    refusing_budgets,
+    with_refusals,
+)
 from spiko_operator.plan.objects import Object
 
 
@@ -52,7 +58,7 @@ class KillFault:
             ClusterError: the API server does not answer; no pod was killed.
         """
         architecture = self._spec.architecture
-        pods = await self._context.client.list("Pod", self._namespace, f"{names.ARCHITECTURE}={architecture}")
+        pods = await self._list_pods()
         draw = Random(seed_of(self._fault, self._spec)).randrange
         chosen = choose_victims(self._kill, architecture, pods, draw)
         if isinstance(chosen, NoVictim):
@@ -70,6 +76,19 @@ class KillFault:
         return update_of(
             self._kill, planned(self._spec, self._kill, chosen, victims), victims, dry_run=dry_run
         )
+
+    async def _list_pods(self) -> list[Object]:
+        """Return the pods that are labeled with the architecture's name and belong to it by their owners.
+
+        The owners of pods that the kill cannot select are not read.
+        """
+        labels = f"{names.ARCHITECTURE}={self._spec.architecture}"
+        labeled = await self._context.client.list("Pod", self._namespace, labels)
+        architecture = self._context.cache.get("Architecture", self._namespace, self._spec.architecture)
+        uid = architecture["metadata"]["uid"] if architecture is not None else ""
+        candidates = [pod for pod in labeled if is_candidate(self._kill, pod)]
+        belonging = {id(pod) for pod in await self._context.owners.select(candidates, uid)}
+        return [pod for pod in labeled if id(pod) in belonging or not is_candidate(self._kill, pod)]
 
     def _before_act(self, one: Evidence) -> Victim:
         """Return the victim with its callers, and for a Crash its process, as eurekas report them."""

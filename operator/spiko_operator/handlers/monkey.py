@@ -56,6 +56,8 @@ async def visit(context: Context, key: Key) -> float | None:
         if next_.list_pods:
             selector = f"{names.ARCHITECTURE}={key[1]},{names.TIER}={tier}"
             pods = await context.client.list("Pod", key[0], selector)
+            if chaos.victim is None:
+                pods = await context.owners.select(pods, architecture["metadata"]["uid"])
             continue
         if next_.chaos is not None:
             await _write(context, architecture, next_.chaos, next_.events)

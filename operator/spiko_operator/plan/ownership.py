@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spiko_operator.api.architecture import KIND
+from spiko_operator.api.common import API_VERSION
 from spiko_operator.api.reasons import Reason
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Delete
@@ -20,6 +21,7 @@ from spiko_operator.plan.timestamps import epoch_s
 # Seconds after which garbage collection is assumed to have missed an object.
 GARBAGE_COLLECTION_S = 10
 OWNED_KINDS = frozenset({"Deployment", "Service", "PodDisruptionBudget"})
+_GROUPS = {"ReplicaSet": "apps", "Deployment": "apps", KIND: API_VERSION.partition("/")[0]}
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,31 @@ def _is_leftover(body: Object, observed: Observed) -> bool:
     if owner is None or owner["kind"] != KIND or owner["name"] != observed.name:
         return False
     return owner["uid"] != uid and owner["uid"] not in observed.live_uids
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The object that a controller reference names."""
+
+    name: str
+    uid: str
+
+
+def owner_of(body: Object, kind: str) -> Owner | None:
+    """Return the controller of an object if it is of this kind, else None.
+
+    A pod belongs to an Architecture by the chain Pod, ReplicaSet, Deployment, Architecture; `Owners` in
+    `cluster/owners.py` follows it.
+
+    Args:
+        body: the object.
+        kind: ReplicaSet, Deployment or Architecture; one of the same name in another API group is not meant.
+    """
+    found = controller_of(body)
+    if found is None or found.get("kind") != kind:
+        return None
+    group = str(found.get("apiVersion", "")).partition("/")[0]
+    return Owner(str(found["name"]), str(found["uid"])) if group == _GROUPS[kind] else None
 
 
 def key_of(body: Object) -> ObjectKey:

@@ -258,3 +258,19 @@ async def test_deadline_starts_when_the_architecture_is_ready() -> None:
     api.put_architecture(ready=True)
     assert await inject(api.operator(), KEY) is not None
     assert "startedAt" in api.objects["Fault", "f"]["status"]
+
+
+async def test_pod_with_labels_and_without_owners_is_not_selected() -> None:
+    """Given a ready pod that has the labels of a web server and no owner, then no Fault selects it, neither
+    by its tier nor by its name.
+    """
+    for kill, selected in (({"tier": "web", "count": 9}, 6), ({"pod": "stranger"}, 0)):
+        api = prepared()
+        api.objects["Fault", "f"]["spec"]["kill"] = kill
+        api.add_stranger()
+        await inject(api.operator(), KEY)
+
+        status = api.objects["Fault", "f"]["status"]
+        assert selected == len(status.get("victims", ()))
+        assert "stranger" not in [victim["pod"] for victim in status.get("victims", ())]
+        assert ("False", "PodNotFound") == condition(status, "Accepted") or selected

@@ -199,3 +199,12 @@ async def test_the_seed_derives_from_the_uid_if_it_is_left_out() -> None:
     architecture = api.objects["Architecture", SHOP]
 
     assert architecture["status"]["chaos"]["seed"] == derive_seed(architecture["metadata"]["uid"])
+
+
+async def test_pod_with_labels_and_without_owners_is_not_drawn() -> None:
+    """Given two ready pods, one of which has no owner, then the monkey waits: it kills no last pod."""
+    api = switched_on(pods=1)
+    api.add_stranger()
+    chaos = await run_until_idle(api)
+
+    assert ([], "web has fewer than 2 ready pods") == (api.killed(), chaos["waiting"])

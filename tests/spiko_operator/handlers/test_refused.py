@@ -14,6 +14,7 @@ from spiko_nanoservice.contract import Configuration
 from spiko_operator.cluster.cache import Cache
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.execute import Executor
+from spiko_operator.cluster.owners import Owners
 from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError, Forbidden, Invalid, Missing, Refused
 from spiko_operator.eureka_links import Links
@@ -132,6 +133,7 @@ class RunningOperator:
             links=cast(Links, self.links),
             reach=Reacher("direct", ""),
             tracer=NoOpTracerProvider().get_tracer("test"),
+            owners=Owners(client, self.cache),
         )
 
     def put(self, *tiers: str) -> None:

@@ -48,6 +48,13 @@ def ready_of(pods: Sequence[Object], tier: str) -> list[Object]:
     return sorted(mine, key=lambda pod: str(pod["metadata"]["name"]))
 
 
+def is_candidate(kill: Kill, pod: Object) -> bool:
+    """Whether the kill names the pod or its tier."""
+    if kill.pod is not None:
+        return bool(pod["metadata"]["name"] == kill.pod)
+    return _label(pod, names.TIER) == kill.tier
+
+
 def choose_victims(kill: Kill, architecture: str, pods: Sequence[Object], draw: Draw) -> Chosen | NoVictim:
     """Return the victims in draw order.
 
@@ -59,7 +66,7 @@ def choose_victims(kill: Kill, architecture: str, pods: Sequence[Object], draw: 
     Args:
         kill: of the Fault.
         architecture: its name.
-        pods: the pods labeled with the architecture's name.
+        pods: the pods of the architecture.
         draw: n -> 0..n-1, seeded.
     """
     if kill.pod is not None:
