@@ -162,9 +162,11 @@ class TierPod:
         self._report()
 
     def _report(self) -> None:
+        """Report to the eureka at home; while its region is lost, to one of another region."""
         home = self._regions[self.settings.eureka_region]
-        if home.connected and (report := self.tier.counters.take(self.exporter.take_dropped())):
-            home.send({"t": m.REPORT, **report})
+        connected = next((r for r in (home, *self._regions.values()) if r.connected), None)
+        if connected and (report := self.tier.counters.take(self.exporter.take_dropped())):
+            connected.send({"t": m.REPORT, **report})
 
     def _render_metrics(self) -> bytes:
         tier = self.tier
