@@ -162,17 +162,18 @@ RULES = {
             "SPK030",
             "UnreachableDependency",
             E,
-            "A karyon or zuul calls instances in its own zone only, and this dependency has no instance "
-            "there.",
-            "Use package monolith for the caller, or run the dependency in all zones of the caller.",
+            "A karyon or zuul calls instances in its own zone only and sees none of this dependency, or a "
+            "tier sees no dependency at all in a region whose requests reach it.",
+            "Run the dependency in all zones and regions of the caller, or use package monolith for the "
+            "caller.",
         ),
         Rule(
             "SPK031",
             "PartialSight",
             W,
-            "A karyon or zuul calls instances in its own zone only, and in some zones this dependency has "
-            "no instance.",
-            "Raise the dependency's count to the number of zones.",
+            "Some instances of the caller see no instance of this dependency: it is not in their region, or "
+            "not in the zone of a karyon or zuul.",
+            "Raise the dependency's count to the number of zones, and its regions to those of the caller.",
         ),
         Rule(
             "SPK032",
