@@ -1,4 +1,4 @@
-"""Pure: the rules on the dependency graph: visibility, sources, idle routers, cycles."""
+"""Pure: the rules on the dependency graph: visibility, shares, sources, idle routers, cycles."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from spiko_operator.plan.validation.cycles import find_cycles
 from spiko_operator.plan.validation.findings import Finding, found
 from spiko_operator.plan.validation.instances import Instances
 from spiko_operator.plan.validation.partial_spec import PartialService, PartialSpec, has_source, traits_in
+from spiko_operator.plan.validation.share_rules import share_rules
 from spiko_operator.plan.validation.visibility_rules import visibility_rules
 
 
 def graph_rules(spec: PartialSpec) -> list[Finding]:
     """Return the findings about the dependency graph."""
     instances = Instances(spec)
-    seen = visibility_rules(spec, instances)
+    seen = [*visibility_rules(spec, instances), *share_rules(spec, instances)]
     return [*seen, *_sources(spec), *_called(spec), *_cycles(spec, instances)]
 
 

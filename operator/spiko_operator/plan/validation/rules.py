@@ -254,6 +254,22 @@ RULES = {
             "Remove one of the two entries.",
         ),
         Rule(
+            "SPK044",
+            "WeightWithoutReplicas",
+            W,
+            "A version has a weight and no replicas: the other versions get its share of the requests.",
+            "Set its weight to 0, or its replicas to 1 or more.",
+        ),
+        Rule(
+            "SPK045",
+            "SkewedSplit",
+            W,
+            "The share of requests that a version gets differs from its weight by more than a tenth: callers "
+            "that see no instance of a version send its share to the others.",
+            "Give each version at least as many replicas as there are zones, or use package monolith for the "
+            "callers.",
+        ),
+        Rule(
             "SPK050",
             "BadServiceTime",
             E,

@@ -154,3 +154,17 @@ def test_version_region_and_zone_must_be_those_of_the_tier(kill: Object, expecte
     assert all(f.hint for f in findings)
     known = [field for field in expected if field == "version" or kill["tier"] in ("zoneless", "outside")]
     assert [f"spec.kill.{field}" for field in known] == [f.path for f in unknown]
+
+
+def test_zone_of_a_version_with_replicas_of_its_own_exists() -> None:
+    """Given a tier of count 0, then a Fault's zone does not exist, unless a version has replicas of its own:
+    its pods are in zones.
+    """
+    kill = fault(tier="lb", zone="us-east-1a")
+    for versions, expected in (
+        ([{"version": "1.0.0"}], ["SPK074"]),
+        ([{"version": "1.0.0", "replicas": 3}], []),
+    ):
+        lb = {"name": "lb", "package": "elb", "count": 0, "regions": 1, "versions": versions}
+        found = check_cross_document([document("Architecture", "lamp", {"services": [lb]}, None), kill])
+        assert expected == [finding.code for finding in found[1]]
