@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from opentelemetry.trace import Tracer
 
+from spiko_operator.claims import Claims
 from spiko_operator.cluster.cache import Cache
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.execute import Executor
@@ -32,5 +33,6 @@ class Context:
     reach: Reacher
     tracer: Tracer
     owners: Owners
+    claims: Claims = field(default_factory=Claims)
     node_zones: dict[str, list[str]] = field(default_factory=dict)
     late_reports_s: float = 2.5

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     FEWER_READY = "FewerReady"
     NO_READY_POD = "NoReadyPod"
     POD_NOT_FOUND = "PodNotFound"
+    POD_TAKEN = "PodTaken"
     REGION_NOT_FOUND = "RegionNotFound"
     TIER_NOT_FOUND = "TierNotFound"
     TOO_MANY_VICTIMS = "TooManyVictims"

@@ -42,8 +42,9 @@ async def inject(context: Context, key: Key) -> float | None:
     Raises:
         ClusterError: the API server did not answer before the first act; the queue retries.
     """
-    fault = _current(context, key)
+    fault, holder = _current(context, key), ("Fault", *key)
     if fault is None or is_ended(fault):
+        context.claims.release(holder)
         return None
     spec = read_spec(fault)
     if spec is None:
@@ -58,6 +59,7 @@ async def inject(context: Context, key: Key) -> float | None:
         return await _without_architecture(context, fault, spec, kind)
     if not kind.is_chosen():
         return await _choose(context, fault, spec, kind)
+    context.claims.release(holder)
     return await _run(context, fault, spec, kind)
 
 
@@ -136,7 +138,8 @@ def _progress(context: Context, fault: Object) -> Progress:
     """Return the progress of the Architecture that the Fault names."""
     namespace, name = fault["metadata"]["namespace"], str((fault.get("spec") or {}).get("architecture", ""))
     state = context.cache.get("ConfigMap", namespace, names.state_name(name)) or {}
-    return progress_of(context.cache.get("Architecture", namespace, name), state.get("data") or {})
+    architecture = context.cache.get("Architecture", namespace, name)
+    return progress_of(architecture, state.get("data") or {})
 
 
 async def _write_until_accepted(context: Context, fault: Object, update: StatusUpdate) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from spiko_operator.api.fault import KINDS, FaultSpec
 from spiko_operator.plan.actions import Action, Emit, SetStatus
 from spiko_operator.plan.conditions import READY, Observation, changed_fields, events_of, merge_conditions
-from spiko_operator.plan.objects import Object, condition, truncate
+from spiko_operator.plan.objects import Key, Object, condition, truncate
 from spiko_operator.plan.state import is_started
 from spiko_operator.plan.timestamps import span_s
 
@@ -94,6 +94,23 @@ def progress_of(architecture: Object | None, state: Mapping[str, str]) -> Progre
         return Progress.MISSING
     is_ready = condition(architecture, READY).get("status") == "True"
     return Progress.STARTED if is_ready or is_started(state) else Progress.STARTING
+
+
+def victims_of_others(faults: Iterable[Object], key: Key, architecture: Object | None) -> frozenset[str]:
+    """Return the UIDs of the pods that other running Faults and the chaos monkey of an Architecture kill.
+
+    Args:
+        faults: all Faults.
+        key: namespace and name of the Fault that selects.
+        architecture: the object, or None.
+    """
+    chaos = ((architecture or {}).get("status") or {}).get("chaos") or {}
+    found = {str(victim["uid"])} if (victim := chaos.get("victim")) else set()
+    for fault in faults:
+        metadata = fault["metadata"]
+        if metadata["namespace"] == key[0] and metadata["name"] != key[1] and not is_ended(fault):
+            found |= {str(v["uid"]) for v in (fault.get("status") or {}).get("victims") or ()}
+    return frozenset(found)
 
 
 def started_at(fault: Object, progress: Progress, now: str) -> str | None:
