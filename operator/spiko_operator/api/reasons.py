@@ -38,6 +38,7 @@ class Reason(StrEnum):
 
     # Accepted, of a Fault
     ARCHITECTURE_NOT_FOUND = "ArchitectureNotFound"
+    ARCHITECTURE_NOT_READY = "ArchitectureNotReady"
     EUREKA_CANNOT_CRASH = "EurekaCannotCrash"
     FEWER_READY = "FewerReady"
     NO_READY_POD = "NoReadyPod"

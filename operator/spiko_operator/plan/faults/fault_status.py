@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from spiko_operator.api.fault import KINDS, FaultSpec
+from spiko_operator.api.reasons import Reason
 from spiko_operator.plan.actions import Action, Emit, SetStatus
 from spiko_operator.plan.conditions import READY, Observation, changed_fields, events_of, merge_conditions
 from spiko_operator.plan.objects import Key, Object, condition, truncate
@@ -83,17 +84,24 @@ class Progress(Enum):
     STARTED = auto()  # it was Ready at least once
 
 
-def progress_of(architecture: Object | None, state: Mapping[str, str]) -> Progress:
+def progress_of(architecture: Object | None, state: Mapping[str, str], waits: bool = False) -> Progress:
     """Return the progress of an Architecture.
 
     Args:
         architecture: the object, or None.
         state: the data of its state ConfigMap.
+        waits: whether the Fault waits for the first Ready. It then begins at the condition itself, and not
+            at the state, which is written before it.
     """
     if architecture is None:
         return Progress.MISSING
     is_ready = condition(architecture, READY).get("status") == "True"
-    return Progress.STARTED if is_ready or is_started(state) else Progress.STARTING
+    return Progress.STARTED if is_ready or (is_started(state) and not waits) else Progress.STARTING
+
+
+def waits_for_ready(fault: Object) -> bool:
+    """Whether the status says that the Fault waits for the first Ready of its Architecture."""
+    return bool(condition(fault, ACCEPTED).get("reason") == Reason.ARCHITECTURE_NOT_READY)
 
 
 def victims_of_others(faults: Iterable[Object], key: Key, architecture: Object | None) -> frozenset[str]:
