@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from spiko_operator.plan.validation.checks import check
 from tests.support.manifests import Object, manifest, split, tier, two
+from tests.support.routed_requests import NOWHERE, RoutedRequests
 
 
 def shop(caller: str, replicas: int | None = 1, weights: tuple[int, int] = (50, 50), **db: object) -> Object:
@@ -116,3 +119,26 @@ def test_routers_of_several_versions_may_call_each_other() -> None:
     for versions, expected in ((two(), ["DependencyCycle"]), ([{"version": "1.0.0"}], [])):
         body = manifest(tier("a", "elb", 1, dependencies=["a", "db"], versions=versions), tier())
         assert expected == [f.reason for f in check(body)]
+
+
+@pytest.mark.parametrize("callers", ["karyon", "zuul", "monolith"])
+@pytest.mark.parametrize("regions", [1, 2])
+def test_shares_are_those_of_requests_over_the_routing_tables(callers: str, regions: int) -> None:
+    """Given requests that follow the routing tables of all pods, then each version gets the share that the
+    finding states, or that of its weight if there is none.
+    """
+    for replicas, count, weights in ((1, 3, (50, 50)), (2, 5, (80, 20)), (1, 2, (10, 90)), (4, 4, (1, 1))):
+        body = shop(callers, replicas, weights, regions=regions)
+        web = body["spec"]["services"][1]
+        web |= {"regions": regions, "count": count}
+        body["spec"]["services"][2]["dependencies"] = ["lb"]
+        body["spec"]["services"].insert(2, tier("lb", "elb", 0, regions, dependencies=["web"]))
+        reached = RoutedRequests(body).send(20_000)
+        total = reached["db", "1.0.0"] + reached["db", "1.1.0"]
+        shares = {v: 100 * reached["db", v] / total for v in ("1.0.0", "1.1.0")}
+        stated = dict(zip(shares, (100 * weight / sum(weights) for weight in weights), strict=True))
+        for message in messages(body):
+            stated |= {v: float(got) for v, got in re.findall(r"([\d.]+) gets ([\d.]+) %", message)}
+
+        assert stated == pytest.approx(shares, abs=1.5, rel=0.1)
+        assert reached[NOWHERE] == 0

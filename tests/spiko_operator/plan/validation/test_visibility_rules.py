@@ -9,6 +9,7 @@ from spiko_operator.plan.graph import predict
 from spiko_operator.plan.topology import choose, wanted_regions
 from spiko_operator.plan.validation.checks import check
 from tests.support.manifests import Object, manifest, split, tier, two
+from tests.support.routed_requests import NOWHERE, RoutedRequests
 
 SIGHT = ("UnreachableDependency", "PartialSight")
 
@@ -33,13 +34,17 @@ def test_region_without_a_dependency_is_an_error() -> None:
     the region: no request can be answered there.
     """
     web = tier("web", "monolith", 6, 2, dependencies=["db"])
-    found = check(chain(web, tier("db", count=2, regions=1)))
+    body = chain(web, tier("db", count=2, regions=1))
+    found = check(body)
 
+    assert 0.4 < RoutedRequests(body).send(1_000)[NOWHERE] / 1_000 < 0.6
     assert [("UnreachableDependency", "spec.services[0].dependencies[0]")] == [
         (f.reason, f.path) for f in found
     ]
     assert '"web" in the second region sees no "db", which runs in the first region' == found[0].message
     assert 'give "db" the regions of "web"' == found[0].hint
+    web["regions"] = 1
+    assert [] == check(chain(web, tier("db", count=2, regions=1)))
 
 
 def test_names_of_regions_are_those_of_the_spec() -> None:
