@@ -8,6 +8,15 @@ import time
 from collections import Counter
 from dataclasses import replace
 
+from spiko_nanoservice.contract import (
+    ANYWHERE,
+    Configuration,
+    Place,
+    Revision,
+    TierConfig,
+    VersionConfig,
+    Zones,
+)
 from tests.support.loopback_cluster import ask, configuration, loopback_cluster, tier, until
 
 
@@ -62,3 +71,37 @@ async def test_silent_instance_is_ejected_and_a_slow_one_is_not() -> None:
         listening.close()
 
     assert ({504}, {"db-0"}) == (statuses, set(front.tier.routes.instances))
+
+
+async def test_source_reports_to_another_region_while_its_own_one_is_lost() -> None:
+    """Given a source outside any region, when the eureka at home ends, then its calls are reported to the
+    eureka of the other region.
+    """
+    places = (Place("r", "a", 1), Place("s", "a", 1))
+    versions = (VersionConfig("1.0.0", 1, places),)
+    nowhere = (Place(ANYWHERE, ANYWHERE, 1),)
+    tiers = (
+        TierConfig("db", "store", (), places, versions),
+        TierConfig("www", "denominator", ("db",), nowhere, (VersionConfig("1.0.0", 1, nowhere),), 50),
+    )
+    regions = (Zones("r", ("a",)), Zones("s", ("a",)))
+    configured = Configuration("arch", Revision(0, 1), regions, tiers, started=True)
+    async with loopback_cluster() as t:
+        await t.add_eureka("a", configured)
+        other = await t.add_eureka("b", configured, SPIKO_REGION="s")
+        await t.add("db-r", "db", "store")
+        await t.add("db-s", "db", "store", SPIKO_REGION="s", SPIKO_ZONE="b")
+        www = await t.add(
+            "www",
+            "www",
+            "denominator",
+            SPIKO_REGION=ANYWHERE,
+            SPIKO_ZONE=ANYWHERE,
+            SPIKO_EUREKA_REGION="r",
+            SPIKO_EUREKA="arch-eureka-a,arch-eureka",
+        )
+        await until(lambda: {i.region for i in www.tier.routes.instances.values()} == {"r", "s"})
+        assert not other.eureka.totals.totals()["edges"]
+        await t.stop("eureka-a")
+        t.names["arch-eureka.default"].pop(0)
+        await until(lambda: bool(other.eureka.totals.totals()["edges"]))
