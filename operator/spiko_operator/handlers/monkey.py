@@ -36,6 +36,7 @@ from spiko_operator.plan.faults.monkey import (
 )
 from spiko_operator.plan.faults.monkey_schedule import effective
 from spiko_operator.plan.objects import Key, Object, is_deleting, truncate
+from spiko_operator.plan.ownership import owned_by
 
 NOT_PERSISTED_S = 10.0  # between attempts to write a status that the API server drops
 
@@ -115,7 +116,8 @@ def _chaos(architecture: Object) -> ChaosStatus:
 def _observe(
     context: Context, key: Key, architecture: Object, tier: str, pods: list[Object] | None
 ) -> ObservedTier:
-    deployments = context.cache.of_architecture(*key, ("Deployment",)).values()
+    labeled = context.cache.of_architecture(*key, ("Deployment",)).values()
+    deployments = owned_by(labeled, architecture["metadata"]["uid"])
     state = context.cache.get("ConfigMap", key[0], names.state_name(key[1]))
     taken = victims_of_others(context.cache.all("Fault"), (key[0], ""), None)
     victim = _chaos(architecture).victim
