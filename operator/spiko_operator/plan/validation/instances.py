@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from spiko_nanoservice.contract import Sees, Traits, traits_of
+from spiko_operator.api.service import DEFAULT_VERSION
 from spiko_operator.plan.topology import ANYWHERE, scaled
 from spiko_operator.plan.validation.partial_spec import PartialService, PartialSpec, PartialVersion, declared
 
@@ -135,7 +136,7 @@ def _read(spec: PartialSpec, service: PartialService) -> _Tier | None:
     if weights is None:
         return None
     cells = []
-    for version in service.versions or (PartialVersion(declared(service)[0], service.path),):
+    for version in service.versions or (PartialVersion(DEFAULT_VERSION, service.path),):
         count = service.count if version.replicas is None else version.replicas
         places = () if version.replicas == 0 else _places(spec, service.regions, count)
         package, weight = version.package or service.package, weights.get(version.name, 0)

@@ -10,6 +10,7 @@ from typing import Any
 from spiko_nanoservice.contract import Traits, traits_of
 from spiko_operator.api.service import DEFAULT_VERSION
 
+MOST_NUMBER = 10**9  # far above every limit of the schema
 _REGIONS = tuple(f"the {which} region" for which in ("first", "second", "third", "fourth", "fifth", "sixth"))
 
 
@@ -25,7 +26,7 @@ class PartialVersion:
 
 @dataclass(frozen=True)
 class PartialService:
-    """One service; None where a value is missing or of the wrong type."""
+    """One service; None where a value is missing, of the wrong type or far out of range."""
 
     path: str
     name: str | None
@@ -187,4 +188,5 @@ def _text(value: Any) -> str | None:
 
 
 def _number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_NUMBER
+    return value if is_number else None

@@ -142,3 +142,22 @@ def test_shares_are_those_of_requests_over_the_routing_tables(callers: str, regi
 
         assert stated == pytest.approx(shares, abs=1.5, rel=0.1)
         assert reached[NOWHERE] == 0
+
+
+@pytest.mark.parametrize(
+    "db",
+    [
+        tier(versions=[]),
+        tier(count=10**400),
+        tier(versions=two(replicas=10**400), routing=split(("1.0.0", 1), ("1.1.0", 10**400))),
+        tier(routing={"split": []}),
+        tier(package=None, regions="2", versions=[None, {"version": 1}]),
+    ],
+    ids=["no version", "a count of 400 digits", "a weight of 400 digits", "an empty split", "wrong types"],
+)
+def test_values_that_a_schema_rejects_are_left_out(db: Object) -> None:
+    """Given values that the schema rejects, then other findings report them, and no share is computed."""
+    found = check(manifest(db, victim="db", chaos={"monkey": {"mode": "Enforce"}}))
+
+    assert found
+    assert not {"SkewedSplit", "WeightWithoutReplicas"} & {f.reason for f in found}
