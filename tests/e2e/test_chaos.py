@@ -158,6 +158,48 @@ def test_example_faults_run(cluster: Cluster, lamp: str) -> None:
         assert victims != 3 or {"us-east-1/us-east-1b"} == {victim["place"] for victim in status["victims"]}
 
 
+def test_two_faults_of_one_apply_kill_different_pods(cluster: Cluster, lamp: str) -> None:
+    """Given two Faults without a seed in one apply, each of half of the web servers, then each kills its own
+    nine, and no pod is the victim of both.
+    """
+    bodies = [
+        fault(f"half-{n}", "lamp", tier="webserver", count=9, method="Delete", gracePeriodSeconds=0)
+        for n in (1, 2)
+    ]
+    before = cluster.uids(lamp, WEB)
+    cluster.apply(manifest_list(*bodies), lamp)
+    for body in bodies:
+        cluster.until_true(body["metadata"]["name"], "Ended", lamp, kind="fault", seconds=60)
+    cluster.until_settled("lamp", lamp)
+    status = [cluster.get("fault", body["metadata"]["name"], lamp)["status"] for body in bodies]
+
+    victims = [{victim["uid"] for victim in each["victims"]} for each in status]
+    assert [9, 9] == [len(uids) for uids in victims]
+    assert victims[0] | victims[1] == set(before.values())
+    assert ["Killed"] * 18 == [victim["state"] for each in status for victim in each["victims"]]
+
+
+def test_fault_beside_its_architecture_waits_until_it_is_ready(cluster: Cluster, namespace: str) -> None:
+    """Given a Fault in one apply with its Architecture, then its victim is killed after the first Ready."""
+    body = fault("early", "shop", tier="web", method="Delete")
+    cluster.apply(manifest_list(shop(), body), namespace)
+    reasons = set()
+    while not (status := cluster.get("fault", "early", namespace).get("status", {})).get("victims"):
+        reasons |= {c["reason"] for c in status.get("conditions", ()) if c["type"] == "Accepted"}
+    cluster.until_true("early", "Ended", namespace, kind="fault", seconds=60)
+    events = cluster.items("events.events.k8s.io", namespace)
+    first = {r: min(e["eventTime"] for e in events if e["reason"] == r) for r in ("Ready", "Killed")}
+
+    assert "ArchitectureNotReady" in reasons
+    assert first["Ready"] <= first["Killed"]
+    assert ["Killed"] == [v["state"] for v in cluster.get("fault", "early", namespace)["status"]["victims"]]
+
+
+def manifest_list(*items: Object) -> Object:
+    """Return a List, which `kubectl apply` takes as one file."""
+    return {"apiVersion": "v1", "kind": "List", "items": list(items)}
+
+
 def is_ready(pod: Object) -> bool:
     """Whether a pod is Ready and not being deleted."""
     conditions = {c["type"]: c["status"] for c in pod["status"].get("conditions") or ()}

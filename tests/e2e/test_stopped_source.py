@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
-import urllib.request
 from typing import Any
 
 import pytest
 
 from spiko_nanoservice.telemetry.histograms import add_encoded, new_histogram
 from tests.support.architectures import shop
+from tests.support.eureka_reader import read_all
 from tests.support.local_cluster import Cluster
 
 pytestmark = pytest.mark.e2e
@@ -22,9 +21,7 @@ RATE = 100
 def read_source(cluster: Cluster, namespace: str) -> tuple[int, int, Any]:
     """Return the requests of the source, those that it could not send, and its response times."""
     requests, not_sent, histogram = 0, 0, new_histogram()
-    for pod in cluster.items("pods", namespace, "spiko.dev/tier=eureka"):
-        with urllib.request.urlopen(f"http://{pod['status']['podIP']}:7070/totals", timeout=5) as reply:
-            totals = json.load(reply)
+    for totals in read_all(cluster, namespace, "totals"):
         for edge in totals["edges"]:
             if edge["from"][0] == "www":
                 requests += edge["ok"] + edge["miss"] + sum(edge["errors"].values())

@@ -39,6 +39,13 @@ def read_eureka(keys: tuple[EpochKey, ...], address: str, what: str) -> dict[str
 
 def read_all(cluster: Cluster, namespace: str, what: str, labels: str = "") -> list[dict[str, Any]]:
     """Return the `edges` or `totals` of all eurekas of a namespace; `labels` select some."""
-    keys = read_keys(cluster, namespace)
     pods = cluster.items("pods", namespace, ",".join(filter(None, ("spiko.dev/tier=eureka", labels))))
+    return read_some(cluster, namespace, what, pods)
+
+
+def read_some(
+    cluster: Cluster, namespace: str, what: str, pods: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the `edges` or `totals` of these eurekas."""
+    keys = read_keys(cluster, namespace)
     return [read_eureka(keys, pod["status"]["podIP"], what) for pod in pods]

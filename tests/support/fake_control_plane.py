@@ -5,6 +5,7 @@ The operator can be stopped before or after any write, and the API server can be
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import itertools
 from collections.abc import Callable
@@ -64,6 +65,8 @@ class FakeApi:
         self.forgets = ""  # field of the status that the CRD does not have
         self.deaf: set[str] = set()  # pods without a session
         self.frozen: set[str] = set()  # pods that keep running after a crash request
+        # Called with its name after a pod was read, one for each read.
+        self.after_read: list[Callable[[str], None]] = []
         self._cut_at, self._cut_after = cut_at, cut_after
         self._away = range(away_at, away_at + away) if away_at is not None else range(0)
         self._calls, self._writes = itertools.count(), itertools.count()
@@ -150,6 +153,7 @@ class FakeApi:
 
     async def list(self, kind: str, namespace: str, labels: str = "") -> list[Object]:
         """Return the pods."""
+        await asyncio.sleep(0)  # so that several workers run at the same time, as with a real server
         self._answer()
         self._pass_time()
         return copy.deepcopy(self.pods())
@@ -159,7 +163,25 @@ class FakeApi:
         self._answer()
         if (kind, name) not in self.objects:
             raise Missing(name)
-        return copy.deepcopy(self.objects[kind, name])
+        found = copy.deepcopy(self.objects[kind, name])
+        if kind == "Pod" and self.after_read:
+            self.after_read.pop(0)(name)
+        return found
+
+    def terminate(self, name: str) -> None:
+        """Begin to delete a pod, as another client does: it stays for its grace period."""
+        metadata = self.objects["Pod", name]["metadata"]
+        metadata |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "resourceVersion": str(next(self._numbers))}
+
+    def touch(self, name: str) -> None:
+        """Change a pod, as a kubelet does."""
+        self.objects["Pod", name]["metadata"]["resourceVersion"] = str(next(self._numbers))
+
+    def finish_termination(self) -> None:
+        """Remove the pods that are being deleted; each is replaced."""
+        for pod in self.pods():
+            if "deletionTimestamp" in pod["metadata"]:
+                self._remove(pod["metadata"]["name"])
 
     def _pass_time(self) -> None:
         """Let replacements become Ready; each list of pods and each eviction calls this."""
@@ -168,28 +190,36 @@ class FakeApi:
             self._set_ready(pod, pod["status"]["containerStatuses"][0]["restartCount"])
 
     async def delete(
-        self, kind: str, namespace: str, name: str, uid: str, grace_s: int | None = None
+        self,
+        kind: str,
+        namespace: str,
+        name: str,
+        uid: str,
+        grace_s: int | None = None,
+        version: str | None = None,
     ) -> bool:
-        """Delete an object with a precondition."""
+        """Delete an object with preconditions."""
 
         def do() -> bool:
             found = self.objects.get((kind, name))
             if found is None or found["metadata"]["uid"] != uid:
                 return False
+            if version not in (None, found["metadata"]["resourceVersion"]):
+                raise Conflict(name)
             self.log.append(f"delete {name}")
             self._remove(name)
             return True
 
         return bool(self._write(do))
 
-    async def evict(self, namespace: str, name: str, uid: str) -> None:
+    async def evict(self, namespace: str, name: str, uid: str, version: str) -> None:
         """Evict a pod if at most one is not Ready."""
 
         def do() -> None:
             found = self.objects.get(("Pod", name))
             if found is None:
                 raise Missing(name)
-            if found["metadata"]["uid"] != uid:
+            if (uid, version) != (found["metadata"]["uid"], found["metadata"]["resourceVersion"]):
                 raise Conflict(name)
             if self.evictions_left == 0 or any(
                 self._unready[pod["metadata"]["name"]] > 0 for pod in self.pods()
@@ -208,6 +238,7 @@ class FakeApi:
         self, kind: str, namespace: str, name: str, uid: str, status: Object, manager: str
     ) -> Object:
         """Merge fields into the status, one level deep."""
+        await asyncio.sleep(0)
 
         def do() -> Object:
             body = self.objects.get((kind, name))

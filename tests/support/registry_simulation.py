@@ -16,6 +16,7 @@ from typing import Any
 
 from spiko_nanoservice import messages as m
 from spiko_nanoservice.contract import (
+    ANYWHERE,
     PROTOCOL,
     Configuration,
     Hello,
@@ -30,6 +31,7 @@ from spiko_nanoservice.eureka.registry.effects import Ask, Effect, Send, Tell
 from spiko_nanoservice.eureka.registry.registry import Registry
 from spiko_nanoservice.routing.hash_ring import Ring, Space
 from spiko_nanoservice.routing.table import Routes
+from spiko_nanoservice.tier.registration import REGION_PING_S, REGION_SILENCE_S
 
 ZONES = ("a", "b", "c")
 SIZE = 3
@@ -42,15 +44,15 @@ def slot_of_member(ring: Ring, id: str) -> int | None:
     )
 
 
-def settings(started: bool = True, counter: int = 1) -> Configuration:
+def settings(started: bool = True, counter: int = 1, region: str = "r") -> Configuration:
     """Return a configuration of two tiers with three instances each in each of three zones."""
-    places = tuple(Place("r", zone, SIZE) for zone in ZONES)
+    places = tuple(Place(region, zone, SIZE) for zone in ZONES)
     versions = (VersionConfig("1.0.0", 100, places),)
     tiers = (
         TierConfig("web", "monolith", ("db",), places, versions),
         TierConfig("db", "priamCassandra", ("db",), places, versions),
     )
-    return Configuration("arch", Revision(0, counter), (Zones("r", ZONES),), tiers, started=started)
+    return Configuration("arch", Revision(0, counter), (Zones(region, ZONES),), tiers, started=started)
 
 
 @dataclass
@@ -67,9 +69,10 @@ class Pod:
 
 @dataclass
 class World:
-    """All pods, eurekas and connections, in virtual time."""
+    """All pods, eurekas and connections of one region, in virtual time."""
 
     random: Random
+    region: str = "r"
     now: float = 0.0
     eurekas: dict[str, Registry | None] = field(default_factory=dict)
     pods: dict[str, Pod] = field(default_factory=dict)
@@ -105,10 +108,10 @@ class World:
     def start_eureka(self, zone: str, started: bool = True, configured: bool = True) -> None:
         """Start a eureka's process."""
         name = f"e-{zone}-{next(self._ids)}"
-        registry = Registry(name, "r", zone, self.now, int(self.now * 1000) + 1)
+        registry = Registry(name, self.region, zone, self.now, int(self.now * 1000) + 1)
         self.eurekas[zone] = registry
         if configured:
-            self.carry(zone, registry.configure(settings(started), self.now))
+            self.carry(zone, registry.configure(settings(started, region=self.region), self.now))
         for other, there in self.eurekas.items():
             if other != zone and there is not None:
                 self.at(self.random.uniform(0.0, 0.5), partial(self.connect, zone, other))
@@ -129,11 +132,16 @@ class World:
             return
         for pod in self.pods.values():
             if pod.at == zone:
-                pod.at = pod.number = None
-                self.at(self.random.uniform(0.01, 0.1), lambda p=pod: self.register(p))  # type: ignore[misc]
+                self._miss_eureka(pod, self.random.uniform(0.01, 0.1))
         for other in ZONES:
             self.disconnect(zone, other)
             self.disconnect(other, zone)
+
+    def _miss_eureka(self, pod: Pod, pause: float) -> None:
+        """End a pod's session without an event of the registry; the pod registers again after a pause."""
+        pod.at = pod.number = None
+        pod.routes.mark_stale(self.region)
+        self.at(pause, lambda: self.register(pod))
 
     def connect(self, here: str, there: str) -> None:
         """Connect the eureka of `here` to that of `there`, and report all entries."""
@@ -209,14 +217,14 @@ class World:
 
     # ------------------------------------------------------------ pods
 
-    def start_pod(self, tier: str, zone: str) -> Pod:
-        """Start a pod, which registers."""
-        name = f"{tier}-{zone}-{next(self._ids)}"
+    def start_pod(self, tier: str, zone: str, routes: Routes | None = None) -> Pod:
+        """Start a pod, which registers; with `routes`, a pod outside any region that other regions share."""
+        name = f"{tier}-{self.region}-{zone}-{next(self._ids)}"
         package = "monolith" if tier == "web" else "priamCassandra"
-        hello = Hello(
-            PROTOCOL, name, name, tier, package, "1.0.0", "r", zone, "10.0.0.1", 1, (int(self.now * 1000), 0)
-        )
-        pod = self.pods[name] = Pod(hello, zone, Routes(name))
+        place = (self.region, zone) if routes is None else (ANYWHERE, ANYWHERE)
+        started = (int(self.now * 1000), 0)
+        hello = Hello(PROTOCOL, name, name, tier, package, "1.0.0", *place, "10.0.0.1", 1, started)
+        pod = self.pods[name] = Pod(hello, zone, routes or Routes(name))
         self.register(pod)
         return pod
 
@@ -285,6 +293,16 @@ class World:
                     if name.startswith(f"e-{zone}-") and peer.connection is not None:
                         self.at(3.0, partial(self._miss, other, there, peer.connection, name))
 
+    def lose_region(self, caller: Pod) -> None:
+        """Cut the power of the region: all pods but `caller` fall silent, which notices as late as it may."""
+        for pod in [pod for pod in self.pods.values() if pod is not caller]:
+            pod.alive = False
+            del self.pods[pod.hello.id]
+        self.eurekas = {}
+        self._links.clear()
+        caller.number = None
+        self.at(REGION_PING_S + REGION_SILENCE_S, lambda: self._miss_eureka(caller, 0.1))
+
     def _miss(self, zone: str, registry: Registry, connection: int, name: str) -> None:
         if self.eurekas.get(zone) is registry:
             self.carry(zone, registry.peer_lost(connection, name, self.now))
@@ -300,10 +318,10 @@ class World:
             case m.SLOT:
                 pod.hello = replace(pod.hello, slot=message["slot"], grant=message["grant"])
             case m.TABLE:
-                pod.routes.replace("r", message)
+                pod.routes.replace(self.region, message)
                 self._ack(pod, zone, number, message["revision"])
             case m.DELTA:
-                assert pod.routes.change("r", message), "a delta must follow the table at hand"
+                assert pod.routes.change(self.region, message), "a delta must follow the table at hand"
                 self._ack(pod, zone, number, message["revision"])
 
     def _ack(self, pod: Pod, zone: str, number: int, revision: int) -> None:

@@ -7,6 +7,10 @@ to the others.
 
 A *partial* table comes from a registry that has just started and may not know every pod yet: instances that
 were known before stay. A pod whose registries are all gone routes by the last table that it had.
+
+An instance that no registry confirms now, for one of these two reasons, is *stale*: its region may be lost.
+The pod ejects a stale instance once it is unreachable, and calls it again once a registry confirms it, or if
+its tier has no other instance.
 """
 
 from __future__ import annotations
@@ -31,12 +35,21 @@ class RegionTable:
         dependencies: the tiers that may be called.
         members: the instances by id.
         rings: the size of the own tier's ring in this region by version.
+        stale: ids of the members that no registry confirms now.
+        ejected: ids of the stale members that were unreachable.
     """
 
     revision: int
     dependencies: tuple[Dependency, ...]
     members: dict[str, Instance]
     rings: dict[str, int] = field(default_factory=dict)
+    stale: set[str] = field(default_factory=set)
+    ejected: set[str] = field(default_factory=set)
+
+    def confirm(self, id: str) -> None:
+        """Note that a registry has this member, or has removed it."""
+        self.stale.discard(id)
+        self.ejected.discard(id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +104,7 @@ class Routes:
         own_id: the pod's own id, to which it does not route.
 
     Attributes:
-        instances: all instances of all tables by id.
+        instances: all instances of all tables by id, without those that are ejected.
         on_change: is called after every change.
     """
 
@@ -125,9 +138,12 @@ class Routes:
         members = {i.id: i for i in (decode(Instance, m) for m in message["instances"])}
         rings = decode_sizes(message.get("rings", {}))
         before = self._tables.get(region)
+        stale, ejected = set[str](), set[str]()
         if message.get("partial") and before is not None:
+            stale, ejected = before.members.keys() - members.keys(), before.ejected - members.keys()
             members, rings = before.members | members, rings | before.rings
-        self._tables[region] = RegionTable(int(message["revision"]), dependencies, members, rings)
+        revision = int(message["revision"])
+        self._tables[region] = RegionTable(revision, dependencies, members, rings, stale, ejected)
         self._rebuild()
 
     def change(self, region: str, message: dict[str, Any]) -> bool:
@@ -140,8 +156,10 @@ class Routes:
             return False
         for member in (decode(Instance, m) for m in message["add"]):
             table.members[member.id] = member
+            table.confirm(member.id)
         for gone in message["remove"]:
             table.members.pop(gone, None)
+            table.confirm(gone)
         if "rings" in message:
             table.rings = decode_sizes(message["rings"])
         table.revision = int(message["revision"])
@@ -151,6 +169,24 @@ class Routes:
     def forget(self, region: str) -> None:
         """Drop the table of a region that the pod is not registered in any more."""
         if self._tables.pop(region, None) is not None:
+            self._rebuild()
+
+    def mark_stale(self, region: str) -> None:
+        """Note that no registry of the region is connected, so that none confirms its instances."""
+        table = self._tables.get(region)
+        if table is not None:
+            table.stale = set(table.members)
+
+    def is_stale(self, id: str) -> bool:
+        """Return whether an instance may be ejected: no registry confirms it."""
+        return any(id in table.stale for table in self._tables.values())
+
+    def eject(self, id: str) -> None:
+        """Stop calling an instance that is unreachable, if it is stale."""
+        tables = [t for t in self._tables.values() if id in t.stale and id not in t.ejected]
+        for table in tables:
+            table.ejected.add(id)
+        if tables:
             self._rebuild()
 
     def pick(self, random: Random) -> Instance | None:
@@ -186,14 +222,21 @@ class Routes:
         table = self._tables.get(space.region)
         if table is None:
             return ALONE
-        return build_ring(self.own_id, space, table.members.values(), table.rings.get(space.version, 0))
+        members = [instance for id, instance in table.members.items() if id not in table.ejected]
+        return build_ring(self.own_id, space, members, table.rings.get(space.version, 0))
 
     def _rebuild(self) -> None:
-        self.instances = {
-            member: instance
+        members = [
+            (instance, id in table.ejected)
             for table in self._tables.values()
-            for member, instance in table.members.items()
-            if member != self.own_id
+            for id, instance in table.members.items()
+            if id != self.own_id
+        ]
+        reachable = {instance.tier for instance, ejected in members if not ejected}
+        self.instances = {
+            instance.id: instance
+            for instance, ejected in members
+            if not ejected or instance.tier not in reachable
         }
         self._by_tier = {}
         for instance in self.instances.values():

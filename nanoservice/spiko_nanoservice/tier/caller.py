@@ -1,16 +1,22 @@
 """Sends the calls of a tier: keeps connections by instance, counts outcomes, and makes CLIENT spans.
 
 A call over a free kept-alive connection needs no task: a callback takes the reply when its last byte arrives.
+
+An instance that no registry confirms is ejected from the routes if its connection is refused or reset, or if
+it does not answer a probe after a call that timed out: a call may be slow, and the kernel accepts connections
+for a stopped process too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 from spiko_nanoservice.contract import Instance, Reason
 from spiko_nanoservice.errors import CallError
+from spiko_nanoservice.routing.table import Routes
 from spiko_nanoservice.telemetry.request_counters import RequestCounters
 from spiko_nanoservice.telemetry.tracing import Tracer
 from spiko_nanoservice.tier.request_context import Call
@@ -19,6 +25,8 @@ from spiko_nanoservice.wire.http_client import ClientConnection, Reply, render_r
 from spiko_nanoservice.wire.request import REASONS
 
 HANDOVER = b"/handover"
+# Time for the answer of an instance that is probed.
+PROBE_S = 0.25
 LATE = Reply(504, b"deadline passed\n", None, Reason.TIMEOUT)
 
 
@@ -28,11 +36,13 @@ class Caller:
     Args:
         counters: count the outcomes.
         tracer: makes the spans.
+        routes: of the tier; instances that are unreachable are ejected from them.
     """
 
-    def __init__(self, counters: RequestCounters, tracer: Tracer) -> None:
-        self._counters, self._tracer = counters, tracer
+    def __init__(self, counters: RequestCounters, tracer: Tracer, routes: Routes) -> None:
+        self._counters, self._tracer, self._routes = counters, tracer, routes
         self._pools: dict[tuple[str, int], Pool] = {}
+        self._probed: set[str] = set()  # ids of instances
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def call(self, call: Call, due_ns: int = 0) -> Reply:
@@ -114,10 +124,29 @@ class Caller:
     def count_failure(self, call: Call, reason: str) -> Reply:
         """Record a call that got no reply and return the reply to use."""
         ended_ns = time.perf_counter_ns()
+        self._check_reachable(call.to, reason)
         self._counters.failed(call.to, reason, (ended_ns - call.started_ns) // 1000)
         if call.span.sampled:
             self._tracer.called(call, 0, reason, ended_ns)
         return Reply(504 if reason == Reason.TIMEOUT else 503, reason.encode() + b"\n", None, reason)
+
+    def _check_reachable(self, to: Instance, reason: str) -> None:
+        """Eject an instance whose connection failed, or probe it, if no registry confirms it."""
+        if not self._routes.is_stale(to.id):
+            return
+        if reason in (Reason.REFUSED, Reason.RESET):
+            self._routes.eject(to.id)
+        elif reason == Reason.TIMEOUT and to.id not in self._probed:
+            self._probed.add(to.id)
+            self._spawn(self._probe(to))
+
+    async def _probe(self, to: Instance) -> None:
+        try:
+            await self._pool(to).call(b"GET", b"/healthz", bytes, b"", PROBE_S)
+        except CallError:
+            self._routes.eject(to.id)
+        finally:
+            self._probed.discard(to.id)
 
     def repeat(
         self, call: Call, then: Callable[[Reply], None], fail: Callable[[BaseException], None]
@@ -130,7 +159,10 @@ class Caller:
             except Exception as error:  # noqa: BLE001  # the request is answered in any case
                 fail(error)
 
-        task = asyncio.get_running_loop().create_task(work())
+        self._spawn(work())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -179,8 +179,10 @@ class TierPod:
             self._report()
 
     def _report(self) -> None:
+        """Report to the eureka at home; while its region is lost, to one of another region."""
         home = self._regions[self.settings.eureka_region]
-        if not home.connected:
+        connected = next((region for region in (home, *self._regions.values()) if region.connected), None)
+        if connected is None:
             return
         report = self.tier.counters.take(self.exporter.take_dropped()) or {}
         # A failure is repeated, since the eureka may be another one than a second ago.
@@ -188,7 +190,7 @@ class TierPod:
         if export[1] is not None and (report or export[1] or export != self._reported_export):
             report["exporting"] = self._reported_export = export
         if report:
-            home.send({"t": m.REPORT, **report})
+            connected.send({"t": m.REPORT, **report})
 
     def _render_metrics(self) -> bytes:
         tier = self.tier

@@ -20,6 +20,7 @@ from typing import Any
 
 from spiko_nanoservice import messages as m
 from spiko_nanoservice.contract import (
+    ANYWHERE,
     Instance,
     PodConfig,
     Revision,
@@ -31,9 +32,12 @@ from spiko_nanoservice.errors import LinkError
 from spiko_nanoservice.routing.table import Routes
 from spiko_nanoservice.tier.pod_registration import PodRegistration
 from spiko_nanoservice.wire.client_handshake import Dialer
-from spiko_nanoservice.wire.websocket import WebSocket
+from spiko_nanoservice.wire.websocket import PING_S, SILENCE_S, WebSocket
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.03, 1.0
+# A pod in several regions pings a silent eureka after the first time and misses it after the second one. Then
+# callees there are probed once a call has timed out: the last call of 2 s to a lost region fails within 5 s.
+REGION_PING_S, REGION_SILENCE_S = 0.75, 1.0
 # A connection that breaks sooner does not reset the back-off: the next one may break for the same reason.
 STABLE_S = 1.0
 HOME_EVERY_S = 1.0
@@ -146,6 +150,7 @@ class RegionRegistration:
             return None, False
         finally:
             self._socket = None
+            self._routes.mark_stale(self.region)
             for task in (moving, reading):
                 if task is not None and not task.done():
                     task.cancel()
@@ -168,10 +173,16 @@ class RegionRegistration:
             for address in addresses:
                 with contextlib.suppress(LinkError):
                     path = f"/register?region={self.region}"
-                    socket = await self._dialer.dial(address, path, Purpose.JOIN)
+                    socket = await self._dialer.dial(address, path, Purpose.JOIN, *self._patience())
                     home = not self._eurekas.at_home or name == self._eurekas.names[0]
                     return socket, home
         return None
+
+    def _patience(self) -> tuple[float, float]:
+        """Return when to ping a silent eureka, and how long to wait for its answer."""
+        if self._eurekas.at_home and self._pod.settings.region != ANYWHERE:
+            return PING_S, SILENCE_S
+        return REGION_PING_S, REGION_SILENCE_S
 
     async def _read(self, socket: WebSocket) -> None:
         """Register, then act on messages. Ends with LinkError."""

@@ -79,7 +79,7 @@ class Tier:
             random,
         )
         self.config = PodConfig(Revision(-1, 0))
-        self.caller = Caller(counters, tracer)
+        self.caller = Caller(counters, tracer, routes)
         self._tasks: set[asyncio.Task[None]] = set()
         self.ready = False
         self.handover: Callable[[Request], None] | None = None

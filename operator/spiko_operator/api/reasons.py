@@ -58,10 +58,12 @@ class Reason(StrEnum):
 
     # Accepted, of a Fault
     ARCHITECTURE_NOT_FOUND = "ArchitectureNotFound"
+    ARCHITECTURE_NOT_READY = "ArchitectureNotReady"
     EUREKA_CANNOT_CRASH = "EurekaCannotCrash"
     FEWER_READY = "FewerReady"
     NO_READY_POD = "NoReadyPod"
     POD_NOT_FOUND = "PodNotFound"
+    POD_TAKEN = "PodTaken"
     REGION_NOT_FOUND = "RegionNotFound"
     TIER_NOT_FOUND = "TierNotFound"
     TOO_MANY_VICTIMS = "TooManyVictims"

@@ -157,7 +157,13 @@ class Client:
         return await self.connection.request("PATCH", path, {"fieldManager": manager}, body, _MERGE)
 
     async def delete(
-        self, kind: str, namespace: str, name: str, uid: str, grace_s: int | None = None
+        self,
+        kind: str,
+        namespace: str,
+        name: str,
+        uid: str,
+        grace_s: int | None = None,
+        version: str | None = None,
     ) -> bool:
         """Delete the object with this UID.
 
@@ -167,31 +173,42 @@ class Client:
 
         Returns:
             Whether the object existed.
+
+        Raises:
+            Conflict: the object has another resourceVersion than `version`.
         """
         policy = "Foreground" if kind == "Deployment" else "Background"
-        options: Object = {"preconditions": {"uid": uid}, "propagationPolicy": policy}
+        options: Object = {"preconditions": _preconditions(uid, version), "propagationPolicy": policy}
         if grace_s is not None:
             options["gracePeriodSeconds"] = grace_s
         try:
             await self.connection.request("DELETE", RESOURCES[kind].path(namespace, name), body=options)
-        except (Missing, Conflict):
+        except Missing:
+            return False
+        except Conflict:
+            if version is not None:
+                raise
             return False
         return True
 
-    async def evict(self, namespace: str, name: str, uid: str) -> None:
-        """Request the eviction of the pod with this UID.
+    async def evict(self, namespace: str, name: str, uid: str, version: str) -> None:
+        """Request the eviction of the pod with this UID and resourceVersion.
 
         Raises:
             Throttled: a disruption budget refuses the eviction.
-            Conflict: the pod of this name has another UID.
+            Conflict: the pod of this name has another UID or resourceVersion.
             Missing: there is no such pod.
         """
         body = {
             "apiVersion": "policy/v1",
             "kind": "Eviction",
             "metadata": {"name": name, "namespace": namespace},
-            "deleteOptions": {"preconditions": {"uid": uid}},
+            "deleteOptions": {"preconditions": _preconditions(uid, version)},
         }
         path = RESOURCES["Pod"].path(namespace, name, "eviction")
         # The refusal of a disruption budget is a 429: the caller decides how long to retry.
         await self.connection.request("POST", path, body=body, retry=False)
+
+
+def _preconditions(uid: str, version: str | None) -> Object:
+    return {"uid": uid} | ({"resourceVersion": version} if version is not None else {})

@@ -28,6 +28,7 @@ from spiko_operator.plan.faults.fault_status import (
     retry_s,
     seconds_left,
     started_at,
+    waits_for_ready,
     write_status,
 )
 from spiko_operator.plan.objects import Key, Object, is_deleting
@@ -42,8 +43,9 @@ async def inject(context: Context, key: Key) -> float | None:
     Raises:
         ClusterError: the API server did not answer before the first act; the queue retries.
     """
-    fault = _current(context, key)
+    fault, holder = _current(context, key), ("Fault", *key)
     if fault is None or is_ended(fault):
+        context.claims.release(holder)
         return None
     spec = read_spec(fault)
     if spec is None:
@@ -57,7 +59,12 @@ async def inject(context: Context, key: Key) -> float | None:
     if context.cache.get("Architecture", key[0], spec.architecture) is None:
         return await _without_architecture(context, fault, spec, kind)
     if not kind.is_chosen():
+        if _progress(context, fault) is Progress.STARTING:
+            text = f"spec.architecture: {spec.architecture!r} was not Ready yet; the Fault begins when it is"
+            why = Observation(ACCEPTED, "False", Reason.ARCHITECTURE_NOT_READY, text)
+            return await _wait(context, fault, spec, why)
         return await _choose(context, fault, spec, kind)
+    context.claims.release(holder)
     return await _run(context, fault, spec, kind)
 
 
@@ -136,7 +143,8 @@ def _progress(context: Context, fault: Object) -> Progress:
     """Return the progress of the Architecture that the Fault names."""
     namespace, name = fault["metadata"]["namespace"], str((fault.get("spec") or {}).get("architecture", ""))
     state = context.cache.get("ConfigMap", namespace, names.state_name(name)) or {}
-    return progress_of(context.cache.get("Architecture", namespace, name), state.get("data") or {})
+    architecture = context.cache.get("Architecture", namespace, name)
+    return progress_of(architecture, state.get("data") or {}, waits_for_ready(fault))
 
 
 async def _write_until_accepted(context: Context, fault: Object, update: StatusUpdate) -> None:

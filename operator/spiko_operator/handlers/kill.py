@@ -13,7 +13,7 @@ from spiko_operator.handlers.evidence_collector import EvidenceCollector
 from spiko_operator.handlers.kill_executor import KillExecutor
 from spiko_operator.plan import names
 from spiko_operator.plan.faults.evidence import Evidence
-from spiko_operator.plan.faults.fault_status import StatusUpdate, seed_of
+from spiko_operator.plan.faults.fault_status import StatusUpdate, seed_of, victims_of_others
 from spiko_operator.plan.faults.kill_status import conclude, planned, progress, read_victims, update_of
 from spiko_operator.plan.faults.victims import (
     NoVictim,
@@ -59,10 +59,15 @@ class KillFault:
         """
         architecture = self._spec.architecture
         pods = await self._list_pods()
+        # From here to the claim there is no await: no other Fault can select meanwhile.
         draw = Random(seed_of(self._fault, self._spec)).randrange
-        chosen = choose_victims(self._kill, architecture, pods, draw)
+        chosen = choose_victims(self._kill, architecture, pods, draw, self._taken())
+        holder = ("Fault", self._namespace, self._fault["metadata"]["name"])
         if isinstance(chosen, NoVictim):
+            self._context.claims.release(holder)
             return chosen
+        if self._spec.mode == "Enforce":
+            self._context.claims.hold(holder, (victim.uid for victim in chosen.victims))
         collector = self._collect(chosen.victims)
         with collector.listening():
             await collector.begin()
@@ -76,6 +81,13 @@ class KillFault:
         return update_of(
             self._kill, planned(self._spec, self._kill, chosen, victims), victims, dry_run=dry_run
         )
+
+    def _taken(self) -> frozenset[str]:
+        """Return the UIDs of the pods that other Faults and the chaos monkey have selected."""
+        context, name = self._context, self._fault["metadata"]["name"]
+        architecture = context.cache.get("Architecture", self._namespace, self._spec.architecture)
+        recorded = victims_of_others(context.cache.all("Fault"), (self._namespace, name), architecture)
+        return recorded | context.claims.of_others(("Fault", self._namespace, name))
 
     async def _list_pods(self) -> list[Object]:
         """Return the pods that are labeled with the architecture's name and belong to it by their owners.

@@ -1,10 +1,11 @@
 """Kills the planned victims of one kill in order, each at most once.
 
 One `step` kills one victim, so that its state is written before the next kill. Delete and Evict have the
-pod's UID as a precondition. A Crash request goes from the operator to a eureka, to the session of the pod,
-which calls `os._exit(137)`. It has the start time of the recorded process, and a eureka forwards it to no
-other process, so a repeated request crashes one process only. A victim counts as killed when the API server
-reports that the process has ended.
+pod's UID and version as preconditions (`kill_request.py`): a pod that is being deleted already is Gone. A
+Crash request goes from the operator to a eureka, to the session of the pod, which calls `os._exit(137)`. It
+has the start time of the recorded process, and a eureka forwards it to no other process, so a repeated
+request crashes one process only. A victim counts as killed when the API server reports that the process has
+ended.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from spiko_operator.api.fault import Kill
 from spiko_operator.backoff import Backoff
 from spiko_operator.clock import now_text
 from spiko_operator.context import Context
-from spiko_operator.errors import ClusterError, Conflict, Missing, Throttled
+from spiko_operator.errors import ClusterError, Throttled
 from spiko_operator.handlers.evidence_collector import LIST_S, EvidenceCollector
+from spiko_operator.handlers.kill_request import KillRequest
 from spiko_operator.plan import names
 from spiko_operator.plan.faults.evidence import Evidence, has_ended, is_going
 from spiko_operator.plan.objects import truncate
@@ -69,7 +71,7 @@ class KillExecutor:
         if late:
             return await self._expire(one)
         try:
-            done = await (self._delete(one) if self._kill.method == "Delete" else self._evict(one))
+            done = await self._request(one)
         except Throttled as refusal:
             self._refused(one, refusal)
             return False
@@ -83,23 +85,13 @@ class KillExecutor:
 
     # ---------------------------------------------------------------- Delete, Evict
 
-    async def _delete(self, one: Evidence) -> bool:
+    async def _request(self, one: Evidence) -> bool:
+        """Request the kill; return whether this request, or an earlier one without a response, did it."""
         again = one.acted_s is not None
-        one.act(time.monotonic())
-        grace_s = self._kill.grace_period_seconds
-        existed = await self._context.client.delete(
-            "Pod", self._namespace, one.victim.pod, one.victim.uid, grace_s
-        )
-        return existed or again
-
-    async def _evict(self, one: Evidence) -> bool:
-        again = one.acted_s is not None
-        one.act(time.monotonic())
-        try:
-            await self._context.client.evict(self._namespace, one.victim.pod, one.victim.uid)
-        except (Missing, Conflict):
-            return again
-        return True
+        victim, kill = one.victim, self._kill
+        grace_s = kill.grace_period_seconds
+        request = KillRequest(self._namespace, victim.pod, victim.uid, kill.method, grace_s)
+        return await request.send(self._context.client, lambda: one.act(time.monotonic())) or again
 
     def _judge(self, one: Evidence, done: bool) -> None:
         if done:
@@ -166,7 +158,8 @@ class KillExecutor:
         return any(one.victim.state != "Planned" for one in planned)
 
     def _send_crash(self, one: Evidence, late: bool) -> None:
-        if has_ended(one.victim, self._collector.pods):
+        pods = self._collector.pods
+        if has_ended(one.victim, pods) or is_going(one.victim, pods):
             one.judge("Gone")
         elif late:
             one.judge("Expired", self._error)

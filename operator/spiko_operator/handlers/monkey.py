@@ -7,7 +7,6 @@ writes the rest of the status.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Sequence
 
@@ -15,13 +14,16 @@ from pydantic import ValidationError
 
 from spiko_operator.api.architecture import Monkey
 from spiko_operator.api.architecture_status import ChaosStatus, SelectedVictim
-from spiko_operator.api.fault import Victim
+from spiko_operator.api.fault import Method, Victim
 from spiko_operator.clock import now_milli_text
 from spiko_operator.context import Context
-from spiko_operator.errors import Conflict, Missing, Throttled
+from spiko_operator.errors import Throttled
 from spiko_operator.handlers.evidence_collector import EvidenceCollector, write_until_accepted
+from spiko_operator.handlers.kill_request import KillRequest
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Emit, SetStatus
+from spiko_operator.plan.faults.evidence import Evidence
+from spiko_operator.plan.faults.fault_status import victims_of_others
 from spiko_operator.plan.faults.monkey import (
     BLOCKED_S,
     ObservedTier,
@@ -33,6 +35,8 @@ from spiko_operator.plan.faults.monkey import (
 )
 from spiko_operator.plan.faults.monkey_schedule import effective
 from spiko_operator.plan.objects import Key, Object, is_deleting, truncate
+from spiko_operator.plan.ownership import owned_by
+from spiko_operator.victim_claims import Holder
 
 NOT_PERSISTED_S = 10.0  # between attempts to write a status that the API server drops
 
@@ -47,6 +51,7 @@ async def visit(context: Context, key: Key) -> float | None:
         ClusterError: the API server does not answer; the queue retries.
     """
     pods: list[Object] | None = None
+    holder = ("Architecture", *key)
     while (architecture := _current(context, key)) is not None and (
         monkey := _monkey(architecture)
     ) is not None:
@@ -60,9 +65,11 @@ async def visit(context: Context, key: Key) -> float | None:
                 pods = await context.owners.select(pods, architecture["metadata"]["uid"])
             continue
         if next_.chaos is not None:
+            _claim(context, holder, chaos, next_.chaos)
             await _write(context, architecture, next_.chaos, next_.events)
             if not _is_written(context, key, architecture):
                 return NOT_PERSISTED_S
+            context.claims.release(holder)
         if next_.kill is not None:
             refused = await _kill(context, key, monkey, next_.kill)
             if refused:
@@ -71,7 +78,17 @@ async def visit(context: Context, key: Key) -> float | None:
             continue
         if next_.after_s != 0.0:
             return next_.after_s
+    context.claims.release(holder)
     return None
+
+
+def _claim(context: Context, holder: Holder, before: ChaosStatus, written: Object) -> None:
+    """Claim a victim that is about to be recorded, until it is; forget one that is about to be released."""
+    if selected := written.get("victim"):
+        context.claims.hold(holder, [selected["uid"]])
+        context.claims.unsent.add(selected["uid"])
+    elif before.victim is not None:
+        context.claims.unsent.discard(before.victim.uid)
 
 
 def _current(context: Context, key: Key) -> Object | None:
@@ -99,10 +116,19 @@ def _chaos(architecture: Object) -> ChaosStatus:
 def _observe(
     context: Context, key: Key, architecture: Object, tier: str, pods: list[Object] | None
 ) -> ObservedTier:
-    deployments = context.cache.of_architecture(*key, ("Deployment",)).values()
+    labeled = context.cache.of_architecture(*key, ("Deployment",)).values()
+    deployments = owned_by(labeled, architecture["metadata"]["uid"])
     state = context.cache.get("ConfigMap", key[0], names.state_name(key[1]))
+    taken = victims_of_others(context.cache.all("Fault"), (key[0], ""), None)
+    victim = _chaos(architecture).victim
     return ObservedTier(
-        tier, find_blocker(architecture, state), desired_of(deployments, tier), pods, now_milli_text()
+        tier,
+        find_blocker(architecture, state),
+        desired_of(deployments, tier),
+        pods,
+        now_milli_text(),
+        taken | context.claims.of_others(("Architecture", *key)),
+        unsent=victim is not None and victim.uid in context.claims.unsent,
     )
 
 
@@ -117,9 +143,10 @@ async def _kill(context: Context, key: Key, monkey: Monkey, selected: SelectedVi
     (one,) = collector.evidence
     with collector.listening():
         await collector.begin()
-        one.act(time.monotonic())
         try:
-            await _kill_pod(context, key[0], method, selected)
+            if not await _kill_pod(context, key[0], method, one):
+                await _release(context, key, selected)
+                return ""
         except Throttled as refusal:
             return str(refusal).rpartition(": ")[2] or "the eviction was refused"
         one.judge("Killed")
@@ -132,20 +159,43 @@ async def _kill(context: Context, key: Key, monkey: Monkey, selected: SelectedVi
     return ""
 
 
-async def _kill_pod(context: Context, namespace: str, method: str, selected: SelectedVictim) -> None:
-    """Evict or delete the pod.
+async def _kill_pod(context: Context, namespace: str, method: Method, one: Evidence) -> bool:
+    """Evict or delete the pod; return False if it ended before this operator sent a request.
 
-    If the pod is already gone, an earlier operator killed it and stopped before counting the kill.
+    If the pod is gone and an earlier request had no response, or an earlier operator recorded the victim,
+    the monkey has killed it.
 
     Raises:
         Throttled: a disruption budget refuses the eviction.
         ClusterError: the API server does not answer.
     """
-    if method == "Delete":
-        await context.client.delete("Pod", namespace, selected.pod, selected.uid, 0)
-        return
-    with contextlib.suppress(Missing, Conflict):
-        await context.client.evict(namespace, selected.pod, selected.uid)
+    victim, unsent = one.victim, context.claims.unsent
+    was_unsent = victim.uid in unsent
+
+    def before() -> None:
+        unsent.discard(victim.uid)
+        one.act(time.monotonic())
+
+    grace_s = 0 if method == "Delete" else None
+    request = KillRequest(namespace, victim.pod, victim.uid, method, grace_s)
+    try:
+        if await request.send(context.client, before):
+            return True
+    except Throttled:
+        if was_unsent:
+            unsent.add(victim.uid)
+        raise
+    unsent.discard(victim.uid)
+    one.act(time.monotonic())
+    return not was_unsent
+
+
+async def _release(context: Context, key: Key, selected: SelectedVictim) -> None:
+    """Forget a victim that another client ended, so that another one is drawn."""
+    architecture = _current(context, key)
+    recorded = _chaos(architecture).victim if architecture is not None else None
+    if architecture is not None and recorded is not None and recorded.uid == selected.uid:
+        await _write(context, architecture, {"victim": None}, ())
 
 
 async def _wait_for_budget(context: Context, key: Key, refused: str) -> float:

@@ -7,7 +7,7 @@ they were kept by `kubectl delete --cascade=orphan`, or restored from a backup.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from spiko_operator.api.architecture import KIND
@@ -156,6 +156,11 @@ def owner_of(body: Object, kind: str) -> Owner | None:
         return None
     group = str(found.get("apiVersion", "")).partition("/")[0]
     return Owner(str(found["name"]), str(found["uid"])) if group == _GROUPS[kind] else None
+
+
+def owned_by(bodies: Iterable[Object], uid: str) -> list[Object]:
+    """Return the objects that the Architecture with this UID controls."""
+    return [body for body in bodies if (owner := owner_of(body, KIND)) is not None and owner.uid == uid]
 
 
 def key_of(body: Object) -> ObjectKey:

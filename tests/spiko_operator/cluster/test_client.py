@@ -237,7 +237,7 @@ async def test_busy_server_is_retried_after_retry_after(tmp_path: Path) -> None:
                 with pytest.raises(ClusterError):
                     await client.list("Service")
             with pytest.raises(Throttled):
-                await client.evict("default", "a", "uid")
+                await client.evict("default", "a", "uid", "1")
         finally:
             await client.close()
 

@@ -254,6 +254,7 @@ async def test_deadline_starts_when_the_architecture_is_ready() -> None:
     waits = [await inject(api.operator(), KEY) for _ in range(2)]
     assert [1.0, 1.0] == waits
     assert "startedAt" not in api.objects["Fault", "f"]["status"]
+    assert ("False", "ArchitectureNotReady") == condition(api.objects["Fault", "f"]["status"], "Accepted")
 
     api.put_architecture(ready=True)
     assert await inject(api.operator(), KEY) is not None
@@ -274,3 +275,33 @@ async def test_pod_with_labels_and_without_owners_is_not_selected() -> None:
         assert selected == len(status.get("victims", ()))
         assert "stranger" not in [victim["pod"] for victim in status.get("victims", ())]
         assert ("False", "PodNotFound") == condition(status, "Accepted") or selected
+
+
+@pytest.mark.parametrize("started", [False, True], ids=["before its state", "after its state"])
+async def test_fault_waits_for_the_first_ready_condition(started: bool) -> None:
+    """Given a Fault that was applied with its Architecture, and pods that are Ready, then no pod is killed
+    before the condition Ready is True: the state, which is written just before, is not enough.
+    """
+    api = prepared(kill={"method": "Delete"})
+    api.put_architecture(ready=False)
+    state = api.objects.pop(("ConfigMap", "shop-state"))
+    await inject(api.operator(), KEY)
+    if started:
+        api.objects["ConfigMap", "shop-state"] = state
+    for _ in range(3):
+        assert await inject(api.operator(), KEY) is not None
+    assert [] == api.killed()
+    assert "victims" not in api.objects["Fault", "f"]["status"]
+
+    api.put_architecture(ready=True)
+    await run_to_end(api)
+    assert 1 == len(api.killed())
+
+
+async def test_fault_on_an_architecture_that_was_ready_before_does_not_wait() -> None:
+    """Given an Architecture that was Ready once and is not now, then a new Fault kills a pod."""
+    api = prepared(kill={"method": "Delete"})
+    api.put_architecture(ready=False)
+    await run_to_end(api)
+
+    assert 1 == len(api.killed())

@@ -208,3 +208,14 @@ async def test_pod_with_labels_and_without_owners_is_not_drawn() -> None:
     chaos = await run_until_idle(api)
 
     assert ([], "web has fewer than 2 ready pods") == (api.killed(), chaos["waiting"])
+
+
+async def test_deployment_with_labels_and_without_owners_does_not_stop_the_monkey() -> None:
+    """Given a Deployment that has the labels of the tier and no owner, then its replicas do not count as
+    missing pods.
+    """
+    api = switched_on()
+    api.put("Deployment", "stranger", spec={"replicas": 50}, labels={"spiko.dev/tier": "web"})
+    chaos = await run_until_idle(api)
+
+    assert (1, 1) == (chaos["kills"], len(api.killed()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from spiko_operator.api.fault import KINDS, FaultSpec
+from spiko_operator.api.reasons import Reason
 from spiko_operator.plan.actions import Action, Emit, SetStatus
 from spiko_operator.plan.conditions import READY, Observation, changed_fields, events_of, merge_conditions
-from spiko_operator.plan.objects import Object, condition, truncate
+from spiko_operator.plan.objects import Key, Object, condition, truncate
 from spiko_operator.plan.state import is_started
 from spiko_operator.plan.timestamps import span_s
 
@@ -83,17 +84,41 @@ class Progress(Enum):
     STARTED = auto()  # it was Ready at least once
 
 
-def progress_of(architecture: Object | None, state: Mapping[str, str]) -> Progress:
+def progress_of(architecture: Object | None, state: Mapping[str, str], waits: bool = False) -> Progress:
     """Return the progress of an Architecture.
 
     Args:
         architecture: the object, or None.
         state: the data of its state ConfigMap.
+        waits: whether the Fault waits for the first Ready. It then begins at the condition itself, and not
+            at the state, which is written before it.
     """
     if architecture is None:
         return Progress.MISSING
     is_ready = condition(architecture, READY).get("status") == "True"
-    return Progress.STARTED if is_ready or is_started(state) else Progress.STARTING
+    return Progress.STARTED if is_ready or (is_started(state) and not waits) else Progress.STARTING
+
+
+def waits_for_ready(fault: Object) -> bool:
+    """Whether the status says that the Fault waits for the first Ready of its Architecture."""
+    return bool(condition(fault, ACCEPTED).get("reason") == Reason.ARCHITECTURE_NOT_READY)
+
+
+def victims_of_others(faults: Iterable[Object], key: Key, architecture: Object | None) -> frozenset[str]:
+    """Return the UIDs of the pods that other running Faults and the chaos monkey of an Architecture kill.
+
+    Args:
+        faults: all Faults.
+        key: namespace and name of the Fault that selects.
+        architecture: the object, or None.
+    """
+    chaos = ((architecture or {}).get("status") or {}).get("chaos") or {}
+    found = {str(victim["uid"])} if (victim := chaos.get("victim")) else set()
+    for fault in faults:
+        metadata = fault["metadata"]
+        if metadata["namespace"] == key[0] and metadata["name"] != key[1] and not is_ended(fault):
+            found |= {str(v["uid"]) for v in (fault.get("status") or {}).get("victims") or ()}
+    return frozenset(found)
 
 
 def started_at(fault: Object, progress: Progress, now: str) -> str | None:

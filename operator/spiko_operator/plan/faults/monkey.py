@@ -8,12 +8,13 @@ reads the state of the schedule from the status (`draw`, `since`).
 One draw is one kill. The operator records the victim while the draw is open, kills the pod, and then counts
 the kill and closes the draw in one write. If a recorded victim no longer exists, an earlier operator killed
 it and stopped before counting it. If it still exists, it is killed now, unless the monkey was switched off
-meanwhile.
+meanwhile. An operator that recorded the victim itself knows whether it has sent a request; without one, a
+victim that is gone was killed by someone else, and another one is drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,8 @@ class ObservedTier:
         desired: number of desired pods of the tier.
         pods: the tier's pods; None if they were not listed, since few decisions need them.
         now: the time, in the format of Kubernetes.
+        taken: UIDs of the victims of running Faults, which are not drawn.
+        unsent: whether no request was sent to the recorded victim: if it is gone, the monkey did not kill it.
     """
 
     tier: str
@@ -52,6 +55,8 @@ class ObservedTier:
     desired: int
     pods: Sequence[Object] | None
     now: str
+    taken: Container[str] = ()
+    unsent: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,7 +167,10 @@ def _draw(
         return _wait(chaos, f"{observed.tier} has fewer than {LEAST_READY} ready pods")
     if len(ready) < observed.desired:
         return _wait(chaos, f"not every pod of {observed.tier} is ready")
-    victim = victim_of(ready[int(uniform(monkey.seed or 0, draw, "victim") * len(ready))])
+    free = [pod for pod in ready if pod["metadata"]["uid"] not in observed.taken]
+    if len(free) < LEAST_READY:
+        return _wait(chaos, f"{observed.tier} has fewer than {LEAST_READY} ready pods that no Fault kills")
+    victim = victim_of(free[int(uniform(monkey.seed or 0, draw, "victim") * len(free))])
     if monkey.mode == "DryRun":
         event = Emit(
             "Normal",
@@ -179,10 +187,15 @@ def _draw(
 def _resume(
     monkey: Monkey, chaos: ChaosStatus, observed: ObservedTier, victim: SelectedVictim, stays: bool
 ) -> Next:
-    """Kill the recorded victim; count it if it is gone; release it if the monkey was switched off."""
+    """Kill the recorded victim; count it if it is gone; release it if the monkey was switched off.
+
+    A pod that is gone before a request was sent is released as well, and another one is drawn.
+    """
     if observed.pods is None:
         return Next(list_pods=True)
     if is_going(Victim(**victim.model_dump(), state="Planned"), observed.pods):
+        if observed.unsent:
+            return Next({"victim": None}, after_s=0.0)
         written, event = count(monkey, chaos, victim, observed.now)
         return Next(written, (event,), after_s=0.0)
     if not stays:

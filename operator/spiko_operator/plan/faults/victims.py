@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from spiko_operator.api.fault import MOST_VICTIMS, Kill, Victim
@@ -55,7 +55,9 @@ def is_candidate(kill: Kill, pod: Object) -> bool:
     return _label(pod, names.TIER) == kill.tier
 
 
-def choose_victims(kill: Kill, architecture: str, pods: Sequence[Object], draw: Draw) -> Chosen | NoVictim:
+def choose_victims(
+    kill: Kill, architecture: str, pods: Sequence[Object], draw: Draw, taken: Container[str] = ()
+) -> Chosen | NoVictim:
     """Return the victims in draw order.
 
     Victims of a tier are drawn without repetition from its ready pods, sorted by name: the same seed and pods
@@ -68,9 +70,10 @@ def choose_victims(kill: Kill, architecture: str, pods: Sequence[Object], draw: 
         architecture: its name.
         pods: the pods of the architecture.
         draw: n -> 0..n-1, seeded.
+        taken: UIDs of the victims of other Faults and of the chaos monkey, which are not drawn.
     """
     if kill.pod is not None:
-        return _named(kill, kill.pod, architecture, pods)
+        return _named(kill, kill.pod, architecture, pods, taken)
     in_scope = _scope(kill, pods)
     if isinstance(in_scope, NoVictim):
         return in_scope
@@ -79,17 +82,28 @@ def choose_victims(kill: Kill, architecture: str, pods: Sequence[Object], draw: 
         return NoVictim(
             Reason.NO_READY_POD, f"spec.kill: no pod of {_describe(kill)} is ready ({_count(in_scope)})"
         )
-    number, note = how_many(kill, len(ready))
+    left = [pod for pod in ready if pod["metadata"]["uid"] not in taken]
+    if not left:
+        text = f"spec.kill: {_count(ready)} of {_describe(kill)} ready, all victims of another fault"
+        return NoVictim(Reason.POD_TAKEN, text)
+    return _draw(kill, len(ready), left, draw)
+
+
+def _draw(kill: Kill, ready: int, left: list[Object], draw: Draw) -> Chosen | NoVictim:
+    """Draw from the ready pods that are left, which are at least one."""
+    number, note = how_many(kill, ready)
     if number > MOST_VICTIMS:
         return NoVictim(
             Reason.TOO_MANY_VICTIMS,
-            f"spec.kill.percent: {kill.percent} selects {number} of {len(ready)} ready pods; a Fault is "
+            f"spec.kill.percent: {kill.percent} selects {number} of {ready} ready pods; a Fault is "
             f"limited to {MOST_VICTIMS}. Lower percent, narrow the scope by version, region or zone, or "
             "create several Faults",
         )
-    left = list(ready)
+    if number > len(left):
+        note = f"{ready - len(left)} of {ready} ready pods are victims of another fault"
+        number = len(left)
     victims = tuple(victim_of(left.pop(draw(len(left)))) for _ in range(number))
-    return Chosen(victims, len(ready), note)
+    return Chosen(victims, ready, note)
 
 
 def how_many(kill: Kill, ready: int) -> tuple[int, str]:
@@ -109,7 +123,9 @@ def how_many(kill: Kill, ready: int) -> tuple[int, str]:
     return count, ""
 
 
-def _named(kill: Kill, name: str, architecture: str, pods: Sequence[Object]) -> Chosen | NoVictim:
+def _named(
+    kill: Kill, name: str, architecture: str, pods: Sequence[Object], taken: Container[str]
+) -> Chosen | NoVictim:
     named = next((pod for pod in pods if pod["metadata"]["name"] == name), None)
     if named is None:
         text = f"spec.kill.pod: pod {name!r} does not belong to architecture {architecture!r}"
@@ -120,6 +136,8 @@ def _named(kill: Kill, name: str, architecture: str, pods: Sequence[Object]) -> 
             "eurekas. Use method: Delete with gracePeriodSeconds: 0"
         )
         return NoVictim(Reason.EUREKA_CANNOT_CRASH, text)
+    if named["metadata"]["uid"] in taken:
+        return NoVictim(Reason.POD_TAKEN, f"spec.kill.pod: {name!r} is the victim of another fault")
     return Chosen((victim_of(named),), 1)
 
 

@@ -15,7 +15,9 @@ from spiko_operator.api.architecture import KIND as ARCHITECTURE
 from spiko_operator.api.common import API_VERSION
 from spiko_operator.api.fault import KIND as FAULT
 from spiko_operator.plan import names
+from spiko_operator.plan.topology import ANYWHERE
 from spiko_operator.plan.validation.findings import Finding, Nearest, found
+from spiko_operator.plan.validation.instances import Instances
 from spiko_operator.plan.validation.partial_spec import PartialSpec, declared, read_partial_spec
 
 _PLACE = re.compile(r"-([zr]\d+)$")
@@ -119,7 +121,7 @@ def _within(
     known: dict[str, list[str] | None] = {"version": list(declared(service)), "region": None, "zone": None}
     if service.regions == 0:
         known |= {"region": [], "zone": []}
-    elif service.count == 0:
+    elif (cells := Instances(partial).cells(tier)) and {cell.zone for cell in cells} == {ANYWHERE}:
         known |= {"zone": []}
     if partial.places is not None and service.regions:
         places = partial.places[: service.regions]

@@ -29,6 +29,15 @@ def find_cycles(graph: Graph) -> Iterator[list[str]]:
                 yield cycle
 
 
+def callers_first(graph: Graph) -> list[str]:
+    """Return the nodes in an order in which each is before the targets of its edges, except in cycles.
+
+    >>> callers_first({"db": [], "www": ["lb"], "lb": ["db"]})
+    ['www', 'lb', 'db']
+    """
+    return _finished(graph)[::-1]
+
+
 def _components(graph: Graph) -> dict[str, int]:
     """Return node -> number of its component.
 

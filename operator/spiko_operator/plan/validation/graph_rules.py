@@ -1,66 +1,24 @@
-"""Pure: the rules on the dependency graph: visibility, sources, routers without dependencies, cycles."""
+"""Pure: the rules on the dependency graph: visibility, shares, sources, idle routers, cycles."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from spiko_nanoservice.contract import Sees, StorageKind, Traits, traits_of
+from spiko_nanoservice.contract import StorageKind, Traits
 from spiko_operator.plan import names
 from spiko_operator.plan.validation.cycles import find_cycles
 from spiko_operator.plan.validation.findings import Finding, found
-from spiko_operator.plan.validation.partial_spec import (
-    PartialService,
-    PartialSpec,
-    has_source,
-    packages,
-    traits_in,
-)
+from spiko_operator.plan.validation.instances import Instances
+from spiko_operator.plan.validation.partial_spec import PartialService, PartialSpec, has_source, traits_in
+from spiko_operator.plan.validation.share_rules import share_rules
+from spiko_operator.plan.validation.visibility_rules import visibility_rules
 
 
 def graph_rules(spec: PartialSpec) -> list[Finding]:
     """Return the findings about the dependency graph."""
-    seen = [finding for service in spec.services for finding in _visibility(spec, service)]
-    return [*seen, *_sources(spec), *_called(spec), *_cycles(spec)]
-
-
-def _zones_of(spec: PartialSpec, service: PartialService) -> frozenset[str] | None:
-    """Return the zones of a service; `*` for an instance outside any zone; None if unknown."""
-    if service.count is None or service.regions is None:
-        return None
-    if service.count == 0 or service.regions == 0:
-        return frozenset({"*"})
-    return frozenset(spec.zones[: service.count])
-
-
-def _visibility(spec: PartialSpec, service: PartialService) -> Iterator[Finding]:
-    own = _zones_of(spec, service)
-    bound = " or ".join(
-        p for p in packages(service) if (t := traits_of(p)) is not None and t.sees is Sees.ZONE
-    )
-    if not bound or own is None:
-        return
-    for path, name in service.dependencies:
-        callee = spec.tiers.get(name)
-        theirs = _zones_of(spec, callee) if callee else None
-        if theirs is None:
-            continue
-        blind = [zone for zone in (*spec.zones, "*") if zone in own and zone not in theirs]
-        if len(blind) == len(own):
-            where = (
-                "runs outside any zone"
-                if "*" in theirs
-                else f"has instances in {', '.join(sorted(theirs))} only"
-            )
-            yield found(
-                "UnreachableDependency",
-                path,
-                name,
-                f'a {bound} calls instances in its own zone only, and "{name}" {where}',
-            )
-        elif blind:
-            text = f'a {bound} in {", ".join(blind)} has no "{name}" in its zone'
-            count = callee.count if callee else 0
-            yield found("PartialSight", path, name, f'{text}: "{name}" has {count} instances')
+    instances = Instances(spec)
+    seen = [*visibility_rules(spec, instances), *share_rules(spec, instances)]
+    return [*seen, *_sources(spec), *_called(spec), *_cycles(spec, instances)]
 
 
 def _sources(spec: PartialSpec) -> Iterator[Finding]:
@@ -109,11 +67,15 @@ def _called(spec: PartialSpec) -> Iterator[Finding]:
             )
 
 
-def _cycles(spec: PartialSpec) -> Iterator[Finding]:
+def _cycles(spec: PartialSpec, instances: Instances) -> Iterator[Finding]:
     """Check for cycles of forwarding tiers; stores answer requests themselves."""
     forwarding = {name: tier for name, tier in spec.tiers.items() if any(t.forwards for t in traits_in(tier))}
     calls = {
-        name: [d for _, d in tier.dependencies if d in forwarding and (d != name or _calls_itself(tier))]
+        name: [
+            d
+            for _, d in tier.dependencies
+            if d in forwarding and (d != name or _calls_itself(tier, instances))
+        ]
         for name, tier in forwarding.items()
     }
     for cycle in find_cycles(calls):
@@ -124,12 +86,12 @@ def _cycles(spec: PartialSpec) -> Iterator[Finding]:
         yield found("DependencyCycle", path, cycle[1], f"requests may loop: {' -> '.join(shown)}")
 
 
-def _calls_itself(service: PartialService) -> bool:
+def _calls_itself(service: PartialService, instances: Instances) -> bool:
     """Whether instances of a tier that lists itself call each other.
 
     They do not if there is only one; a staash never calls its own tier.
     """
-    alone = service.regions == 0 or (service.count in (0, 1) and service.regions == 1)
+    alone = instances.count(service.name) == 1
     return not alone and any(t.forwards and t.storage is not StorageKind.STAASH for t in traits_in(service))
 
 

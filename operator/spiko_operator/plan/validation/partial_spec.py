@@ -10,6 +10,9 @@ from typing import Any
 from spiko_nanoservice.contract import Traits, traits_of
 from spiko_operator.api.service import DEFAULT_VERSION
 
+MOST_NUMBER = 10**9  # far above every limit of the schema
+_REGIONS = tuple(f"the {which} region" for which in ("first", "second", "third", "fourth", "fifth", "sixth"))
+
 
 @dataclass(frozen=True)
 class PartialVersion:
@@ -18,11 +21,12 @@ class PartialVersion:
     name: str
     path: str
     package: str | None = None
+    replicas: int | None = None
 
 
 @dataclass(frozen=True)
 class PartialService:
-    """One service; None where a value is missing or of the wrong type."""
+    """One service; None where a value is missing, of the wrong type or far out of range."""
 
     path: str
     name: str | None
@@ -34,6 +38,7 @@ class PartialService:
     split: tuple[tuple[str, str, int | None], ...] | None  # path, version, weight
     service_times: tuple[tuple[str, Mapping[str, Any]], ...]  # path, serviceTime
     has_load: bool
+    rate: int | None  # of its load
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,16 @@ class PartialSpec:
     places: tuple[tuple[str, tuple[str, ...]], ...] | None = None
     monkey: Mapping[str, Any] = field(default_factory=dict)
     otlp_endpoint: str | None = None
+    scale: int = 100
+
+    def zones_of(self, region: int) -> tuple[str, ...]:
+        """Return the names of the zones of a region, in order."""
+        listed = self.places[region][1] if self.places and region < len(self.places) else ()
+        return listed or self.zones
+
+    def region_name(self, region: int) -> str:
+        """Return the name of a region, or which one it is if the nodes' labels decide."""
+        return self.places[region][0] if self.places and region < len(self.places) else _REGIONS[region]
 
     @cached_property
     def tiers(self) -> Mapping[str, PartialService]:
@@ -75,7 +90,13 @@ def read_partial_spec(document: Mapping[str, Any]) -> PartialSpec:
         _places(spec),
         _mapping(_mapping(spec.get("chaos")).get("monkey")),
         _text(_mapping(spec.get("telemetry")).get("otlpEndpoint")),
+        _scale(spec),
     )
+
+
+def _scale(spec: Mapping[str, Any]) -> int:
+    scale = _number(spec.get("scale", 100))
+    return 100 if scale is None else scale
 
 
 def _zones(spec: Mapping[str, Any]) -> tuple[str, ...]:
@@ -107,7 +128,7 @@ def _service(path: str, item: Mapping[str, Any]) -> PartialService:
     ]
     behaviors = [(where, _mapping(entry.get("behavior"))) for where, entry in ((path, item), *entries)]
     times = [(f"{where}.behavior.serviceTime", behavior.get("serviceTime")) for where, behavior in behaviors]
-    regions = item.get("regions", 0)
+    regions, load = item.get("regions", 0), _mapping(item.get("load"))
     return PartialService(
         path=path,
         name=_text(item.get("name")),
@@ -120,7 +141,7 @@ def _service(path: str, item: Mapping[str, Any]) -> PartialService:
             if isinstance(name, str)
         ),
         versions=tuple(
-            PartialVersion(str(v["version"]), where, _text(v.get("package")))
+            PartialVersion(str(v["version"]), where, _text(v.get("package")), _number(v.get("replicas")))
             for where, v in entries
             if isinstance(v.get("version"), str)
         )
@@ -135,6 +156,7 @@ def _service(path: str, item: Mapping[str, Any]) -> PartialService:
         else None,
         service_times=tuple((where, time) for where, time in times if isinstance(time, Mapping)),
         has_load=item.get("load") is not None,
+        rate=_number(load.get("ratePerSecond")),
     )
 
 
@@ -168,4 +190,5 @@ def _text(value: Any) -> str | None:
 
 
 def _number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_NUMBER
+    return value if is_number else None

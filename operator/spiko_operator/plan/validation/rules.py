@@ -142,17 +142,18 @@ RULES = {
             "SPK030",
             "UnreachableDependency",
             E,
-            "A karyon or zuul calls instances in its own zone only, and this dependency has no instance "
-            "there.",
-            "Use package monolith for the caller, or run the dependency in all zones of the caller.",
+            "A karyon or zuul calls instances in its own zone only and sees none of this dependency, or a "
+            "tier sees no dependency at all in a region whose requests reach it.",
+            "Run the dependency in all zones and regions of the caller, or use package monolith for the "
+            "caller.",
         ),
         Rule(
             "SPK031",
             "PartialSight",
             W,
-            "A karyon or zuul calls instances in its own zone only, and in some zones this dependency has "
-            "no instance.",
-            "Raise the dependency's count to the number of zones.",
+            "Some instances of the caller see no instance of this dependency: it is not in their region, or "
+            "not in the zone of a karyon or zuul.",
+            "Raise the dependency's count to the number of zones, and its regions to those of the caller.",
         ),
         Rule(
             "SPK032",
@@ -231,6 +232,22 @@ RULES = {
             E,
             "A version is declared twice, or has two weights.",
             "Remove one of the two entries.",
+        ),
+        Rule(
+            "SPK044",
+            "WeightWithoutReplicas",
+            W,
+            "A version has a weight and no replicas: the other versions get its share of the requests.",
+            "Set its weight to 0, or its replicas to 1 or more.",
+        ),
+        Rule(
+            "SPK045",
+            "SkewedSplit",
+            W,
+            "The share of requests that a version gets differs from its weight by more than a tenth: callers "
+            "that see no instance of a version send its share to the others.",
+            "Give each version at least as many replicas as there are zones, or use package monolith for the "
+            "callers.",
         ),
         Rule(
             "SPK050",

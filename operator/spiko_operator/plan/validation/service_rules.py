@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from spiko_operator.plan import names
 from spiko_operator.plan.validation.findings import Finding, Nearest, found, nearest
+from spiko_operator.plan.validation.instances import Instances
 from spiko_operator.plan.validation.partial_spec import PartialService, PartialSpec, declared, has_source
 
 
@@ -45,10 +46,9 @@ def _monkey(spec: PartialSpec) -> Iterator[Finding]:
             mode,
             "the monkey is switched on without spec.victim",
         )
-    for service in spec.services:
-        if service.name == spec.victim and service.count in (0, 1) and service.regions in (0, 1):
-            text = f'tier "{service.name}" has one instance, and the monkey never kills the last one'
-            yield found("IdleMonkey", "spec.victim", spec.victim, text)
+    if spec.victim is not None and Instances(spec).count(spec.victim) == 1:
+        text = f'tier "{spec.victim}" has one instance, and the monkey never kills the last one'
+        yield found("IdleMonkey", "spec.victim", spec.victim, text)
 
 
 def _names(spec: PartialSpec) -> Iterator[Finding]:

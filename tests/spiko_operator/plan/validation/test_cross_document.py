@@ -191,3 +191,17 @@ def test_a_tier_with_the_name_of_the_eurekas_of_another_architecture() -> None:
     assert [2, 0] == [len(each) for each in findings]
     cart["metadata"]["namespace"] = "b"
     assert [[], []] == check_cross_document([shop, cart])
+
+
+def test_zone_of_a_version_with_replicas_of_its_own_exists() -> None:
+    """Given a tier of count 0, then a Fault's zone does not exist, unless a version has replicas of its own:
+    its pods are in zones.
+    """
+    kill = fault(tier="lb", zone="us-east-1a")
+    for versions, expected in (
+        ([{"version": "1.0.0"}], ["SPK074"]),
+        ([{"version": "1.0.0", "replicas": 3}], []),
+    ):
+        lb = {"name": "lb", "package": "elb", "count": 0, "regions": 1, "versions": versions}
+        found = check_cross_document([document("Architecture", "lamp", {"services": [lb]}, None), kill])
+        assert expected == [finding.code for finding in found[1]]

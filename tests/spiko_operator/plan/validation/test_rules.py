@@ -56,6 +56,21 @@ ROWS = [
         f"{S}.dependencies[0]",
     ),
     (
+        "a version without replicas that has a weight",
+        manifest(tier(versions=two(replicas=0), routing=split(("1.0.0", 50), ("1.1.0", 50)))),
+        "WeightWithoutReplicas",
+        f"{S}.versions[1].replicas",
+    ),
+    (
+        "a version that callers of one zone see",
+        manifest(
+            tier("db", count=3, versions=two(replicas=1), routing=split(("1.0.0", 50), ("1.1.0", 50))),
+            tier("k", "karyon", 3, dependencies=["db"]),
+        ),
+        "SkewedSplit",
+        f"{S}.routing.split",
+    ),
+    (
         "an elb without a dependency",
         manifest(
             tier("www", "denominator", 0, dependencies=["lb"]), tier("lb", "elb", 0, dependencies=["eureka"])
