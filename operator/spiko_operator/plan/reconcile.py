@@ -59,7 +59,9 @@ def plan(observed: Observed) -> ReconcilePlan:
         )
         return ReconcilePlan([*_status_without_spec(observed, rejections), *requeue])
     changes = applies(observed, built.wanted)
-    changing = frozenset(a.body["metadata"]["name"] for a in changes if a.body["kind"] == "Deployment")
+    changing = frozenset(
+        a.body["metadata"]["name"] for a in changes if a.body["kind"] == "Deployment" and a.changes_spec
+    )
     deployments = [body for body in desired if body["kind"] == "Deployment"]
     readiness = status.readiness(deployments, observed.objects, changing)
     state = replace(state, started=state.started or _is_started(observed, state, readiness))
