@@ -40,6 +40,11 @@ class Apply:
     uid: str = ""
     restored: tuple[str, ...] = ()
 
+    @property
+    def changes_spec(self) -> bool:
+        """Whether more than metadata changes."""
+        return self.patch is None or bool(self.patch.keys() - {"metadata"})
+
 
 @dataclass(frozen=True)
 class Delete:

@@ -151,7 +151,9 @@ def _wait_for_names(
 
 def _readiness(observed: Observed, draft: _Draft, changes: Sequence[Apply]) -> status.Readiness:
     deployments = [body for body in draft.built.wanted.objects if body["kind"] == "Deployment"]
-    changing = frozenset(a.body["metadata"]["name"] for a in changes if a.body["kind"] == "Deployment")
+    changing = frozenset(
+        a.body["metadata"]["name"] for a in changes if a.body["kind"] == "Deployment" and a.changes_spec
+    )
     return status.readiness(deployments, observed.objects, changing)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from spiko_operator.plan.names import VERSION
 from tests.support.fake_api_server import Cut, FakeCluster
 from tests.support.settled_shop import running, shop, templates
 
@@ -155,3 +157,21 @@ def test_broken_eureka_rollout_is_replaced_by_a_newer_template() -> None:
         for name, template in templates(cluster).items()
         if "eureka" in name
     }
+
+
+def test_restored_label_does_not_make_the_architecture_unready() -> None:
+    """Given a Deployment that lost a label of its own, then the label is restored and Ready stays True; given
+    another replica count, Ready is False.
+    """
+    cluster = running()
+    body = copy.deepcopy(cluster.objects["Deployment", "shop-web-1-0-0-z0"])
+    cluster.put(
+        body | {"metadata": body["metadata"] | {"labels": body["metadata"]["labels"] | {VERSION: "9.9.9"}}}
+    )
+    actions = cluster.reconcile("shop")
+    assert ["Apply"] == [type(action).__name__ for action in actions]
+    assert cluster.condition("shop", "Ready")["status"] == "True"
+
+    cluster.put(body | {"spec": body["spec"] | {"replicas": 7}})
+    cluster.reconcile("shop")
+    assert cluster.condition("shop", "Ready")["status"] == "False"
