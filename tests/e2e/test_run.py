@@ -20,6 +20,7 @@ import yaml
 from spiko_console.otlp import JSON, read_request, spans_of
 from tests.support.local_cluster import Cluster, resting
 from tests.support.paths import ROOT
+from tests.support.signals import default_interrupts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 LAMP = ROOT / "examples" / "lamp.yaml"
@@ -215,7 +216,14 @@ def test_interrupted_run_prints_one_line_and_exits_with_130(
     )
     (tmp_path / "small.yaml").write_text(text)
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=cluster.environ, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(
+        command,
+        env=cluster.environ,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        preexec_fn=default_interrupts,  # noqa: PLW1509  # no other thread runs here
+    ) as process:
         assert process.stdout is not None
         while until not in (line := process.stdout.readline()):
             assert line
@@ -242,6 +250,7 @@ def test_interrupted_run_reports_and_cleans_up(cluster: Cluster, namespace: str)
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=default_interrupts,  # noqa: PLW1509  # no other thread runs here
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
