@@ -199,17 +199,8 @@ def test_interrupted_run_prints_one_line_and_exits_with_130(
     """Given a run, when it is interrupted at any time and any number of times, then all of its resources are
     removed, and there is no traceback.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "spiko_cli",
-        "run",
-        str(tmp_path / "small.yaml"),
-        "-d",
-        "600",
-        "-n",
-        namespace,
-    ]
+    file = str(tmp_path / "small.yaml")
+    command = [sys.executable, "-m", "spiko_cli", "run", file, "-d", "600", "-n", namespace]
     # No node has this zone, so the architecture never becomes Ready.
     text = (
         small(topology={"regions": [{"name": "r", "zones": ["nowhere"]}]}) if "applied" in until else small()
