@@ -66,6 +66,8 @@ def test_run_without_a_cluster(tmp_path: Path) -> None:
     assert {sent} == {edges["www -> webserver-elb"], edges["webserver-elb -> webserver"]}
     assert sent == report["traces"]["traces"] == len({span.trace_id for span in spans})
     assert len(spans) == report["traces"]["spans"]
+    response = report["sources"]["distributions"]["response"]
+    assert sent == sum(found["count"] for found in response) + report["sources"]["errors"].get("no_route", 0)
     # All failed requests are due to the kill.
     assert ("webserver", "Killed") == (victim["tier"], victim["state"])
     assert sum(report["sources"]["errors"].values()) == victim["failedRequests"] == report["traces"]["failed"]
@@ -75,7 +77,7 @@ def test_run_without_a_cluster(tmp_path: Path) -> None:
 
 def _run_lamp(home: Path, traces: Path) -> tuple[dict[str, Any], list[Path]]:
     """Return the report of `spiko run` without a cluster, and the environments of processes that are left."""
-    options = ["-d", "6", "--json", "--traces", str(traces)]
+    options = ["-d", "6", "--json", "--histograms", "--traces", str(traces)]
     command = [sys.executable, "-m", "spiko_cli", "run", str(LAMP), *options]
     environ = os.environ | {"SPIKO_HOME": str(home)}
     with resting():

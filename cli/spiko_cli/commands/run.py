@@ -17,7 +17,7 @@ import click
 @click.option(
     "--json", "as_json", is_flag=True, help="Machine-readable report; progress goes to standard error."
 )
-@click.option("--histograms", is_flag=True, help="Draw every distribution as well.")
+@click.option("--histograms", is_flag=True, help="Add the distribution of every latency.")
 @click.option(
     "--traces", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
     help="Write all traces to a file, one line of OTLP JSON per batch.",

@@ -27,6 +27,7 @@ class Row:
         name: of the edge or tier.
         rate: requests/s.
         ok: requests that succeeded.
+        writes: of these, the ones that stored a value; the others have read one.
         miss: requests for missing keys.
         errors: failed requests by cause.
         response_us: percentiles in microseconds, as callers measure them.
@@ -38,6 +39,7 @@ class Row:
     name: str
     rate: float
     ok: int
+    writes: int
     miss: int
     errors: Mapping[str, int]
     response_us: Percentiles | None
@@ -55,6 +57,12 @@ class Row:
         """Number of all requests."""
         return self.ok + self.miss + self.failed
 
+    @property
+    def miss_percent(self) -> float | None:
+        """Percentage of reads whose key was missing; None without a read that succeeded or missed."""
+        reads = self.ok - self.writes + self.miss
+        return 100 * self.miss / reads if reads else None
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         times = (("response", self.response_us), ("service", self.service_us), ("network", self.network_us))
@@ -64,6 +72,7 @@ class Row:
             "requestsPerSecond": round(self.rate, 2),
             "requests": self.total,
             "ok": self.ok,
+            "writes": self.writes,
             "miss": self.miss,
             "errors": dict(self.errors),
             **{f"{name}Microseconds": percentiles_json(found) for name, found in times},
@@ -81,6 +90,7 @@ class Aggregate:
 
     ok: int = 0
     miss: int = 0
+    writes: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     histograms: defaultdict[str, HdrHistogram] = field(default_factory=lambda: defaultdict(new_histogram))
 
@@ -88,6 +98,7 @@ class Aggregate:
         """Add an edge or a tier of a report."""
         self.ok += entry["ok"]
         self.miss += entry["miss"]
+        self.writes += entry.get("writes", 0)
         self.errors.update(entry["errors"])
         for latency in LATENCIES:
             if latency in entry:
@@ -97,6 +108,7 @@ class Aggregate:
         """Add another aggregate."""
         self.ok += other.ok
         self.miss += other.miss
+        self.writes += other.writes
         self.errors.update(other.errors)
         for latency, histogram in other.histograms.items():
             self.histograms[latency].add(histogram)
@@ -106,7 +118,7 @@ class Aggregate:
         total = self.ok + self.miss + self.errors.total()
         response, service, network = (self._percentiles(latency) for latency in LATENCIES)
         rate = total / seconds if seconds > 0 else 0.0
-        return Row(name, rate, self.ok, self.miss, dict(self.errors), response, service, network)
+        return Row(name, rate, self.ok, self.writes, self.miss, dict(self.errors), response, service, network)
 
     def _percentiles(self, latency: str) -> Percentiles | None:
         found = self.histograms.get(latency)

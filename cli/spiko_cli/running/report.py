@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from spiko_cli.metrics.aggregates import LATENCIES, Aggregates, Row
-from spiko_cli.metrics.histogram import render_histogram
+from spiko_cli.metrics.aggregates import LATENCIES, Aggregate, Aggregates, Row
+from spiko_cli.metrics.histogram import bins_json, render_histogram
 from spiko_cli.metrics.tables import render_causes, render_rows
 from spiko_console.spans import Trace
 from spiko_console.store import TraceStore
@@ -62,8 +62,15 @@ class Report:
         )
 
 
-def to_json(report: Report) -> Object:
-    """Return plain values for JSON."""
+def to_json(report: Report, histograms: bool = False) -> Object:
+    """Return plain values for JSON.
+
+    Args:
+        report: of the run.
+        histograms: whether sources, edges and tiers get their distributions.
+    """
+    edges, tiers = report.totals.edge_rows(report.seconds), report.totals.tier_rows(report.seconds)
+    more = _distributions if histograms else lambda _: {}
     return {
         "architecture": report.name,
         "pods": report.pods,
@@ -71,9 +78,9 @@ def to_json(report: Report) -> Object:
         "readySeconds": round(report.ready_s, 3),
         "seconds": round(report.seconds, 3),
         "interrupted": report.interrupted,
-        "sources": report.source_row().to_json(),
-        "edges": [row.to_json() for row in report.totals.edge_rows(report.seconds)],
-        "tiers": [row.to_json() for row in report.totals.tier_rows(report.seconds)],
+        "sources": report.source_row().to_json() | more(report.totals.from_tiers(report.sources)),
+        "edges": [row.to_json() | more(report.totals.edges[row.ends]) for row in edges if row.ends],
+        "tiers": [row.to_json() | more(report.totals.served[row.name]) for row in tiers],
         "faults": [
             {"name": f["metadata"]["name"], "spec": f["spec"], "status": status_of(f)} for f in report.faults
         ],
@@ -136,6 +143,11 @@ def _traces(store: TraceStore, file: str) -> str:
     texts += [f"slowest: {render_trace(trace)}" for trace in store.slowest()[:1]]
     texts += [f"last failed: {render_trace(trace)}" for trace in store.failed()[-SHOWN_FAILED:]]
     return "\n\n".join(texts)
+
+
+def _distributions(total: Aggregate) -> Object:
+    found = {name: bins_json(total.histograms[name]) for name in LATENCIES if name in total.histograms}
+    return {"distributions": found}
 
 
 def _histograms(totals: Aggregates) -> list[str]:

@@ -78,7 +78,9 @@ def run(arguments: Arguments) -> None:
                 stack.callback(_down, home)
         report = asyncio.run(_run(home, spec, arguments, progress, sink, running))
         click.echo(
-            json.dumps(to_json(report), indent=1) if as_json else f"\n{render(report, arguments.histograms)}"
+            json.dumps(to_json(report, arguments.histograms), indent=1)
+            if as_json
+            else f"\n{render(report, arguments.histograms)}"
         )
     if arguments.keep:
         commands = f"  export KUBECONFIG={home.kubeconfig}\n  spiko top {spec.name}\n  spiko down"

@@ -2,9 +2,9 @@
 
 Followers get the sum of every second; the totals have everything since the start of this eureka.
 
-An edge is (caller tier, version, region, zone) -> (callee tier, version, region, zone). Each has three
-latencies in microseconds: response as the caller measured it, service as the callee reported it, and network,
-the difference.
+An edge is (caller tier, version, region, zone) -> (callee tier, version, region, zone). Each has counts of
+outcomes, of which `writes` is a part of `ok`, and three latencies in microseconds: response as the caller
+measured it, service as the callee reported it, and network, the difference.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Sum:
     miss: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     encoded: dict[str, list[str]] = field(default_factory=dict)
+    writes: int = 0
 
     def add(self, report: dict[str, Any]) -> None:
         """Add one pod's report of one second."""
@@ -37,6 +38,7 @@ class Sum:
         self.miss += int(report["miss"])
         for reason, count in report["errors"].items():
             self._count(str(reason)[:LONGEST_REASON], int(count))
+        self.writes += int(report.get("writes", 0))
         for latency in LATENCIES:
             if text := report.get(latency):
                 self.encoded.setdefault(latency, []).append(str(text))
@@ -51,10 +53,11 @@ class Sum:
         self.miss += second.miss
         for reason, count in second.errors.items():
             self._count(reason, count)
+        self.writes += second.writes
 
     def counts(self) -> dict[str, Any]:
         """Return the counts as JSON values."""
-        return {"ok": self.ok, "miss": self.miss, "errors": dict(self.errors)}
+        return {"ok": self.ok, "writes": self.writes, "miss": self.miss, "errors": dict(self.errors)}
 
 
 @dataclass(slots=True)
