@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from spiko_cli.metrics.aggregates import LATENCIES, Aggregate, Aggregates, Row
 from spiko_cli.metrics.histogram import bins_json, render_histogram
@@ -31,6 +32,7 @@ class Report:
         faults: the injected Faults with their status.
         errors_since: the sources' failed requests by cause after the faults were applied; None without
             faults.
+        killed: UIDs of the pods that Faults and the chaos monkey have killed.
         traces: received here; None if they went to `endpoint`.
         endpoint: the Architecture's own.
         traces_file: that has all traces; empty for none.
@@ -48,6 +50,7 @@ class Report:
     totals: Aggregates
     faults: Sequence[Object] = ()
     errors_since: Mapping[str, int] | None = None
+    killed: frozenset[str] = frozenset()
     traces: TraceStore | None = None
     endpoint: str = ""
     traces_file: str = ""
@@ -85,9 +88,16 @@ def to_json(report: Report, histograms: bool = False) -> Object:
             {"name": f["metadata"]["name"], "spec": f["spec"], "status": status_of(f)} for f in report.faults
         ],
         "errorsSinceFaults": None if report.errors_since is None else dict(report.errors_since),
-        "traces": _store_json(report.traces) if report.traces is not None else None,
+        "traces": _store_json(report.traces, report.killed) if report.traces is not None else None,
         "notes": list(report.notes),
     }
+
+
+def killed_pods(architecture: Mapping[str, Any], faults: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the UIDs of pods that were killed, from the status of an Architecture and of its Faults."""
+    victims = [victim for fault in faults for victim in fault.get("victims") or ()]
+    monkey = architecture.get("chaos") or {}
+    return frozenset(str(pod["uid"]) for pod in [*victims, *(monkey.get("recent") or ())])
 
 
 def render(report: Report, histograms: bool) -> str:
@@ -106,7 +116,7 @@ def render(report: Report, histograms: bool) -> str:
         causes = f" ({render_causes(report.errors_since)})" if report.errors_since else ""
         parts.append(f"errors at the sources since the faults: {sum(report.errors_since.values())}{causes}")
     if report.traces is not None:
-        parts.append(_traces(report.traces, report.traces_file))
+        parts.append(_traces(report.traces, report.killed, report.traces_file))
     elif report.endpoint:
         parts.append(f"traces were exported to {report.endpoint} (spec.telemetry.otlpEndpoint)")
     parts += [f"note: {note}" for note in report.notes]
@@ -135,8 +145,10 @@ def _fault(fault: Object) -> str:
     return f"fault {fault['metadata']['name']}: {status_of(fault).get('summary') or 'no result was reported'}"
 
 
-def _traces(store: TraceStore, file: str) -> str:
-    broken = f", {store.broken} lack a span" if store.broken else ""
+def _traces(store: TraceStore, killed: frozenset[str], file: str) -> str:
+    cut, broken_count = store.lacking(killed)
+    broken = f", {cut} lost spans in a killed pod" if cut else ""
+    broken += f", {broken_count} lack a span" if broken_count else ""
     broken += f", {store.late} spans came too late" if store.late else ""
     where = f"; all traces are in {file}" if file else ""
     texts = [f"traces: {store.traces} with {store.spans} spans, {store.failures} failed{broken}{where}"]
@@ -161,12 +173,14 @@ def _histograms(totals: Aggregates) -> list[str]:
     ]
 
 
-def _store_json(store: TraceStore) -> Object:
+def _store_json(store: TraceStore, killed: frozenset[str]) -> Object:
+    cut, broken = store.lacking(killed)
     return {
         "traces": store.traces,
         "spans": store.spans,
         "failed": store.failures,
-        "incomplete": store.broken,
+        "cutByKills": cut,
+        "incomplete": broken,
         "lateSpans": store.late,
         "slowest": [_trace_json(trace) for trace in store.slowest()[:5]],
     }

@@ -11,7 +11,7 @@ from spiko_cli.errors import Interrupted, SpikoError
 from spiko_cli.eurekas import Target
 from spiko_cli.options import ClusterOptions
 from spiko_cli.running.progress import Progress
-from spiko_cli.running.report import Report
+from spiko_cli.running.report import Report, killed_pods
 from spiko_cli.running.run_objects import RunObjects
 from spiko_cli.running.run_spec import RunOptions, RunSpec, silenced, with_endpoint
 from spiko_cli.running.traffic_meter import LATEST_QUIET_S, TrafficMeter
@@ -79,6 +79,7 @@ class Session:
         self, status: Object, ready_s: float, seconds: float, traces: TraceStore | None
     ) -> Report:
         spec, injected = self._spec, self._objects.injected
+        faults = [await self._objects.read_fault(fault) for fault in injected]
         return Report(
             name=spec.name,
             pods=int(status["summary"]["pods"].partition("/")[2]),
@@ -87,7 +88,8 @@ class Session:
             seconds=seconds,
             sources=spec.sources,
             totals=self._meter.totals,
-            faults=[await self._objects.read_fault(fault) for fault in injected],
+            faults=faults,
+            killed=killed_pods(status_of(await self._objects.read()), [status_of(fault) for fault in faults]),
             errors_since=self._meter.errors() - self._errors_before if injected else None,
             traces=traces,
             endpoint=spec.endpoint,
