@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spiko_cli.errors import SpikoError
-from spiko_cli.yaml_nodes import Budget, Node, NotYaml, Position, compose, split
+from spiko_cli.errors import NotYaml, SpikoError
+from spiko_cli.yaml_nodes import Budget, Node, Position, compose, split
 from spiko_cli.yaml_reader import Reader
 from spiko_cli.yaml_values import resolve
 from spiko_operator.api import architecture, fault

@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from spiko_cli.errors import NotYaml
+
 MAX_DEPTH = 100
 Position = tuple[int, int]
 
@@ -27,14 +29,6 @@ _SEPARATOR = re.compile(r"^---(.*)$", re.MULTILINE)
 _CONTENT = re.compile(r"^[ \t]*[^\s#]", re.MULTILINE)
 _JSON = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse)
 _PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
-
-
-class NotYaml(Exception):
-    """The text is not a document, with the reason and the position (line and column, from 1)."""
-
-    def __init__(self, message: str, at: Position) -> None:
-        super().__init__(message)
-        self.at = at
 
 
 @dataclass(slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from spiko_cli.yaml_nodes import MAX_DEPTH, Budget, Node, NotYaml, Position
+from spiko_cli.errors import NotYaml
+from spiko_cli.yaml_nodes import MAX_DEPTH, Budget, Node, Position
 from spiko_cli.yaml_values import Scalar, key_text, resolve
 from spiko_local.objects import shorten
 from spiko_operator.plan.validation.schema_errors import render_path

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, OrderedDict, deque
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from spiko_console.spans import SERVER, Span, Trace, make_trace, size_bytes, thin
@@ -115,13 +115,14 @@ class TraceStore:
         while self._open:
             self._close_oldest()
 
-    def lacking(self, killed: Collection[str] = ()) -> tuple[int, int]:
+    def lacking(self, killed: Mapping[str, str]) -> tuple[int, int]:
         """Return how many traces lack spans of killed pods, which had not sent them yet, and how many others.
 
         Args:
-            killed: UIDs of pods. A trace is theirs if all of its callees without a span are among them.
+            killed: addresses of pods by UID, empty for one that only its spans tell. A trace is theirs if all
+                of its callees without a span are among them.
         """
-        addresses = {self._addresses[uid] for uid in killed if uid in self._addresses}
+        addresses = {address or self._addresses.get(uid) for uid, address in killed.items()}
         explained = sum(n for silent, n in self._lacking.items() if silent and silent <= addresses)
         return explained, self._lacking.total() - explained
 

@@ -75,9 +75,11 @@ def test_spans_that_killed_pods_have_not_sent_are_counted_apart() -> None:
         store.add(make_addressed_call(trace, *lost), now=0.0)
     store.close()
 
-    assert (0, 3) == store.lacking()
-    assert (1, 2) == store.lacking({"uid of web", "uid of unknown"})
-    assert (2, 1) == store.lacking({"uid of web", "uid of db", "uid of www"})
+    assert (0, 3) == store.lacking({})
+    assert (1, 2) == store.lacking({"uid of web": "", "uid of unknown": ""})
+    assert (2, 1) == store.lacking(
+        {"uid of web": "", "silent from the start": "address of db", "uid of www": ""}
+    )
 
 
 def test_a_lost_span_makes_its_trace_incomplete() -> None:
@@ -87,7 +89,7 @@ def test_a_lost_span_makes_its_trace_incomplete() -> None:
     store.add([spans[0], spans[3]], now=0.0)
     store.close()
 
-    assert (1, "1") == (sum(store.lacking()), store.recent()[0].root.span_id)
+    assert (1, "1") == (sum(store.lacking({})), store.recent()[0].root.span_id)
 
 
 def test_a_request_that_ran_into_its_deadline_is_one_trace() -> None:
@@ -99,7 +101,7 @@ def test_a_request_that_ran_into_its_deadline_is_one_trace() -> None:
     store.add([root], now=2.5)
     store.close()
 
-    assert (1, 0, 4) == (store.traces, sum(store.lacking()), len(store.slowest()[0].spans))
+    assert (1, 0, 4) == (store.traces, sum(store.lacking({})), len(store.slowest()[0].spans))
 
 
 def test_a_late_span_does_not_open_a_second_trace() -> None:
@@ -130,7 +132,7 @@ def test_bytes_of_open_and_kept_traces_are_bounded() -> None:
     assert 18 == store.traces
     assert (2, 2) == (len(kept[0].spans), kept[0].left_out)
     assert max(sum(map(size_bytes, trace.spans)) for trace in kept) <= 250_000
-    assert (0, 0) == store.lacking()
+    assert (0, 0) == store.lacking({})
 
 
 def test_spans_that_are_their_own_parents_are_stored() -> None:
@@ -140,4 +142,4 @@ def test_spans_that_are_their_own_parents_are_stored() -> None:
         store.add([make_span("t/1/1", "a", CLIENT, (0, 1)), make_span("t/2/2", "a", SERVER, (0, 1))], now=0.0)
         store.close()
 
-    assert (3, 3, 2) == (store.traces, sum(store.lacking()), len(store.slowest()))
+    assert (3, 3, 2) == (store.traces, sum(store.lacking({})), len(store.slowest()))

@@ -32,7 +32,7 @@ class Report:
         faults: the injected Faults with their status.
         errors_since: the sources' failed requests by cause after the faults were applied; None without
             faults.
-        killed: UIDs of the pods that Faults and the chaos monkey have killed.
+        killed: addresses of the pods that Faults and the chaos monkey have killed, by UID; empty if unknown.
         traces: received here; None if they went to `endpoint`.
         endpoint: the Architecture's own.
         traces_file: that has all traces; empty for none.
@@ -50,7 +50,7 @@ class Report:
     totals: Aggregates
     faults: Sequence[Object] = ()
     errors_since: Mapping[str, int] | None = None
-    killed: frozenset[str] = frozenset()
+    killed: Mapping[str, str] = field(default_factory=dict)
     traces: TraceStore | None = None
     endpoint: str = ""
     traces_file: str = ""
@@ -145,9 +145,9 @@ def _fault(fault: Object) -> str:
     return f"fault {fault['metadata']['name']}: {status_of(fault).get('summary') or 'no result was reported'}"
 
 
-def _traces(store: TraceStore, killed: frozenset[str], file: str) -> str:
+def _traces(store: TraceStore, killed: Mapping[str, str], file: str) -> str:
     cut, broken_count = store.lacking(killed)
-    broken = f", {cut} lost spans in a killed pod" if cut else ""
+    broken = f", {cut} with spans lost in a killed pod" if cut else ""
     broken += f", {broken_count} lack a span" if broken_count else ""
     broken += f", {store.late} spans came too late" if store.late else ""
     where = f"; all traces are in {file}" if file else ""
@@ -173,7 +173,7 @@ def _histograms(totals: Aggregates) -> list[str]:
     ]
 
 
-def _store_json(store: TraceStore, killed: frozenset[str]) -> Object:
+def _store_json(store: TraceStore, killed: Mapping[str, str]) -> Object:
     cut, broken = store.lacking(killed)
     return {
         "traces": store.traces,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from spiko_cli.metrics.aggregates import Aggregates
 from spiko_cli.metrics.histogram import bins, render_histogram
 from spiko_cli.metrics.tables import render_rows
 from spiko_cli.running.progress import Tick, render_tick
-from spiko_cli.running.report import Report, render, to_json
+from spiko_cli.running.report import Report, killed_pods, render, to_json
+from spiko_console.spans import CLIENT
 from spiko_console.store import TraceStore
 from spiko_nanoservice.telemetry.histograms import add_encoded, new_histogram
 from spiko_nanoservice.telemetry.latencies import count_values, encode_counts
@@ -100,6 +102,25 @@ def test_received_traces_are_drawn() -> None:
     assert "slowest: GET   40.00 ms  trace slow" in text
     assert "last failed: GET   4.00 ms  trace bad" in text
     assert "traces were exported to http://there" in render(report(endpoint="http://there"), histograms=False)
+
+
+def test_spans_lost_in_a_killed_pod_are_told_from_others() -> None:
+    """Given a trace that lacks the spans of web, which was killed, and one that lacks its root, then text and
+    JSON count them apart.
+    """
+    store = TraceStore()
+    for trace, lost in (("killed", "web"), ("lost", "www")):
+        for span in make_call(trace, 10):
+            callee = span.attributes["service.peer.name"] if span.kind == CLIENT else span.service
+            if span.service != lost:
+                store.add([replace(span, attributes={"server.address": callee})], now=0.0)
+    store.close()
+    killed = killed_pods({"chaos": {"recent": [{"uid": "2"}]}}, [{"victims": [{"uid": "1"}]}])
+    found = report(traces=store, killed=dict.fromkeys(killed, "web"))
+
+    assert {"1", "2"} == killed
+    assert "0 failed, 1 with spans lost in a killed pod, 1 lack a span" in render(found, histograms=False)
+    assert (1, 1) == tuple(to_json(found)["traces"][name] for name in ("cutByKills", "incomplete"))
 
 
 def test_a_run_without_requests_is_reported() -> None:
