@@ -5,17 +5,8 @@ with `-m`.
 from __future__ import annotations
 
 import os
-import signal
 
 import pytest
-
-
-def pytest_configure() -> None:
-    """Restore the handler of SIGINT, which background jobs of a shell ignore, for the processes that tests
-    start.
-    """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

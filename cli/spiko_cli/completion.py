@@ -6,7 +6,6 @@ line, as programs with cobra print them. Source: kubectl's plugin documentation;
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import sys
@@ -43,6 +42,8 @@ def kubectl() -> None:
 
 def architectures(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """Return the architectures in the command's cluster; none if it does not answer within 2 s."""
+    import asyncio
+
     options = context.params
     with contextlib.suppress(Exception):  # the edge of a process: completion must never print an error
         found = asyncio.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import sys
 from collections.abc import Iterator
@@ -9,19 +10,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from spiko_cli.errors import SpikoError
-from spiko_local.objects import shorten
+from spiko_cli.errors import NotYaml, SpikoError
+from spiko_cli.yaml_nodes import Budget, Node, Position, compose, split
+from spiko_cli.yaml_reader import Reader
+from spiko_cli.yaml_values import resolve
+from spiko_operator.api import architecture, fault
 from spiko_operator.plan.validation.checks import check
 from spiko_operator.plan.validation.findings import Finding, found
-from spiko_operator.plan.validation.schema_errors import render_path
 
 MAX_BYTES = 16 * 1024 * 1024
-MAX_VALUES = 500_000  # aliases can multiply values; the largest Architecture has a quarter of that
-MAX_DEPTH = 100
+MAX_VALUES = 1_000_000  # of a file, counted as written and as read; the largest Architecture has 125,000
 SUFFIXES = (".yaml", ".yml", ".json")
-Position = tuple[int, int]
+URLS = ("http://", "https://")
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_OWN = (f"{architecture.KIND}List", f"{fault.KIND}List")
+_ITEM = re.compile(r"items\[(\d+)\]\.?")
 
 
 @dataclass
@@ -51,11 +54,12 @@ class Manifest:
         return f"{self.file}:{line}:{column}:"
 
 
-def read_files(names: tuple[str, ...]) -> Iterator[Manifest]:
+def read_files(names: tuple[str, ...], recursive: bool = False) -> Iterator[Manifest]:
     """Iterate over all documents.
 
     Args:
         names: files, folders, and - for standard input.
+        recursive: whether to read the folders in folders.
 
     Raises:
         SpikoError: a file cannot be read, or a folder has no manifests.
@@ -64,14 +68,12 @@ def read_files(names: tuple[str, ...]) -> Iterator[Manifest]:
         if name == "-":
             yield from parse(sys.stdin.buffer.read(MAX_BYTES + 1), "-")
             continue
+        if name.startswith(URLS):
+            raise SpikoError(f"{name}: only kubectl reads URLs; use `curl -fsSL {name} | spiko lint -`")
         path = Path(name)
         file = path
         try:
-            files = (
-                sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file())
-                if path.is_dir()
-                else [path]
-            )
+            files = _files(path, recursive)
             if not files:
                 raise SpikoError(f"{name}: the folder contains no .yaml, .yml or .json file")
             for file in files:
@@ -84,8 +86,17 @@ def read_files(names: tuple[str, ...]) -> Iterator[Manifest]:
             ) from error
 
 
+def _files(path: Path, recursive: bool) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    inside = path.rglob("*") if recursive else path.iterdir()
+    return sorted(p for p in inside if p.suffix in SUFFIXES and p.is_file())
+
+
 def parse(data: bytes, name: str) -> Iterator[Manifest]:
     """Iterate over the documents of one file; invalid syntax becomes a manifest with that error.
+
+    The items of a list (kind List, ArchitectureList or FaultList) are documents of their own.
 
     Args:
         data: the file's content.
@@ -95,74 +106,75 @@ def parse(data: bytes, name: str) -> Iterator[Manifest]:
         yield _broken(name, "the file is larger than 16 MiB", (1, 1))
         return
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-16" if data.startswith(UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         yield _broken(name, f"not UTF-8: byte 0x{data[error.start]:02x}", (line, 1))
         return
+    budget = Budget(MAX_VALUES)
     try:
-        for node in yaml.compose_all(text, Loader=yaml.SafeLoader):
-            if node is not None and not (isinstance(node, yaml.ScalarNode) and node.value == ""):
-                yield _Reader(name).read(node)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        yield _broken(name, f"not YAML: {problem}", (mark.line + 1, mark.column + 1) if mark else (1, 1))
-    except RecursionError:
-        yield _broken(name, "nested too deeply", (1, 1))
+        for line, document in split(text):
+            try:
+                yield from _read(name, compose(document, line, budget), budget)
+            except NotYaml as error:
+                yield _broken(name, str(error), error.at)
+                if budget.left < 0:
+                    return
+    except NotYaml as error:
+        yield _broken(name, str(error), error.at)
 
 
 def _broken(name: str, message: str, at: Position) -> Manifest:
     return Manifest(name, None, {"": at}, [found("NotYaml", "", None, message)])
 
 
-class _Reader:
-    """Turns YAML nodes into values and records their positions."""
+def _read(name: str, root: Node | None, budget: Budget) -> Iterator[Manifest]:
+    """Iterate over the manifests of one document."""
+    if root is None or (root.plain and resolve(root.text) is None):
+        return
+    reader = Reader(budget)
+    manifest = Manifest(name, reader.read(root), reader.positions)
+    for number, (message, at) in enumerate(reader.errors):
+        manifest.errors.append(found("NotYaml", f"#{number}", None, message))
+        manifest.positions[f"#{number}"] = at
+    if manifest.errors or not is_list(manifest.document):
+        yield manifest
+    else:
+        yield from _items(manifest)
 
-    def __init__(self, name: str) -> None:
-        self._manifest = Manifest(name, None)
-        self._constructor = yaml.constructor.SafeConstructor()
-        self._left = MAX_VALUES
 
-    def read(self, node: yaml.Node) -> Manifest:
-        """Return one document."""
-        self._manifest.document = self._value(node, [])
-        return self._manifest
+def _items(manifest: Manifest) -> Iterator[Manifest]:
+    """Iterate over the items of a list; each has its own paths, and keeps its lines and columns."""
+    document = manifest.document
+    items = document.get("items")
+    if not isinstance(items, list):
+        manifest.errors.append(found("WrongType", "items", items, "items must be a list of objects"))
+        yield manifest
+        return
+    positions: list[dict[str, Position]] = [{} for _ in items]
+    for path, position in manifest.positions.items():
+        if inside := _ITEM.match(path):
+            positions[int(inside[1])][path[inside.end() :]] = position
+    for item, own in zip(items, positions, strict=True):
+        if isinstance(item, dict) and not item.get("apiVersion") and not item.get("kind"):
+            inherited = {
+                "apiVersion": document.get("apiVersion"),
+                "kind": document["kind"].removesuffix("List"),
+            }
+            item = inherited | item
+        made = Manifest(manifest.file, item, own)
+        if is_list(item):
+            made.errors.append(
+                found("WrongKind", "kind", item["kind"], "kubectl reads no list inside a list")
+            )
+        yield made
 
-    def _value(self, node: yaml.Node, path: list[str | int]) -> Any:
-        self._left -= 1
-        if self._left < 0 or len(path) > MAX_DEPTH:
-            if not self._manifest.errors:
-                self._add_error(
-                    "too many values; check aliases" if self._left < 0 else "nested too deeply", node
-                )
-            return None
-        text = render_path(path)
-        self._manifest.positions.setdefault(text, (node.start_mark.line + 1, node.start_mark.column + 1))
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self._value(child, [*path, i]) for i, child in enumerate(node.value)]
-        try:
-            return self._constructor.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
-            self._add_error(f"not a value: {getattr(error, 'problem', None) or error}", node)
-            return None
 
-    def _mapping(self, node: yaml.MappingNode, path: list[str | int]) -> dict[str, Any]:
-        made: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                self._add_error("a key must be a string", key_node)
-                continue
-            key = str(key_node.value)
-            if key in made:
-                self._add_error(f"duplicate key {shorten(key, 60)!r}", key_node)
-            made[key] = self._value(value_node, [*path, key])
-        return made
-
-    def _add_error(self, message: str, node: yaml.Node) -> None:
-        if len(self._manifest.errors) < 100:
-            finding = found("NotYaml", f"#{len(self._manifest.errors)}", None, message)
-            self._manifest.positions[finding.path] = (node.start_mark.line + 1, node.start_mark.column + 1)
-            self._manifest.errors.append(finding)
+def is_list(document: Any) -> bool:
+    """Return whether kubectl takes a document for a list of manifests."""
+    kind = document.get("kind") if isinstance(document, dict) else None
+    return kind == "List" or (
+        isinstance(kind, str)
+        and kind.endswith("List")
+        and (isinstance(document.get("items"), list) or kind in _OWN)
+    )

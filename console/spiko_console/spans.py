@@ -9,6 +9,8 @@ from typing import Any
 
 SERVER, CLIENT = 2, 3  # trace.proto, SpanKind
 ERROR = 2  # trace.proto, StatusCode
+STATUS = "http.response.status_code"
+REPLIES = (200, 404)  # which only a callee that has a span gives
 SPAN_BYTES = 400  # of an empty span with its ids and its two dictionaries
 
 
@@ -36,6 +38,16 @@ class Span:
     def service(self) -> str:
         """The service that has sent it."""
         return str(self.resource.get("service.name", "?"))
+
+    @property
+    def pod_uid(self) -> str:
+        """UID of the pod that has sent it; empty if it does not say."""
+        return str(self.resource.get("k8s.pod.uid", ""))
+
+    @property
+    def server(self) -> str:
+        """Address of the callee, in its own span and in that of its caller; empty if it does not say."""
+        return str(self.attributes.get("server.address", ""))
 
 
 @dataclass(frozen=True)
@@ -80,8 +92,19 @@ class Trace:
 
     @property
     def complete(self) -> bool:
-        """Whether no span is missing."""
-        return len(self.roots) == 1 and not self.root.parent_id and not self.left_out
+        """Whether no span is missing: each has its parent, and each answered call the span of its callee."""
+        is_tree = len(self.roots) == 1 and not self.root.parent_id and not self.left_out
+        return is_tree and not any(call.attributes.get(STATUS) in REPLIES for call in self._one_sided())
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """Addresses of the callees without a span of their own."""
+        return frozenset(call.server for call in self._one_sided())
+
+    def _one_sided(self) -> list[Span]:
+        """Return the calls of which the callee's span is missing; a call that failed may have none."""
+        served = {span.parent_id for span in self.spans if span.kind == SERVER}
+        return [span for span in self.spans if span.kind == CLIENT and span.span_id not in served]
 
     @property
     def failed(self) -> bool:

@@ -10,11 +10,11 @@ a very large trace only the earliest spans are kept.
 from __future__ import annotations
 
 import heapq
-from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from spiko_console.spans import Span, Trace, make_trace, size_bytes, thin
+from spiko_console.spans import SERVER, Span, Trace, make_trace, size_bytes, thin
 
 # Spans are sent every half second, once they have ended. If a request runs into its deadline of 2 s, the
 # root's span comes 2.5 s after those of its callees.
@@ -33,6 +33,7 @@ class Limits:
         open_spans: of all open traces.
         open_bytes: of all open traces.
         closed: number of ids of closed traces that are remembered.
+        pods: number of pods, and of sets of callees without a span, that are remembered.
     """
 
     slowest: int = 20
@@ -42,6 +43,7 @@ class Limits:
     open_spans: int = 200_000
     open_bytes: int = 256 << 20
     closed: int = 50_000
+    pods: int = 10_000
 
 
 @dataclass(slots=True)
@@ -72,7 +74,8 @@ class TraceStore:
         self.spans = 0
         self.traces = 0
         self.failures = 0
-        self.broken = 0  # traces that lack a span
+        self._lacking: Counter[frozenset[str]] = Counter()  # traces that lack a span, by silent callees
+        self._addresses: dict[str, str] = {}  # by UID of a pod
         self.late = 0  # spans that came after their trace was judged
 
     def add(self, spans: Iterable[Span], now: float) -> None:
@@ -84,6 +87,8 @@ class TraceStore:
         """
         for span in spans:
             self.spans += 1
+            if span.kind == SERVER and len(self._addresses) < self._limits.pods:
+                self._addresses[span.pod_uid] = span.server
             if span.trace_id in self._closed:
                 self.late += 1
                 continue
@@ -110,6 +115,17 @@ class TraceStore:
         while self._open:
             self._close_oldest()
 
+    def lacking(self, killed: Mapping[str, str]) -> tuple[int, int]:
+        """Return how many traces lack spans of killed pods, which had not sent them yet, and how many others.
+
+        Args:
+            killed: addresses of pods by UID, empty for one that only its spans tell. A trace is theirs if all
+                of its callees without a span are among them.
+        """
+        addresses = {address or self._addresses.get(uid) for uid, address in killed.items()}
+        explained = sum(n for silent, n in self._lacking.items() if silent and silent <= addresses)
+        return explained, self._lacking.total() - explained
+
     def slowest(self) -> list[Trace]:
         """Return the slowest traces without an error, slowest first."""
         return [trace for _, _, trace in sorted(self._slowest, reverse=True)]
@@ -132,7 +148,11 @@ class TraceStore:
         whole = make_trace(known.spans)
         trace = thin(whole, self._limits.trace_bytes) if known.bytes > self._limits.trace_bytes else whole
         self.traces += 1
-        self.broken += not whole.complete
+        if not whole.complete:
+            silent = whole.silent
+            if silent not in self._lacking and len(self._lacking) >= self._limits.pods:
+                silent = frozenset()
+            self._lacking[silent] += 1
         self._recent.append(trace)
         if whole.failed:
             self.failures += 1

@@ -20,6 +20,7 @@ import yaml
 from spiko_console.otlp import JSON, read_request, spans_of
 from tests.support.local_cluster import Cluster, resting
 from tests.support.paths import ROOT
+from tests.support.signals import default_interrupts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 LAMP = ROOT / "examples" / "lamp.yaml"
@@ -65,6 +66,8 @@ def test_run_without_a_cluster(tmp_path: Path) -> None:
     assert {sent} == {edges["www -> webserver-elb"], edges["webserver-elb -> webserver"]}
     assert sent == report["traces"]["traces"] == len({span.trace_id for span in spans})
     assert len(spans) == report["traces"]["spans"]
+    response = report["sources"]["distributions"]["response"]
+    assert sent == sum(found["count"] for found in response) + report["sources"]["errors"].get("no_route", 0)
     # All failed requests are due to the kill.
     assert ("webserver", "Killed") == (victim["tier"], victim["state"])
     assert sum(report["sources"]["errors"].values()) == victim["failedRequests"] == report["traces"]["failed"]
@@ -74,7 +77,7 @@ def test_run_without_a_cluster(tmp_path: Path) -> None:
 
 def _run_lamp(home: Path, traces: Path) -> tuple[dict[str, Any], list[Path]]:
     """Return the report of `spiko run` without a cluster, and the environments of processes that are left."""
-    options = ["-d", "6", "--json", "--traces", str(traces)]
+    options = ["-d", "6", "--json", "--histograms", "--traces", str(traces)]
     command = [sys.executable, "-m", "spiko_cli", "run", str(LAMP), *options]
     environ = os.environ | {"SPIKO_HOME": str(home)}
     with resting():
@@ -198,24 +201,22 @@ def test_interrupted_run_prints_one_line_and_exits_with_130(
     """Given a run, when it is interrupted at any time and any number of times, then all of its resources are
     removed, and there is no traceback.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "spiko_cli",
-        "run",
-        str(tmp_path / "small.yaml"),
-        "-d",
-        "600",
-        "-n",
-        namespace,
-    ]
+    file = str(tmp_path / "small.yaml")
+    command = [sys.executable, "-m", "spiko_cli", "run", file, "-d", "600", "-n", namespace]
     # No node has this zone, so the architecture never becomes Ready.
     text = (
         small(topology={"regions": [{"name": "r", "zones": ["nowhere"]}]}) if "applied" in until else small()
     )
     (tmp_path / "small.yaml").write_text(text)
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=cluster.environ, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(
+        command,
+        env=cluster.environ,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        preexec_fn=default_interrupts,  # noqa: PLW1509  # no other thread runs here
+    ) as process:
         assert process.stdout is not None
         while until not in (line := process.stdout.readline()):
             assert line
@@ -242,6 +243,7 @@ def test_interrupted_run_reports_and_cleans_up(cluster: Cluster, namespace: str)
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=default_interrupts,  # noqa: PLW1509  # no other thread runs here
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None

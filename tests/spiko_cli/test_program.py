@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.signals import default_interrupts
+
 COMMAND = [sys.executable, "-m", "spiko_cli"]
 
 
@@ -74,7 +76,12 @@ def test_a_signal_is_reported_in_one_line_with_130(number: signal.Signals) -> No
     """Given a command that waits for its input, when a signal comes, then it reports that and exits."""
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        [*COMMAND, "lint", "-"], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        [*COMMAND, "lint", "-"],
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        preexec_fn=default_interrupts,  # noqa: PLW1509  # no other thread runs here
     ) as process:
         waiting = Path(f"/proc/{process.pid}/syscall")
         while not waiting.read_text().startswith("0 0x0 "):  # it reads standard input

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spiko_console.spans import CLIENT, SERVER, size_bytes
+from spiko_console.spans import CLIENT, SERVER, Span, size_bytes
 from spiko_console.store import SETTLE_S, Limits, TraceStore
 from tests.support.traces import make_call, make_span
 
@@ -54,6 +54,34 @@ def test_a_span_sent_twice_counts_once() -> None:
     assert 4 == len(store.recent()[0].spans)
 
 
+def make_addressed_call(trace: str, *lost: str) -> list[Span]:
+    """Return www -> web -> db with addresses, without the spans that the pods of some tiers had not sent."""
+    spans = []
+    for span in make_call(trace, 10):
+        callee = span.service if span.kind == SERVER else span.attributes["service.peer.name"]
+        attributes = {"server.address": f"address of {callee}", "http.response.status_code": 200}
+        attributes |= span.attributes
+        resource = {**span.resource, "k8s.pod.uid": f"uid of {span.service}"}
+        spans.append(replace(span, attributes=attributes, resource=resource))
+    return [span for span in spans if span.service not in lost]
+
+
+def test_spans_that_killed_pods_have_not_sent_are_counted_apart() -> None:
+    """Given a whole trace and three that lack the spans of one tier, when pods were killed, then the traces
+    that lack nothing but their spans are explained; a lost root never is.
+    """
+    store = TraceStore()
+    for trace, lost in (("a", ()), ("b", ("web",)), ("c", ("db",)), ("d", ("www",))):
+        store.add(make_addressed_call(trace, *lost), now=0.0)
+    store.close()
+
+    assert (0, 3) == store.lacking({})
+    assert (1, 2) == store.lacking({"uid of web": "", "uid of unknown": ""})
+    assert (2, 1) == store.lacking(
+        {"uid of web": "", "silent from the start": "address of db", "uid of www": ""}
+    )
+
+
 def test_a_lost_span_makes_its_trace_incomplete() -> None:
     """Given a trace that lacks the span of a killed pod, then it counts as incomplete."""
     store = TraceStore()
@@ -61,7 +89,7 @@ def test_a_lost_span_makes_its_trace_incomplete() -> None:
     store.add([spans[0], spans[3]], now=0.0)
     store.close()
 
-    assert (1, "1") == (store.broken, store.recent()[0].root.span_id)
+    assert (1, "1") == (sum(store.lacking({})), store.recent()[0].root.span_id)
 
 
 def test_a_request_that_ran_into_its_deadline_is_one_trace() -> None:
@@ -73,7 +101,7 @@ def test_a_request_that_ran_into_its_deadline_is_one_trace() -> None:
     store.add([root], now=2.5)
     store.close()
 
-    assert (1, 0, 4) == (store.traces, store.broken, len(store.slowest()[0].spans))
+    assert (1, 0, 4) == (store.traces, sum(store.lacking({})), len(store.slowest()[0].spans))
 
 
 def test_a_late_span_does_not_open_a_second_trace() -> None:
@@ -104,7 +132,7 @@ def test_bytes_of_open_and_kept_traces_are_bounded() -> None:
     assert 18 == store.traces
     assert (2, 2) == (len(kept[0].spans), kept[0].left_out)
     assert max(sum(map(size_bytes, trace.spans)) for trace in kept) <= 250_000
-    assert 0 == store.broken
+    assert (0, 0) == store.lacking({})
 
 
 def test_spans_that_are_their_own_parents_are_stored() -> None:
@@ -114,4 +142,4 @@ def test_spans_that_are_their_own_parents_are_stored() -> None:
         store.add([make_span("t/1/1", "a", CLIENT, (0, 1)), make_span("t/2/2", "a", SERVER, (0, 1))], now=0.0)
         store.close()
 
-    assert (3, 3, 2) == (store.traces, store.broken, len(store.slowest()))
+    assert (3, 3, 2) == (store.traces, sum(store.lacking({})), len(store.slowest()))

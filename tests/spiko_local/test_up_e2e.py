@@ -19,6 +19,7 @@ import pytest
 from spiko_local.components import BINARIES
 from tests.support.local_cluster import REAL, Cluster, local_cluster, which_control_plane
 from tests.support.paths import ROOT
+from tests.support.signals import default_interrupts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 REAL_COMPONENTS = (
@@ -37,11 +38,6 @@ def own() -> Iterator[Cluster]:
     """A cluster whose components may be killed."""
     with local_cluster() as made:
         yield made
-
-
-def restore_interrupts() -> None:
-    """Restore the default for SIGINT, which a test run in the background of a shell ignores."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def status(cluster: Cluster) -> dict[str, Any]:
@@ -183,7 +179,7 @@ def test_an_interrupted_up_leaves_no_process(apart: Cluster, after_s: float) -> 
     command = [sys.executable, "-m", "spiko_cli", "up", *apart.arguments]
     process = subprocess.Popen(
         command, env=apart.environ, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        preexec_fn=restore_interrupts,  # noqa: PLW1509  # no other thread runs here
+        preexec_fn=default_interrupts,  # noqa: PLW1509  # no other thread runs here
     )  # fmt: skip
     time.sleep(after_s)  # the moment of the interrupt is what varies
     process.send_signal(signal.SIGINT)

@@ -24,6 +24,7 @@ from aiohttp import ClientSession, ClientTimeout, web
 
 from spiko_operator import main
 from spiko_operator.app import WATCHED
+from tests.support.signals import default_interrupts
 
 Object = dict[str, Any]
 KINDS = {
@@ -160,7 +161,12 @@ async def operator(
     environ = os.environ | {"KUBECONFIG": str(folder / "config")} | settings
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "spiko_operator", env=environ, stdout=log, stderr=log
+            sys.executable,
+            *("-m", "spiko_operator"),
+            env=environ,
+            stdout=log,
+            stderr=log,
+            preexec_fn=default_interrupts,
         )
     try:
         yield process

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +11,14 @@ from pydantic import ValidationError
 
 from spiko_cli.completion import architectures
 from spiko_cli.errors import SpikoError
-from spiko_cli.eurekas import Target, open_eurekas
 from spiko_cli.lint_report import render_path
 from spiko_cli.manifests import Manifest, read_files
 from spiko_cli.options import ClusterOptions, cluster_options
 from spiko_local.errors import LocalError
 from spiko_local.nodes import read_nodes
-from spiko_local.objects import Object, status_of
 from spiko_operator.api.architecture import KIND, ArchitectureSpec
-from spiko_operator.plan.graph import Graph, Node, node_name, predict
-from spiko_operator.plan.topology import ANYWHERE, choose, from_labels, wanted_regions
+from spiko_operator.plan.graph import Graph, predict
+from spiko_operator.plan.topology import choose, from_labels, wanted_regions
 from spiko_operator.plan.validation.rule import Severity
 
 
@@ -52,9 +48,18 @@ def command(
     """
     if bool(name) == bool(files):
         raise SpikoError("graph: give either -f FILE (predicted) or NAME (discovered)")
-    graphs = [asyncio.run(discover(Target(name, cluster)))] if name else predict_files(files, nodes)
-    for graph in graphs:
+    for graph in [_discover(name, cluster)] if name else predict_files(files, nodes):
         click.echo(json.dumps(to_json(graph), indent=1) if as_json else render(graph))
+
+
+def _discover(name: str, cluster: ClusterOptions) -> Graph:
+    """Return the graph of an architecture in a cluster; a prediction needs no Kubernetes client."""
+    import asyncio
+
+    from spiko_cli.discovery import discover
+    from spiko_cli.eurekas import Target
+
+    return asyncio.run(discover(Target(name, cluster)))
 
 
 def predict_files(files: tuple[str, ...], nodes: Path | None) -> list[Graph]:
@@ -95,51 +100,6 @@ def _require_no_errors(manifest: Manifest) -> None:
     if errors:
         more = f"; `spiko lint` shows all {len(errors)} errors" if errors[1:] else ""
         raise SpikoError(f"{manifest.location(errors[0])}{render_path(errors[0])} {errors[0].message}{more}")
-
-
-async def discover(target: Target) -> Graph:
-    """Return the graph that callers have acknowledged.
-
-    Raises:
-        ClusterError: a eureka of the architecture does not answer.
-    """
-    async with open_eurekas(target) as (architecture, eurekas):
-        answers = await eurekas.ask("edges")
-        regions = status_of(architecture).get("regions") or []
-    services = (architecture.get("spec") or {}).get("services") or ()
-    several = frozenset(service["name"] for service in services if len(service.get("versions") or ()) > 1)
-    return merge(target.name, answers, {region["name"]: region["zones"] for region in regions}, several)
-
-
-def merge(
-    architecture: str, answers: Sequence[Object], zones: dict[str, list[str]], several: frozenset[str]
-) -> Graph:
-    """Return one graph from the answers of all eurekas; a pod that registers in several regions is one node.
-
-    Args:
-        architecture: its name.
-        answers: of all eurekas with their edges.
-        zones: of each region, in order.
-        several: tiers that declare more than one version, whether their pods run or not. Nodes of those are
-            named with their version, as the prediction does it.
-    """
-    entries = {entry["id"]: entry for answer in answers for entry in answer["nodes"]}
-    named = {id: _node(architecture, entry, zones, several) for id, entry in sorted(entries.items())}
-    pairs = {(a, b) for answer in answers for a, b in answer["edges"] if a in named and b in named}
-    return Graph(tuple(named.values()), tuple(sorted((named[a].name, named[b].name) for a, b in pairs)))
-
-
-def _node(architecture: str, entry: Object, zones: dict[str, list[str]], several: frozenset[str]) -> Node:
-    order = zones.get(entry["region"], [])
-    width = max(1, len(order)) if entry["zone"] != ANYWHERE else 1
-    offset = order.index(entry["zone"]) if entry["zone"] in order else 0
-    label = entry["version"] if entry["tier"] in several else ""
-    place = (architecture, entry["region"], entry["zone"], entry["tier"])
-    if entry["slot"] is None:
-        name = f"{'.'.join(place)}?{entry['name'][-5:]}"  # a pod without a slot has no number
-    else:
-        name = node_name(*place, entry["slot"] * width + offset, label)
-    return Node(name, entry["tier"], entry["package"], entry["version"], entry["region"], entry["zone"])
 
 
 def to_json(graph: Graph) -> dict[str, Any]:

@@ -26,8 +26,8 @@ def command() -> None:
 def stop(name: str) -> None:
     """Cut the power of node NAME: all its pods fall silent at once.
 
-    Callers stop using them within five seconds. After about 50 seconds Kubernetes marks the node as not ready
-    and deletes its pods.
+    Callers on other nodes stop using them within five seconds. After about 50 seconds Kubernetes marks the
+    node as not ready and deletes its pods; until then a tier that had its only instance there has none.
     """
     _switch(name, on=False)
     click.echo(f"node {name} is off; `spiko node start {name}` restores its power")

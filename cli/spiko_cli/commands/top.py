@@ -6,14 +6,16 @@ import asyncio
 import json
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from spiko_cli.completion import architectures
-from spiko_cli.eurekas import Eurekas, Target, open_eurekas
-from spiko_cli.metrics.sliding_window import SlidingWindow
-from spiko_cli.metrics.tables import render_rows
 from spiko_cli.options import ClusterOptions, cluster_options
+
+if TYPE_CHECKING:
+    from spiko_cli.eurekas import Eurekas, Target
+    from spiko_cli.metrics.sliding_window import SlidingWindow
 
 
 @click.command(short_help="Rates, errors and percentiles, live.")
@@ -30,11 +32,17 @@ def command(
     name: str, window_s: int, once: bool, as_json: bool, zones: bool, cluster: ClusterOptions
 ) -> None:
     """Rates, misses, errors and response times of an architecture, per tier and edge, live."""
+    from spiko_cli.eurekas import Target
+    from spiko_cli.metrics.sliding_window import SlidingWindow
+
     window = SlidingWindow(window_s, zones)
     asyncio.run(_run(Target(name, cluster), window, once or not sys.stdout.isatty(), as_json))
 
 
 async def _run(target: Target, window: SlidingWindow, once: bool, as_json: bool) -> None:
+    from spiko_cli.eurekas import open_eurekas
+    from spiko_cli.metrics.tables import render_rows
+
     async with open_eurekas(target) as (_, eurekas):
         collecting = asyncio.create_task(_collect(eurekas, window))
         try:
@@ -59,6 +67,8 @@ async def _show(name: str, window: SlidingWindow, eurekas: Eurekas) -> None:
     from rich.console import Group
     from rich.live import Live
     from rich.text import Text
+
+    from spiko_cli.metrics.tables import render_rows
 
     with Live(Text(f"{name}: waiting for the first second"), refresh_per_second=4) as live:
         while True:

@@ -27,6 +27,7 @@ class Row:
         name: of the edge or tier.
         rate: requests/s.
         ok: requests that succeeded.
+        writes: of these, the ones that stored a value; the others have read one.
         miss: requests for missing keys.
         errors: failed requests by cause.
         response_us: percentiles in microseconds, as callers measure them.
@@ -39,6 +40,7 @@ class Row:
     name: str
     rate: float
     ok: int
+    writes: int
     miss: int
     errors: Mapping[str, int]
     response_us: Percentiles | None
@@ -57,6 +59,12 @@ class Row:
         """Number of all requests."""
         return self.ok + self.miss + self.failed
 
+    @property
+    def miss_percent(self) -> float | None:
+        """Percentage of reads whose key was missing; None without a read that succeeded or missed."""
+        reads = self.ok - self.writes + self.miss
+        return 100 * self.miss / reads if reads else None
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         times = (("response", self.response_us), ("service", self.service_us), ("network", self.network_us))
@@ -66,6 +74,7 @@ class Row:
             "requestsPerSecond": round(self.rate, 2),
             "requests": self.total,
             "ok": self.ok,
+            "writes": self.writes,
             "miss": self.miss,
             "errors": dict(self.errors),
             "notSent": self.not_sent,
@@ -85,6 +94,7 @@ class Aggregate:
     ok: int = 0
     miss: int = 0
     not_sent: int = 0
+    writes: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     histograms: defaultdict[str, HdrHistogram] = field(default_factory=lambda: defaultdict(new_histogram))
 
@@ -93,6 +103,7 @@ class Aggregate:
         self.ok += entry["ok"]
         self.miss += entry["miss"]
         self.not_sent += entry.get("not_sent", 0)
+        self.writes += entry.get("writes", 0)
         self.errors.update(entry["errors"])
         for latency in LATENCIES:
             if latency in entry:
@@ -103,6 +114,7 @@ class Aggregate:
         self.ok += other.ok
         self.miss += other.miss
         self.not_sent += other.not_sent
+        self.writes += other.writes
         self.errors.update(other.errors)
         for latency, histogram in other.histograms.items():
             self.histograms[latency].add(histogram)
@@ -112,7 +124,7 @@ class Aggregate:
         total = self.ok + self.miss + self.errors.total()
         response, service, network = (self._percentiles(latency) for latency in LATENCIES)
         rate = total / seconds if seconds > 0 else 0.0
-        row = Row(name, rate, self.ok, self.miss, dict(self.errors), response, service, network)
+        row = Row(name, rate, self.ok, self.writes, self.miss, dict(self.errors), response, service, network)
         return replace(row, not_sent=self.not_sent)
 
     def _percentiles(self, latency: str) -> Percentiles | None:

@@ -1,6 +1,10 @@
-"""Pure: a distribution as Spigo printed it: quantiles, then a line per bin with a bar of one # per percent.
+"""Pure: a distribution as Spigo printed it, for people, and as a list, for programs.
 
-Source: Spigo's csv_metrics, the readable form; with real percentiles, and without its limit of 1 ms.
+The text has a line for each bin with a count; both bounds belong to the bin. A bar has one # for each whole
+percent and begins with : if bins without a count were skipped before it, else with |.
+
+Source: the files of Spigo's csv_metrics, which go-kit's PrintDistribution wrote. Different are the unit, us
+instead of ns, two more quantiles, and values above 1 ms, which Spigo recorded as 1 ms.
 """
 
 from __future__ import annotations
@@ -32,17 +36,27 @@ def bins(histogram: HdrHistogram) -> list[tuple[int, int, int]]:
     return [(*edges[i], counts[i]) for i in range(used[0], used[-1] + 1)] if used else []
 
 
+def bins_json(histogram: HdrHistogram) -> list[dict[str, int]]:
+    """Return the bins with a count for JSON; both bounds belong to the bin."""
+    return [
+        {"fromMicroseconds": low, "toMicroseconds": high - 1, "count": count}
+        for low, high, count in bins(histogram)
+        if count
+    ]
+
+
 def render_histogram(name: str, histogram: HdrHistogram) -> str:
-    """Return the name, quantiles in us, and bins with their count, their share and a bar."""
+    """Return the name, quantiles, and bins with their count, their share and a bar, as columns."""
     quantiles = " ".join(f"{{{p:g} {histogram.get_value_at_percentile(p)}}}" for p in PERCENTILES)
     total = max(1, histogram.get_total_count())
+    rows, axis = [("From", "To", "Count", "Prob", "Bar")], ":"  # bins below the first one are skipped
+    for low, high, count in bins(histogram):
+        if count:
+            bar = axis + "#" * (100 * count // total)
+            rows.append((str(low), str(high - 1), str(count), f"{count / total:.4f}", bar))
+        axis = "|" if count else ":"
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = [
-        f"name: {name}",
-        f"quantiles: [{quantiles}] microseconds",
-        f"{'From':>9} {'To':>9} {'Count':>9} {'Prob':>7} Bar",
+        "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[4]]) for row in rows
     ]
-    lines += [
-        f"{low:>9} {high:>9} {count:>9} {count / total:>7.4f} :{'#' * round(100 * count / total)}"
-        for low, high, count in bins(histogram)
-    ]
-    return "\n".join(lines)
+    return "\n".join([f"name: {name}, microseconds", f"quantiles: [{quantiles}]", *lines])

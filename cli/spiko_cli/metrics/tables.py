@@ -59,7 +59,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.name,
         str(row.total),
         f"{row.rate:.1f}",
-        f"{100 * row.miss / total:.1f}",
+        "" if row.miss_percent is None else f"{row.miss_percent:.1f}",
         f"{100 * row.failed / total:.2f}",
         *(_ms(row.response_us, i) for i in range(len(PERCENTILES))),
         *(_ms(times, i) for times in (row.service_us, row.network_us) for i in (_P50, _P99)),

@@ -55,7 +55,7 @@ class Progress(Protocol):
 def render_tick(tick: Tick) -> str:
     """Return a second as one line.
 
-    >>> row = Row("www", 99.7, 150, 40, {"refused": 1}, None, None, None)
+    >>> row = Row("www", 99.7, 150, 0, 40, {"refused": 1}, None, None, None)
     >>> render_tick(Tick(2.0, 10.0, "23/23", row, row, [], []))
     '   2 of 10 s  23/23 pods ready  www 100 requests/s; 191 so far, 40 misses, 1 errors'
     """

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from spiko_cli.metrics.aggregates import LATENCIES, Aggregates, Row
-from spiko_cli.metrics.histogram import render_histogram
+from spiko_cli.metrics.aggregates import LATENCIES, Aggregate, Aggregates, Row
+from spiko_cli.metrics.histogram import bins_json, render_histogram
 from spiko_cli.metrics.tables import render_causes, render_rows
 from spiko_console.spans import Trace
 from spiko_console.store import TraceStore
@@ -31,6 +32,7 @@ class Report:
         faults: the injected Faults with their status.
         errors_since: the sources' failed requests by cause after the faults were applied; None without
             faults.
+        killed: addresses of the pods that Faults and the chaos monkey have killed, by UID; empty if unknown.
         traces: received here; None if they went to `endpoint`.
         endpoint: the Architecture's own.
         traces_file: that has all traces; empty for none.
@@ -48,6 +50,7 @@ class Report:
     totals: Aggregates
     faults: Sequence[Object] = ()
     errors_since: Mapping[str, int] | None = None
+    killed: Mapping[str, str] = field(default_factory=dict)
     traces: TraceStore | None = None
     endpoint: str = ""
     traces_file: str = ""
@@ -62,8 +65,15 @@ class Report:
         )
 
 
-def to_json(report: Report) -> Object:
-    """Return plain values for JSON."""
+def to_json(report: Report, histograms: bool = False) -> Object:
+    """Return plain values for JSON.
+
+    Args:
+        report: of the run.
+        histograms: whether sources, edges and tiers get their distributions.
+    """
+    edges, tiers = report.totals.edge_rows(report.seconds), report.totals.tier_rows(report.seconds)
+    more = _distributions if histograms else lambda _: {}
     return {
         "architecture": report.name,
         "pods": report.pods,
@@ -71,16 +81,23 @@ def to_json(report: Report) -> Object:
         "readySeconds": round(report.ready_s, 3),
         "seconds": round(report.seconds, 3),
         "interrupted": report.interrupted,
-        "sources": report.source_row().to_json(),
-        "edges": [row.to_json() for row in report.totals.edge_rows(report.seconds)],
-        "tiers": [row.to_json() for row in report.totals.tier_rows(report.seconds)],
+        "sources": report.source_row().to_json() | more(report.totals.from_tiers(report.sources)),
+        "edges": [row.to_json() | more(report.totals.edges[row.ends]) for row in edges if row.ends],
+        "tiers": [row.to_json() | more(report.totals.served[row.name]) for row in tiers],
         "faults": [
             {"name": f["metadata"]["name"], "spec": f["spec"], "status": status_of(f)} for f in report.faults
         ],
         "errorsSinceFaults": None if report.errors_since is None else dict(report.errors_since),
-        "traces": _store_json(report.traces) if report.traces is not None else None,
+        "traces": _store_json(report.traces, report.killed) if report.traces is not None else None,
         "notes": list(report.notes),
     }
+
+
+def killed_pods(architecture: Mapping[str, Any], faults: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the UIDs of pods that were killed, from the status of an Architecture and of its Faults."""
+    victims = [victim for fault in faults for victim in fault.get("victims") or ()]
+    monkey = architecture.get("chaos") or {}
+    return frozenset(str(pod["uid"]) for pod in [*victims, *(monkey.get("recent") or ())])
 
 
 def render(report: Report, histograms: bool) -> str:
@@ -99,7 +116,7 @@ def render(report: Report, histograms: bool) -> str:
         causes = f" ({render_causes(report.errors_since)})" if report.errors_since else ""
         parts.append(f"errors at the sources since the faults: {sum(report.errors_since.values())}{causes}")
     if report.traces is not None:
-        parts.append(_traces(report.traces, report.traces_file))
+        parts.append(_traces(report.traces, report.killed, report.traces_file))
     elif report.endpoint:
         parts.append(f"traces were exported to {report.endpoint} (spec.telemetry.otlpEndpoint)")
     parts += [f"note: {note}" for note in report.notes]
@@ -129,14 +146,21 @@ def _fault(fault: Object) -> str:
     return f"fault {fault['metadata']['name']}: {status_of(fault).get('summary') or 'no result was reported'}"
 
 
-def _traces(store: TraceStore, file: str) -> str:
-    broken = f", {store.broken} lack a span" if store.broken else ""
+def _traces(store: TraceStore, killed: Mapping[str, str], file: str) -> str:
+    cut, broken_count = store.lacking(killed)
+    broken = f", {cut} with spans lost in a killed pod" if cut else ""
+    broken += f", {broken_count} lack a span" if broken_count else ""
     broken += f", {store.late} spans came too late" if store.late else ""
     where = f"; all traces are in {file}" if file else ""
     texts = [f"traces: {store.traces} with {store.spans} spans, {store.failures} failed{broken}{where}"]
     texts += [f"slowest: {render_trace(trace)}" for trace in store.slowest()[:1]]
     texts += [f"last failed: {render_trace(trace)}" for trace in store.failed()[-SHOWN_FAILED:]]
     return "\n\n".join(texts)
+
+
+def _distributions(total: Aggregate) -> Object:
+    found = {name: bins_json(total.histograms[name]) for name in LATENCIES if name in total.histograms}
+    return {"distributions": found}
 
 
 def _histograms(totals: Aggregates) -> list[str]:
@@ -150,12 +174,14 @@ def _histograms(totals: Aggregates) -> list[str]:
     ]
 
 
-def _store_json(store: TraceStore) -> Object:
+def _store_json(store: TraceStore, killed: Mapping[str, str]) -> Object:
+    cut, broken = store.lacking(killed)
     return {
         "traces": store.traces,
         "spans": store.spans,
         "failed": store.failures,
-        "incomplete": store.broken,
+        "cutByKills": cut,
+        "incomplete": broken,
         "lateSpans": store.late,
         "slowest": [_trace_json(trace) for trace in store.slowest()[:5]],
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 from spiko_cli.errors import SpikoError
 from spiko_cli.running.run_spec import RunOptions, RunSpec, faults_of
-from spiko_local.objects import Object
+from spiko_local.objects import Object, status_of
 from spiko_operator.api.architecture import KIND
 from spiko_operator.api.common import API_VERSION
 from spiko_operator.cluster.client import Client
@@ -120,6 +120,10 @@ class RunObjects:
                 return body
         return fault
 
+    async def read_addresses(self) -> dict[str, str]:
+        """Return the addresses of the Architecture's pods by UID."""
+        return {pod["metadata"]["uid"]: status_of(pod).get("podIP", "") for pod in await self._pods()}
+
     async def clean_up(self) -> None:
         """Remove all objects of the run; with --keep restore the Architecture of the file instead.
 
@@ -153,10 +157,14 @@ class RunObjects:
             stop: ends the wait.
         """
         end = time.monotonic() + GONE_S
-        while await self._client.list("Pod", self._namespace, f"{names.ARCHITECTURE}={self._spec.name}"):
+        while await self._pods():
             if stop.is_set() or time.monotonic() > end:
                 return
             await asyncio.sleep(POLL_S)
+
+    async def _pods(self) -> list[Object]:
+        labels = f"{names.ARCHITECTURE}={self._spec.name}"
+        return await self._client.list("Pod", self._namespace, labels)
 
     def _placed(self, manifest: Object, **more: Any) -> Object:
         return manifest | {"metadata": manifest["metadata"] | {"namespace": self._namespace, **more}}

@@ -11,7 +11,7 @@ from spiko_cli.errors import Interrupted, SpikoError
 from spiko_cli.eurekas import Target
 from spiko_cli.options import ClusterOptions
 from spiko_cli.running.progress import Progress
-from spiko_cli.running.report import Report
+from spiko_cli.running.report import Report, killed_pods
 from spiko_cli.running.run_objects import RunObjects
 from spiko_cli.running.run_spec import RunOptions, RunSpec, silenced, with_endpoint
 from spiko_cli.running.traffic_meter import LATEST_QUIET_S, TrafficMeter
@@ -45,6 +45,7 @@ class Session:
         self._notes: list[str] = []
         self._cut_s: float | None = None
         self._errors_before: Counter[str] = Counter()
+        self._addresses: dict[str, str] = {}  # of pods, by UID, from before any of them can be killed
 
     async def run(self, traces: TraceStore | None) -> Report:
         """Run everything and return the report.
@@ -66,6 +67,7 @@ class Session:
             self._progress.say(f"{spec.name} applied")
             status = await self._wait_ready()
             ready_s = time.monotonic() - began
+            self._addresses = await self._objects.read_addresses()
             self._announce(status, ready_s)
             target = Target(spec.name, ClusterOptions(options.namespace, None, None, None))
             async with self._meter.collecting(self._client, target) as problem:
@@ -79,6 +81,11 @@ class Session:
         self, status: Object, ready_s: float, seconds: float, traces: TraceStore | None
     ) -> Report:
         spec, injected = self._spec, self._objects.injected
+        faults = [await self._objects.read_fault(fault) for fault in injected]
+        architecture: Object = {}
+        with contextlib.suppress(ClusterError):  # it may have been deleted meanwhile
+            architecture = await self._objects.read()
+        killed = killed_pods(status_of(architecture), [status_of(fault) for fault in faults])
         return Report(
             name=spec.name,
             pods=int(status["summary"]["pods"].partition("/")[2]),
@@ -87,7 +94,8 @@ class Session:
             seconds=seconds,
             sources=spec.sources,
             totals=self._meter.totals,
-            faults=[await self._objects.read_fault(fault) for fault in injected],
+            faults=faults,
+            killed={uid: self._addresses.get(uid, "") for uid in killed},
             errors_since=self._meter.errors() - self._errors_before if injected else None,
             traces=traces,
             endpoint=spec.endpoint,

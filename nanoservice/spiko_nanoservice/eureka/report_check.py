@@ -53,6 +53,7 @@ def _check_sums(where: str, sums: Any) -> None:
     _check_count(f"{where}.ok", sums.get("ok"))
     _check_count(f"{where}.miss", sums.get("miss"))
     _check_count(f"{where}.not_sent", sums.get("not_sent", 0))
+    _check_count(f"{where}.writes", sums.get("writes", 0))
     _check_reasons(f"{where}.errors", sums.get("errors"))
     for name in _HISTOGRAMS:
         text = sums.get(name, "")

@@ -20,12 +20,13 @@ MOST_VALUES = 1_000_000
 class Edge:
     """Counts and latencies (microseconds) of one edge, or of a pod's own replies."""
 
-    __slots__ = ("errors", "folded", "miss", "network", "not_sent", "ok", "response", "service")
+    __slots__ = ("errors", "folded", "miss", "network", "not_sent", "ok", "response", "service", "writes")
 
     def __init__(self) -> None:
         self.ok = 0
         self.miss = 0
         self.errors: dict[str, int] = {}
+        self.writes = 0  # part of ok: what can neither hit nor miss
         self.response = array("q")
         self.service = array("q")
         self.network = array("q")
@@ -70,6 +71,8 @@ class Edge:
         ):
             if values:
                 found[name] = encode_counts(count_values(values))
+        if self.writes:
+            found["writes"] = self.writes
         return found
 
 
@@ -94,6 +97,11 @@ class RequestCounters:
     ) -> None:
         """Count a call that was answered."""
         self._edge((to.tier, to.version, to.region, to.zone)).add(status, reason, response_us, service_us)
+
+    def wrote(self, to: Instance | None) -> None:
+        """Count a successful reply as that to a write, in addition to `called` or, with None, to `served`."""
+        edge = self._served if to is None else self._edge((to.tier, to.version, to.region, to.zone))
+        edge.writes += 1
 
     def failed(self, to: Instance, reason: str, response_us: int) -> None:
         """Count a call that got no reply, also for the instance itself."""

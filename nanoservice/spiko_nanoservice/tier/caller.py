@@ -19,7 +19,7 @@ from spiko_nanoservice.errors import CallError
 from spiko_nanoservice.routing.table import Routes
 from spiko_nanoservice.telemetry.request_counters import RequestCounters
 from spiko_nanoservice.telemetry.tracing import Tracer
-from spiko_nanoservice.tier.request_context import Call
+from spiko_nanoservice.tier.request_context import READS, Call
 from spiko_nanoservice.wire.connection_pool import Pool
 from spiko_nanoservice.wire.http_client import ClientConnection, Reply, render_request
 from spiko_nanoservice.wire.request import REASONS
@@ -117,6 +117,8 @@ class Caller:
             reply = Reply(503, reply.body, reply.service_us, Reason.PROTOCOL)
         took_us = (ended_ns - call.started_ns) // 1000
         self._counters.called(call.to, reply.status, reply.reason, took_us, reply.service_us)
+        if reply.status == 200 and call.method not in READS:
+            self._counters.wrote(call.to)
         if call.span.sampled:
             self._tracer.called(call, reply.status, reply.reason, ended_ns)
         return reply

@@ -9,6 +9,8 @@ from typing import Any
 from spiko_nanoservice.contract import DEADLINE_HEADER, WRITTEN_HEADER, Instance
 from spiko_nanoservice.telemetry.trace_context import SpanContext, render_deadline
 
+READS = (b"GET", b"HEAD")  # methods of requests that hit or miss
+
 
 class RequestContext:
     """A request: its target, its deadline and its span.

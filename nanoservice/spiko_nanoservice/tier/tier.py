@@ -28,7 +28,7 @@ from spiko_nanoservice.telemetry.request_counters import RequestCounters
 from spiko_nanoservice.telemetry.trace_context import parse_deadline_us, parse_traceparent, parse_written_us
 from spiko_nanoservice.telemetry.tracing import Tracer
 from spiko_nanoservice.tier.caller import HANDOVER, Caller
-from spiko_nanoservice.tier.request_context import Call, RequestContext
+from spiko_nanoservice.tier.request_context import READS, Call, RequestContext
 from spiko_nanoservice.tier.step_executor import PAUSES_S, execute, make_all
 from spiko_nanoservice.tier.verbs import PLAIN, RING, decode_key
 from spiko_nanoservice.wire.http_client import Reply
@@ -191,6 +191,8 @@ class Tier:
             extra += b"%b: %b\r\n" % (REASON_HEADER, reason.encode("latin-1", "replace"))
         request.reply(status, body, extra)
         self.counters.served(status, reason, took_us)
+        if status == 200 and context.method not in READS:
+            self.counters.wrote(None)
         if context.span.sampled:
             self.tracer.served(context, status, reason, ended_ns)
 

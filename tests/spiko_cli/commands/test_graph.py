@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spiko_cli.commands.graph import merge
+from spiko_cli.discovery import merge
 from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.plan.graph import predict
 from spiko_operator.plan.topology import choose

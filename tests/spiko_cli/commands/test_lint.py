@@ -105,8 +105,66 @@ def test_a_fault_is_checked_against_its_architecture_in_another_file(tmp_path: P
         in result.output
     )
     assert '    did you mean "db"?' in result.output
-    assert 0 == lint(str(tmp_path / "fault.yaml")).exit_code
-    assert 0 == lint("-", stdin=GOOD + FAULT.replace("architecture: a", "architecture: b")).exit_code
+
+
+def test_a_fault_without_its_architecture_is_a_warning() -> None:
+    """Given a Fault whose Architecture is in no file, then a warning says that its target was not checked."""
+    alone = lint("-", stdin=FAULT)
+    other = lint("-", stdin=GOOD + FAULT.replace("architecture: a", "architecture: aa"))
+
+    assert (0, 0) == (alone.exit_code, other.exit_code)
+    assert '-:6:17: warning SPK079 spec.architecture: the files have no Architecture "a";' in alone.output
+    assert 'did you mean "a"?' in other.output
+    assert 1 == lint("-", "--strict", stdin=FAULT).exit_code
+
+
+def test_lists_are_checked_item_by_item() -> None:
+    """Given a List with an invalid Architecture and a Fault of it, then both are checked."""
+    items = [text.replace("---\n", "").strip().replace("\n", "\n  ") for text in (GOOD, FAULT)]
+    text = "apiVersion: v1\nkind: List\nitems:\n" + "".join(f"- {item}\n" for item in items)
+    result = lint("-", stdin=text.replace("count: 1", "count: -1"))
+
+    assert 1 == result.exit_code
+    assert "-:9:43: error SPK013 spec.services[0].count: -1: must be at least 0" in result.output
+    assert '-:16:18: error SPK072 spec.kill.tier: "ddb" is not a tier of Architecture "a"' in result.output
+    assert "2 documents, 2 errors, 0 warnings" in result.output
+
+
+def test_files_without_a_document_are_reported() -> None:
+    """Given nothing to check, then the exit code is 2: kubectl has nothing to apply either."""
+    results = [lint("-", stdin=text) for text in ("", "# c\n---\n", "kind: List\nitems: []\n")]
+
+    assert [2, 2, 2] == [result.exit_code for result in results]
+    assert all("no document found" in result.output for result in results)
+
+
+def test_a_url_is_not_read() -> None:
+    """Given a URL, which kubectl would download, then the message says what to type."""
+    result = lint("https://example.com/a.yaml")
+
+    assert (2, True) == (
+        result.exit_code,
+        "`curl -fsSL https://example.com/a.yaml | spiko lint -`" in result.output,
+    )
+
+
+def test_folders_in_folders_are_read_with_recursive(tmp_path: Path) -> None:
+    """Given a folder in a folder, then its files are read with -R only, as kubectl does it."""
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "a.yaml").write_text(GOOD)
+    (tmp_path / "inner" / "fault.json").write_text(json.dumps({"apiVersion": "v1", "kind": "Pod"}))
+
+    assert "1 document, 0 errors, 0 warnings" in lint(str(tmp_path)).output
+    assert "2 documents, 0 errors, 1 warning" in lint("-R", str(tmp_path)).output
+
+
+@pytest.mark.parametrize("namespace", ["5", "Team", "a.b"])
+def test_invalid_namespaces_are_errors(namespace: str) -> None:
+    """Given a namespace that is not a DNS label, then it is reported."""
+    result = lint("-", stdin=GOOD.replace("{name: a}", f"{{name: a, namespace: {namespace}}}"))
+
+    assert 1 == result.exit_code
+    assert "metadata.namespace: " in result.output
 
 
 def test_an_architecture_with_invalid_syntax_causes_no_finding_in_a_fault() -> None:

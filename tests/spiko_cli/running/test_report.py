@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from spiko_cli.metrics.aggregates import Aggregates
 from spiko_cli.metrics.histogram import bins, render_histogram
+from spiko_cli.metrics.tables import render_rows
 from spiko_cli.running.progress import Tick, render_tick
-from spiko_cli.running.report import Report, render, to_json
+from spiko_cli.running.report import Report, killed_pods, render, to_json
+from spiko_console.spans import CLIENT
 from spiko_console.store import TraceStore
 from spiko_nanoservice.telemetry.histograms import add_encoded, new_histogram
 from spiko_nanoservice.telemetry.latencies import count_values, encode_counts
@@ -45,7 +48,7 @@ def test_the_head_counts_the_requests_of_the_sources_only() -> None:
 
     assert "lamp: 23 pods in 3 zones, ready after 1.9 s; traffic for 10.0 s" in text
     assert "www: 100 requests, 9 misses, 1 errors (refused=1); response p50 1.00 ms" in text
-    assert "10.0     9.0   1.00    1.00" in next(
+    assert "10.0     9.1   1.00    1.00" in next(
         line for line in text.splitlines() if line.startswith("www -> lb")
     )
 
@@ -65,6 +68,23 @@ def test_requests_that_a_source_could_not_send_are_shown() -> None:
     found = to_json(run)
     assert (100, 300) == (found["sources"]["requests"], found["sources"]["notSent"])
     assert {"www": 300, "lb": 0, "db": 0} == {tier["name"]: tier["notSent"] for tier in found["tiers"]}
+
+
+def test_writes_are_not_in_the_base_of_the_miss_percentage() -> None:
+    """Given 3 hits, 1 miss, 5 writes and a failure, then 25 % of the reads missed; without reads there is no
+    percentage.
+    """
+    totals = Aggregates()
+    for callee, ok, writes, miss in (("db", 8, 5, 1), ("log", 5, 5, 0)):
+        counts = {"ok": ok, "writes": writes, "miss": miss, "errors": {"refused": 1}}
+        totals.add({"edges": [], "served": [{"at": [callee, "1.0.0", "r", "a"]} | counts]})
+    db, log = totals.tier_rows(1.0)
+    table = render_rows([], [db, log]).splitlines()
+
+    assert (25.0, None) == (db.miss_percent, log.miss_percent)
+    assert (5, 1) == (db.to_json()["writes"], db.to_json()["miss"])
+    assert ["db", "10", "10.0", "25.0", "10.00"] == table[-2].split()[:5]
+    assert ["log", "6", "6.0", "16.67"] == table[-1].split()[:4]
 
 
 def test_the_json_report_has_the_same_numbers() -> None:
@@ -101,6 +121,25 @@ def test_received_traces_are_drawn() -> None:
     assert "traces were exported to http://there" in render(report(endpoint="http://there"), histograms=False)
 
 
+def test_spans_lost_in_a_killed_pod_are_told_from_others() -> None:
+    """Given a trace that lacks the spans of web, which was killed, and one that lacks its root, then text and
+    JSON count them apart.
+    """
+    store = TraceStore()
+    for trace, lost in (("killed", "web"), ("lost", "www")):
+        for span in make_call(trace, 10):
+            callee = span.attributes["service.peer.name"] if span.kind == CLIENT else span.service
+            if span.service != lost:
+                store.add([replace(span, attributes={"server.address": callee})], now=0.0)
+    store.close()
+    killed = killed_pods({"chaos": {"recent": [{"uid": "2"}]}}, [{"victims": [{"uid": "1"}]}])
+    found = report(traces=store, killed=dict.fromkeys(killed, "web"))
+
+    assert {"1", "2"} == killed
+    assert "0 failed, 1 with spans lost in a killed pod, 1 lack a span" in render(found, histograms=False)
+    assert (1, 1) == tuple(to_json(found)["traces"][name] for name in ("cutByKills", "incomplete"))
+
+
 def test_a_run_without_requests_is_reported() -> None:
     """Given a run without requests and a fault without a status, then all outputs work."""
     empty = Report(
@@ -122,17 +161,48 @@ def test_bins_hold_every_value_once() -> None:
     found = bins(histogram)
 
     assert len(values) == sum(count for _, _, count in found)
-    assert (1, 60_000_000) == (found[0][0], 60_000_000)
     for value in values:
         assert any(count and low * 0.99 <= value < high * 1.01 for low, high, count in found), value
     assert [] == bins(new_histogram())
 
 
-def test_a_bar_has_one_mark_per_percent() -> None:
-    """Given a share of 75 %, then its bar has 75 marks, as Spigo printed it."""
+def test_a_distribution_is_printed_as_spigo_printed_it() -> None:
+    """Given values in three bins, then columns and bars are those of Spigo: the axis is : after skipped bins,
+    and 7.9 % are seven marks.
+    """
     histogram = new_histogram()
-    add_encoded(histogram, encode_counts(count_values([100] * 75 + [1_000] * 25)))
-    text = render_histogram("www", histogram)
+    values = [3] * 79 + [12] * 500 + [13] * 400 + [100] * 21
+    add_encoded(histogram, encode_counts(count_values(values)))
 
-    assert "quantiles: [{50 100} {90 " in text
-    assert f"{100:>9} {120:>9} {75:>9}  0.7500 :{'#' * 75}\n" in text
+    assert [
+        "name: www, microseconds",
+        "quantiles: [{50 12} {90 13} {99 100} {99.9 100}]",
+        "From  To   Count  Prob    Bar",
+        "3     3    79     0.0790  :#######",
+        f"12    14   900    0.9000  :{'#' * 90}",
+        "100   119  21     0.0210  :##",
+    ] == render_histogram("www", histogram).splitlines()
+
+
+def test_bars_of_neighboring_bins_begin_with_a_line() -> None:
+    """Given two bins side by side, then the second begins with |."""
+    histogram = new_histogram()
+    add_encoded(histogram, encode_counts(count_values([1, 2])))
+
+    assert ["1     1   1      0.5000  :" + "#" * 50, "2     2   1      0.5000  |" + "#" * 50] == (
+        render_histogram("www", histogram).splitlines()[3:]
+    )
+
+
+def test_json_has_distributions_if_asked() -> None:
+    """Given a report with histograms, then sources, edges and tiers have their bins in JSON; else none."""
+    plain, full = to_json(report()), to_json(report(), histograms=True)
+    names = ("response", "service", "network")
+
+    assert [{"fromMicroseconds": 1_000, "toMicroseconds": 1_199, "count": 99}] == (
+        full["edges"][1]["distributions"]["response"]
+    )
+    assert [names, names, ("response",)] == [
+        tuple(row["distributions"]) for row in (full["sources"], full["edges"][0], full["tiers"][0])
+    ]
+    assert not any("distributions" in row for row in (plain["sources"], *plain["edges"], *plain["tiers"]))

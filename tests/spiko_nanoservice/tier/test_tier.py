@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 from spiko_nanoservice.wire.connection_pool import Pool
 from spiko_nanoservice.wire.request import Request
@@ -41,6 +42,29 @@ async def test_a_put_can_be_read() -> None:
         got = await ask(front, "GET", "/k/a%20b")
 
     assert (put.status, got.status, got.body) == (200, 200, b"me")
+
+
+async def test_writes_are_counted_apart_from_reads() -> None:
+    """Given two PUTs, three hits and a miss, then the edge and both servers have 5 ok, of these 2 writes, and
+    1 miss.
+    """
+    async with loopback_cluster() as t:
+        eureka = await t.add_eureka("a", CHAIN)
+        await t.add("db-0", "db", "store")
+        front = await t.add("front-0", "front", "monolith")
+        await until(lambda: front.tier.routes.has_route)
+        for method, key in (("PUT", "a"), ("PUT", "b"), *[("GET", "a")] * 3, ("GET", "c")):
+            await ask(front, method, f"/k/{key}", b"x" if method == "PUT" else b"")
+
+        def entries() -> list[dict[str, Any]]:
+            eureka.eureka.totals.second("e")
+            totals = eureka.eureka.totals.totals()
+            return [*totals["edges"], *totals["served"]]
+
+        await until(lambda: len(entries()) == 3)
+        found = [(entry["ok"], entry["writes"], entry["miss"]) for entry in entries()]
+
+    assert [(5, 2, 1)] * 3 == found
 
 
 async def test_without_an_instance_the_reply_is_no_route() -> None:

@@ -2,10 +2,10 @@
 
 Followers get the sum of every second; the totals have everything since the start of this eureka.
 
-An edge is (caller tier, version, region, zone) -> (callee tier, version, region, zone). Each has three
-latencies in microseconds: response as the caller measured it, service as the callee reported it, and network,
-the difference. A source has an entry of its own under `served` with `not_sent`: the requests that were due
-and could not be sent in time.
+An edge is (caller tier, version, region, zone) -> (callee tier, version, region, zone). Each has counts of
+outcomes, of which `writes` is a part of `ok`, and three latencies in microseconds: response as the caller
+measured it, service as the callee reported it, and network, the difference. A source has an entry of its own
+under `served` with `not_sent`: the requests that were due and could not be sent in time.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Sum:
     not_sent: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     encoded: dict[str, list[str]] = field(default_factory=dict)
+    writes: int = 0
 
     def add(self, report: dict[str, Any]) -> None:
         """Add one pod's report of one second."""
@@ -40,6 +41,7 @@ class Sum:
         self.not_sent += int(report.get("not_sent", 0))
         for reason, count in report["errors"].items():
             self._count(str(reason)[:LONGEST_REASON], int(count))
+        self.writes += int(report.get("writes", 0))
         for latency in LATENCIES:
             if text := report.get(latency):
                 self.encoded.setdefault(latency, []).append(str(text))
@@ -55,10 +57,11 @@ class Sum:
         self.not_sent += second.not_sent
         for reason, count in second.errors.items():
             self._count(reason, count)
+        self.writes += second.writes
 
     def counts(self) -> dict[str, Any]:
         """Return the counts as JSON values."""
-        found = {"ok": self.ok, "miss": self.miss, "errors": dict(self.errors)}
+        found = {"ok": self.ok, "writes": self.writes, "miss": self.miss, "errors": dict(self.errors)}
         return found | {"not_sent": self.not_sent} if self.not_sent else found
 
 

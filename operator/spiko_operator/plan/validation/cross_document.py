@@ -1,7 +1,7 @@
 """Pure: the rules between documents of one set of files.
 
-A Fault must fit the Architecture that it names. If the set does not have that Architecture, there are no
-findings, because the cluster may have it. Two Architectures of a namespace must not need the same names.
+A Fault must fit the Architecture that it names. If the set does not have that Architecture, the finding is a
+warning, because the cluster may have it. Two Architectures of a namespace must not need the same names.
 `checks.py` has the rules on single documents.
 """
 
@@ -83,11 +83,17 @@ def _fault(
     spec = document.get("spec")
     name = spec.get("architecture") if isinstance(spec, Mapping) else None
     kill = spec.get("kill") if isinstance(spec, Mapping) else None
-    if not isinstance(name, str) or not isinstance(kill, Mapping):
+    if not isinstance(name, str):
         return
     own = _namespace(document)
     specs = [partial for there, partial in known.get(name, ()) if None in (own, there) or own == there]
     if not specs:
+        where = f' in namespace "{own[:64]}"' if own and name in known else ""
+        text = f'the files have no Architecture "{name[:64]}"{where}; the target was not checked'
+        yield found(
+            "AbsentArchitecture", "spec.architecture", name, text, suggest(name, known.keys() - {name})
+        )
+    if not specs or not isinstance(kill, Mapping):
         return
     tier, pod = kill.get("tier"), kill.get("pod")
     if isinstance(tier, str):

@@ -326,6 +326,14 @@ RULES = {
             "The victim tier has one instance, and the monkey never kills the last pod of a tier.",
             "Raise the tier's count, or use another tier as victim.",
         ),
+        Rule(
+            "SPK079",
+            "AbsentArchitecture",
+            W,
+            "The files do not have the Fault's Architecture, so tier, version, region, zone and pod were not "
+            "checked.",
+            "Give the Architecture's file as well, or ignore this if the cluster has it.",
+        ),
         *LIMIT_RULES,
     )
 }

@@ -42,7 +42,18 @@ def name_findings(document: Mapping[str, Any], kind: str) -> list[Finding]:
         findings += _object_name(metadata["name"], kind)
     elif not (isinstance(metadata, Mapping) and metadata.get("generateName")):
         findings.append(found("MissingField", "metadata.name", None, "metadata.name is required"))
+    if isinstance(metadata, Mapping) and metadata.get("namespace") is not None:
+        findings += _namespace(metadata["namespace"])
     return findings
+
+
+def _namespace(name: Any) -> Iterator[Finding]:
+    path = "metadata.namespace"
+    if not isinstance(name, str):
+        yield found("WrongType", path, name, f"{shorten(name)}: must be {_TYPES['string']}")
+    elif not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?|", name):
+        text = f"{shorten(name)}: must have at most 63 lower-case letters, digits and - only"
+        yield found("BadName", path, name, text, "use the name of a namespace")
 
 
 def _object_name(name: Any, kind: str) -> Iterator[Finding]:

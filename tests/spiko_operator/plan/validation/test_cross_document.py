@@ -75,10 +75,29 @@ def test_fault_must_fit_its_architecture(kill: Object, expected: tuple[str, str]
 def test_architecture_of_another_namespace_is_ignored(
     there: str | None, own: str | None, checked: bool
 ) -> None:
-    """Given a Fault and an Architecture with different namespaces, then there is no finding."""
+    """Given a Fault and an Architecture with different namespaces, then its target is not checked."""
     findings = check_cross_document([architecture(there), fault(own, tier="x")])[1]
 
-    assert checked is bool(findings)
+    assert [not checked, checked] == [
+        reason in {finding.reason for finding in findings}
+        for reason in ("AbsentArchitecture", "UnknownTarget")
+    ]
+
+
+def test_absent_architecture_is_a_warning_with_the_nearest_name() -> None:
+    """Given a Fault without its Architecture, then a warning says so; a similar name is suggested, and the
+    namespace is named where only that differs.
+    """
+    lost, misspelled = fault(tier="x"), fault(tier="x")
+    misspelled["spec"]["architecture"] = "lmap"
+    (alone,) = check_cross_document([lost])[0]
+    (near,) = check_cross_document([architecture(), misspelled])[1]
+    (elsewhere,) = check_cross_document([architecture("team"), fault("other", tier="x")])[1]
+
+    assert ("warning", "spec.architecture") == (alone.severity, alone.path)
+    assert 'no Architecture "lamp"; the target was not checked' in alone.message
+    assert 'did you mean "lamp"?' == near.hint
+    assert 'no Architecture "lamp" in namespace "other"' in elsewhere.message
 
 
 def test_either_of_two_architectures_may_have_the_tier() -> None:
