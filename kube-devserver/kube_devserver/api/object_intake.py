@@ -7,10 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 from kube_devserver.api.options import Options
-from kube_devserver.api_errors import bad_request
+from kube_devserver.api_errors import StatusError, bad_request
 from kube_devserver.custom import pruning
-from kube_devserver.objects.decoding import decode
+from kube_devserver.objects.decoding import UnreadableError, decode
 from kube_devserver.objects.defaults import set_defaults
+from kube_devserver.objects.field_sets import find_fault
 from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.resource_registry import Resource
 
@@ -75,6 +76,33 @@ def read(resource: Resource, body: Body, options: Options, merged: bool = False)
     if not merged:
         found = pruning.drop_nulls(node, found)
     return found | {"metadata": metadata}
+
+
+def check_applied(resource: Resource, sent: Body, config: Body, options: Options) -> None:
+    """Refuse an apply configuration with a wrong type: it is no error of the merged object.
+
+    Args:
+        resource: of the object.
+        sent: the configuration as the client sent it.
+        config: the same, identified.
+        options: what to do about unknown fields; gets warnings of them.
+
+    Raises:
+        StatusError: 500 in Kubernetes, too.
+    """
+    own = sent["metadata"] if isinstance(sent.get("metadata"), dict) else {}
+    name = f"{own.get('namespace', '')}/{own.get('name', '')}"
+    if fault := find_fault(resource.node, config):
+        what = f"{name}; {resource.api_version}, Kind={resource.kind}"
+        raise StatusError(500, "", f"failed to create typed patch object ({what}): {fault}")
+    try:
+        read(resource, config, options)
+    except UnreadableError as error:
+        kind = f"{resource.group}/{resource.version}, Kind={resource.kind}"
+        by = "error decoding from json: " if isinstance(error.why, ValueError) else ""
+        why = f"unable to convert unstructured object to {kind}: {by}{error.why}"
+        text = f"failed to convert new object ({name}; {kind}) to proper version: {why}"
+        raise StatusError(500, "", text) from error
 
 
 def _report_unknown(resource: Resource, unknown: list[str], options: Options) -> None:

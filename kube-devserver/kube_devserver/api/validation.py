@@ -8,7 +8,8 @@ from kube_devserver.api_errors import Cause, required, wrong
 from kube_devserver.custom.definition_validation import definition_faults
 from kube_devserver.custom.structural_schemas import schema_faults
 from kube_devserver.objects import events, kinds
-from kube_devserver.objects.core_validation import data_faults, lease_faults, secret_faults, service_faults
+from kube_devserver.objects.core_validation import lease_faults, service_faults
+from kube_devserver.objects.data_validation import config_map_faults, secret_faults
 from kube_devserver.objects.kinds import Body, Kind
 from kube_devserver.objects.pod_validation import pod_faults
 from kube_devserver.objects.workload_validation import budget_faults, deployment_faults, replica_set_faults
@@ -65,8 +66,8 @@ _CHECKS: dict[Kind, Callable[[Body, Body | None], list[Cause]]] = {
     kinds.REPLICA_SETS: replica_set_faults,
     kinds.PODS: pod_faults,
     kinds.SERVICES: service_faults,
-    kinds.CONFIG_MAPS: data_faults,
-    ("", "secrets"): secret_faults,
+    kinds.CONFIG_MAPS: config_map_faults,
+    kinds.SECRETS: secret_faults,
     kinds.BUDGETS: budget_faults,
     kinds.LEASES: lease_faults,
     kinds.NEW_EVENTS: events.faults,

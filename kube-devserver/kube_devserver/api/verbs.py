@@ -16,14 +16,14 @@ from typing import Any
 from kube_devserver import api_errors
 from kube_devserver.api import deletion, strategies
 from kube_devserver.api.admission import admit, admit_delete
-from kube_devserver.api.object_intake import identify, read
+from kube_devserver.api.object_intake import check_applied, identify, read
 from kube_devserver.api.options import Options, Target
 from kube_devserver.api.service_addresses import assign_address, keep_address
 from kube_devserver.api.validation import object_faults
 from kube_devserver.api_errors import Cause, StatusError, bad_request
 from kube_devserver.custom import custom_resources
 from kube_devserver.custom.validation_rules import rules_after_faults
-from kube_devserver.objects import events, field_sets, kinds, managed_fields, patches
+from kube_devserver.objects import events, kinds, managed_fields, patches
 from kube_devserver.objects.conditions import is_terminating
 from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.managed_fields import Manager, Writer
@@ -245,14 +245,7 @@ class Verbs:
         _check_name(at, config)
         old = self._find(at)
         self._check_apply_target(at, old, config)
-        fault = field_sets.find_fault(resource.node, config)
-        if fault:
-            own = sent["metadata"] if isinstance(sent.get("metadata"), dict) else {}
-            name = f"{own.get('namespace', '')}/{own.get('name', '')}"
-            what = f"{name}; {resource.api_version}, Kind={resource.kind}"
-            raise StatusError(500, "", f"failed to create typed patch object ({what}): {fault}")
-        # A wrong type is an error of the configuration, not of the merged object.
-        read(resource, config, options)
+        check_applied(resource, sent, config, options)
         config = {key: value for key, value in config.items() if value is not None}
         live = old.body if old is not None else {}
         writer = self._writer(at, options)

@@ -1,16 +1,10 @@
-"""Validation of Services, ConfigMaps, Secrets and Leases. After the validation of k8s.io/kubernetes, in its
-words.
-"""
+"""Validation of Services and Leases. After the validation of k8s.io/kubernetes, in its words."""
 
 from __future__ import annotations
 
-import re
-
-from kube_devserver.api_errors import IMMUTABLE, Cause, prohibited, required, unsupported_value, wrong
+from kube_devserver.api_errors import Cause, required, unsupported_value, wrong
 from kube_devserver.objects.kinds import Body
-from kube_devserver.objects.pod_validation import IN_CONFIG_KEY
 
-MOST_DATA_BYTES = 1 << 20
 _SERVICE_TYPES = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]
 _IN_PORT = "must be between 1 and 65535, inclusive"
 
@@ -37,37 +31,6 @@ def service_faults(body: Body, old: Body | None) -> list[Cause]:
     before = old["spec"].get("clusterIP") if old is not None and kind != "ExternalName" else None
     if before and before != spec.get("clusterIP"):
         found.append(wrong("spec.clusterIPs[0]", [spec.get("clusterIP")], "may not change once set"))
-    return found
-
-
-def data_faults(body: Body, old: Body | None) -> list[Cause]:
-    """Every error of a ConfigMap, and those that a Secret shares with it."""
-    found = []
-    texts = {**(body.get("data") or {}), **(body.get("binaryData") or {})}.values()
-    size = sum(len(text.encode()) for text in texts)
-    if body.get("kind") == "Secret" or body.get("binaryData"):
-        size = size * 3 // 4  # the data is base64
-    if size > MOST_DATA_BYTES:
-        where = "data" if body.get("kind") == "Secret" else ""
-        text = f"Too long: may not be more than {MOST_DATA_BYTES} bytes"
-        found.append(Cause(where, "FieldValueTooLong", text))
-    for field in ("data", "binaryData"):
-        for key in body.get(field) or {}:
-            if not re.match(r"^[-._a-zA-Z0-9]+\Z", key) or len(key) > 253:
-                found.append(wrong(f"{field}[{key}]", key, IN_CONFIG_KEY))
-    if old is not None and old.get("immutable"):
-        if not body.get("immutable"):
-            found.append(prohibited("immutable", "field is immutable when `immutable` is set"))
-        if body.get("data") != old.get("data"):
-            found.append(prohibited("data", "field is immutable when `immutable` is set"))
-    return found
-
-
-def secret_faults(body: Body, old: Body | None) -> list[Cause]:
-    """Every error of a Secret."""
-    found = data_faults(body, old)
-    if old is not None and body.get("type") != old.get("type"):
-        found.append(wrong("type", body.get("type"), IMMUTABLE))
     return found
 
 

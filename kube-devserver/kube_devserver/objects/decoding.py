@@ -12,6 +12,7 @@ from typing import Any
 
 from kube_devserver.api_errors import StatusError, bad_request
 from kube_devserver.objects import schema as s
+from kube_devserver.objects.byte_values import canonical_base64
 from kube_devserver.objects.schema import Node
 
 _SUFFIX = "[eE][+-]?\\d+|Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|"
@@ -34,21 +35,31 @@ def decode(node: Node, value: dict[str, Any], kind: str) -> tuple[dict[str, Any]
         The decoded object, and the paths of unknown fields.
 
     Raises:
-        StatusError: 400, a value has the wrong type.
+        UnreadableError: a value has the wrong type, or is not a quantity or base64.
     """
     reader = _Reader()
     try:
         found = reader.read(node, value, "")
     except _WrongType as error:
-        raise _unreadable(kind, error) from None
-    except StatusError as error:  # an invalid quantity
-        raise _unreadable(kind, error) from None
+        raise UnreadableError(kind, error) from None
+    except (StatusError, ValueError) as error:  # an invalid quantity or byte string
+        raise UnreadableError(kind, error) from None
     assert isinstance(found, dict)
     return found, reader.unknown
 
 
-def _unreadable(kind: str, error: Exception) -> StatusError:
-    return bad_request(f'{kind} in version "v1" cannot be handled as a {kind}: {error}')
+class UnreadableError(StatusError):
+    """400: an object cannot be decoded.
+
+    Args:
+        kind: the name of its kind.
+        why: what is wrong.
+    """
+
+    def __init__(self, kind: str, why: Exception) -> None:
+        text = f'{kind} in version "v1" cannot be handled as a {kind}: {why}'
+        super().__init__(400, "BadRequest", text)
+        self.why = why
 
 
 class _WrongType(Exception):
@@ -134,6 +145,10 @@ class _Reader:
                 good = isinstance(value, bool)
             case "number":
                 good = isinstance(value, int | float) and not isinstance(value, bool)
+            case s.BYTES:
+                if isinstance(value, str):
+                    return canonical_base64(value)
+                good = False
             case _:
                 good = isinstance(value, str)
         if not good:

@@ -9,7 +9,7 @@ Kind = tuple[str, str]  # group and plural
 
 PODS, NODES, NAMESPACES, SERVICES = ("", "pods"), ("", "nodes"), ("", "namespaces"), ("", "services")
 EVENTS, NEW_EVENTS = ("", "events"), ("events.k8s.io", "events")
-CONFIG_MAPS, SERVICE_ACCOUNTS = ("", "configmaps"), ("", "serviceaccounts")
+CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS = ("", "configmaps"), ("", "secrets"), ("", "serviceaccounts")
 DEPLOYMENTS, REPLICA_SETS = ("apps", "deployments"), ("apps", "replicasets")
 BUDGETS, LEASES = ("policy", "poddisruptionbudgets"), ("coordination.k8s.io", "leases")
 DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")

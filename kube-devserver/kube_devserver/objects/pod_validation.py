@@ -11,10 +11,6 @@ from kube_devserver.objects.names import IN_LABEL, LABEL, key_faults, value_faul
 from kube_devserver.objects.selectors import operator_faults, selector_faults
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
-IN_CONFIG_KEY = (
-    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or"
-    " 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
-)
 IN_VARIABLE = (
     "a valid environment variable name must consist only of printable ASCII characters other than '='"
 )

@@ -39,9 +39,10 @@ from devserver_support.differential.calls import (
     put,
     thing,
 )
+from devserver_support.differential.core_scenarios import CORE_SCENARIOS
 from devserver_support.differential.custom_scenarios import CUSTOM_SCENARIOS
 
-SCENARIOS: dict[str, list[Call]] = CUSTOM_SCENARIOS | {
+SCENARIOS: dict[str, list[Call]] = CUSTOM_SCENARIOS | CORE_SCENARIOS | {
     "creates by updates": [
         put(f"{LEASE}/n", {"metadata": {"name": "n"}, "spec": {"holderIdentity": "m"}}),
         put(f"{LEASE}/n", {"metadata": {"name": "n"}, "spec": {}}),
