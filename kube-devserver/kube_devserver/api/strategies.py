@@ -74,6 +74,11 @@ def _complete_pod(spec: Body) -> None:
     spec["serviceAccount"] = spec["serviceAccountName"]
     spec.setdefault("priority", 0)
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    _complete_tolerations(spec)
+
+
+def _complete_tolerations(spec: Body) -> None:
+    """Add the tolerations of a lost node, as a cluster's admission plugin does for creates and updates."""
     tolerations = spec.setdefault("tolerations", [])
     for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
         applying = [t for t in tolerations if t.get("effect", "NoExecute") == "NoExecute"]
@@ -130,6 +135,8 @@ def _prepare_built_in(resource: Resource, body: Body, old: Body, subresource: st
         body["status"] = old["status"]
     if kind == "Namespace":
         body["spec"] = old.get("spec", {})
+    if kind == "Pod":
+        _complete_tolerations(body["spec"])
     if kind == "CustomResourceDefinition":
         _note_stored_version(body)
     if resource.key in WITH_GENERATION and _is_new_generation(resource.key, body, old):
