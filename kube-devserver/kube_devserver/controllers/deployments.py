@@ -85,9 +85,9 @@ class Deployments:
     def _claim(self, body: Body) -> list[Body]:
         found = self._work.index.controlled(REPLICA_SETS, body)
         if not is_terminating(body):
-            for each in self._work.index.unowned(REPLICA_SETS, body["metadata"]["namespace"]):
-                labels = labels_of(each)
-                if not is_terminating(each) and matches_selector(body["spec"]["selector"], labels):
+            namespace, selector = body["metadata"]["namespace"], body["spec"]["selector"]
+            for each in self._work.index.unowned(REPLICA_SETS, namespace, selector):
+                if not is_terminating(each) and matches_selector(selector, labels_of(each)):
                     references = [*(each["metadata"].get("ownerReferences") or ()), reference_to(body)]
                     adopted = each | {"metadata": each["metadata"] | {"ownerReferences": references}}
                     found.append(self._work.update(REPLICA_SETS, adopted, MANAGER))
