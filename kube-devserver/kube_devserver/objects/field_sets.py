@@ -49,7 +49,7 @@ def _visit(node: Node, value: Any, path: Path, found: dict[Path, Any]) -> None:
     if _is_divided(node, value):
         found[path] = None
         for element, each in _parts(node, value).items():
-            _visit(_below(node, element, each), each, (*path, element), found)
+            _visit(_below(node, element), each, (*path, element), found)
     else:
         found[path] = value
 
@@ -253,9 +253,7 @@ def changed(node: Node, old: Any, new: Any) -> tuple[Fields, Fields]:
     return frozenset(touched) - {()}, frozenset(removed)
 
 
-def _compare(
-    node: Node, values: tuple[Any, Any], path: Path, touched: set[Path], removed: set[Path]
-) -> None:
+def _compare(node: Node, values: tuple[Any, Any], path: Path, touched: set[Path], removed: set[Path]) -> None:
     """Add the differences of two values; a part that is the same object in both is not read."""
     old, new = values
     divided = (_is_divided(node, old), _is_divided(node, new))
@@ -271,12 +269,12 @@ def _compare(
     parts, others = _parts(node, old), _parts(node, new)
     for element, each in others.items():
         if element not in parts:
-            touched.update(places(_below(node, element, each), each, (*path, element)))
+            touched.update(places(_below(node, element), each, (*path, element)))
         elif parts[element] is not each:
             pair = (parts[element], each)
-            _compare(_below(node, element, each), pair, (*path, element), touched, removed)
+            _compare(_below(node, element), pair, (*path, element), touched, removed)
     for element in parts.keys() - others.keys():
-        removed.update(places(_below(node, element, parts[element]), parts[element], (*path, element)))
+        removed.update(places(_below(node, element), parts[element], (*path, element)))
 
 
 def _is_divided(node: Node, value: Any) -> bool:
@@ -297,13 +295,11 @@ def _parts(node: Node, value: Any) -> dict[str, Any]:
     return {key: items[0] if len(items) == 1 else items for key, items in keyed.items()}
 
 
-def _below(node: Node, element: str, value: Any) -> Node:
+def _below(node: Node, element: str) -> Node:
     """The schema of a part."""
     if element.startswith("f:"):
         return node.field(element[2:]) or s.UNTYPED
-    if node.relation == s.SET or isinstance(value, list):
-        return s.UNTYPED
-    return node.element or s.UNTYPED
+    return s.UNTYPED if node.relation == s.SET else node.element or s.UNTYPED
 
 
 def _same(one: Any, other: Any) -> bool:
