@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from kube_devserver.objects import schema as s
+from kube_devserver.objects.exact_json import exact_json
 from kube_devserver.objects.schema import Node
 
 Path = tuple[str, ...]
@@ -178,7 +179,7 @@ def read(tree: dict[str, Any]) -> Fields:
     >>> sorted(read({"f:a": {".": {}, "f:b": {}}}))
     [('f:a',), ('f:a', 'f:b')]
     """
-    return _read(orjson.dumps(tree))
+    return _read(exact_json(tree))
 
 
 @lru_cache(MOST_SETS)
