@@ -44,7 +44,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         history.HISTORY_BYTES,
         history.HISTORY_S,
     )
-    assert (3 << 20, 512, 1_572_864, 10_000, 4.0, 3 << 20, 10_000, 20_000, 32 << 20, 120.0) == found
+    assert (3 << 20, 512, 1_572_864, 10_000, 4.0, 3 << 20, 10_000, 20_000, 32 << 20, 75.0) == found
     for text in (
         "3 MB, 512 levels deep",
         "1.5 MB, as in etcd",
@@ -52,6 +52,6 @@ def test_the_limits_are_those_of_the_code() -> None:
         "4 s of CPU | 422",
         "| 3 MB | 422 |",
         "| 10,000 | 413 |",
-        "20,000 changes, 32 MB, 120 s",
+        "20,000 changes, 32 MB, 75 s",
     ):
         assert text in README

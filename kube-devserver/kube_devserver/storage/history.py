@@ -1,7 +1,7 @@
 """The changes that watches begin from, bounded in number, bytes and age.
 
-A change is dropped when a bound is passed, so that the memory of a large cluster is given back some minutes
-after the cluster was deleted. A watch can begin after a version if no later change of its kind was dropped.
+A change is dropped when a bound is passed, so that the memory of a large cluster is given back after
+it was deleted. A watch can begin after a version if no later change of its kind was dropped.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kube_devserver.storage.watch_cache import Change
 
 HISTORY = 20_000  # changes; more than 1,000 pods cause while they start
 HISTORY_BYTES = 32 << 20  # of objects in these changes
-HISTORY_S = 120.0  # age; two bookmarks, which tell clients where to begin again, are 60 s apart
+HISTORY_S = 75.0  # age, as in the watch cache of kube-apiserver; bookmarks are 60 s apart
 SPARE = 4  # a quarter more than HISTORY is kept before it is cut, so that cutting is rare
 MARK_S = 5.0  # between the moments by which the age is measured
 LARGE_BYTES = 4 << 20  # of dropped changes, after which memory is given back to the system
