@@ -9,7 +9,7 @@ from kube_devserver.api import request_parsing, server
 from kube_devserver.custom import expressions, validation_rules
 from kube_devserver.objects import kinds, patches
 from kube_devserver.objects.resource_registry import Registry
-from kube_devserver.storage import store
+from kube_devserver.storage import history, store
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
 
@@ -40,10 +40,11 @@ def test_the_limits_are_those_of_the_code() -> None:
         validation_rules.BUDGET_S,
         patches.MOST_COPIED_BYTES,
         patches.MOST_OPERATIONS,
-        store.HISTORY,
-        store.HISTORY_BYTES,
+        history.HISTORY,
+        history.HISTORY_BYTES,
+        history.HISTORY_S,
     )
-    assert (3 << 20, 512, 1_572_864, 10_000, 4.0, 3 << 20, 10_000, 20_000, 32 << 20) == found
+    assert (3 << 20, 512, 1_572_864, 10_000, 4.0, 3 << 20, 10_000, 20_000, 32 << 20, 75.0) == found
     for text in (
         "3 MB, 512 levels deep",
         "1.5 MB, as in etcd",
@@ -51,6 +52,6 @@ def test_the_limits_are_those_of_the_code() -> None:
         "4 s of CPU | 422",
         "| 3 MB | 422 |",
         "| 10,000 | 413 |",
-        "20,000 changes, 32 MB",
+        "20,000 changes, 32 MB, 75 s",
     ):
         assert text in README

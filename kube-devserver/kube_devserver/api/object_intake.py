@@ -49,7 +49,9 @@ def identify(resource: Resource, namespace: str, body: Any) -> Body:
     return body | {"apiVersion": version, "kind": kind, "metadata": metadata}
 
 
-def read(resource: Resource, body: Body, options: Options, merged: bool = False) -> Body:
+def read(
+    resource: Resource, body: Body, options: Options, merged: bool = False, stored: Body | None = None
+) -> Body:
     """Decode an object: check its types, drop unknown and empty fields, set defaults.
 
     Args:
@@ -57,12 +59,16 @@ def read(resource: Resource, body: Body, options: Options, merged: bool = False)
         body: the object, identified.
         options: what to do about unknown fields; gets warnings of them.
         merged: whether an apply made the object: its nulls are then kept, and refused, as Kubernetes does.
+        stored: the object that it replaces; parts of it that the object shares are decoded already.
 
     Raises:
         StatusError: 400.
     """
     if resource.custom is None:
-        whole, unknown = decode(resource.node, body, resource.kind)
+        shared = {k: v for k, v in body.items() if stored is not None and stored.get(k) is v}
+        rest = {key: value for key, value in body.items() if key not in shared}
+        whole, unknown = decode(resource.node, rest, resource.kind)
+        whole |= shared
         _report_unknown(resource, unknown, options)
         set_defaults(resource.group, resource.kind, whole)
         return whole

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 import orjson
 
+from kube_devserver.objects.exact_json import exact_json
 from kube_devserver.objects.kinds import Body
 from kube_devserver.objects.resource_registry import Registry, Resource
 from kube_devserver.objects.schema import REF, read_data
@@ -25,13 +26,13 @@ class OpenApi:
         if self._made != self._registry.changes:
             built_in = read_data("openapi")
             if not self._documents:
-                self._documents = {path: orjson.dumps(document) for path, document in built_in.items()}
+                self._documents = {path: exact_json(document) for path, document in built_in.items()}
             custom: dict[str, list[Resource]] = {}
             for r in self._registry:
                 if r.custom is not None:
                     custom.setdefault(r.path, []).append(r)
             self._documents = {path: self._documents[path] for path in built_in} | {
-                path: orjson.dumps(_custom_document(resources)) for path, resources in custom.items()
+                path: exact_json(_custom_document(resources)) for path, resources in custom.items()
             }
             self._made = self._registry.changes
         return self._documents

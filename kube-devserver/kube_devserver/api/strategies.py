@@ -74,7 +74,12 @@ def _complete_pod(spec: Body) -> None:
     spec["serviceAccount"] = spec["serviceAccountName"]
     spec.setdefault("priority", 0)
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
-    tolerations = spec.setdefault("tolerations", [])
+    _complete_tolerations(spec)
+
+
+def _complete_tolerations(spec: Body) -> None:
+    """Add the tolerations of a lost node, as a cluster's admission plugin does for creates and updates."""
+    tolerations = spec["tolerations"] = list(spec.get("tolerations") or ())
     for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
         applying = [t for t in tolerations if t.get("effect", "NoExecute") == "NoExecute"]
         if not any(t.get("key") in (key, None) for t in applying):
@@ -130,6 +135,9 @@ def _prepare_built_in(resource: Resource, body: Body, old: Body, subresource: st
         body["status"] = old["status"]
     if kind == "Namespace":
         body["spec"] = old.get("spec", {})
+    if kind == "Pod":
+        body["spec"] = dict(body["spec"])  # the stored object may share the old one
+        _complete_tolerations(body["spec"])
     if kind == "CustomResourceDefinition":
         _note_stored_version(body)
     if resource.key in WITH_GENERATION and _is_new_generation(resource.key, body, old):

@@ -143,7 +143,7 @@ class Verbs:
             cause = Cause("metadata.resourceVersion", "FieldValueInvalid", text)
             raise api_errors.invalid(at.resource.group, at.resource.plural, at.name, [cause])
         _check_preconditions(at, old, body)
-        return self._replace(at, old, read(at.resource, body, options), options, None), False
+        return self._replace(at, old, read(at.resource, body, options, stored=old.body), options, None), False
 
     def _replace(
         self, at: Target, old: Entry, body: Body, options: Options, owners: list[Manager] | None
@@ -200,7 +200,7 @@ class Verbs:
         _check_name(at, body)
         _check_preconditions(at, old, body)
         try:
-            found = read(at.resource, body, options)
+            found = read(at.resource, body, options, stored=old.body)
         except StatusError as error:
             _, strict, fields = str(error).partition("strict decoding error")
             if at.resource.custom is not None and not strict:
@@ -250,7 +250,7 @@ class Verbs:
         live = old.body if old is not None else {}
         writer = self._writer(at, options)
         merged, owners = managed_fields.apply(resource.node, live, config, writer, options.force)
-        body = read(resource, merged, Options(validation="Ignore"), merged=True)
+        body = read(resource, merged, Options(validation="Ignore"), merged=True, stored=live)
         if old is not None:
             return self._replace(at, old, body, options, owners), False
         return self._create(at, body, options, owners), True

@@ -70,7 +70,7 @@ async def watch_lines(
     begin = store.revision if with_all or not watch.after else watch.after
     watcher = store.watch(watch.resource.key, begin, watch.selection)
     if watcher is None:
-        yield encoder.error(expired(f"too old resource version: {watch.after} ({store.oldest})"))
+        yield encoder.error(expired(f"too old resource version: {watch.after} ({store.history.oldest})"))
         return
     try:
         if with_all:

@@ -76,18 +76,20 @@ class Deployments:
             self._recreate(body, sets)
         else:
             self._roll(body, sets)
-        body = self._work.get(DEPLOYMENTS, *key)
+        body, before = self._work.get(DEPLOYMENTS, *key), sets
         if body is not None:
             sets = self._claim(body)
+            if len(sets) > len(before):
+                return  # the event of the new set queues the key again, when the set has pods
             self._report(key, body, sets)
             self._delete_old_sets(body, sets)
 
     def _claim(self, body: Body) -> list[Body]:
         found = self._work.index.controlled(REPLICA_SETS, body)
         if not is_terminating(body):
-            for each in self._work.index.unowned(REPLICA_SETS, body["metadata"]["namespace"]):
-                labels = labels_of(each)
-                if not is_terminating(each) and matches_selector(body["spec"]["selector"], labels):
+            namespace, selector = body["metadata"]["namespace"], body["spec"]["selector"]
+            for each in self._work.index.unowned(REPLICA_SETS, namespace, selector):
+                if not is_terminating(each) and matches_selector(selector, labels_of(each)):
                     references = [*(each["metadata"].get("ownerReferences") or ()), reference_to(body)]
                     adopted = each | {"metadata": each["metadata"] | {"ownerReferences": references}}
                     found.append(self._work.update(REPLICA_SETS, adopted, MANAGER))
@@ -133,7 +135,7 @@ class Deployments:
         return max((_number(each, REVISION) for each in sets), default=0)
 
     def _adjust(self, body: Body, sets: Sequence[Body], new: Body) -> Body:
-        """Give the new set the highest revision and the Deployment's annotations; set the revision."""
+        """Give the new set the highest revision and the Deployment's annotations."""
         others = self._revision(each for each in sets if each is not new)
         revision = max(others + 1, _number(new, REVISION))
         wanted = annotations_of(new) | self._annotations(body, revision)
@@ -142,17 +144,7 @@ class Deployments:
             spec = new["spec"] | {"minReadySeconds": least}
             metadata = new["metadata"] | {"annotations": wanted}
             new = self._work.update(REPLICA_SETS, new | {"metadata": metadata, "spec": spec}, MANAGER)
-        self._set_revision(body, revision)
         return new
-
-    def _set_revision(self, body: Body, revision: int) -> None:
-        current = self._work.get(DEPLOYMENTS, body["metadata"]["namespace"], body["metadata"]["name"])
-        if current is None or annotations_of(current).get(REVISION) == str(revision):
-            return
-        annotations = annotations_of(current) | {REVISION: str(revision)}
-        changed = current | {"metadata": current["metadata"] | {"annotations": annotations}}
-        # A write of the status keeps the generation.
-        self._work.update(DEPLOYMENTS, changed, MANAGER, "status")
 
     # ------------------------------------------------------------------ strategies
 
@@ -161,8 +153,7 @@ class Deployments:
         limits = _limits(body)
         if new is None:
             old = [_set(each) for each in sets]
-            new = self._make(body, sets, rolling.step(None, old, limits)[""])
-            self._set_revision(body, _number(new, REVISION))
+            self._make(body, sets, rolling.step(None, old, limits)[""])
             return
         new = self._adjust(body, sets, new)
         old = [_set(each) for each in sets if each["metadata"]["uid"] != new["metadata"]["uid"]]
@@ -183,7 +174,7 @@ class Deployments:
             return
         wanted = body["spec"].get("replicas", 1)
         if new is None:
-            self._set_revision(body, _number(self._make(body, sets, wanted), REVISION))
+            self._make(body, sets, wanted)
             return
         new = self._adjust(body, sets, new)
         if new["spec"].get("replicas") != wanted:
@@ -272,7 +263,13 @@ class Deployments:
                 conditions = [c | update if c["type"] == "Progressing" else c for c in conditions]
         conditions = set_condition(conditions, _availability(body, available), now)
         status["conditions"] = _with_failure(conditions, [new, *sets] if new is not None else sets)
-        self._work.write_status(DEPLOYMENTS, body, status, MANAGER)
+        notes = annotations_of(body)
+        if new is not None and _number(new, REVISION):
+            notes = notes | {REVISION: str(_number(new, REVISION))}
+        if status != before or notes != annotations_of(body):
+            # A write of the status keeps the generation.
+            changed = body | {"metadata": body["metadata"] | {"annotations": notes}, "status": status}
+            self._work.update(DEPLOYMENTS, changed, MANAGER, "status")
 
     def _progress(
         self, key: Key, body: Body, new: Body | None, counts: dict[str, int], conditions: Sequence[Body]

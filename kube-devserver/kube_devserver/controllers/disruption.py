@@ -37,40 +37,22 @@ class Disruption:
         self._budgets = SelectorIndex()
 
     def keys(self, event: Event) -> Iterable[Key]:
-        """The budget; the budgets of a pod; all budgets of the namespace for a scaled owner."""
+        """The budget; the budgets of a pod; the budgets of the pods that a scaled owner makes."""
         body = event.entry.body
         if event.kind == BUDGETS:
-            return self._index(event)
+            return [self._budgets.handle(event)]
         if event.kind != PODS:
-            before = event.before.body["spec"].get("replicas") if event.before is not None else None
-            if event.before is not None and before == body["spec"].get("replicas"):
-                return ()
-            budgets = self._work.list_all(BUDGETS, event.namespace)
-            return [(event.namespace, each["metadata"]["name"]) for each in budgets]
+            before = event.before.body["spec"] if event.before is not None else body["spec"]
+            if before.get("replicas") == body["spec"].get("replicas"):
+                return ()  # a new owner has no pods yet
+            return self._budgets.selecting(event.namespace, labels_of(body["spec"]["template"]))
         seen = [body]
         if event.before is not None:
             if event.type != DELETED and _counted(event.before.body) == _counted(body):
                 return ()
             if event.before.body["metadata"].get("labels") != body["metadata"].get("labels"):
                 seen.append(event.before.body)
-        return [key for each in seen for key in self._covering(event.namespace, labels_of(each))]
-
-    def _index(self, event: Event) -> list[Key]:
-        body = event.entry.body
-        name = (event.namespace, body["metadata"]["name"])
-        if event.type == DELETED:
-            self._budgets.remove(name)
-        else:
-            self._budgets.put(name, body["spec"].get("selector"))
-        return [name]
-
-    def _covering(self, namespace: str, labels: dict[str, str]) -> list[Key]:
-        found: list[Key] = []
-        for name in self._budgets.selecting(namespace, labels):
-            budget = self._work.get(BUDGETS, *name)
-            if budget is not None and matches_selector(budget["spec"].get("selector"), labels):
-                found.append(name)
-        return found
+        return [key for each in seen for key in self._budgets.selecting(event.namespace, labels_of(each))]
 
     def sync(self, key: Key) -> None:
         """Recompute the budget's status."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from kube_devserver.api.verbs import Verbs
 from kube_devserver.api_errors import StatusError
@@ -20,6 +20,7 @@ BURST, REFILL_S = 25, 300.0  # events about one object, and the seconds after wh
 log = logging.getLogger("kube_devserver.controllers")
 
 Group = tuple[str, ...]
+_Value = TypeVar("_Value")
 
 
 class Writer(Protocol):
@@ -51,7 +52,7 @@ class EventRecorder:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._names: dict[Group, str] = {}  # of the last Event of a group
+        self._names: dict[Group, tuple[str, str]] = {}  # namespace and name of the last Event of a group
         # Messages of a group, and the time of the last one.
         self._similar: dict[Group, tuple[set[str], float]] = {}
         self._tokens: dict[
@@ -77,7 +78,7 @@ class EventRecorder:
             return
         namespace, now = metadata.get("namespace") or "default", writer.verbs.now()
         known = self._names.get(group)
-        body = writer.get(EVENTS, namespace, known) if known is not None else None
+        body = writer.get(EVENTS, *known) if known is not None else None
         if body is not None:
             changed = {"count": body.get("count", 1) + 1, "lastTimestamp": now, "message": message}
             writer.update(EVENTS, body | changed, component)
@@ -91,10 +92,15 @@ class EventRecorder:
         }  # fmt: skip
         try:
             made = writer.create(EVENTS, namespace, event, component)
-            self._names[group] = made["metadata"]["name"]
-            _cap(self._names)
+            self._names.pop(group, None)
+            self._names[group] = (namespace, made["metadata"]["name"])
+            self._forget_names()
         except StatusError as error:
             log.debug("event about %s: %s", metadata["name"], error)  # the namespace is being deleted
+
+    def _forget_names(self) -> None:
+        """Drop the names of Events that are gone."""
+        _cap(self._names, lambda name: self._writer.get(EVENTS, *name) is None)
 
     def _correlate(self, group: Group, message: str) -> tuple[str, Group]:
         """The message to write (an empty one drops the Event), and the group that is counted together."""
@@ -109,8 +115,8 @@ class EventRecorder:
         if len(messages) < MOST_SIMILAR:
             messages.add(message)
         self._similar[group] = (messages, now_s)
-        _cap(self._tokens)
-        _cap(self._similar)
+        _cap(self._tokens, lambda left: left[0] + (now_s - left[1]) / REFILL_S >= BURST)
+        _cap(self._similar, lambda last: now_s - last[1] > SIMILAR_S)
         if tokens < 1.0:
             return "", group
         if len(messages) < MOST_SIMILAR:
@@ -118,7 +124,7 @@ class EventRecorder:
         return f"(combined from similar events): {message}", group
 
 
-def _cap(known: dict[Any, Any]) -> None:
-    """Drop the entries that were used longest ago."""
-    while len(known) > MOST_KNOWN:
+def _cap(known: dict[Any, _Value], is_over: Callable[[_Value], bool]) -> None:
+    """Drop the entries that were used longest ago, if they are too many or have no effect any more."""
+    while known and (len(known) > MOST_KNOWN or is_over(known[next(iter(known))])):
         del known[next(iter(known))]

@@ -44,7 +44,7 @@ class Garbage:
         owners = _owners(metadata) if event.type != DELETED else {}
         before = _owners(event.before.body["metadata"]) if event.before is not None else {}
         for gone in before.keys() - owners.keys():
-            self._owned.get(gone, {}).pop(place, None)
+            self._disown(gone, place)
         freed = [owner for owner, blocks in before.items() if blocks and not owners.get(owner)]
         found: list[Key] = [self._existing[owner] for owner in freed if owner in self._existing]
         if event.type == DELETED:
@@ -65,6 +65,12 @@ class Garbage:
         if _waits(metadata) and (event.before is None or not _waits(event.before.body["metadata"])):
             found += self._owned.get(uid, ())
         return found
+
+    def _disown(self, owner: str, place: Place) -> None:
+        dependents = self._owned.get(owner, {})
+        dependents.pop(place, None)
+        if not dependents:
+            self._owned.pop(owner, None)
 
     def sync(self, key: Key) -> None:
         """Reconcile one object."""

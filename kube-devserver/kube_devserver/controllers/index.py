@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from kube_devserver.objects.conditions import labels_of, owner_of
 from kube_devserver.objects.kinds import Body, Kind
+from kube_devserver.objects.selectors import matches_selector
 from kube_devserver.storage.store import Event, Store
 from kube_devserver.storage.watch_cache import DELETED
 
@@ -57,15 +58,19 @@ class Index:
         """The objects whose controller is `owner`, in the order in which they were indexed."""
         return self._bodies(kind, self._by.get((kind, "owner", owner["metadata"]["uid"]), {}))
 
-    def unowned(self, kind: Kind, namespace: str) -> list[Body]:
-        """The objects of a namespace that have no controller."""
-        return self._bodies(kind, self._by.get((kind, "unowned", namespace), {}))
+    def unowned(self, kind: Kind, namespace: str, selector: Body | None) -> list[Body]:
+        """Objects of a namespace without a controller that include all that a selector matches."""
+        return self._bodies(kind, self._smallest(kind, "unowned", namespace, selector))
 
-    def candidates(self, kind: Kind, namespace: str, selector: Body | None = None) -> list[Body]:
-        """Objects of a namespace that include all that a selector matches; all objects without one."""
+    def candidates(self, kind: Kind, namespace: str, selector: Body | None) -> list[Body]:
+        """Objects of a namespace that include all that a selector matches."""
+        return self._bodies(kind, self._smallest(kind, "all", namespace, selector))
+
+    def _smallest(self, kind: Kind, among: str, namespace: str, selector: Body | None) -> Names:
+        """The names with the rarest label that a selector demands; all names if it demands none."""
         labels = (selector or {}).get("matchLabels") or {}
-        sets = [self._by.get((kind, "label", f"{namespace}/{k}={v}"), {}) for k, v in labels.items()]
-        return self._bodies(kind, min(sets, key=len) if sets else self._by.get((kind, "all", namespace), {}))
+        sets = [self._by.get((kind, among, f"{namespace}/{k}={v}"), {}) for k, v in labels.items()]
+        return min(sets, key=len) if sets else self._by.get((kind, among, namespace), {})
 
     def _bodies(self, kind: Kind, names: Names) -> list[Body]:
         found = (self._store.get(kind, *name) for name in names)
@@ -77,10 +82,11 @@ def _places(body: Body | None) -> set[tuple[str, str]]:
     if body is None:
         return set()
     namespace, owner = body["metadata"].get("namespace", ""), owner_of(body)
-    labels = labels_of(body)
-    by_label = {("label", f"{namespace}/{key}={value}") for key, value in labels.items()}
-    by_owner = ("unowned", namespace) if owner is None else ("owner", owner["uid"])
-    return {("all", namespace), by_owner, *by_label}
+    labels = [f"{namespace}/{key}={value}" for key, value in labels_of(body).items()]
+    found = {("all", each) for each in (namespace, *labels)}
+    if owner is not None:
+        return found | {("owner", owner["uid"])}
+    return found | {("unowned", each) for each in (namespace, *labels)}
 
 
 class SelectorIndex:
@@ -89,10 +95,24 @@ class SelectorIndex:
     def __init__(self) -> None:
         self._by: dict[tuple[str, str, str], Names] = {}
         self._places: dict[Name, tuple[str, str, str]] = {}
+        self._selectors: dict[Name, Body | None] = {}
+
+    def handle(self, event: Event) -> Name:
+        """Update the index after a change of an object with `spec.selector`, and return the object's name."""
+        body = event.entry.body
+        name = (event.namespace, body["metadata"]["name"])
+        if event.type == DELETED:
+            self.remove(name)
+        else:
+            self.put(name, body["spec"].get("selector"))
+        return name
 
     def put(self, name: Name, selector: Body | None) -> None:
         """Add an object's selector, or replace it."""
+        if name in self._places and self._selectors[name] == selector:
+            return
         self.remove(name)
+        self._selectors[name] = selector
         labels = (selector or {}).get("matchLabels") or {}
         places = [(name[0], key, value) for key, value in labels.items()] or [(name[0], "", "")]
         # The label that the fewest others demand tells objects apart best.
@@ -104,13 +124,14 @@ class SelectorIndex:
         """Remove an object's selector if it has one."""
         place = self._places.pop(name, None)
         if place is not None:
+            del self._selectors[name]
             del self._by[place][name]
             if not self._by[place]:
                 del self._by[place]
 
     def selecting(self, namespace: str, labels: dict[str, str]) -> list[Name]:
-        """Names of objects that include all whose selector matches some labels."""
+        """Names of the objects whose selector matches some labels."""
         found: Names = dict(self._by.get((namespace, "", ""), {}))
         for key, value in labels.items():
             found |= self._by.get((namespace, key, value), {})
-        return list(found)
+        return [name for name in found if matches_selector(self._selectors[name], labels)]

@@ -15,7 +15,7 @@ from kube_devserver.controllers.namespaces import SYSTEM_NAMESPACES, Namespaces
 from kube_devserver.controllers.node_life import NodeLife
 from kube_devserver.controllers.replica_sets import ReplicaSets
 from kube_devserver.controllers.scheduler import Scheduler
-from kube_devserver.controllers.workqueue import Workqueue
+from kube_devserver.controllers.workqueue import SPACING_S, Workqueue
 from kube_devserver.objects.kinds import NAMESPACES, SERVICES, Body, Kind
 
 KUBERNETES: Body = {
@@ -37,8 +37,12 @@ class Controllers:
         self._work = Workqueue(verbs, now)
         self._definitions = Definitions(self._work)
         self._work.add(self._definitions)
-        self._work.add(Namespaces(self._work, authority))
-        for controller in (Deployments, ReplicaSets, Scheduler, Disruption, NodeLife, Garbage, EventTtl):
+        self._work.add(Namespaces(self._work, authority), SPACING_S)
+        self._work.add(Deployments(self._work), SPACING_S)
+        self._work.add(ReplicaSets(self._work), SPACING_S)
+        self._work.add(Scheduler(self._work))
+        self._work.add(Disruption(self._work), SPACING_S)
+        for controller in (NodeLife, Garbage, EventTtl):
             self._work.add(controller(self._work))
 
     def prepare(self) -> None:

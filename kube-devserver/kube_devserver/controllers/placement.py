@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
+from kube_devserver.controllers.index import SelectorIndex
 from kube_devserver.objects.conditions import labels_of, owner_of
 from kube_devserver.objects.decoding import parse_quantity
 from kube_devserver.objects.kinds import Body
+from kube_devserver.objects.schema import canonical
 from kube_devserver.objects.selectors import matches_selector
 
 Counted = tuple[Body, Counter[str]]  # a spread constraint, and the number of matching pods by topology value
+MOST_SELECTORS = 10_000  # whose counts a node's load keeps
 UNSCHEDULABLE = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
@@ -40,12 +43,17 @@ class Load:
         self._groups: Counter[Group] = Counter()
         self._by_label: dict[tuple[str, str, str], dict[Group, None]] = {}
         self._by_owner: Counter[str] = Counter()
+        # Counts of the selectors that were asked about; a change updates those that select its pod.
+        self._asked = SelectorIndex()
+        self._matching: dict[tuple[str, str], int] = {}
         self.requests: dict[str, Decimal] = {}
 
     def put(self, pod: Body) -> None:
         """Add a pod, or replace it."""
-        self.remove(pod)
         group, requests = _group_of(pod), _requests(pod)
+        if self._pods.get(_name(pod)) == (group, requests):
+            return
+        self.remove(pod)
         self._pods[_name(pod)] = group, requests
         self._count(group, 1)
         for name, amount in requests.items():
@@ -64,6 +72,9 @@ class Load:
     def _count(self, group: Group, change: int) -> None:
         self._groups[group] += change
         self._by_owner[group.owner] += change
+        if not group.is_terminating:
+            for name in self._asked.selecting(group.namespace, dict(group.labels)):
+                self._matching[name] += change
         if not self._by_owner[group.owner]:
             del self._by_owner[group.owner]
         if change > 0:
@@ -79,6 +90,15 @@ class Load:
 
     def count_matching(self, namespace: str, selector: Body) -> int:
         """The number of pods that a selector matches and that are not being deleted."""
+        name = (namespace, canonical(selector).decode())
+        if name not in self._matching:
+            if len(self._matching) >= MOST_SELECTORS:
+                self._asked, self._matching = SelectorIndex(), {}
+            self._matching[name] = self._sum_matching(namespace, selector)
+            self._asked.put(name, selector)
+        return self._matching[name]
+
+    def _sum_matching(self, namespace: str, selector: Body) -> int:
         labels = selector.get("matchLabels") or {}
         groups: Collection[Group] = self._groups
         if labels:

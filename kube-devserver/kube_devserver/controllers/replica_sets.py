@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from kube_devserver.api_errors import StatusError
+from kube_devserver.controllers.index import SelectorIndex
 from kube_devserver.controllers.workqueue import Key, Workqueue
 from kube_devserver.objects.conditions import (
     annotations_of,
@@ -38,18 +39,17 @@ class ReplicaSets:
     def __init__(self, work: Workqueue) -> None:
         self._work = work
         self._failures: dict[Key, int] = {}
+        self._sets = SelectorIndex()
 
     def keys(self, event: Event) -> Iterable[Key]:
         """The set; the controller of a pod; all sets that match a pod without a controller."""
         body = event.entry.body
         if event.kind == REPLICA_SETS:
-            return [(event.namespace, body["metadata"]["name"])]
+            return [self._sets.handle(event)]
         owner = owner_of(body)
         if owner is not None:
             return [(event.namespace, owner["name"])] if owner["kind"] == "ReplicaSet" else ()
-        sets = self._work.index.candidates(REPLICA_SETS, event.namespace)
-        fitting = [each for each in sets if matches_selector(each["spec"]["selector"], labels_of(body))]
-        return [(event.namespace, each["metadata"]["name"]) for each in fitting]
+        return self._sets.selecting(event.namespace, labels_of(body))
 
     def sync(self, key: Key) -> None:
         """Create or delete pods, then update the status."""
@@ -78,8 +78,9 @@ class ReplicaSets:
         found = self._work.index.controlled(PODS, owner)
         if is_terminating(owner):
             return found
-        for pod in self._work.index.unowned(PODS, owner["metadata"]["namespace"]):
-            if is_active(pod) and matches_selector(owner["spec"]["selector"], labels_of(pod)):
+        namespace, selector = owner["metadata"]["namespace"], owner["spec"]["selector"]
+        for pod in self._work.index.unowned(PODS, namespace, selector):
+            if is_active(pod) and matches_selector(selector, labels_of(pod)):
                 references = [*(pod["metadata"].get("ownerReferences") or ()), reference_to(owner)]
                 adopted = pod | {"metadata": pod["metadata"] | {"ownerReferences": references}}
                 found.append(self._work.update(PODS, adopted, MANAGER))

@@ -25,6 +25,7 @@ from kube_devserver.objects.resource_registry import Resource
 from kube_devserver.storage.store import Event, Store
 
 TURN_S = 0.01  # seconds of syncs before the event loop serves requests
+SPACING_S = 0.1  # one status for what happens to an object within this time
 RETRY_S, LONGEST_RETRY_S = 1.0, 60.0  # after a failure; doubled each time
 log = logging.getLogger("kube_devserver.controllers")
 
@@ -62,16 +63,22 @@ class Workqueue:
         self.store: Store = verbs.store
         self.index = Index(self.store, (PODS, REPLICA_SETS))
         self._recorder = EventRecorder(self)
-        self._controllers: list[Controller] = []
+        self._controllers: dict[Controller, float] = {}  # with their spacing
         self._queue: deque[tuple[Controller, Key]] = deque()
         self._queued: set[tuple[int, Key]] = set()
         self._timers: dict[tuple[int, Key], asyncio.TimerHandle] = {}
         self._failures: dict[tuple[int, Key], int] = {}  # in a row
+        self._rests: dict[tuple[int, Key], float] = {}  # until when events of a key wait; the soonest first
         self._wake = asyncio.Event()
 
-    def add(self, controller: Controller) -> None:
-        """Add a controller; `start` sends it an event for each object that exists."""
-        self._controllers.append(controller)
+    def add(self, controller: Controller, spacing_s: float = 0.0) -> None:
+        """Add a controller; `start` sends it an event for each object that exists.
+
+        Args:
+            controller: that reconciles keys.
+            spacing_s: seconds between two syncs of a key that events cause: 0 or SPACING_S.
+        """
+        self._controllers[controller] = spacing_s
 
     def start(self) -> None:
         """Queue every object, then listen to the store."""
@@ -84,10 +91,18 @@ class Workqueue:
         self.store.listeners.append(self._handle)
 
     def _handle(self, event: Event) -> None:
-        for controller in self._controllers:
+        for controller, spacing_s in self._controllers.items():
             if not controller.watches or event.kind in controller.watches:
                 for key in self._keys(controller, event):
-                    self.enqueue(controller, key)
+                    if spacing_s and (wait_s := self._rest_s((id(controller), key))) > 0:
+                        self.enqueue_after(wait_s, controller, key)
+                    else:
+                        self.enqueue(controller, key)
+
+    def _rest_s(self, marker: tuple[int, Key]) -> float:
+        """Seconds until an event of a key may cause a sync."""
+        until = self._rests.get(marker)
+        return until - asyncio.get_running_loop().time() if until is not None else 0.0
 
     def _keys(self, controller: Controller, event: Event) -> list[Key]:
         # The write has been done, and the other controllers must get its event even if this one fails.
@@ -138,6 +153,8 @@ class Workqueue:
 
     def _sync(self, controller: Controller, key: Key) -> None:
         marker = (id(controller), key)
+        if spacing_s := self._controllers[controller]:
+            self._begin_rest(marker, spacing_s)
         try:
             controller.sync(key)
         except StatusError as error:
@@ -152,6 +169,13 @@ class Workqueue:
             return
         times = self._failures[marker] = self._failures.get(marker, 0) + 1
         self.enqueue_after(min(RETRY_S * 2.0 ** (times - 1), LONGEST_RETRY_S), controller, key)
+
+    def _begin_rest(self, marker: tuple[int, Key], spacing_s: float) -> None:
+        now, rests = asyncio.get_running_loop().time(), self._rests
+        while rests and rests[oldest := next(iter(rests))] <= now:
+            del rests[oldest]
+        rests.pop(marker, None)
+        rests[marker] = now + spacing_s
 
     # ------------------------------------------------------------------ reading
 

@@ -171,9 +171,9 @@ def _node(body: Body) -> None:
 def _secret(body: Body) -> None:
     body.setdefault("type", "Opaque")
     if "stringData" in body:
-        data = body.setdefault("data", {})
-        for key, value in body.pop("stringData").items():
-            data[key] = base64.b64encode(value.encode()).decode()
+        texts = body.pop("stringData")
+        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in texts.items()}
+        body["data"] = body.get("data", {}) | encoded  # another dict: the stored object may share the old one
 
 
 def _definition(body: Body) -> None:

@@ -10,14 +10,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from kube_devserver.objects import schema as s
+from kube_devserver.objects.exact_json import exact_json
 from kube_devserver.objects.schema import Node
 
 Path = tuple[str, ...]
 Fields = frozenset[Path]
 NOTHING: Fields = frozenset()
+# Objects that were made alike have equal sets, and each write reads and writes all sets of its object.
+MOST_SETS = 256
 
 
 def field_set(node: Node, value: Any) -> Fields:
@@ -27,29 +33,24 @@ def field_set(node: Node, value: Any) -> Fields:
     return frozenset(found)
 
 
-def places(node: Node, value: Any) -> dict[Path, Any]:
-    """Every path of a value, with the value of a leaf, and None for maps, structs and items."""
+def places(node: Node, value: Any, path: Path = ()) -> dict[Path, Any]:
+    """Every path of a value, with the value of a leaf, and None for maps, structs and items.
+
+    Args:
+        node: the schema of the value.
+        value: of an object, or a part of one.
+        path: of the value.
+    """
     found: dict[Path, Any] = {}
-    _visit(node, value, (), found)
+    _visit(node, value, path, found)
     return found
 
 
 def _visit(node: Node, value: Any, path: Path, found: dict[Path, Any]) -> None:
-    if isinstance(value, dict) and not (node.kind != s.LIST and node.relation == s.ATOMIC):
+    if _is_divided(node, value):
         found[path] = None
-        for name, each in value.items():
-            _visit(node.field(name) or s.UNTYPED, each, (*path, f"f:{name}"), found)
-    elif isinstance(value, list) and node.kind == s.LIST and node.relation in (s.SET, s.KEYED):
-        found[path] = None
-        element = node.element or s.UNTYPED
-        for key, items in _by_key(node, value).items():
-            below = (*path, key)
-            if node.relation == s.SET:
-                found[below] = None
-            elif len(items) == 1:
-                _visit(element, items[0], below, found)
-            else:
-                found[below] = items  # items of the same key are owned together
+        for element, each in _parts(node, value).items():
+            _visit(_below(node, element), each, (*path, element), found)
     else:
         found[path] = value
 
@@ -152,8 +153,9 @@ def _find_list_fault(node: Node, value: list[Any], path: Path) -> str:
 # ------------------------------------------------------------------ FieldsV1
 
 
+@lru_cache(MOST_SETS)
 def encode(fields: Fields) -> dict[str, Any]:
-    """A set of fields as FieldsV1.
+    """A set of fields as FieldsV1; equal sets share it, so that it must not be changed.
 
     >>> encode(frozenset({("f:a",), ("f:a", "f:b")}))
     {'f:a': {'.': {}, 'f:b': {}}}
@@ -177,6 +179,11 @@ def read(tree: dict[str, Any]) -> Fields:
     >>> sorted(read({"f:a": {".": {}, "f:b": {}}}))
     [('f:a',), ('f:a', 'f:b')]
     """
+    return _read(exact_json(tree))
+
+
+@lru_cache(MOST_SETS)
+def _read(text: bytes) -> Fields:
     found: set[Path] = set()
 
     def walk(below: dict[str, Any], path: Path) -> None:
@@ -188,7 +195,7 @@ def read(tree: dict[str, Any]) -> Fields:
             else:
                 found.add((*path, key))
 
-    walk(tree, ())
+    walk(orjson.loads(text), ())
     return frozenset(found)
 
 
@@ -241,9 +248,59 @@ def closed(node: Node, fields: Fields) -> set[Path]:
 
 def changed(node: Node, old: Any, new: Any) -> tuple[Fields, Fields]:
     """The fields that were added or modified, and the fields that were removed."""
-    before, after = places(node, old), places(node, new)
-    touched = frozenset(p for p, value in after.items() if p not in before or not _same(before[p], value))
-    return touched - {()}, frozenset(before.keys() - after.keys())
+    touched: set[Path] = set()
+    removed: set[Path] = set()
+    _compare(node, (old, new), (), touched, removed)
+    return frozenset(touched) - {()}, frozenset(removed)
+
+
+def _compare(node: Node, values: tuple[Any, Any], path: Path, touched: set[Path], removed: set[Path]) -> None:
+    """Add the differences of two values; a part that is the same object in both is not read."""
+    old, new = values
+    divided = (_is_divided(node, old), _is_divided(node, new))
+    if not any(divided):
+        if not _same(old, new):
+            touched.add(path)
+        return
+    if not all(divided) or type(old) is not type(new):
+        before, after = places(node, old, path), places(node, new, path)
+        touched.update(p for p, value in after.items() if p not in before or not _same(before[p], value))
+        removed.update(before.keys() - after.keys())
+        return
+    parts, others = _parts(node, old), _parts(node, new)
+    for element, each in others.items():
+        if element not in parts:
+            touched.update(places(_below(node, element), each, (*path, element)))
+        elif parts[element] is not each:
+            pair = (parts[element], each)
+            _compare(_below(node, element), pair, (*path, element), touched, removed)
+    for element in parts.keys() - others.keys():
+        removed.update(places(_below(node, element), parts[element], (*path, element)))
+
+
+def _is_divided(node: Node, value: Any) -> bool:
+    """Whether the fields or items of a value have owners of their own."""
+    if isinstance(value, list):
+        return node.kind == s.LIST and node.relation in (s.SET, s.KEYED)
+    return isinstance(value, dict) and (node.kind == s.LIST or node.relation != s.ATOMIC)
+
+
+def _parts(node: Node, value: Any) -> dict[str, Any]:
+    """The fields or items of a divided value by their path element; the items of a set have no values."""
+    if isinstance(value, dict):
+        return {f"f:{name}": each for name, each in value.items()}
+    keyed = _by_key(node, value)
+    if node.relation == s.SET:
+        return dict.fromkeys(keyed)
+    # Items of the same key are owned together.
+    return {key: items[0] if len(items) == 1 else items for key, items in keyed.items()}
+
+
+def _below(node: Node, element: str) -> Node:
+    """The schema of a part."""
+    if element.startswith("f:"):
+        return node.field(element[2:]) or s.UNTYPED
+    return s.UNTYPED if node.relation == s.SET else node.element or s.UNTYPED
 
 
 def _same(one: Any, other: Any) -> bool:

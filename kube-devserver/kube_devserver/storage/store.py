@@ -9,7 +9,7 @@ the file stays valid. Stored objects are never changed in place.
 from __future__ import annotations
 
 import sqlite3
-from bisect import bisect_right
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +18,14 @@ import orjson
 
 from kube_devserver.errors import DevServerError
 from kube_devserver.objects import events
+from kube_devserver.objects.exact_json import exact_json
 from kube_devserver.objects.kinds import EVENTS, NEW_EVENTS, Body, Kind
 from kube_devserver.objects.selectors import EVERYTHING, Selection
+from kube_devserver.storage.history import History
 from kube_devserver.storage.watch_cache import ADDED, DELETED, MODIFIED, Change, Version, Watcher, Watchers
 
 FORMAT = 2  # of the file; a file of another format is refused
-HISTORY = 20_000  # changes that a watch can begin from; more than 1,000 pods cause while they start
-HISTORY_BYTES = 32 << 20  # of objects in these changes
-SPARE = 4  # a quarter more than HISTORY is kept before it is cut, so that cutting is rare
+COMPACT = {EVENTS}  # kinds whose objects are many and rarely read
 LARGEST_BYTES = 1_572_864  # of one object, as in etcd
 
 
@@ -40,17 +40,30 @@ class DamagedError(DevServerError):
 class Entry:
     """One object at one version."""
 
-    __slots__ = ("_raw", "_version", "body", "revision")
+    __slots__ = ("_body", "_raw", "_version", "revision")
 
     def __init__(self, body: Body, revision: int, raw: bytes | None = None) -> None:
-        self.body, self.revision, self._raw = body, revision, raw
+        self._body: Body | None = body
+        self.revision, self._raw = revision, raw
         self._version: Version | None = None
+
+    @property
+    def body(self) -> Body:
+        """The object; of a compact entry decoded at each call."""
+        if self._body is not None:
+            return self._body
+        found: Body = orjson.loads(self.raw)
+        return found
+
+    def compact(self) -> None:
+        """Keep only the object's JSON: a quarter of the memory, for objects that are rarely read."""
+        self._raw, self._body, self._version = self.raw, None, None
 
     @property
     def raw(self) -> bytes:
         """The object as JSON, encoded at most once."""
         if self._raw is None:
-            self._raw = orjson.dumps(self.body)
+            self._raw = exact_json(self.body)
         return self._raw
 
     def version(self, kind: Kind) -> Version:
@@ -94,18 +107,22 @@ class Store:
     Args:
         path: of the SQLite file; None stores nothing on disk.
         aliases: kinds that are stored as another one.
+        clock: seconds that never go back, for the age of changes.
 
     Raises:
         DamagedError: the file exists, and is not a store of this format.
     """
 
-    def __init__(self, path: Path | None, aliases: Mapping[Kind, Alias] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        aliases: Mapping[Kind, Alias] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._path, self._aliases = path, ALIASES if aliases is None else aliases
         self._db = sqlite3.connect(":memory:" if path is None else path, isolation_level=None)
         self._kinds: dict[Kind, dict[tuple[str, str], Entry]] = {}
         self._watchers: dict[Kind, Watchers] = {}
-        self._history: list[Change] = []
-        self._history_bytes = 0
         try:
             self._prepare()
             self.revision = self._load()
@@ -116,7 +133,7 @@ class Store:
         except DamagedError:
             self._db.close()
             raise
-        self.oldest = self.revision  # the earliest version that a watch can begin after
+        self.history = History(self.revision, clock)
         self.listeners: list[Callable[[Event], None]] = []
 
     def _prepare(self) -> None:
@@ -140,6 +157,8 @@ class Store:
     def _load(self) -> int:
         for api, plural, namespace, name, revision, raw in self._db.execute("SELECT * FROM objects"):
             entry = Entry(orjson.loads(raw), revision, raw)
+            if (api, plural) in COMPACT:
+                entry.compact()
             self._kinds.setdefault((api, plural), {})[namespace, name] = entry
         row = self._db.execute("SELECT revision FROM counter").fetchone()
         return int(row[0]) if row else 1
@@ -207,6 +226,8 @@ class Store:
             )
         entries[namespace, name] = entry
         self._notify(Event(revision, kind, namespace, ADDED if before is None else MODIFIED, entry, before))
+        if kind in COMPACT:
+            entry.compact()
         return entry
 
     def remove(self, kind: Kind, namespace: str, name: str) -> Entry:
@@ -233,7 +254,9 @@ class Store:
     def _notify(self, event: Event) -> None:
         self.revision = event.revision
         change = _change(event, event.kind, event.entry, event.before)
-        self._add_to_history(change)
+        if self.history.add(change):
+            for each in self._watchers.values():
+                each.drop_before(self.history.oldest)
         if (watchers := self._watchers.get(event.kind)) is not None:
             watchers.notify(change)
         for kind, alias in self._aliases.items():
@@ -242,36 +265,17 @@ class Store:
         for listener in self.listeners:
             listener(event)
 
-    def _add_to_history(self, change: Change) -> None:
-        """Add a change to the bounded history; a watcher that is behind it is ended."""
-        history = self._history
-        history.append(change)
-        self._history_bytes += change.size
-        if len(history) <= HISTORY + HISTORY // SPARE and self._history_bytes <= HISTORY_BYTES:
-            return
-        gone, size = 0, self._history_bytes
-        most = HISTORY_BYTES - HISTORY_BYTES // SPARE
-        while len(history) - gone > HISTORY or (size > most and gone < len(history) - 1):
-            size -= history[gone].size
-            gone += 1
-        self.oldest = history[gone - 1].revision
-        del history[:gone]
-        self._history_bytes = size
-        for watchers in self._watchers.values():
-            watchers.drop_before(self.oldest)
-
     # ------------------------------------------------------------------ watching
 
     def watch(self, kind: Kind, after: int, selection: Selection = EVERYTHING) -> Watcher | None:
         """A watcher of the changes after a version; None if the version is older than the history."""
-        if after < self.oldest:
-            return None
-        watcher = self._watchers.setdefault(kind, Watchers()).add(selection)
         alias = self._aliases.get(kind)
         kept = alias.of if alias else kind
-        for change in self._history[bisect_right(self._history, after, key=lambda change: change.revision) :]:
-            if change.kind == kept:
-                watcher.put(_aliased_history(alias, kind, change) if alias else change)
+        if not self.history.has_all_since(kept, after):
+            return None
+        watcher = self._watchers.setdefault(kind, Watchers()).add(selection)
+        for change in self.history.after(kept, after):
+            watcher.put(_aliased_history(alias, kind, change) if alias else change)
         return watcher
 
     def end_watches(self, kind: Kind) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from devserver_support.differential.allowed import may_differ
 from devserver_support.differential.calls import (
+    APPLY,
     CM,
     CRD,
     DEFINITION,
@@ -37,6 +38,7 @@ from devserver_support.differential.calls import (
 )  # fmt: skip
 from devserver_support.differential.comparison import Plain
 from devserver_support.differential.control_plane import Both, both_servers
+from devserver_support.differential.core_scenarios import REPEATED
 from devserver_support.differential.generated import generate
 from devserver_support.differential.refused import REFUSED
 from devserver_support.differential.scenarios import SCENARIOS
@@ -226,6 +228,31 @@ def test_the_same_after_a_schema_has_become_stricter(both: Both, namespace: str)
         patch(f"{TIGHT}/a", {"metadata": {"finalizers": None}}), get(f"{TIGHT}/a"),
     ])  # fmt: skip
     assert not found, "\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(("path", "body"), REPEATED)
+def test_a_repeated_apply_keeps_the_version(
+    both: Both, namespace: str, path: str, body: dict[str, Any]
+) -> None:
+    """Given an applied object with empty fields that its controllers have seen, when the same is applied
+    again, then neither server changes the version.
+    """
+    for server in (both.real, both.own):
+        at = path.replace("{ns}", namespace)
+        made = server.ask("PATCH", f"{at}?fieldManager=one", body, APPLY)
+        assert made.status == 201, made.body
+        while not is_observed(made.body):
+            made = server.ask("GET", at)
+        again = server.ask("PATCH", f"{at}?fieldManager=one", body, APPLY)
+        assert again.body["metadata"]["resourceVersion"] == made.body["metadata"]["resourceVersion"]
+
+
+def is_observed(body: dict[str, Any]) -> bool:
+    """Whether the controllers have nothing left to write to an object; others than these have none."""
+    observed = body.get("status", {}).get("observedGeneration", 0)
+    return body["kind"] not in ("Deployment", "PodDisruptionBudget") or bool(
+        observed == body["metadata"]["generation"] and body["status"].get("conditions")
+    )
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -11,7 +11,8 @@ import pytest
 from kube_devserver.objects.field_selectors import read_terms
 from kube_devserver.objects.kinds import EVENTS, NEW_EVENTS
 from kube_devserver.objects.selectors import EVERYTHING, Selection, field_selector, label_selector
-from kube_devserver.storage.store import HISTORY, HISTORY_BYTES, Store
+from kube_devserver.storage.history import HISTORY, HISTORY_BYTES
+from kube_devserver.storage.store import Store
 from kube_devserver.storage.watch_cache import Watcher
 
 PODS, MAPS = ("", "pods"), ("", "configmaps")
@@ -41,12 +42,12 @@ def test_history_is_bounded_in_bytes(store: Store) -> None:
     """Given large objects, when many are written, then a watch from an old version is refused."""
     for _ in range(400):
         store.put(MAPS, "d", "a", body_of("a", size=200_000))
-    history = store._history
+    history = list(store.history.after(MAPS, 0))
 
     assert sum(len(change.now.raw) for change in history) <= HISTORY_BYTES
     assert 10 < len(history) < 400
-    assert store.watch(MAPS, store.oldest - 1) is None
-    assert len(told(store.watch(MAPS, store.oldest))) == len(history)
+    assert store.watch(MAPS, store.history.oldest - 1) is None
+    assert len(told(store.watch(MAPS, store.history.oldest))) == len(history)
 
 
 def test_history_is_bounded_in_events(store: Store) -> None:
@@ -59,7 +60,7 @@ def test_history_is_bounded_in_events(store: Store) -> None:
             {"metadata": {"name": "a"} | ({"labels": {"a": "b"}} if i % 2 else {}), "data": {"i": str(i)}},
         )
 
-    assert HISTORY <= len(store._history) <= HISTORY * 5 // 4
+    assert HISTORY <= len(store.history) <= HISTORY * 5 // 4
 
 
 def test_a_slow_watcher_is_ended_when_the_history_forgets_its_events(store: Store) -> None:

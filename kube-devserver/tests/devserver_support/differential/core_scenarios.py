@@ -81,7 +81,7 @@ EMPTY_CONTAINER = {
     "tty": False, "workingDir": "", "volumeMounts": [], "terminationMessagePath": "",
 }  # fmt: skip
 
-NO_METADATA = {"labels": {}, "annotations": {}, "finalizers": [], "ownerReferences": []}
+NO_METADATA: dict[str, Any] = {"labels": {}, "annotations": {}, "finalizers": [], "ownerReferences": []}
 # Objects with fields that Go does not write, each with its path.
 REPEATED: list[tuple[str, dict[str, Any]]] = [
     (f"{SVC}/a", service(publishNotReadyAddresses=False, externalIPs=[], sessionAffinity="")),
