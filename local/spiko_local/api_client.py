@@ -37,17 +37,21 @@ class ApiClient:
         self._context = ssl.create_default_context(cadata=authority)
         self._headers = {"Authorization": f"Bearer {user['token']}", "Accept": "application/json"}
         self._session: aiohttp.ClientSession | None = None
+        self._watching: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        """Open a session."""
+        """Open two sessions: watches hold their connections, and must not use up those of requests."""
         connector = aiohttp.TCPConnector(ssl=self._context)
         self._session = aiohttp.ClientSession(headers=self._headers, connector=connector)
+        connector = aiohttp.TCPConnector(ssl=self._context, limit=0)
+        self._watching = aiohttp.ClientSession(headers=self._headers, connector=connector)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close the session."""
-        if self._session is not None:
-            await self._session.close()
+        """Close the sessions."""
+        for session in (self._session, self._watching):
+            if session is not None:
+                await session.close()
 
     async def call(
         self, method: str, path: str, body: Any = None, content: str = "application/json"
@@ -90,12 +94,12 @@ class ApiClient:
         Raises:
             ApiError: the watch was refused (410: list again), or the connection broke.
         """
-        assert self._session is not None
+        assert self._watching is not None
         mark = "&" if "?" in path else "?"
         query = f"watch=true&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={WATCH_S}"
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=ANSWER_S, sock_read=WATCH_S + ANSWER_S)
         try:
-            async with self._session.get(f"{self._server}{path}{mark}{query}", timeout=timeout) as reply:
+            async with self._watching.get(f"{self._server}{path}{mark}{query}", timeout=timeout) as reply:
                 if reply.status >= 300:
                     raise ApiError(f"watch {path}: {reply.status}", reply.status)
                 async for line in _lines(reply.content):

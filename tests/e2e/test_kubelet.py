@@ -144,6 +144,34 @@ def test_container_is_killed_after_its_grace_period(cluster: Cluster, namespace:
     assert cluster.get("pod", "deaf", namespace) == {}
 
 
+def test_a_secret_volume_follows_its_secret(cluster: Cluster, namespace: str) -> None:
+    """Given a pod with a Secret volume, then it starts once the Secret exists and reads changes without a
+    restart, also those made after the kubelet was killed.
+    """
+    body = pod("keyed", command=["sleep", "600"])
+    body["spec"] |= {"volumes": [{"name": "keys", "secret": {"secretName": "keys"}}]}  # type: ignore[operator]
+    mount = {"name": "keys", "mountPath": "/var/run/keys", "readOnly": True}
+    body["spec"]["containers"][0]["volumeMounts"] = [mount]  # type: ignore[index]
+    cluster.apply(body, namespace)
+    text = 'MountVolume.SetUp failed for volume "keys" : secret "keys" not found'
+    cluster.until("FailedMount", lambda: text in cluster.kubectl("events", "-n", namespace).stdout)
+    waiting = cluster.get("pod", "keyed", namespace)["status"]["containerStatuses"][0]["state"]["waiting"]
+    cluster.kubectl("create", "secret", "generic", "keys", "-n", namespace, "--from-literal=join=one")
+
+    def read() -> str:
+        command = ("sh", "-c", "cat $SPIKO_VOLUMES_ROOT/var/run/keys/join")
+        return cluster.kubectl("exec", "-n", namespace, "keyed", "--", *command, check=False).stdout
+
+    cluster.until("the first content", lambda: read() == "one")
+    assert "ContainerCreating" == waiting["reason"]
+    for content in ("two", "three"):
+        patch = json.dumps({"stringData": {"join": content}})
+        cluster.kubectl("patch", "secret", "keys", "-n", namespace, "-p", patch)
+        cluster.until(content, lambda content=content: read() == content)  # type: ignore[misc]
+        cluster.kill("kubelet")
+    assert 0 == cluster.get("pod", "keyed", namespace)["status"]["containerStatuses"][0]["restartCount"]
+
+
 def test_nodes_and_zones_are_those_of_the_file(cluster: Cluster) -> None:
     """Given the file of nodes, then kubectl get nodes lists three Ready workers in three zones."""
     rows = cluster.kubectl("get", "nodes", "--no-headers", "-L", "topology.kubernetes.io/zone").stdout.split(

@@ -1,4 +1,4 @@
-"""What a kubelet writes to the API server about its pods: statuses, removals and events."""
+"""What a kubelet asks of the API server for its pods: statuses, removals, events, and their Secrets."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 
 from spiko_local.api_client import STRATEGIC_MERGE_PATCH, ApiClient
 from spiko_local.errors import ApiError
+from spiko_local.kubelet.secret_watches import SecretWatches
 from spiko_local.objects import Object, shorten
 from spiko_local.timestamps import now_micro_text
 
@@ -15,7 +16,7 @@ log = logging.getLogger("spiko.kubelet")
 
 
 class PodApi:
-    """Writes about pods.
+    """Writes about pods, and watches the Secrets of their volumes.
 
     Args:
         api: an open client.
@@ -23,6 +24,7 @@ class PodApi:
 
     def __init__(self, api: ApiClient) -> None:
         self._api = api
+        self.secrets = SecretWatches(api)
 
     async def patch_status(self, pod: Object, status: Object) -> Object:
         """Write a pod's status and return the updated pod.

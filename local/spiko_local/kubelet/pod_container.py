@@ -85,7 +85,7 @@ class PodContainer:
         Raises:
             ConfigError: an entry refers to something that this cluster does not have.
         """
-        extra = self._runtime.environment(self.address)
+        extra = self._runtime.environment(self.record.uid, self.address)
         return build_environment(pod, spec_of(pod), self.address, self._host, os.environ, extra)
 
     async def execute(self, pod: Object, command: list[str], timeout_s: float) -> bool:

@@ -15,6 +15,7 @@ from spiko_local.kubelet.model.environment import ConfigError, image_message, is
 from spiko_local.kubelet.pod_api import PodApi
 from spiko_local.kubelet.pod_container import PodContainer, spec_of
 from spiko_local.kubelet.pod_records import Record
+from spiko_local.kubelet.pod_volumes import PodVolumes
 from spiko_local.kubelet.probes import ContainerProbes, ProbeTarget
 from spiko_local.kubelet.status_writer import StatusWriter
 from spiko_local.kubelet.worker_interfaces import PodRuntime, WorkerListener
@@ -58,6 +59,7 @@ class PodWorker:
         self._crash_loop = CrashLoop()
         self._status = StatusWriter(api, self, self._gone)
         self._probes = ContainerProbes(self)
+        self._volumes = PodVolumes(runtime.volumes(record.uid), api)
         self._frozen = False
 
     @property
@@ -84,13 +86,13 @@ class PodWorker:
         """Take the pod's newest object."""
         self.pod = pod
         if pod["metadata"].get("deletionTimestamp"):
-            self._deleting.set()
+            self._delete()
         self._listener.changed(self)
 
     def remove(self) -> None:
         """The object is gone from the API: kill the process without grace."""
         self._gone.set()
-        self._deleting.set()
+        self._delete()
         self._listener.changed(self)
 
     def freeze(self) -> None:
@@ -109,6 +111,7 @@ class PodWorker:
             await self._fail(error)
         finally:
             self._probes.stop()
+            self._volumes.close()
             if self._frozen:
                 self._status.stop()
                 return  # noqa: B012  # cancelled on purpose
@@ -131,6 +134,7 @@ class PodWorker:
         policy = self.pod["spec"].get("restartPolicy", "Always")
         if not await self._can_run():
             return
+        self._volumes.open(self.pod)
         if self.record.alive:
             self._container.adopt(self.pod)
         while not self._deleting.is_set():
@@ -163,7 +167,9 @@ class PodWorker:
         return False
 
     async def _start(self) -> bool:
-        """Start the process. Return False if it cannot be configured and the pod was deleted meanwhile."""
+        """Start the process. Return False if the pod was deleted before that was possible."""
+        if not await self._mount():
+            return False
         try:
             await self._container.start(self.pod)
         except ConfigError as error:
@@ -171,6 +177,19 @@ class PodWorker:
             await self._deleting.wait()
             return False
         return True
+
+    async def _mount(self) -> bool:
+        """Wait until the pod's volumes are complete. Return False if the pod was deleted before that."""
+        reported = ""
+        while not self._volumes.mounted and not self._deleting.is_set():
+            self._volumes.changed.clear()
+            if self._volumes.problem in ("", reported):
+                await self._volumes.changed.wait()
+            else:
+                reported = self._volumes.problem
+                self._container.wait("ContainerCreating", reported)
+                await self._api.warn(self.pod, "FailedMount", reported)
+        return not self._deleting.is_set()
 
     async def _serve(self) -> int | None:
         """Return the process's exit code once it has ended; None if the pod is deleted before that."""
@@ -246,6 +265,10 @@ class PodWorker:
     def status(self) -> Object:
         """Return the pod's whole status as it is now."""
         return self._container.status(self.pod, self._start_time)
+
+    def _delete(self) -> None:
+        self._deleting.set()
+        self._volumes.changed.set()
 
     def _notify(self) -> None:
         self._status.notify()

@@ -124,7 +124,7 @@ class PodWorkers:
             if uid not in present:
                 if record.alive:
                     signal_session(record.pid, signal.SIGKILL)
-                self._runtime.records.remove(uid)
+                self._runtime.forget(uid)
 
     def keep_unowned(self, nodes: Collection[str]) -> None:
         """Drop unowned records of all other nodes: their pods have a worker, or are finished."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ class ProcessRuntime:
         self.logs = state.absolute() / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
         self.records = PodRecords(state / "pods")
+        self._volumes = state.absolute() / "volumes"
         self.resolver_address = ""
         self._forks = ForkClient(state, module, lifeline)
         self._lifeline = lifeline
@@ -60,13 +62,18 @@ class ProcessRuntime:
         """Wait until a process has ended and return its exit code, negative for a signal."""
         return await self._forks.ended(pid)
 
-    def environment(self, address: str) -> dict[str, str]:
+    def environment(self, uid: str, address: str) -> dict[str, str]:
         """Return the variables that the runtime adds to a container's environment.
 
         Args:
+            uid: of the pod.
             address: the pod's IP.
         """
-        found = {"SPIKO_BIND_ADDRESS": address, "SPIKO_RESOLVER": self.resolver_address}
+        found = {
+            "SPIKO_BIND_ADDRESS": address,
+            "SPIKO_RESOLVER": self.resolver_address,
+            "SPIKO_VOLUMES_ROOT": str(self.volumes(uid)),
+        }
         return found | ({"SPIKO_LIFELINE": str(self._lifeline)} if self._lifeline is not None else {})
 
     def log_file(self, uid: str, number: int) -> Path:
@@ -78,8 +85,14 @@ class ProcessRuntime:
         """
         return self.logs / f"{uid}.{number}.log"
 
+    def volumes(self, uid: str) -> Path:
+        """Return the folder that stands for a container's root: the pod's volumes are below it."""
+        return self._volumes / uid
+
     def forget(self, uid: str) -> None:
-        """Remove a pod's record and logs."""
+        """Remove a pod's volumes, record and logs."""
+        # The record goes after the volumes: the next kubelet finds what a killed one has left by its record.
+        shutil.rmtree(self.volumes(uid), ignore_errors=True)
         self.records.remove(uid)
         for path in self.logs.glob(f"{uid}.*.log"):
             path.unlink(missing_ok=True)

@@ -47,8 +47,11 @@ class PodRuntime(Protocol):
     async def ended(self, pid: int) -> int:
         """Wait until a process has ended and return its exit code, negative for a signal."""
 
-    def environment(self, address: str) -> dict[str, str]:
+    def environment(self, uid: str, address: str) -> dict[str, str]:
         """Return the variables that the runtime adds to a container's environment."""
+
+    def volumes(self, uid: str) -> Path:
+        """Return the folder that stands for a container's root."""
 
     def log_file(self, uid: str, number: int) -> Path:
         """Return the path of a container's log."""

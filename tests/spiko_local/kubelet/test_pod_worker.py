@@ -16,7 +16,7 @@ from spiko_local.kubelet.pod_records import Record
 from spiko_local.kubelet.pod_worker import PodWorker
 from spiko_local.kubelet.worker_interfaces import PodView
 from spiko_local.objects import Object
-from tests.support.kubelets import NODE, FakeApi, FakeRuntime, pod
+from tests.support.kubelets import NODE, FakeApi, FakeRuntime, pod, until
 
 DELETED = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
 
@@ -75,13 +75,6 @@ async def start(tmp_path: Path) -> AsyncIterator[Callable[[Object], Bench]]:
     yield one
     for bench in made:
         await bench.delete()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition; at most 10 s."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_a_pod_runs_until_it_is_deleted(start: Callable[[Object], Bench]) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from spiko_local.kubelet.pod_api import PodApi
 from spiko_local.kubelet.pod_workers import PodWorkers
 from spiko_local.objects import Object
-from tests.support.kubelets import NODE, FakeApi, FakeRuntime, pod
+from tests.support.kubelets import NODE, FakeApi, FakeRuntime, pod, until
 
 SERVICE = {"spec": {"selector": {"tier": "web"}}}
 EARLY = {"spec": {"selector": {"tier": "web"}, "publishNotReadyAddresses": True}}
@@ -31,13 +30,6 @@ async def workers(tmp_path: Path) -> AsyncIterator[PodWorkers]:
     for worker in made:
         runtime.end(worker.record.uid)
     await until(lambda: not list(made))
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition; at most 10 s."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def web(tier: str = "web", **changes: Any) -> Object:

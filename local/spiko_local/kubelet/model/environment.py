@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from spiko_local.errors import LocalError
+from spiko_local.kubelet.model.volumes import unsupported_volumes
 from spiko_local.objects import Object
 
 OUR_IMAGE = re.compile(r"(^|/)spiko/nanoservice(:[^/@]*)?(@sha256:[0-9a-f]{64})?\Z")
@@ -43,7 +44,7 @@ def unsupported(pod: Object) -> str:
         return f"spec.containers: {count} containers: must be exactly one, because pods run as processes"
     if spec.get("initContainers"):
         return "spec.initContainers: must be empty, because pods run as processes"
-    return ""
+    return unsupported_volumes(pod)
 
 
 def build_environment(
