@@ -16,7 +16,8 @@ from spiko_local.kubelet.pod_api import PodApi
 from spiko_local.kubelet.pod_container import PodContainer, spec_of
 from spiko_local.kubelet.pod_records import Record
 from spiko_local.kubelet.pod_volumes import PodVolumes
-from spiko_local.kubelet.probes import ContainerProbes, ProbeTarget
+from spiko_local.kubelet.probe_attempts import ProbeTarget
+from spiko_local.kubelet.probes import ContainerProbes
 from spiko_local.kubelet.status_writer import StatusWriter
 from spiko_local.kubelet.worker_interfaces import PodRuntime, WorkerListener
 from spiko_local.nodes import Node
