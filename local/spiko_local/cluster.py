@@ -18,13 +18,12 @@ from spiko_local.home import KEPT, Home
 from spiko_local.home_setup import Say, Setup, locked, prepare, remove_remains
 from spiko_local.interrupts import uninterrupted
 from spiko_local.node_power import read_power
-from spiko_local.nodes import Node, read_nodes
+from spiko_local.nodes import ZONE_LABEL, read_nodes, read_warnings
 from spiko_local.objects import Object, labels_of
 from spiko_local.ports import check_addresses
 from spiko_local.processes import read_memory
 from spiko_local.supervisor_process import start_supervisor, stop_supervisor, terminate_supervisor, wait_ready
 
-ZONE_LABEL = "topology.kubernetes.io/zone"
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,9 @@ def up(home: Home, options: UpOptions, say: Say) -> Object:
     with locked(home):
         try:
             prepare(home, Setup(options.binaries, options.nodes, options.operator, remembered))
-            zones = ", ".join(sorted({zone_of(node) for node in nodes}))
+            for warning in read_warnings(options.nodes):
+                say(warning)
+            zones = ", ".join(sorted({node.zone for node in nodes}))
             say(f"{len(nodes)} nodes in {zones}; certificates: {time.monotonic() - began:.1f} s")
             process = start_supervisor(home)
             try:
@@ -130,11 +131,6 @@ async def _query(home: Home, urls: dict[str, str]) -> tuple[dict[str, bool], lis
     ready = ready_nodes(items)
     names = [(item["metadata"]["name"], labels_of(item).get(ZONE_LABEL, "")) for item in items]
     return healthy, [{"name": name, "zone": zone, "ready": name in ready} for name, zone in names]
-
-
-def zone_of(node: Node) -> str:
-    """Return a node's zone, for messages."""
-    return node.labels.get(ZONE_LABEL, "no zone")
 
 
 def _check_binaries(folder: Path | None) -> None:
