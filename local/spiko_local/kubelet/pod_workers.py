@@ -83,7 +83,7 @@ class PodWorkers:
         self.endpoints.remove(uid)
         self._workers.pop(uid, None)
         self._tasks.pop(uid, None)
-        self._runtime.forget(uid)
+        self._runtime.forget(worker.record)
         if self._collection is None:
             self._collection = asyncio.get_running_loop().call_later(COLLECT_S, self._collect)
 
@@ -138,7 +138,7 @@ class PodWorkers:
             if uid not in present:
                 if record.alive:
                     signal_session(record.pid, signal.SIGKILL)
-                self._runtime.forget(uid)
+                self._runtime.forget(record)
 
     def keep_unowned(self, nodes: Collection[str]) -> None:
         """Drop unowned records of all other nodes: their pods have a worker, or are finished."""
