@@ -16,6 +16,7 @@ from spiko_local.objects import Object, shorten
 
 WATCH_S = 300
 ANSWER_S = 10.0
+MAX_CONNECTIONS = 8  # for requests; each costs both sides a handshake and buffers of some 100 kB
 LONGEST_REPLY = 300  # characters of a refusal that an error message quotes
 APPLY_PATCH = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
@@ -41,7 +42,7 @@ class ApiClient:
 
     async def __aenter__(self) -> Self:
         """Open two sessions: watches hold their connections, and must not use up those of requests."""
-        connector = aiohttp.TCPConnector(ssl=self._context)
+        connector = aiohttp.TCPConnector(ssl=self._context, limit=MAX_CONNECTIONS)
         self._session = aiohttp.ClientSession(headers=self._headers, connector=connector)
         connector = aiohttp.TCPConnector(ssl=self._context, limit=0)
         self._watching = aiohttp.ClientSession(headers=self._headers, connector=connector)

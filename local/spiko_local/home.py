@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -92,6 +91,8 @@ class Home:
     def remove(self, keep: Iterable[str] = ()) -> None:
         """Remove the files that a cluster created, and no others: SPIKO_HOME may be any folder.
 
+        The folder itself stays; `home_setup.locked` removes an empty one.
+
         Args:
             keep: names of entries that stay.
         """
@@ -106,8 +107,6 @@ class Home:
         for path in self.path.glob(".*.*"):
             if not find_foreign_files([path.name]):
                 path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # not empty: entries are kept, or other files are there
-            self.path.rmdir()
 
     def read_state(self) -> Object | None:
         """Return the supervisor's state, or None unless the supervisor that wrote it is alive."""

@@ -6,7 +6,8 @@ import contextlib
 import errno
 import itertools
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import astuple, fields
 from pathlib import Path
 from random import Random
@@ -15,6 +16,8 @@ from spiko_local.components import Ports
 from spiko_local.errors import LocalError
 
 LOWEST, HIGHEST = 10_000, 30_000
+# An abstract Unix socket: like the nodes' addresses it exists once per machine, and it ends with its process.
+STARTING = "\0spiko-local-cluster-starting"
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
@@ -90,3 +93,21 @@ def check_addresses(addresses: Iterable[str], port: int) -> None:
                 f"{address}:{port} is taken, probably by another local cluster; only one can run per machine:"
                 " stop it with `spiko down` and its SPIKO_HOME"
             )
+
+
+@contextmanager
+def only_start() -> Iterator[None]:
+    """Be the only process of this machine that starts a local cluster.
+
+    Raises:
+        LocalError: another process starts one.
+    """
+    with socket.socket(socket.AF_UNIX) as lock:
+        try:
+            lock.bind(STARTING)
+        except OSError as error:
+            raise LocalError(
+                "another local cluster is being started with another SPIKO_HOME; only one can run per"
+                " machine: stop it with `spiko down` and its SPIKO_HOME"
+            ) from error
+        yield

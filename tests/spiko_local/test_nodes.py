@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spiko_local.errors import NodesError
-from spiko_local.nodes import parse_nodes, read_nodes
+from spiko_local.nodes import find_ignored, parse_nodes, read_nodes, read_warnings
 from tests.support.paths import ROOT
 
 
@@ -44,3 +44,40 @@ def test_an_invalid_nodes_file_is_rejected_with_its_field(text: str, message: st
         parse_nodes(text, "f.yaml")
 
     assert str(caught.value).startswith("f.yaml: ")
+
+
+FOREIGN = """
+kind: Cluster
+networking: {disableDefaultCNI: true}
+nodes:
+  - role: control-plane
+    extraPortMappings: [{containerPort: 80, hostPort: 80}]
+  - role: worker
+    extraMounts: [{hostPath: /a, containerPath: /a}]
+    kubeadmConfigPatches: ["kind: JoinConfiguration"]
+  - role: worker
+    extraMounts: [{hostPath: /b, containerPath: /b}]
+"""
+
+
+def test_ignored_fields_are_named_once() -> None:
+    """Given a file with fields that only kind uses, then one warning names each of them once."""
+    (warning,) = find_ignored(FOREIGN, "f.yaml")
+
+    assert warning == (
+        "f.yaml: ignored by the local cluster: networking, nodes[].extraMounts, nodes[].extraPortMappings,"
+        " nodes[].kubeadmConfigPatches; labels are read from nodes[].labels only, taints are not supported"
+    )
+    assert [] == read_warnings(None) == read_warnings(ROOT / "kind-config.yaml")
+
+
+def test_a_zone_without_a_region_is_reported() -> None:
+    """Given two workers of which one has a zone but no region, then warning and zone name say so."""
+    zone, region = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
+    text = f"kind: Cluster\nnodes: [{{role: worker, labels: {{{zone}: a, {region}: r}}}}, {{role: worker, "
+    text += f"labels: {{{zone}: b}}}}, {{role: worker}}]"
+
+    assert [f"f.yaml: nodes[1]: {zone} without {region}: the zone is not used; add the region"] == (
+        find_ignored(text, "f.yaml")
+    )
+    assert ["a", "b (no region)", "no zone"] == [node.zone for node in parse_nodes(text, "f.yaml")]

@@ -199,3 +199,54 @@ def test_the_remains_of_a_killed_supervisor_are_removed(apart: Cluster) -> None:
 
     assert "was killed; removing its remains" in again.stdout
     assert not apart.get("configmap", "lost")
+
+
+def start_up(cluster: Cluster, *arguments: str) -> subprocess.Popen[str]:
+    """Start `spiko up` and do not wait for it."""
+    command = [sys.executable, "-m", "spiko_cli", "up", *cluster.arguments, *arguments]
+    return subprocess.Popen(
+        command, env=cluster.environ, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    "delay_s", [0.0, 0.3, *(pytest.param(s, marks=pytest.mark.long) for s in (0.05, 1.0))]
+)
+def test_ups_at_once_make_one_cluster(apart: Cluster, delay_s: float) -> None:
+    """Given three `spiko up` of one home at once, then one makes the cluster, and the others wait for it."""
+    ups = []
+    for _ in range(3):
+        ups.append(start_up(apart))
+        time.sleep(delay_s)  # how far the first has come is what varies
+    outputs = [process.communicate(timeout=100)[0] for process in ups]
+
+    assert [0, 0, 0] == [process.returncode for process in ups], outputs
+    assert 1 == sum("certificates:" in output for output in outputs), outputs
+    assert 2 == sum("waiting for it\nusing the cluster" in output for output in outputs), outputs
+    assert is_healthy(apart)
+
+
+def test_ups_of_two_homes_at_once_make_one_cluster(apart: Cluster, tmp_path: Path) -> None:
+    """Given `spiko up` of two homes at once, then one makes its cluster; the other has a one-line error."""
+    other = Cluster(tmp_path / "o")
+    ups = [start_up(apart), start_up(other)]
+    outputs = [process.communicate(timeout=100)[0] for process in ups]
+    other.spiko("down", check=False)
+    codes = [process.returncode for process in ups]
+
+    assert [0, 1] == sorted(codes), outputs
+    (error,) = outputs[codes.index(1)].strip().splitlines()
+    assert "only one can run per machine" in error
+    assert not (other, apart)[codes.index(0)].home.exists()
+
+
+def test_down_during_an_up_leaves_nothing(apart: Cluster) -> None:
+    """Given an `up` that has just begun, when `down` comes, then no process and no file is left."""
+    process = start_up(apart)
+    apart.until("the lock", apart.home.exists, 30)
+    apart.spiko("down")
+    output = process.communicate(timeout=100)[0]
+
+    assert "Traceback" not in output
+    assert [] == apart.processes()
+    assert not apart.home.exists()

@@ -136,6 +136,6 @@ class FakeRuntime:
         """Return a path."""
         return self.logs / f"{uid}.{number}.log"
 
-    def forget(self, uid: str) -> None:
+    def forget(self, record: Record) -> None:
         """Remove the record."""
-        self.records.remove(uid)
+        self.records.remove(record.uid)

@@ -112,7 +112,7 @@ def _open(path: Path | None, stack: ExitStack) -> IO[str] | None:
 
 def _up(home: Home, arguments: Arguments, progress: Progress) -> None:
     try:
-        up(home, UpOptions(nodes=arguments.nodes, timeout_s=arguments.timeout_s), progress.say)
+        up(home, UpOptions(nodes=arguments.nodes, timeout_s=arguments.timeout_s, join=False), progress.say)
     except LocalError as error:
         raise SpikoError(str(error)) from error
     except KeyboardInterrupt:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -53,6 +54,7 @@ async def run(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # modules live for ever: no collection looks at them
     logging.basicConfig(
         stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )

@@ -131,7 +131,7 @@ class Kubelet:
         present = {pod["metadata"]["uid"] for pod in items}
         for record in records:
             if record.uid not in present:
-                self._runtime.forget(record.uid)
+                self._runtime.forget(record)
         for pod in items:
             self._take(pod)
         for record in records:

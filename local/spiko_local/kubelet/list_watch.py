@@ -20,6 +20,8 @@ async def list_and_watch(
 ) -> None:
     """Follow a collection until cancelled. Whatever happens between two watches shows in the next list.
 
+    Objects come without managedFields, which are half of a pod and are of no use here.
+
     Args:
         api: an open client.
         path: of the collection.
@@ -30,15 +32,21 @@ async def list_and_watch(
     while True:
         try:
             found = await api.call("GET", path)
-            listed(found["items"])
+            listed([_trim(item) for item in found["items"]])
             version = found["metadata"]["resourceVersion"]
             while True:
                 async for event in api.watch(path, version):
                     backoff.reset()
                     version = event["object"]["metadata"]["resourceVersion"]
                     if event["type"] != "BOOKMARK":
+                        _trim(event["object"])
                         changed(event)
         except ApiError as error:
             pause_s = backoff.next_s()
             log.info("%s; retrying in %.1f s", error, pause_s)
             await asyncio.sleep(pause_s)
+
+
+def _trim(body: Object) -> Object:
+    body["metadata"].pop("managedFields", None)
+    return body

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
 import signal
 from pathlib import Path
@@ -16,7 +15,8 @@ from spiko_local.kubelet.pod_api import PodApi
 from spiko_local.kubelet.pod_container import PodContainer, spec_of
 from spiko_local.kubelet.pod_records import Record
 from spiko_local.kubelet.pod_volumes import PodVolumes
-from spiko_local.kubelet.probes import ContainerProbes, ProbeTarget
+from spiko_local.kubelet.probe_attempts import ProbeTarget
+from spiko_local.kubelet.probes import ContainerProbes
 from spiko_local.kubelet.status_writer import StatusWriter
 from spiko_local.kubelet.worker_interfaces import PodRuntime, WorkerListener
 from spiko_local.nodes import Node
@@ -83,7 +83,9 @@ class PodWorker:
         return self.container.running and not self._deleting.is_set()
 
     def update(self, pod: Object) -> None:
-        """Take the pod's newest object."""
+        """Take the pod's newest object. A spec that has not changed is kept once: probes hold it too."""
+        if pod["spec"] == self.pod["spec"]:
+            pod["spec"] = self.pod["spec"]
         self.pod = pod
         if pod["metadata"].get("deletionTimestamp"):
             self._delete()
@@ -194,8 +196,7 @@ class PodWorker:
     async def _serve(self) -> int | None:
         """Return the process's exit code once it has ended; None if the pod is deleted before that."""
         self._unhealthy.clear()
-        run = functools.partial(self._container.execute, self.pod)
-        target = ProbeTarget(spec_of(self.pod), self.address, run)
+        target = ProbeTarget(spec_of(self.pod), self.address, self._execute)
         self._probes.start(target, self.container.started, self.container.ready)
         began = asyncio.get_running_loop().time()
         ending = asyncio.create_task(self._container.ended())
@@ -241,6 +242,9 @@ class PodWorker:
             self.record.pid, ending, self._gone, 0.0 if self._gone.is_set() else grace_s(self.pod)
         )
         self._container.finish(await ending)
+
+    async def _execute(self, command: list[str], timeout_s: float) -> bool:
+        return await self._container.execute(self.pod, command, timeout_s)
 
     def on_started(self) -> None:
         """The startup probe has succeeded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Collection, Iterator, Mapping
 
@@ -17,6 +18,7 @@ from spiko_local.nodes import Node
 from spiko_local.objects import Object, labels_of
 
 MAX_HOSTS = 65_000
+COLLECT_S = 2.0  # from the end of a worker to a collection of garbage
 
 
 class PodWorkers:
@@ -37,6 +39,7 @@ class PodWorkers:
         self.unowned: dict[str, Record] = runtime.records.read()
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._collection: asyncio.TimerHandle | None = None
         self._host = max((record.host for record in self.unowned.values()), default=0)
 
     def __iter__(self) -> Iterator[PodWorker]:
@@ -80,7 +83,18 @@ class PodWorkers:
         self.endpoints.remove(uid)
         self._workers.pop(uid, None)
         self._tasks.pop(uid, None)
-        self._runtime.forget(uid)
+        self._runtime.forget(worker.record)
+        if self._collection is None:
+            self._collection = asyncio.get_running_loop().call_later(COLLECT_S, self._collect)
+
+    def _collect(self) -> None:
+        """Free the memory of ended workers.
+
+        Their parts refer to each other, and Python's own collector comes only when a quarter of all objects
+        is new: the next pods would get new memory instead of that of the former ones.
+        """
+        self._collection = None
+        gc.collect()
 
     async def freeze(self, node: str) -> int:
         """Freeze all pods of a node, keep their records as unowned, and return how many pods there were."""
@@ -124,7 +138,7 @@ class PodWorkers:
             if uid not in present:
                 if record.alive:
                     signal_session(record.pid, signal.SIGKILL)
-                self._runtime.forget(uid)
+                self._runtime.forget(record)
 
     def keep_unowned(self, nodes: Collection[str]) -> None:
         """Drop unowned records of all other nodes: their pods have a worker, or are finished."""

@@ -1,4 +1,4 @@
-"""Probes of a running container: one attempt, the loop of one probe, and the three probes of a container.
+"""Probes of a running container: the loop of one probe, and the three probes of a container.
 
 One deviation from a real kubelet: until a container was ready once, its readiness and startup probes are
 tried after 20, 40, 80 ... ms, not only once per period. A period is at least a second, and most of an
@@ -8,27 +8,14 @@ architecture's start would be spent waiting for it.
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
 from typing import Protocol
 
 from spiko_local.backoff import Backoff
-from spiko_local.kubelet.model.probe import Probe, ProbeCount, find_port, read_probe
-from spiko_local.objects import Object
+from spiko_local.kubelet.model.probe import Probe, ProbeCount, read_probe
+from spiko_local.kubelet.probe_attempts import ProbeTarget, try_probe
 
 FIRST_EARLY_S = 0.02
-LONGEST_LINE_BYTES = 65_536
-RunCommand = Callable[[list[str], float], Awaitable[bool]]
-
-
-@dataclass(frozen=True)
-class ProbeTarget:
-    """What a probe reaches: the container's spec, its address, and a way to run a command in it."""
-
-    container: Object
-    address: str
-    run: RunCommand
 
 
 class ProbeListener(Protocol):
@@ -118,44 +105,3 @@ async def watch_probe(
             changed(count.verdict is True)
         early = early and count.verdict is not True
         await asyncio.sleep(backoff.next_s() if early else probe.period_s)
-
-
-async def try_probe(probe: Probe, target: ProbeTarget) -> bool:
-    """Try a probe once and return whether it succeeded."""
-    action = probe.action
-    try:
-        async with asyncio.timeout(probe.timeout_s):
-            if http := action.get("httpGet"):
-                port = find_port(target.container, http["port"])
-                return await _http(http.get("host") or target.address, port, http.get("path", "/"))
-            if tcp := action.get("tcpSocket"):
-                port = find_port(target.container, tcp["port"])
-                _, writer = await asyncio.open_connection(tcp.get("host") or target.address, port)
-                writer.close()
-                return True
-            if execution := action.get("exec"):
-                return await target.run(list(execution["command"]), probe.timeout_s)
-    except (OSError, TimeoutError, ValueError):
-        return False
-    # A kind of probe that this kubelet does not implement must not keep the pod from being ready.
-    return True
-
-
-async def _http(host: str, port: int, path: str) -> bool:
-    """Send a GET over a socket: asyncio streams cost twice as much, and probes dominate an idle kubelet."""
-    loop = asyncio.get_running_loop()
-    request = (
-        f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: kube-probe\r\nConnection: close\r\n\r\n"
-    )
-    with socket.socket() as connection:
-        connection.setblocking(False)
-        await loop.sock_connect(connection, (host, port))
-        await loop.sock_sendall(connection, request.encode())
-        line = b""
-        while b"\n" not in line and len(line) < LONGEST_LINE_BYTES:
-            more = await loop.sock_recv(connection, 4096)
-            if not more:
-                break
-            line += more
-    words = line.split(b" ", 2)
-    return len(words) > 1 and 200 <= int(words[1]) < 400

@@ -89,10 +89,10 @@ class ProcessRuntime:
         """Return the folder that stands for a container's root: the pod's volumes are below it."""
         return self._volumes / uid
 
-    def forget(self, uid: str) -> None:
-        """Remove a pod's volumes, record and logs."""
-        # The record goes after the volumes: the next kubelet finds what a killed one has left by its record.
-        shutil.rmtree(self.volumes(uid), ignore_errors=True)
-        self.records.remove(uid)
-        for path in self.logs.glob(f"{uid}.*.log"):
-            path.unlink(missing_ok=True)
+    def forget(self, record: Record) -> None:
+        """Remove a pod's volumes, logs and record; a container may have a log and not be recorded yet."""
+        # The record goes last: the next kubelet finds what a killed one has left by its record.
+        shutil.rmtree(self.volumes(record.uid), ignore_errors=True)
+        for number in range(1, record.container + 2):
+            self.log_file(record.uid, number).unlink(missing_ok=True)
+        self.records.remove(record.uid)

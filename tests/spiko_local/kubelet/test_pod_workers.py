@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -118,3 +120,32 @@ async def test_the_oldest_pod_of_a_name_is_the_one_that_is_found(workers: PodWor
 
     assert oldest is not None
     assert ("p", None) == (oldest.record.uid, workers.find("default", "other"))
+
+
+async def test_a_spec_that_has_not_changed_is_kept_once(workers: PodWorkers) -> None:
+    """Given a running pod, when an event brings an equal spec, then the former object is kept."""
+    first = web()
+    await started(workers, first)
+    worker = workers.get("p")
+    assert worker is not None
+    worker.update(web("db"))
+
+    assert (True, "db") == (worker.pod["spec"] is first["spec"], worker.pod["metadata"]["labels"]["tier"])
+
+
+async def test_the_memory_of_ended_workers_is_free_for_the_next(workers: PodWorkers) -> None:
+    """Given three pods, when they have ended, then their workers are freed without Python's own collector."""
+    for uid in "pqr":
+        workers.start(pod(uid), NODE.name)
+    left = [weakref.ref(worker) for worker in workers]
+    await until(lambda: all(worker.container.running for worker in workers))
+    gc.disable()
+    try:
+        workers.remove_absent(())
+        for worker in list(workers):
+            worker._container._runtime.end(worker.record.uid)  # type: ignore[attr-defined]
+        del worker
+        await until(lambda: not list(workers))
+        await until(lambda: all(reference() is None for reference in left))
+    finally:
+        gc.enable()

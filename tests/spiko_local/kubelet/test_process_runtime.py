@@ -13,12 +13,13 @@ def test_a_forgotten_pod_leaves_nothing(tmp_path: Path) -> None:
     """Given volumes, a record and logs of two pods, when one is forgotten, then only the other's are left."""
     runtime = ProcessRuntime(tmp_path, "unused", None)
     for uid in ("p", "q"):
-        runtime.records.write(Record(uid, "default", uid, "n", 1))
-        runtime.log_file(uid, 1).touch()
+        runtime.records.write(Record(uid, "default", uid, "n", 1, container=2))
+        for number in (1, 2, 3):
+            runtime.log_file(uid, number).touch()
         write_volume(runtime.volumes(uid) / "run" / "keys", {"join": b"k"})
-    runtime.forget("p")
+    runtime.forget(runtime.records.read()["p"])
 
-    assert ["q.1.log", "q.json"] == sorted(
+    assert ["q.1.log", "q.2.log", "q.3.log", "q.json"] == sorted(
         path.name for path in tmp_path.rglob("*") if path.suffix in (".log", ".json")
     )
     assert (False, True) == (runtime.volumes("p").exists(), runtime.volumes("q").exists())
