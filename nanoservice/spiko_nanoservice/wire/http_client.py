@@ -86,8 +86,9 @@ class ClientConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_body", "_broken", "_expires_at", "_fd", "_headers", "_in_chunks", "_keep_alive", "_loop", "_parser",
-        "_pool", "_received", "_reply", "_timer", "_timer_at", "_waiter", "idle_since", "transport",
+        "_body", "_broken", "_expires_at", "_fd", "_in_chunks", "_keep_alive", "_loop", "_parser", "_pool",
+        "_reason", "_received", "_reply", "_retry_after", "_timer", "_timer_at", "_timing", "_waiter", "idle_since",
+        "transport",
     )  # fmt: skip
 
     def __init__(self, pool: ConnectionKeeper) -> None:
@@ -100,7 +101,10 @@ class ClientConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._fd = -1
         self._body = bytearray()
-        self._headers: dict[bytes, bytes] = {}
+        # The headers that callers use.
+        self._timing: bytes | None = None
+        self._retry_after: bytes | None = None
+        self._reason = b""
         self._in_chunks = False
         # The complete reply, until the bytes that came with it are checked.
         self._reply: Reply | None = None
@@ -145,8 +149,9 @@ class ClientConnection(asyncio.Protocol):
             self._broken = True
         if self._received > MOST_HEADER_BYTES and self._exceeds_limits():
             self._reply, self._broken = None, True
-        if self._reply is not None:
-            self._deliver(self._reply)
+        reply = self._reply
+        if reply is not None:
+            self._deliver(reply)
         elif self._broken:
             self.abort()
             self._fail(Reason.PROTOCOL)
@@ -187,14 +192,18 @@ class ClientConnection(asyncio.Protocol):
         """Begin a reply, or note that another one follows it."""
         if self._reply is not None:
             self._broken = True
-        self._headers.clear()
-        self._in_chunks = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep the headers that callers use; trailers are ignored."""
-        lower = name.lower()
-        if lower in (b"server-timing", REASON_HEADER, b"retry-after") and not self._in_chunks:
-            self._headers[lower] = value
+        name = name.lower()
+        if self._in_chunks:
+            return
+        if name == b"server-timing":
+            self._timing = value
+        elif name == REASON_HEADER:
+            self._reason = value[:LONGEST_REASON]
+        elif name == b"retry-after":
+            self._retry_after = value
 
     def on_chunk_header(self) -> None:
         """Note that the headers are complete: trailers follow the last chunk."""
@@ -209,14 +218,15 @@ class ClientConnection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status < 200 or self._broken:
             # 100 Continue: the final reply follows. A second reply belongs to no request.
+            self._timing, self._retry_after, self._reason = None, None, b""
             return
         self._keep_alive = self._parser.should_keep_alive()
         self._reply = Reply(
             status,
             bytes(self._body),
-            parse_server_timing(self._headers.get(b"server-timing")),
-            self._headers.get(REASON_HEADER, b"")[:LONGEST_REASON].decode("latin-1"),
-            self._headers.get(b"retry-after"),
+            parse_server_timing(self._timing),
+            self._reason.decode("latin-1") if self._reason else "",
+            self._retry_after,
         )
 
     def send(self, request: bytes, timeout_s: float, waiter: Waiter) -> None:
@@ -227,6 +237,7 @@ class ClientConnection(asyncio.Protocol):
         transport = self.transport
         self._waiter = waiter
         self._received = 0
+        self._timing, self._retry_after, self._reason, self._in_chunks = None, None, b"", False
         self._body.clear()
         if transport is None or transport.is_closing():
             self._fail(Reason.RESET)

@@ -44,7 +44,7 @@ def resolve_by_http(server: str) -> Resolve:
                 if reply.status == 200
                 else []
             )
-        except (CallError, ValueError, KeyError, TypeError):
+        except (CallError, ValueError, KeyError, TypeError, RecursionError):
             return []
         finally:
             pool.close()

@@ -1,8 +1,8 @@
 """WebSockets for JSON text messages (RFC 6455), client and server, on `asyncio.Protocol`.
 
 Pings are answered, and silence is noticed. `websocket_messages.py` reads and renders frames, and has the
-limits of what the other side may send. Unread messages are limited as well: input is read again once the
-owner has taken them.
+limits of what the other side may send. Unread messages are limited in number and size: input is read again
+once the owner has taken them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ SILENCE_S = 3.0  # how long the answer to a ping may take
 CONNECT_S = 2.0
 MOST_HEAD_BYTES = 16_384
 MOST_MESSAGE_BYTES = 64 * 1024 * 1024  # a table of 100,000 instances has 15 MB
-# Messages that wait for the owner; the rest of the input waits unparsed.
+# Messages that wait for the owner. Together they have less than two messages of the largest size. The rest of
+# the input waits unparsed.
 MOST_WAITING = 256
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # json.dumps makes a new encoder for every call.
@@ -67,13 +68,14 @@ class WebSocket(asyncio.Protocol):
         # The first WebSocket of a process loads the library; a prefork template opens one before it forks.
         from spiko_nanoservice.wire.websocket_messages import Messages
 
-        self._ping_s, self._silence_s = ping_s, silence_s
+        self._ping_s, self._silence_s, self._most_bytes = ping_s, silence_s, most_bytes
         self._messages: Messages = Messages(served, most_bytes)
         self._transport: Any = None
         self._key = binascii.b2a_base64(os.urandom(16), newline=False)
         self._served = self._open = served
         self._head = bytearray()
         self._texts: list[str] = []
+        self._characters = 0  # of these texts
         self._paused = False  # no input is read: enough messages wait
         self._lingers = False  # a closing frame was sent, and the connection ends by itself
         self._error: LinkError | None = None
@@ -112,7 +114,7 @@ class WebSocket(asyncio.Protocol):
         if self._paused:
             # Other connections get their turn between two portions of one client's messages.
             await asyncio.sleep(0)
-        texts, self._texts = self._texts, []
+        texts, self._texts, self._characters = self._texts, [], 0
         if self._paused:
             self._resume_reading()
         if not texts and self._error is not None:
@@ -224,7 +226,7 @@ class WebSocket(asyncio.Protocol):
         """Read messages until the input ends, the connection must end, or enough messages wait."""
         now = asyncio.get_running_loop().time()
         texts, messages = self._texts, self._messages
-        while len(texts) < MOST_WAITING:
+        while len(texts) < MOST_WAITING and self._characters < self._most_bytes:
             text = messages.next_text(now)
             # A client that does not read gets no more answers to its pings, which would pile up.
             if messages.answers and self._can_write and self._writable is None:
@@ -236,6 +238,7 @@ class WebSocket(asyncio.Protocol):
             if text is None:
                 return
             texts.append(text)
+            self._characters += len(text)
         self._paused = True
         self._transport.pause_reading()
 

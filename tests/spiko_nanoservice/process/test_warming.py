@@ -54,6 +54,20 @@ def test_warming_leaves_no_thread_and_no_socket_behind() -> None:
     )
 
 
+def test_the_websocket_library_is_loaded_by_the_template_and_not_by_an_import() -> None:
+    """Given a process, then the module of WebSockets does not load the library, and warming up does."""
+    python(
+        """
+        import sys
+        from spiko_nanoservice.process import entry
+        import spiko_nanoservice.eureka.server, spiko_nanoservice.tier.pod
+        assert "wsproto" not in sys.modules
+        entry.warm()
+        assert "wsproto" in sys.modules
+        """
+    )
+
+
 def test_an_invalid_environment_is_reported_by_exit_code_78() -> None:
     """Given an environment without SPIKO_PACKAGE, when a pod runs, then it logs the variable and returns
     EX_CONFIG.

@@ -17,6 +17,9 @@ from spiko_nanoservice.wire.resolve import choose_resolver
         (200, b"no JSON", []),
         (200, b"[]", []),
         (200, b"{}", []),
+        (200, b"null", []),
+        (200, b'{"addresses": 1e400}', []),
+        (200, b"[" * 100_000, []),
     ],
 )
 async def test_addresses_are_read_from_a_valid_answer(status: int, body: bytes, addresses: list[str]) -> None:

@@ -219,11 +219,12 @@ async def test_messages_are_received_in_portions_and_in_order() -> None:
         assert max(found.portions) <= MOST_WAITING
 
 
-async def test_a_client_is_not_read_while_its_messages_wait() -> None:
+@pytest.mark.parametrize("size", [1_000, MOST_BYTES])
+async def test_a_client_is_not_read_while_its_messages_wait(size: int) -> None:
     """Given an owner that does not take messages, then the client's input stays in the network, and all
     messages arrive once they are taken.
     """
-    frame = client(TEXT, b"x" * 1_000)
+    frame, most = client(TEXT, b"x" * size), 100_000_000 // size
     async with place() as found:
         found.reading.clear()
         reader, writer = await asyncio.open_connection(*found.address)
@@ -232,14 +233,15 @@ async def test_a_client_is_not_read_while_its_messages_wait() -> None:
         writer.transport.set_write_buffer_limits(high=1)
         sent = 0
         with contextlib.suppress(TimeoutError):
-            while sent < 100_000:
-                writer.write(frame * 100)
-                sent += 100
+            while sent < most:
+                writer.write(frame)
+                sent += 1
                 async with asyncio.timeout(1.0):
                     await writer.drain()
-        assert sent < 100_000, "100 MB were read although no message was taken"
+        assert sent < most, "100 MB were read although no message was taken"
         waiting = found.sockets[0]
         assert len(waiting._texts) <= MOST_WAITING
+        assert sum(map(len, waiting._texts)) <= 2 * MOST_BYTES
 
         found.reading.set()
         async with asyncio.timeout(20):
