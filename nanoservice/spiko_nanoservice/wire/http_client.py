@@ -87,8 +87,8 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_body", "_broken", "_expires_at", "_fd", "_in_chunks", "_keep_alive", "_loop", "_parser", "_pool",
-        "_reason", "_received", "_reply", "_retry_after", "_timer", "_timer_at", "_timing", "_waiter", "idle_since",
-        "transport",
+        "_reason", "_received", "_reply", "_retry_after", "_timer", "_timer_at", "_timing", "_waiter",
+        "idle_since", "transport",
     )  # fmt: skip
 
     def __init__(self, pool: ConnectionKeeper) -> None:
