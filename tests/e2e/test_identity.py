@@ -263,7 +263,7 @@ def test_largest_spec_is_within_the_cost_limit(cluster: Cluster, space: str) -> 
     assert max(took_s) < 30
     assert refused.returncode == 1
     assert re.search(f"image .*{ADD}", refused.stderr)
-    assert cluster.condition("arch", "wide", "Accepted", space)["reason"] == "UnknownVictim"
+    assert cluster.condition("arch", "wide", "Accepted", space)["reason"] == "TooManyPods"
 
 
 def _is_answered(cluster: Cluster, name: str, space: str) -> bool:

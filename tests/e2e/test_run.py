@@ -107,7 +107,7 @@ def test_run_in_an_existing_cluster(cluster: Cluster, namespace: str) -> None:
     assert "small: 5 pods in 3 zones, ready after" in text
     assert "www -> web" in text
     assert re.search(r"\nslowest: (GET|PUT) ", text)
-    assert "name: web -> db service\nquantiles: [{50 " in text
+    assert "name: web -> db service, microseconds\nquantiles: [{50 " in text
     assert "fault" not in text
     assert [] == cluster.items("arch", namespace)
     assert [] == cluster.items("pods", namespace)

@@ -21,6 +21,8 @@ HISTORY = (
     "configurationCounter",
     "identities",
 )  # earlier versions; identities are compared where both have them
+# Conditions that appear with the first requests of a source.
+DEPENDS_ON_TRAFFIC = ("Serving", "Exporting")
 LABELS = ("spiko.dev/tier", "spiko.dev/version", "spiko.dev/region", "spiko.dev/zone")
 KINDS = "architectures,configmaps,deployments,poddisruptionbudgets,replicasets,services,pods"
 
@@ -49,7 +51,11 @@ def read_normal_form(cluster: Cluster, namespace: str) -> dict[str, Any]:
 
 def _architecture(body: Object) -> Object:
     status = body.get("status", {})
-    conditions = {c["type"]: [c["status"], c["reason"]] for c in status.get("conditions", ())}
+    conditions = {
+        c["type"]: [c["status"], c["reason"]]
+        for c in status.get("conditions", ())
+        if c["type"] not in DEPENDS_ON_TRAFFIC
+    }
     return {
         "spec": body["spec"],
         "conditions": conditions,
@@ -59,7 +65,9 @@ def _architecture(body: Object) -> Object:
 
 def _owned(body: Object) -> Object:
     metadata = body["metadata"]
-    annotations = {k: v for k, v in metadata.get("annotations", {}).items() if k.startswith("spiko.dev/")}
+    # The signature differs, since each operator has a key of its own, and with it the digest.
+    copy = metadata.get("annotations", {}).get("spiko.dev/topology")
+    annotations = {"topology": json.loads(copy)["topology"]} if copy else {}
     owners = [[owner["kind"], owner["name"]] for owner in metadata.get("ownerReferences", ())]
     return {"labels": metadata.get("labels"), "annotations": annotations, "owners": owners}
 
