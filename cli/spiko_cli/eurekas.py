@@ -122,9 +122,9 @@ class Eurekas:
             return (
                 f'no eureka of architecture "{name}" answered within {ANSWER_S:.0f} s; run `spiko top` again'
             )
-        if len(failures) > 1:
+        if len(set(failures)) > 1:
             return f"{failures[0]} ({len(failures)} of {len(self.pods)} eurekas)"
-        return "".join(failures)
+        return "".join(failures[:1])
 
     async def seconds(self) -> AsyncIterator[Object]:
         """Iterate over the one-second reports of all eurekas as they come.

@@ -21,11 +21,14 @@ from spiko_operator.errors import Forbidden, Missing
 from tests.support.keys import KEYS
 
 Object = dict[str, Any]
-POD = {"metadata": {"name": "lamp-eureka-z0", "uid": "u"}, "status": {"podIP": "127.0.0.9"}}
+PODS = [
+    {"metadata": {"name": f"lamp-eureka-z{i}", "uid": f"u{i}"}, "status": {"podIP": f"127.0.0.{i + 1}"}}
+    for i in range(2)
+]
 
 
 class Api:
-    """An API server with one pod and the Secret, or an error instead of it."""
+    """An API server with two pods and the Secret, or an error instead of it."""
 
     server = "https://127.0.0.1:1"
 
@@ -40,8 +43,8 @@ class Api:
         return {"data": {"read": base64.b64encode(render_keys(KEYS["read"]).encode()).decode()}}
 
     async def list(self, kind: str, namespace: str, labels: str) -> list[Object]:
-        """Return the pod."""
-        return [POD]
+        """Return the pods."""
+        return PODS
 
 
 class Refusing:
@@ -81,12 +84,28 @@ async def test_keys_are_read_again_after_a_refusal() -> None:
     """Given keys that were rotated since they were read, then the next attempt of a stream reads them."""
     api = Api()
     found = eurekas(api)
+    await attempt_streams(found, 0.5 * POLL_S)
+    before = api.reads
+    await attempt_streams(found, 0.5 * POLL_S)
+
+    assert api.reads > before
+    assert "try --reach proxy" in found.problem()
+    assert "(2 of 2 eurekas)" in found.problem()
+
+
+async def test_a_missing_right_is_said_once() -> None:
+    """Given two eurekas and no right to read the keys, then the message says so once."""
+    found = eurekas(Api(Forbidden("403")))
+    await attempt_streams(found, 0.5 * POLL_S)
+
+    assert 'you need the right to `get` Secret "spiko-read" in namespace "demo"' == found.problem()
+
+
+async def attempt_streams(found: Eurekas, seconds: float) -> None:
+    """Read the streams for some time, in which no report comes."""
     await found.refresh()
     stream = aiter(found.seconds())
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(1.5 * POLL_S):
+        async with asyncio.timeout(seconds):
             await anext(stream)
     await stream.aclose()  # type: ignore[attr-defined]
-
-    assert 2 == api.reads
-    assert "try --reach proxy" in found.problem()
