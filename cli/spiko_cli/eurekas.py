@@ -17,7 +17,7 @@ from spiko_cli.errors import ClusterError
 from spiko_cli.kubeconfig import explain, find_kubeconfig
 from spiko_cli.options import ClusterOptions
 from spiko_local.objects import Object, status_of
-from spiko_nanoservice.contract import ContractError, parse_object
+from spiko_nanoservice.contract import parse_object
 from spiko_nanoservice.contract.handshake import KEY_FILES, EpochKey, Purpose, parse_keys
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.sockets import Endpoint, Sockets
@@ -32,6 +32,10 @@ ANSWER_S = 5.0
 MOST_BYTES = 64 * 1024 * 1024
 POLL_S = 1.0
 CALL_ERRORS = (ApiError, aiohttp.ClientError, OSError, TimeoutError, ValueError)
+
+
+class NoKeysError(ApiError):
+    """The keys for reading cannot be read, so no eureka was asked."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +122,9 @@ class Eurekas:
             return (
                 f'no eureka of architecture "{name}" answered within {ANSWER_S:.0f} s; run `spiko top` again'
             )
-        if len(failures) > 1:
+        if len(set(failures)) > 1:
             return f"{failures[0]} ({len(failures)} of {len(self.pods)} eurekas)"
-        return "".join(failures)
+        return "".join(failures[:1])
 
     async def seconds(self) -> AsyncIterator[Object]:
         """Iterate over the one-second reports of all eurekas as they come.
@@ -166,10 +170,11 @@ class Eurekas:
                 finally:
                     self.streams -= 1
         except (*CALL_ERRORS, KeyError, TypeError) as error:
+            self._keys = None  # they may have been replaced
             self._failures[uid] = _explain_failure(pod, way, error)
 
     async def _endpoint(self, pod: Object, way: Reach) -> Endpoint:
-        """Return the endpoint for reading from a eureka. Raises the operator's ClusterError without a key."""
+        """Return the endpoint for reading from a eureka. Raises NoKeysError without a key."""
         namespace, address = self._target.cluster.namespace, str(pod["status"]["podIP"])
         if self._keys is None:
             self._keys = await _read_keys(self._client, namespace)
@@ -185,23 +190,25 @@ class Eurekas:
 
 
 async def _read_keys(client: Client, namespace: str) -> tuple[EpochKey, ...]:
-    """Return the keys for reading from the eurekas of a namespace. Raises the operator's ClusterError."""
+    """Return the keys for reading from the eurekas of a namespace. Raises NoKeysError or ApiError."""
     name = names.READ_SECRET
     try:
         secret = await client.get("Secret", namespace, name)
         return parse_keys(base64.b64decode(secret["data"][KEY_FILES[Purpose.READ]]).decode())
     except Forbidden as error:
         text = f'you need the right to `get` Secret "{name}" in namespace "{namespace}"'
-        raise ApiError(text) from error
+        raise NoKeysError(text) from error
     except Missing as error:
         text = f'Secret "{name}" is missing in namespace "{namespace}"; is the operator running?'
-        raise ApiError(text) from error
-    except (KeyError, TypeError, ValueError, ContractError) as error:
-        raise ApiError(f'Secret "{name}" in namespace "{namespace}" has no valid key') from error
+        raise NoKeysError(text) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise NoKeysError(f'Secret "{name}" in namespace "{namespace}" has no valid key') from error
 
 
 def _explain_failure(pod: Object, way: Reach, error: Exception) -> str:
     """Return which pod does not answer, how it was reached, why that failed, and what to try."""
+    if isinstance(error, NoKeysError):
+        return str(error)
     name, address = pod["metadata"]["name"], pod["status"]["podIP"]
     text = f'eureka "{name}" does not answer ({way}): {str(error) or type(error).__name__}'
     if way == "direct":

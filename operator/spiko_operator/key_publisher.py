@@ -6,6 +6,7 @@ list.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from spiko_operator.cluster.cache import Cache
@@ -33,6 +34,7 @@ class KeyPublisher:
         self._client, self._cache, self.keyring = client, cache, keyring
         self._namespaces: dict[str, str] = {}  # UIDs by name
         self._written: dict[Key, str] = {}  # digests of Secrets that are as they should be
+        self._writing = asyncio.Lock()
 
     async def find_foreign(self, architecture: Object) -> dict[ObjectKey, Object]:
         """Return the Secrets of other owners that have a name which the Architecture needs, without data.
@@ -61,11 +63,13 @@ class KeyPublisher:
         Raises:
             ClusterError: the API server refused a Secret, or did not answer.
         """
-        for desired in await self._desired(architecture):
-            key = _key(desired)
-            if self._written.get(key) != digest(desired):
-                await self._client.apply(desired, FIELD_MANAGER)
-                self._written[key] = digest(desired)
+        # One pass at a time: a late write of another pass would remove an owner of the Secret for reading.
+        async with self._writing:
+            for desired in await self._desired(architecture):
+                key = _key(desired)
+                if self._written.get(key) != digest(desired):
+                    await self._client.apply(desired, FIELD_MANAGER)
+                    self._written[key] = digest(desired)
 
     def forget(self, architecture: Key) -> None:
         """Forget the Secrets of a deleted Architecture; garbage collection deletes them."""

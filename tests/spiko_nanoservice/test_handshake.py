@@ -22,6 +22,7 @@ from spiko_nanoservice.contract.handshake import (
 NONCE, OTHER_NONCE = "a" * 32, "b" * 32
 OLD, NOW, NEW = (EpochKey(epoch, bytes([epoch] * 32)) for epoch in (1, 2, 3))
 ADDRESS = "10.0.0.9"
+NO_MACS = (Admission("\u20ac"), Admission("\ud800"), Admission("\x00"))
 
 
 def exchange(
@@ -86,8 +87,18 @@ def test_a_eureka_without_the_key_is_not_genuine() -> None:
     challenge = encode(make_challenge((NOW,), NONCE))
     proof, expected = prove(challenge, Purpose.JOIN, ADDRESS, (NOW,), OTHER_NONCE)
 
-    for answer in ({"mac": proof.mac}, {"mac": ""}, {"mac": 7}, {}, encode(Admission("\u20ac"))):
+    for answer in ({"mac": proof.mac}, {"mac": ""}, {"mac": 7}, {}, *map(encode, NO_MACS)):
         assert not is_genuine(answer, expected)
+
+
+@pytest.mark.parametrize("mac", [admission.mac for admission in NO_MACS], ids=ascii)
+def test_a_proof_of_other_characters_is_not_valid(mac: str) -> None:
+    """Given a proof that is not hexadecimal, or a lone surrogate as JSON can have it, then it is refused."""
+    challenge = make_challenge((NOW,), NONCE)
+    proof, _ = prove(encode(challenge), Purpose.JOIN, ADDRESS, (NOW,), OTHER_NONCE)
+
+    with pytest.raises(ContractError, match="proof: not valid"):
+        check(encode(replace(proof, mac=mac)), Purpose.JOIN, ADDRESS, (NOW,), challenge)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import copy
 from typing import Any, cast
@@ -96,6 +97,50 @@ async def test_secrets_are_written_once_and_again_when_they_differ() -> None:
     assert ["shop-keys", "spiko-read"] == api.writes[2:]
 
     await publisher.publish(add(cache, "cart"))
+    owners = api.objects["default", "spiko-read"]["metadata"]["ownerReferences"]
+    assert ["cart", "shop"] == [owner["name"] for owner in owners]
+
+
+async def test_what_another_user_adds_is_not_written_again() -> None:
+    """Given another label, owner and file in a Secret, which an apply would not remove, then it counts as up
+    to date.
+    """
+    api, cache, publisher = make()
+    shop = add(cache, "shop")
+    await publisher.publish(shop)
+    theirs = api.objects["default", "spiko-read"]
+    theirs["metadata"]["labels"]["team"] = "a"
+    theirs["metadata"]["ownerReferences"].append({"kind": "ConfigMap", "name": "a", "uid": "u"})
+    theirs["data"]["more"] = "AAAA"
+
+    assert [] == await publisher.verify()
+    await publisher.publish(shop)
+    assert ["shop-keys", "spiko-read"] == api.writes
+
+
+class Slow(Secrets):
+    """An API server that takes the longer for a write, the earlier it was sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pauses = iter((0.05, 0.05, *(0.0,) * 10))
+
+    async def apply(self, body: Object, manager: str) -> Object:
+        """Wait before the write."""
+        await asyncio.sleep(next(self._pauses))
+        return await super().apply(body, manager)
+
+
+async def test_concurrent_passes_leave_every_owner() -> None:
+    """Given an Architecture that is created while the Secrets of another one are written, then both own the
+    Secret for reading.
+    """
+    api, cache = Slow(), Cache()
+    publisher = KeyPublisher(cast(Client, api), cache, Keyring(b"k" * 32))
+    slow = asyncio.create_task(publisher.publish(add(cache, "shop")))
+    await asyncio.sleep(0.06)  # the second write of this pass has begun
+    await asyncio.gather(publisher.publish(add(cache, "cart")), slow)
+
     owners = api.objects["default", "spiko-read"]["metadata"]["ownerReferences"]
     assert ["cart", "shop"] == [owner["name"] for owner in owners]
 

@@ -145,7 +145,7 @@ def check(
     _check_nonce(proof.nonce)
     key = next((key for key in keys if key.epoch == proof.epoch), None)
     parts = (purpose, address, challenge.nonce, proof.nonce)
-    if key is None or not _is_equal(_mac(key, "client", *parts), proof.mac):
+    if key is None or not _is_equal(proof.mac, _mac(key, "client", *parts)):
         raise ContractError("proof: not valid for this eureka and purpose")
     return Admission(_mac(key, "eureka", *parts))
 
@@ -167,8 +167,9 @@ def _is_hex(text: object, size: int) -> bool:
     return isinstance(text, str) and len(text) == 2 * size and _HEX.fullmatch(text) is not None
 
 
-def _is_equal(mac: str, other: str) -> bool:
-    return hmac.compare_digest(mac.encode(), other.encode())
+def _is_equal(received: str, expected: str) -> bool:
+    # Other characters cannot be compared, and JSON has lone surrogates, which cannot even be encoded.
+    return received.isascii() and hmac.compare_digest(received, expected)
 
 
 def _mac(key: EpochKey, side: str, purpose: str, address: str, nonce: str, own_nonce: str) -> str:

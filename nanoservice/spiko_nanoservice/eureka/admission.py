@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 from collections import Counter
@@ -14,7 +13,6 @@ from spiko_nanoservice import messages as m
 from spiko_nanoservice.contract import ContractError, encode, parse_object
 from spiko_nanoservice.contract.handshake import NONCE_BYTES, Purpose, check, make_challenge
 from spiko_nanoservice.errors import LinkError
-from spiko_nanoservice.eureka.registry.effects import dumps
 from spiko_nanoservice.messages import Message
 from spiko_nanoservice.wire.key_files import KeyFiles
 from spiko_nanoservice.wire.websocket import WebSocket
@@ -50,14 +48,17 @@ class Gate:
         self._logged_s = 0.0
         self.refused = 0
 
-    def has_room(self, purpose: Purpose, source: str) -> bool:
-        """Return whether one more connection from an address may begin."""
+    def reserve(self, purpose: Purpose, source: str) -> bool:
+        """Return whether one more connection from an address may begin; if so, `admit` must follow."""
         free = (
             self._pending.total() < MOST_PENDING
             and self._pending[source] < MOST_PENDING_OF_ADDRESS
             and self._sessions[purpose] < MOST_SESSIONS[purpose]
         )
-        self.refused += not free
+        if free:
+            self._pending[source] += 1
+        else:
+            self.refused += 1
         return free
 
     @contextmanager
@@ -71,7 +72,6 @@ class Gate:
 
     async def admit(self, socket: WebSocket, purpose: Purpose, source: str) -> bool:
         """Demand a proof from a new client; return whether it is valid. Otherwise the client is told why."""
-        self._pending[source] += 1
         try:
             async with asyncio.timeout(PROOF_S):
                 await self._exchange(socket, purpose)
@@ -97,10 +97,9 @@ class Gate:
         if now >= self._logged_s + LOG_EVERY_S or self.refused == 1:
             self._logged_s = now
             log.warning(
-                "refused %d connections, the last from %s (%s): %s", self.refused, source, purpose, reason
+                "refused %d connections, the last from %s (%s): %.300r", self.refused, source, purpose, reason
             )
-        with contextlib.suppress(LinkError):
-            socket.send_text(dumps({"t": m.REFUSED, "message": reason}))
+        socket.send({"t": m.REFUSED, "message": reason})
 
 
 async def _receive(socket: WebSocket) -> Message:

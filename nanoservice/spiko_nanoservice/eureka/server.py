@@ -178,7 +178,7 @@ class Eureka:
             request.reply(409, body.encode())
             return
         socket = WebSocket(PING_S, SILENCE_S, served=True, most_bytes=MOST_PROOF_BYTES)
-        if not self.gate.has_room(purpose, request.source):
+        if not self.gate.reserve(purpose, request.source):
             request.reply(503, b"too many connections\n")
             return
         request.hand_over(socket, render_acceptance(key))

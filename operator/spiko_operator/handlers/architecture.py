@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -49,10 +50,10 @@ async def reconcile(context: Context, key: Key) -> float | None:
         span.set_attribute("spiko.actions", len(pass_.actions))
         try:
             if pass_.configuration is not None:  # the spec is accepted, and its names are free
-                await context.keys.publish(architecture)
+                await _publish_keys(context, architecture, observed)
             outcome = await context.executor.execute(pass_.actions, architecture)
             if outcome.refused:
-                await _report_refusals(context, architecture, observed, outcome.refused)
+                await _report_refusals(context, architecture, observed.foreign, outcome.refused)
         except Conflict as conflict:
             log.info("%s/%s: reconciling again: %s", namespace, name, conflict)
             await _read_back(context, namespace, name)
@@ -85,7 +86,11 @@ def _forget(context: Context, key: Key) -> None:
 
 async def _decide(context: Context, architecture: Object) -> tuple[Observed, ReconcilePlan]:
     """Observe and plan, and reserve what is accepted before another pass observes."""
-    observed = await _observe(context, architecture)
+    try:
+        observed = await _observe(context, architecture)
+    except Forbidden as error:  # to read a Secret or the namespace
+        await _report_refusals(context, architecture, {}, (str(error),))
+        raise
     pass_ = await _plan(observed)
     if pass_.unknown and (foreign := await _look_up(context.client, observed.namespace, pass_.unknown)):
         observed = replace(observed, foreign={**observed.foreign, **foreign})
@@ -101,11 +106,22 @@ async def _plan(observed: Observed) -> ReconcilePlan:
     return await asyncio.to_thread(plan, observed) if len(observed.objects) > MANY else plan(observed)
 
 
+async def _publish_keys(context: Context, architecture: Object, observed: Observed) -> None:
+    """Write the Secrets; without them no pod starts, so a refusal ends the pass. Raises ClusterError."""
+    try:
+        await context.keys.publish(architecture)
+    except (Conflict, Missing):  # the namespace is gone
+        raise
+    except Refused as error:
+        await _report_refusals(context, architecture, observed.foreign, (str(error),))
+        raise
+
+
 async def _report_refusals(
-    context: Context, architecture: Object, before: Observed, refused: tuple[str, ...]
+    context: Context, architecture: Object, foreign: Mapping[ObjectKey, Object], refused: tuple[str, ...]
 ) -> None:
     """Write the status that names the refused objects; the other actions of the pass were executed."""
-    observed = replace(await _observe(context, architecture), foreign=before.foreign, refused=refused)
+    observed = replace(await _observe(context, architecture, foreign), refused=refused)
     actions = (await _plan(observed)).actions
     await context.executor.execute([a for a in actions if isinstance(a, SetStatus | Emit)], architecture)
 
@@ -135,7 +151,10 @@ async def eureka_endpoints(context: Context, architecture: Object) -> dict[str, 
     return found
 
 
-async def _observe(context: Context, architecture: Object) -> Observed:
+async def _observe(
+    context: Context, architecture: Object, foreign: Mapping[ObjectKey, Object] | None = None
+) -> Observed:
+    """Observe an Architecture; Secrets of other owners are looked up unless `foreign` has them."""
     namespace, name = architecture["metadata"]["namespace"], architecture["metadata"]["name"]
     objects = context.cache.of_architecture(namespace, name, OWNED)
     state_key = ("ConfigMap", names.state_name(name))
@@ -154,7 +173,7 @@ async def _observe(context: Context, architecture: Object) -> Observed:
     return Observed(
         architecture=architecture,
         objects=objects,
-        foreign=await context.keys.find_foreign(architecture),
+        foreign=await context.keys.find_foreign(architecture) if foreign is None else foreign,
         live_uids=frozenset(a["metadata"]["uid"] for a in architectures),
         node_zones=context.node_zones,
         reports=context.links.reports((namespace, name)),

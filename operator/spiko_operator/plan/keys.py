@@ -97,13 +97,16 @@ def _secret(name: str, namespace: str, files: dict[str, tuple[EpochKey, EpochKey
 
 
 def is_up_to_date(found: Object, desired: Object) -> bool:
-    """Return whether a Secret in the cluster has the content, labels and owners of the desired one."""
+    """Return whether a Secret in the cluster has the content, labels and owners of the desired one.
+
+    It may have more of each: an apply does not remove what another field manager has added.
+    """
     meta, wanted = found["metadata"], desired["metadata"]
     owners = {owner["uid"] for owner in meta.get("ownerReferences") or ()}
     return (
-        found.get("data") == desired["data"]
+        desired["data"].items() <= (found.get("data") or {}).items()
         and wanted["labels"].items() <= (meta.get("labels") or {}).items()
-        and owners == {owner["uid"] for owner in wanted["ownerReferences"]}
+        and owners >= {owner["uid"] for owner in wanted["ownerReferences"]}
     )
 
 

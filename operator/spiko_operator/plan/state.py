@@ -169,7 +169,7 @@ def is_started(data: Mapping[str, str]) -> bool:
     (True, False)
     """
     try:
-        return bool(json.loads(data["state.json"])["started"])
+        return bool(parse_object(data["state.json"])["started"])
     except (KeyError, ValueError, TypeError):
         return False
 

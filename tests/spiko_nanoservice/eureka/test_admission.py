@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
@@ -11,6 +11,8 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerH
 from spiko_nanoservice.contract import PROTOCOL, Hello, Revision, encode
 from spiko_nanoservice.contract.handshake import EpochKey, Purpose, prove
 from spiko_nanoservice.eureka import admission
+from spiko_nanoservice.wire.key_files import KeyFiles
+from spiko_nanoservice.wire.websocket import WebSocket
 from tests.support.keys import KEYS, open_session, write_keys
 from tests.support.loopback_cluster import LoopbackCluster, configuration, loopback_cluster, tier, until
 
@@ -91,6 +93,29 @@ async def test_silent_clients_of_one_address_leave_room_for_others(monkeypatch: 
         assert 503 == refusal.value.status
         assert {"no proof within 0 s"} == set(ends)
         assert pod.eureka.gate.refused > admission.MOST_PENDING_OF_ADDRESS
+
+
+async def test_connections_that_arrive_at_once_are_limited() -> None:
+    """Given more connections of one address than may be pending, which arrive before the first of them is
+    served, then the limit holds; it is free again after their handshakes.
+    """
+    gate = admission.Gate(KeyFiles("/nowhere"), "127.0.0.1")
+    reserved = [gate.reserve(Purpose.JOIN, "127.0.0.9") for _ in range(admission.MOST_PENDING_OF_ADDRESS + 1)]
+    assert [False] == reserved[-1:]
+    assert all(reserved[:-1])
+    assert gate.reserve(Purpose.JOIN, "127.0.0.8")
+
+    assert not await gate.admit(cast(WebSocket, Sent()), Purpose.JOIN, "127.0.0.9")
+    assert gate.reserve(Purpose.JOIN, "127.0.0.9")
+    assert not gate.reserve(Purpose.JOIN, "127.0.0.9")
+
+
+class Sent(list[dict[str, Any]]):
+    """A WebSocket of which only the sent messages matter."""
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Keep a message."""
+        self.append(message)
 
 
 async def test_a_living_uid_is_bound_to_its_address() -> None:

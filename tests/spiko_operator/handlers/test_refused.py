@@ -41,6 +41,7 @@ class Api:
         self.events: list[str] = []
         self.refused: set[str] = set()
         self.silent: set[str] = set()
+        self.forbidden: set[str] = set()  # kinds that must not be read
         self.nodes: Refused | None = None  # error of a list of nodes
         self.deleted: list[str] = []
         self._version = 1
@@ -65,6 +66,8 @@ class Api:
 
     async def get(self, kind: str, namespace: str, name: str) -> Object:
         """Return a kept object."""
+        if kind in self.forbidden:
+            raise Forbidden(f"GET {kind} {name}: 403: not allowed to get {kind}")
         if kind == "Namespace":
             return {"metadata": {"name": name, "uid": "uid-namespace"}}
         if (kind, name) not in self.objects:
@@ -252,3 +255,34 @@ async def test_zones_are_logical_only_without_permission_to_list_nodes() -> None
     running.api.nodes = Forbidden("GET /api/v1/nodes: 403: nodes is forbidden")
     await reconcile(running.context, KEY)
     assert ("Deployment", "shop-one-1-0-0-z0") in running.api.objects
+
+
+@pytest.mark.parametrize("kind", ["Secret", "Namespace"])
+async def test_a_missing_right_to_read_is_reported(kind: str) -> None:
+    """Given an operator that must not read Secrets or its namespace, then the status says which right is
+    missing, nothing is written, and all is applied once it has the right.
+    """
+    running = RunningOperator()
+    running.put("one")
+    running.api.forbidden = {kind}
+    with pytest.raises(Forbidden):
+        await reconcile(running.context, KEY)
+
+    assert f"403: not allowed to get {kind}" in running.condition("Applied")["message"]
+    assert {"Architecture"} == {kind for kind, _ in running.api.objects}
+
+    running.api.forbidden = set()
+    await reconcile(running.context, KEY)
+    assert "True" == running.condition("Applied")["status"]
+
+
+async def test_a_refused_secret_is_reported_before_anything_is_applied() -> None:
+    """Given a Secret that is refused, then the status names it, and no Deployment waits for it."""
+    running = RunningOperator()
+    running.put("one")
+    running.api.refused = {"shop-keys"}
+    with pytest.raises(Refused):
+        await reconcile(running.context, KEY)
+
+    assert "PATCH shop-keys: 403: exceeded quota" in running.condition("Applied")["message"]
+    assert {"Architecture"} == {kind for kind, _ in running.api.objects}

@@ -14,7 +14,14 @@ from spiko_nanoservice.contract import Revision
 from spiko_nanoservice.contract.bounds import MOST_COUNTER, MOST_TERM
 from spiko_operator.errors import PlanError
 from spiko_operator.plan.names import TOPOLOGY_ANNOTATION
-from spiko_operator.plan.state import StoredState, from_data, from_topology_copy, to_data, topology_copy
+from spiko_operator.plan.state import (
+    StoredState,
+    from_data,
+    from_topology_copy,
+    is_started,
+    to_data,
+    topology_copy,
+)
 from spiko_operator.plan.status import EurekaReport
 from tests.support.fake_api_server import STATE_KEY, FakeCluster
 from tests.support.settled_shop import Object, running, shop, templates
@@ -177,3 +184,11 @@ def test_the_last_revision_cannot_be_outbid() -> None:
     cluster.reconcile("shop")
 
     assert "delete the eureka pods" in cluster.events[0].message
+
+
+@pytest.mark.parametrize("text", ["", "7", "[" * 200_000, '{"started": ' + "9" * 5_000 + "}"], ids=range(4))
+def test_a_damaged_state_was_never_started(text: str) -> None:
+    """Given a state that is not a JSON object, is nested deeply, or has a huge number, then the Architecture
+    does not count as started, and no error ends the pass.
+    """
+    assert not is_started({"state.json": text})
