@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
+from spiko_operator.backoff import Backoff
 from spiko_operator.cluster.cache import Cache, architecture_of
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.execute import Executor
@@ -40,7 +41,7 @@ WORKERS = 8
 # Faults and monkeys mostly wait, for a disruption budget or for evidence. One that waits for an hour must not
 # occupy the worker of another.
 WAITING_WORKERS = 64
-FIRST_LIST_RETRY_S = 0.5
+FIRST_LIST_RETRY_S, LONGEST_KEY_RETRY_S = 0.5, 15.0
 MISSED_LISTS = 3  # full lists that may be missed before the liveness probe fails
 # Kind -> label selector. Full lists are in this order: owners before the objects that they own.
 WATCHED: Mapping[str, str] = {
@@ -261,12 +262,13 @@ class Running:
 
 async def _load_key(client: Client, namespace: str) -> bytes:
     """Return the operator's key, which everything else needs; retry until the API server has or takes it."""
+    backoff = Backoff(FIRST_LIST_RETRY_S, LONGEST_KEY_RETRY_S)
     while True:
         try:
             return await load_operator_key(client, namespace)
         except ClusterError as error:
             log.warning("the operator's key cannot be read, retrying: %s", error)
-            await asyncio.sleep(FIRST_LIST_RETRY_S)
+            await asyncio.sleep(backoff.next_s())
 
 
 def _stop_process(task: asyncio.Task[None]) -> None:

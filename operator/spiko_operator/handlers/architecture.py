@@ -19,6 +19,7 @@ from spiko_operator.plan.actions import Emit, SetStatus
 from spiko_operator.plan.objects import Key, Object, is_deleting, labels_of
 from spiko_operator.plan.observed import ObjectKey, Observed, total_size
 from spiko_operator.plan.reconcile import ReconcilePlan, forget, plan
+from spiko_operator.plan.state import is_started
 from spiko_operator.plan.topology import from_labels
 
 MANY = 300  # objects; the first plan of 3,000 objects takes 0.3 s, a later one 0.015 s
@@ -188,6 +189,12 @@ async def _observe(
         limits=context.settings.limits,
         others=total_size((a for a in architectures if a is not architecture), context.reserved),
     )
+
+
+def was_started(context: Context, key: Key) -> bool:
+    """Return whether an Architecture was ever Ready, by its state."""
+    state = context.cache.get("ConfigMap", key[0], names.state_name(key[1])) or {}
+    return is_started(state.get("data") or {}, context.keys.keyring.state_key(*key))
 
 
 async def read_node_zones(client: Client) -> dict[str, list[str]]:

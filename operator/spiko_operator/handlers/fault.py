@@ -11,9 +11,9 @@ from spiko_operator.api.fault import FaultSpec
 from spiko_operator.api.reasons import Reason
 from spiko_operator.clock import now_text
 from spiko_operator.context import Context
+from spiko_operator.handlers.architecture import was_started
 from spiko_operator.handlers.evidence_collector import write_until_accepted
 from spiko_operator.handlers.fault_kind import FAULT_KINDS, FaultKind
-from spiko_operator.plan import names
 from spiko_operator.plan.conditions import Observation
 from spiko_operator.plan.faults.fault_status import (
     ACCEPTED,
@@ -142,9 +142,8 @@ def _exists(context: Context, fault: Object, spec: FaultSpec) -> bool:
 def _progress(context: Context, fault: Object) -> Progress:
     """Return the progress of the Architecture that the Fault names."""
     namespace, name = fault["metadata"]["namespace"], str((fault.get("spec") or {}).get("architecture", ""))
-    state = context.cache.get("ConfigMap", namespace, names.state_name(name)) or {}
     architecture = context.cache.get("Architecture", namespace, name)
-    return progress_of(architecture, state.get("data") or {}, waits_for_ready(fault))
+    return progress_of(architecture, was_started(context, (namespace, name)), waits_for_ready(fault))
 
 
 async def _write_until_accepted(context: Context, fault: Object, update: StatusUpdate) -> None:

@@ -18,6 +18,7 @@ from spiko_operator.api.fault import Method, Victim
 from spiko_operator.clock import now_milli_text
 from spiko_operator.context import Context
 from spiko_operator.errors import Throttled
+from spiko_operator.handlers.architecture import was_started
 from spiko_operator.handlers.evidence_collector import EvidenceCollector, write_until_accepted
 from spiko_operator.handlers.kill_request import KillRequest
 from spiko_operator.plan import names
@@ -118,12 +119,11 @@ def _observe(
 ) -> ObservedTier:
     labeled = context.cache.of_architecture(*key, ("Deployment",)).values()
     deployments = owned_by(labeled, architecture["metadata"]["uid"])
-    state = context.cache.get("ConfigMap", key[0], names.state_name(key[1]))
     taken = victims_of_others(context.cache.all("Fault"), (key[0], ""), None)
     victim = _chaos(architecture).victim
     return ObservedTier(
         tier,
-        find_blocker(architecture, state),
+        find_blocker(architecture, was_started(context, key)),
         desired_of(deployments, tier),
         pods,
         now_milli_text(),

@@ -161,16 +161,11 @@ def from_topology_copy(text: str, key: bytes) -> Topology:
         raise PlanError(f"the copy of the topology cannot be read: {error!r}") from error
 
 
-def is_started(data: Mapping[str, str]) -> bool:
-    """Return whether the architecture was ever Ready, without parsing the rest of the state; False for
-    damaged data.
-
-    >>> is_started({"state.json": '{"started": true}'}), is_started({})
-    (True, False)
-    """
+def is_started(data: Mapping[str, str], key: bytes) -> bool:
+    """Return whether the architecture was ever Ready; False for data without a valid signature."""
     try:
-        return bool(parse_object(data["state.json"])["started"])
-    except (KeyError, ValueError, TypeError):
+        return from_data(data, key).started
+    except PlanError:
         return False
 
 

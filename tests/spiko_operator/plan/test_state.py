@@ -188,7 +188,22 @@ def test_the_last_revision_cannot_be_outbid() -> None:
 
 @pytest.mark.parametrize("text", ["", "7", "[" * 200_000, '{"started": ' + "9" * 5_000 + "}"], ids=range(4))
 def test_a_damaged_state_was_never_started(text: str) -> None:
-    """Given a state that is not a JSON object, is nested deeply, or has a huge number, then the Architecture
-    does not count as started, and no error ends the pass.
+    """Given a state that is not a JSON object, is nested deeply, or has a huge number, also with a valid
+    signature, then the Architecture does not count as started, and no error ends the pass.
     """
-    assert not is_started({"state.json": text})
+    signed = to_data(from_data(stored(running()), STATE_KEY), STATE_KEY) | {"state.json": text}
+
+    assert not is_started({"state.json": text}, STATE_KEY)
+    assert not is_started(signed, STATE_KEY)
+
+
+def test_a_forged_start_does_not_count() -> None:
+    """Given a state in which another user has set `started`, then the Architecture was never Ready."""
+    cluster = FakeCluster()
+    cluster.put(shop())
+    cluster.reconcile("shop")
+    data = stored(cluster)
+    forged = data | {"state.json": data["state.json"].replace('"started": false', '"started": true')}
+
+    assert data != forged
+    assert not is_started(forged, STATE_KEY)

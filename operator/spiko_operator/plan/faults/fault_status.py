@@ -15,7 +15,6 @@ from spiko_operator.api.reasons import Reason
 from spiko_operator.plan.actions import Action, Emit, SetStatus
 from spiko_operator.plan.conditions import READY, Observation, changed_fields, events_of, merge_conditions
 from spiko_operator.plan.objects import Key, Object, condition, truncate
-from spiko_operator.plan.state import is_started
 from spiko_operator.plan.timestamps import span_s
 
 ACCEPTED, INJECTED, ENDED = "Accepted", "Injected", "Ended"
@@ -84,19 +83,19 @@ class Progress(Enum):
     STARTED = auto()  # it was Ready at least once
 
 
-def progress_of(architecture: Object | None, state: Mapping[str, str], waits: bool = False) -> Progress:
+def progress_of(architecture: Object | None, started: bool, waits: bool = False) -> Progress:
     """Return the progress of an Architecture.
 
     Args:
         architecture: the object, or None.
-        state: the data of its state ConfigMap.
+        started: whether it was ever Ready, by its state.
         waits: whether the Fault waits for the first Ready. It then begins at the condition itself, and not
             at the state, which is written before it.
     """
     if architecture is None:
         return Progress.MISSING
     is_ready = condition(architecture, READY).get("status") == "True"
-    return Progress.STARTED if is_ready or (is_started(state) and not waits) else Progress.STARTING
+    return Progress.STARTED if is_ready or (started and not waits) else Progress.STARTING
 
 
 def waits_for_ready(fault: Object) -> bool:

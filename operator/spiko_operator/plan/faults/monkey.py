@@ -14,9 +14,8 @@ victim that is gone was killed by someone else, and another one is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from spiko_operator.api.architecture import Monkey
 from spiko_operator.api.architecture_status import ChaosStatus, MonkeyKill, SelectedVictim
@@ -28,7 +27,6 @@ from spiko_operator.plan.faults.evidence import is_going
 from spiko_operator.plan.faults.monkey_schedule import interval_s, uniform
 from spiko_operator.plan.faults.victims import ready_of, victim_of
 from spiko_operator.plan.objects import Object, condition, labels_of
-from spiko_operator.plan.state import is_started
 from spiko_operator.plan.timestamps import later, span_s
 
 LEAST_READY = 2  # never kill the last pod of a tier
@@ -79,19 +77,18 @@ class Next:
     after_s: float | None = None
 
 
-def find_blocker(architecture: Object, state: Mapping[str, Any] | None) -> str:
+def find_blocker(architecture: Object, started: bool) -> str:
     """Return why no pod may be killed now; empty if the spec is accepted and the Architecture is Ready.
 
     Args:
         architecture: the object.
-        state: its state ConfigMap, or None.
+        started: whether it was ever Ready, by its state.
     """
     metadata = architecture["metadata"]
     for kind, text in ((ACCEPTED, "the spec is not accepted"), (READY, "the architecture is not Ready")):
         found = condition(architecture, kind)
         if found.get("status") != "True" or found.get("observedGeneration") != metadata["generation"]:
             return text
-    started = state is not None and is_started(state.get("data", {}))
     return "" if started else "the architecture was never Ready"
 
 

@@ -43,10 +43,10 @@ def test_architecture_that_was_ready_before_counts_as_started() -> None:
     """Given an Architecture that is not Ready, then its state says whether it ever was, so that a Fault does
     not wait for ever.
     """
-    assert progress_of(NOT_READY, {"state.json": '{"started": true}'}) is Progress.STARTED
-    assert progress_of(NOT_READY, {"state.json": '{"started": false}'}) is Progress.STARTING
-    assert progress_of(READY, {}) is Progress.STARTED
-    assert progress_of(None, {}) is Progress.MISSING
+    assert progress_of(NOT_READY, True) is Progress.STARTED
+    assert progress_of(NOT_READY, False) is Progress.STARTING
+    assert progress_of(READY, False) is Progress.STARTED
+    assert progress_of(None, False) is Progress.MISSING
 
 
 def test_deadline_without_an_architecture_counts_from_the_condition() -> None:
