@@ -31,7 +31,7 @@ from spiko_operator.key_publisher import KeyPublisher
 from spiko_operator.plan import names
 from spiko_operator.plan.conditions import ACCEPTED
 from spiko_operator.plan.keys import Keyring
-from spiko_operator.plan.objects import Key, Object, condition
+from spiko_operator.plan.objects import Key, Object, condition, key_of
 from spiko_operator.plan.reevaluation import REEVALUATE_S, UNWATCHED
 from spiko_operator.queueing import KeyedQueue
 from spiko_operator.settings import Settings
@@ -203,7 +203,7 @@ class Running:
         """Queue the Architectures whose rejection may depend on another Architecture, which has changed."""
         for body in self._cache.all("Architecture"):
             if condition(body, ACCEPTED).get("reason") in UNWATCHED:
-                self._architectures.add((body["metadata"]["namespace"], body["metadata"]["name"]))
+                self._architectures.add(key_of(body))
 
     async def _list_first(self) -> None:
         """List all objects before the first pass, since the cache must have all existing objects."""

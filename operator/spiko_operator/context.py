@@ -18,7 +18,7 @@ from spiko_operator.plan.objects import Key
 from spiko_operator.plan.observed import Reservation
 from spiko_operator.plan.registrations import Registration
 from spiko_operator.settings import Settings
-from spiko_operator.victim_claims import Claims
+from spiko_operator.victim_claims import VictimClaims
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Context:
     tracer: Tracer
     owners: Owners
     keys: KeyPublisher
-    claims: Claims = field(default_factory=Claims)
+    claims: VictimClaims = field(default_factory=VictimClaims)
     node_zones: dict[str, list[str]] = field(default_factory=dict)
     # Registrations that the API server contradicts, by Architecture.
     unknown_pods: dict[Key, frozenset[Registration]] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from spiko_operator.cluster.client import Client
 from spiko_operator.errors import ClusterError, Missing
 from spiko_operator.plan.keys import Keyring, is_foreign, is_up_to_date, keys_secret, read_secret
 from spiko_operator.plan.names import FIELD_MANAGER, READ_SECRET, keys_name
-from spiko_operator.plan.objects import Key, Object, is_deleting
+from spiko_operator.plan.objects import Key, Object, is_deleting, key_of
 from spiko_operator.plan.observed import ObjectKey
 from spiko_operator.plan.state import digest
 
@@ -44,7 +44,7 @@ class KeyPublisher:
         """
         foreign: dict[ObjectKey, Object] = {}
         for desired in await self._desired(architecture):
-            key = _key(desired)
+            key = key_of(desired)
             if self._written.get(key) == digest(desired):
                 continue
             try:
@@ -66,7 +66,7 @@ class KeyPublisher:
         # One pass at a time: a late write of another pass would remove an owner of the Secret for reading.
         async with self._writing:
             for desired in await self._desired(architecture):
-                key = _key(desired)
+                key = key_of(desired)
                 if self._written.get(key) != digest(desired):
                     await self._client.apply(desired, FIELD_MANAGER)
                     self._written[key] = digest(desired)
@@ -84,8 +84,7 @@ class KeyPublisher:
         self._namespaces.clear()
         differing = []
         for architecture in self._cache.all("Architecture"):
-            metadata = architecture["metadata"]
-            key = metadata["namespace"], metadata["name"]
+            key = key_of(architecture)
             if (key[0], keys_name(key[1])) not in written:
                 continue
             try:
@@ -95,7 +94,7 @@ class KeyPublisher:
                 log.warning("the keys of %s/%s cannot be checked: %s", *key, error)
                 self._written |= {k: v for k, v in written.items() if k[0] == key[0]}
                 continue
-            if foreign or any(_key(body) not in self._written for body in desired):
+            if foreign or any(key_of(body) not in self._written for body in desired):
                 differing.append(key)
         return differing
 
@@ -111,7 +110,3 @@ class KeyPublisher:
             if body["metadata"]["namespace"] == namespace and not is_deleting(body)
         ]
         return keys_secret(self.keyring, architecture, uid), read_secret(self.keyring, namespace, uid, owners)
-
-
-def _key(body: Object) -> Key:
-    return body["metadata"]["namespace"], body["metadata"]["name"]

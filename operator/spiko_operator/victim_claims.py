@@ -10,7 +10,7 @@ from collections.abc import Iterable
 Holder = tuple[str, str, str]  # kind, namespace and name of a Fault or an Architecture
 
 
-class Claims:
+class VictimClaims:
     """Claims of one operator. A holder has one claim.
 
     Attributes:

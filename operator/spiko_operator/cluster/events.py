@@ -11,40 +11,12 @@ from spiko_operator.errors import ClusterError
 from spiko_operator.plan.actions import Emit
 from spiko_operator.plan.names import FIELD_MANAGER
 from spiko_operator.plan.objects import Object, truncate
+from spiko_operator.rate_limit import TokenBuckets
 
 BURST, REFILL_S = 50, 20.0
 MOST_NAME = 230  # characters of the object's name, so that the time fits into the 253 of the event's name
 MOST_NOTE, MOST_WORD = 1024, 128  # bytes of an event's note, and of its reason and action
-MOST_KEYS = 10_000
 log = logging.getLogger("spiko.operator")
-
-
-class Budget:
-    """A token bucket for each key.
-
-    Args:
-        burst: tokens of a full bucket.
-        refill_s: seconds until one token is added.
-
-    >>> budget = Budget(2, 10.0)
-    >>> [budget.take("a", now) for now in (0.0, 1.0, 2.0, 11.0)], budget.take("b", 2.0)
-    ([True, True, False, True], True)
-    """
-
-    def __init__(self, burst: int, refill_s: float) -> None:
-        self._burst, self._refill_s = burst, refill_s
-        self._full_at: dict[str, float] = {}  # when the bucket of a key is full again
-
-    def take(self, key: str, now: float) -> bool:
-        """Take a token and return whether there was one; `now` is in seconds."""
-        full_at = max(now, self._full_at.pop(key, now)) + self._refill_s
-        if full_at - now > self._burst * self._refill_s:
-            self._full_at[key] = full_at - self._refill_s
-            return False
-        self._full_at[key] = full_at
-        if len(self._full_at) > MOST_KEYS:
-            self._full_at = {key: at for key, at in self._full_at.items() if at > now}
-        return True
 
 
 class Recorder:
@@ -56,12 +28,12 @@ class Recorder:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._budget = Budget(BURST, REFILL_S)
+        self._buckets = TokenBuckets(BURST, REFILL_S)
 
     async def emit(self, event: Emit, resource: Object) -> None:
         """Emit an event about an object."""
         metadata = resource["metadata"]
-        if not self._budget.take(metadata["uid"], time.monotonic()):
+        if not self._buckets.take(metadata["uid"], time.monotonic()):
             log.info(
                 "event %s of %s exceeds the rate limit: %s", event.reason, metadata["name"], event.message
             )

@@ -16,7 +16,7 @@ from typing import Any
 
 from spiko_operator.cluster.cache import Cache
 from spiko_operator.cluster.client import Client
-from spiko_operator.cluster.events import Budget, Recorder
+from spiko_operator.cluster.events import Recorder
 from spiko_operator.errors import Conflict, Missing, Refused
 from spiko_operator.plan.actions import (
     Action,
@@ -30,6 +30,7 @@ from spiko_operator.plan.actions import (
 )
 from spiko_operator.plan.names import FIELD_MANAGER
 from spiko_operator.plan.objects import Object, desired_digest
+from spiko_operator.rate_limit import TokenBuckets
 
 AT_ONCE = 8  # concurrent applies, of about 4 ms each
 # Another controller may insist on its change: after so many restores of an object, one each ten seconds.
@@ -85,7 +86,7 @@ class Executor:
         self._client, self._cache = client, cache
         self._events = Recorder(client)
         self._patched: dict[tuple[str, str, str], Patched] = {}
-        self._restores = Budget(RESTORES, RESTORE_REFILL_S)
+        self._restores = TokenBuckets(RESTORES, RESTORE_REFILL_S)
 
     async def execute(self, actions: Sequence[Action], resource: Object) -> Outcome:
         """Execute actions in order. Consecutive applies are sent concurrently; a refusal ends the execution.

@@ -16,7 +16,7 @@ from spiko_operator.context import Context
 from spiko_operator.errors import Conflict, Forbidden, Missing, Refused
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Emit, SetStatus
-from spiko_operator.plan.objects import Key, Object, is_deleting, labels_of
+from spiko_operator.plan.objects import Key, Object, is_deleting, key_of, labels_of
 from spiko_operator.plan.observed import ObjectKey, Observed, total_size
 from spiko_operator.plan.reconcile import ReconcilePlan, forget, plan
 from spiko_operator.plan.state import is_started
@@ -141,7 +141,7 @@ async def eureka_endpoints(context: Context, architecture: Object) -> dict[str, 
     Raises:
         ClusterError: the API server does not answer.
     """
-    namespace, name = architecture["metadata"]["namespace"], architecture["metadata"]["name"]
+    namespace, name = key_of(architecture)
     uid = architecture["metadata"]["uid"]
     keys = context.keys.keyring.keys(Purpose.CONTROL, uid)
     found = {}
@@ -156,7 +156,7 @@ async def _observe(
     context: Context, architecture: Object, foreign: Mapping[ObjectKey, Object] | None = None
 ) -> Observed:
     """Observe an Architecture; Secrets of other owners are looked up unless `foreign` has them."""
-    namespace, name = architecture["metadata"]["namespace"], architecture["metadata"]["name"]
+    namespace, name = key_of(architecture)
     objects = context.cache.of_architecture(namespace, name, OWNED)
     state_key = ("ConfigMap", names.state_name(name))
     if state_key not in objects:  # the topology will be chosen, from the current labels of the nodes

@@ -31,7 +31,7 @@ from spiko_operator.plan.faults.fault_status import (
     waits_for_ready,
     write_status,
 )
-from spiko_operator.plan.objects import Key, Object, is_deleting
+from spiko_operator.plan.objects import Key, Object, is_deleting, key_of
 
 
 async def inject(context: Context, key: Key) -> float | None:
@@ -108,7 +108,7 @@ async def _choose(context: Context, fault: Object, spec: FaultSpec, kind: FaultK
             context, fault, spec, Observation(ACCEPTED, "False", chosen.reason, chosen.message)
         )
     await _write(context, fault, chosen)
-    written = _current(context, (fault["metadata"]["namespace"], fault["metadata"]["name"]))
+    written = _current(context, key_of(fault))
     is_recorded = written is not None and FAULT_KINDS[str(kind_of(spec))](context, written, spec).is_chosen()
     return 0.0 if is_recorded else FIRST_RETRY_S  # not recorded if the Fault was just deleted
 

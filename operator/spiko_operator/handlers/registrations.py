@@ -11,7 +11,7 @@ import asyncio
 
 from spiko_operator.context import Context
 from spiko_operator.plan import names
-from spiko_operator.plan.objects import Key
+from spiko_operator.plan.objects import Key, key_of
 from spiko_operator.plan.registrations import Registration, contradicted
 
 ANSWER_S = 0.5
@@ -35,7 +35,7 @@ class RegistrationCheck:
             ClusterError: the API server does not answer.
         """
         context = self._context
-        keys = [key for key in map(_key, context.cache.all("Architecture")) if context.links.connected(key)]
+        keys = [key for key in map(key_of, context.cache.all("Architecture")) if context.links.connected(key)]
         for key in keys:
             context.links.ask_pods(key)
         await asyncio.sleep(ANSWER_S if keys else 0.0)
@@ -51,7 +51,3 @@ class RegistrationCheck:
                 context.unknown_pods[key] = confirmed
                 changed.append(key)
         return changed
-
-
-def _key(architecture: dict[str, dict[str, str]]) -> Key:
-    return architecture["metadata"]["namespace"], architecture["metadata"]["name"]

@@ -13,9 +13,9 @@ from spiko_operator.api.architecture import ArchitectureSpec
 from spiko_operator.api.reasons import Reason
 from spiko_operator.errors import PlanError
 from spiko_operator.plan import names
-from spiko_operator.plan.claims import claims, tiers_of
 from spiko_operator.plan.limits import Size, size_of
 from spiko_operator.plan.memo import Memo
+from spiko_operator.plan.name_claims import claims, tiers_of
 from spiko_operator.plan.objects import Key, Object
 from spiko_operator.plan.observed import Observed
 from spiko_operator.plan.ownership import is_ours

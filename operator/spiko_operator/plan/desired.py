@@ -13,7 +13,7 @@ from spiko_operator.plan.diff import Wanted
 from spiko_operator.plan.memo import Memo
 from spiko_operator.plan.objects import Key, owner_reference
 from spiko_operator.plan.observed import Observed
-from spiko_operator.plan.ownership import key_of
+from spiko_operator.plan.ownership import object_key_of
 from spiko_operator.plan.services import all_releases
 from spiko_operator.plan.state import ArchitectureState, digest, topology_copy
 from spiko_operator.plan.workloads import Rendering, build_all
@@ -51,7 +51,7 @@ def build_desired(observed: Observed, state: ArchitectureState) -> Desired | Non
         )
         tiers = [service.name for service in spec.services]
         objects = build_all(rendering, tiers, all_releases(spec, state.topology))
-        return Desired(spec, Wanted(objects, {key_of(body): with_defaults(body) for body in objects}))
+        return Desired(spec, Wanted(objects, {object_key_of(body): with_defaults(body) for body in objects}))
 
     return _DESIRED.get((observed.namespace, observed.name), arguments, build)
 

@@ -10,7 +10,7 @@ from spiko_operator.plan.actions import Apply, Delete
 from spiko_operator.plan.drift import Drift, find_drift
 from spiko_operator.plan.objects import Object, desired_digest, is_deleting
 from spiko_operator.plan.observed import ObjectKey, Observed
-from spiko_operator.plan.ownership import OWNED_KINDS, is_ours, key_of
+from spiko_operator.plan.ownership import OWNED_KINDS, is_ours, object_key_of
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def applies(observed: Observed, wanted: Wanted) -> list[Apply]:
     The template of eurekas changes one zone at a time.
     """
     found: list[Apply] = []
-    eurekas = [key_of(body) for body in wanted.objects if _is_eureka(body)]
+    eurekas = [object_key_of(body) for body in wanted.objects if _is_eureka(body)]
     settled = all(_is_available(observed.objects.get(key)) for key in eurekas)
     for body, existing, drift in _differing(observed, wanted):
         if existing is None or drift is None:
@@ -53,7 +53,7 @@ def applies(observed: Observed, wanted: Wanted) -> list[Apply]:
 
 def deletes(observed: Observed, desired: Sequence[Object]) -> list[Delete]:
     """Return the deletes of owned objects that are not desired; the state ConfigMap stays."""
-    keep = {key_of(body) for body in desired}
+    keep = {object_key_of(body) for body in desired}
     return [
         Delete(kind, observed.namespace, name, body["metadata"]["uid"])
         for (kind, name), body in observed.objects.items()
@@ -67,7 +67,7 @@ def deletes(observed: Observed, desired: Sequence[Object]) -> list[Delete]:
 def _differing(observed: Observed, wanted: Wanted) -> Iterator[tuple[Object, Object | None, Drift | None]]:
     """Yield each desired object that differs, the observed object, and how it differs."""
     for body in wanted.objects:
-        key = key_of(body)
+        key = object_key_of(body)
         # An object that lost its label is not among the observed ones.
         existing = observed.objects.get(key) or observed.foreign.get(key)
         if existing is None:
@@ -82,7 +82,7 @@ def _differing(observed: Observed, wanted: Wanted) -> Iterator[tuple[Object, Obj
 
 def _is_normalized(observed: Observed, body: Object, drift: Drift) -> bool:
     """Whether the difference remained after a patch: then it is the API server's normalization."""
-    applied = observed.applied.get(key_of(body))
+    applied = observed.applied.get(object_key_of(body))
     return applied is not None and applied == desired_digest(body) and "metadata" not in drift.patch
 
 

@@ -14,6 +14,11 @@ MOST_MESSAGE = 1024  # bytes of a condition's message: the limit of an event's n
 _ELLIPSIS = "…".encode()
 
 
+def key_of(body: Object) -> Key:
+    """Return namespace and name of an object."""
+    return body["metadata"]["namespace"], body["metadata"]["name"]
+
+
 def labels_of(body: Object) -> dict[str, str]:
     """Return the labels of an object; empty if it has none."""
     return body["metadata"].get("labels") or {}

@@ -15,7 +15,7 @@ from spiko_operator.api.common import API_VERSION
 from spiko_operator.api.reasons import Reason
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Delete
-from spiko_operator.plan.claims import is_older, tiers_of
+from spiko_operator.plan.name_claims import is_older, tiers_of
 from spiko_operator.plan.objects import Object, controller_of, is_deleting, labels_of
 from spiko_operator.plan.observed import ObjectKey, Observed
 from spiko_operator.plan.status import Rejection
@@ -50,7 +50,7 @@ class NameCheck:
 def check_names(observed: Observed, desired: Sequence[Object]) -> NameCheck:
     """Check the name of every desired object and of the state ConfigMap."""
     secrets = [("Secret", names.keys_name(observed.name)), ("Secret", names.READ_SECRET)]
-    keys = [("ConfigMap", names.state_name(observed.name)), *secrets, *map(key_of, desired)]
+    keys = [("ConfigMap", names.state_name(observed.name)), *secrets, *map(object_key_of, desired)]
     taken: list[Rejection] = []
     waiting, holders = False, set()
     for key in keys:
@@ -75,7 +75,7 @@ def check_names(observed: Observed, desired: Sequence[Object]) -> NameCheck:
 
 def unknown_names(observed: Observed, desired: Sequence[Object]) -> tuple[ObjectKey, ...]:
     """Return the names that the cache does not have: they are looked up before the first apply."""
-    return tuple(key for key in map(key_of, desired) if key not in observed.objects)
+    return tuple(key for key in map(object_key_of, desired) if key not in observed.objects)
 
 
 def is_ours(observed: Observed, body: Object) -> bool:
@@ -163,6 +163,6 @@ def owned_by(bodies: Iterable[Object], uid: str) -> list[Object]:
     return [body for body in bodies if (owner := owner_of(body, KIND)) is not None and owner.uid == uid]
 
 
-def key_of(body: Object) -> ObjectKey:
+def object_key_of(body: Object) -> ObjectKey:
     """Return the kind and the name of an object."""
     return body["kind"], body["metadata"]["name"]

@@ -9,7 +9,7 @@ One draw is one kill. The operator records the victim while the draw is open, ki
 the kill and closes the draw in one write. If a recorded victim no longer exists, an earlier operator killed
 it and stopped before counting it. If it still exists, it is killed now, unless the monkey was switched off
 meanwhile. An operator that recorded the victim itself knows whether it has sent a request; without one, a
-victim that is gone was killed by someone else, and another one is drawn.
+victim that is gone was ended by another client, and another one is drawn.
 """
 
 from __future__ import annotations
