@@ -22,6 +22,8 @@ WORDS = (
     "somebody",
     "anybody",
     "whoever",
+    "someone",
+    "anyone",
     "wish(es|ed)?",
     "mend(s|ed)?",
     "way out",

@@ -31,7 +31,7 @@ def merge(
 
     Args:
         architecture: its name.
-        answers: of all eurekas to /edges.
+        answers: of all eurekas to the message `edges`.
         zones: of each region, in order.
         several: tiers that declare more than one version, whether their pods run or not. Nodes of those are
             named with their version, as the prediction does it.

@@ -33,16 +33,17 @@ from spiko_operator.errors import ClusterError
 from spiko_operator.plan.health import HealthMonitor, HealthReport, Verdicts, read_health
 from spiko_operator.plan.objects import Key, Object
 from spiko_operator.plan.status import EurekaReport
-from spiko_operator.rate_limit import TokenBucket
+from spiko_operator.rate_limit import TokenBuckets
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 # Failed attempts before a warning, in about 7 s: a eureka that was just started does not listen yet.
 PATIENCE = 8
 # A connection that ends sooner does not reset the back-off: the next one may end for the same reason.
 STABLE_S = 5.0
-# Limits of one connection: bytes of a message, messages per second and at once, seconds between warnings.
+# Limits of one connection: bytes of a message, messages per second and at once, seconds between warnings and
+# between tracebacks.
 MOST_BYTES = 1024 * 1024
-PER_SECOND, BURST = 1_000.0, 10_000.0
+PER_SECOND, BURST = 1_000, 10_000
 WARN_EVERY_S = 60.0
 _ABOUT_PODS = {"holders": Holders, "hurt": FailedCalls, "crashed": Crashed}
 Listener = Callable[[Object], None]
@@ -52,10 +53,10 @@ log = logging.getLogger("spiko.operator")
 
 @dataclass(slots=True)
 class EurekaLink:
-    """A connection to one eureka, kept open by `task`. A warning is logged at most once a minute."""
+    """A connection to one eureka, kept open by `task`. It logs one warning and one traceback a minute."""
 
     endpoint: Endpoint
-    warned_s: float = float("-inf")
+    lines: TokenBuckets = field(default_factory=lambda: TokenBuckets(1, WARN_EVERY_S))
     task: asyncio.Task[None] | None = None
     outbox: asyncio.Queue[str] | None = None
     report: EurekaReport | None = None
@@ -69,10 +70,13 @@ class EurekaLink:
 
     def warn(self, text: str, *values: object) -> None:
         """Log a warning unless one was logged in the last minute."""
-        now_s = time.monotonic()
-        if now_s >= self.warned_s + WARN_EVERY_S:
-            self.warned_s = now_s
+        if self.lines.take("warning", time.monotonic()):
             log.warning(text, *values)
+
+    def log_error(self) -> None:
+        """Log the unexpected error that is being handled unless one was logged in the last minute."""
+        if self.lines.take("error", time.monotonic()):
+            log.exception("eureka %s: unexpected error; reconnecting", self.url)
 
 
 @dataclass(slots=True)
@@ -225,9 +229,9 @@ class Links:
                 if failures >= self._patience:
                     reason = str(error) or type(error).__name__
                     link.warn("eureka %s is unreachable: %.300r; retrying", link.url, reason)
-            except Exception:  # the edge of the process: this link must not end for ever
+            except Exception:  # noqa: BLE001  # the edge of the process: this link must not end for ever
                 self.errors += 1
-                log.exception("eureka %s: unexpected error; reconnecting", link.url)
+                link.log_error()
             finally:
                 was_open, link.outbox = link.outbox is not None, None
                 useful = link.report is not None
@@ -248,11 +252,11 @@ class Links:
         for uid in group.followed:
             outbox.put_nowait(json.dumps({"t": "follow", "id": uid}))
         pump = asyncio.create_task(_pump(socket, outbox))
-        bucket = TokenBucket(PER_SECOND, BURST, time.monotonic())
+        received = TokenBuckets(BURST, 1.0 / PER_SECOND)
         try:
             async for frame in socket:
-                if not bucket.take(time.monotonic()):
-                    raise ClusterError(f"sends more than {PER_SECOND:.0f} messages per second")
+                if not received.take(link.url, time.monotonic()):
+                    raise ClusterError(f"sends more than {PER_SECOND} messages per second")
                 if frame.type == WSMsgType.TEXT:
                     self._receive(key, group, link, parse_object(frame.data))
         except ContractError as error:
@@ -275,7 +279,7 @@ class Links:
                 for listener in group.followed.get(about["id"], ()):
                     listener(about | {"t": kind, "eureka": link.url})
             case "health":
-                link.health = _read_health(message)
+                link.health = read_health(message)
                 self._review_health(key, group)
             case "pods":
                 link.pods = decode(RegisteredPods, message).pods
@@ -295,14 +299,6 @@ class Links:
             self._changed(key)
         if (due := group.health.due) is not None:
             group.review = loop.call_at(due, self._review_health, key, group)
-
-
-def _read_health(message: Object) -> HealthReport:
-    """Return the summary of a eureka. Raises ContractError."""
-    try:
-        return read_health(message)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ContractError(f"health: {error}") from error
 
 
 def _notify_all(group: _Group, message: Object) -> None:

@@ -20,8 +20,8 @@ class Reacher:
     def url(self, namespace: str, pod: str, address: str, path: str, web_socket: bool = False) -> str:
         """Return the URL of a path of a eureka pod.
 
-        >>> Reacher("direct", "https://api").url("default", "p", "10.0.0.9", "/edges")
-        'http://10.0.0.9:7070/edges'
+        >>> Reacher("direct", "https://api").url("default", "p", "10.0.0.9", "/metrics")
+        'http://10.0.0.9:7070/metrics'
         >>> Reacher("proxy", "https://api").url("default", "p", "10.0.0.9", "/control", web_socket=True)
         'wss://api/api/v1/namespaces/default/pods/p:7070/proxy/control'
         """

@@ -43,9 +43,7 @@ def command(**arguments: Any) -> None:
     A cluster that is up already is used and stays up; the architecture is removed from it. Ctrl-C ends the
     traffic early and reports; a second one only cleans up.
     """
-    from spiko_cli.running.runner import (
-        Arguments,
-        run,
-    )  # with a Kubernetes client, which --help does not need
+    # With a Kubernetes client, which --help does not need.
+    from spiko_cli.running.runner import Arguments, run
 
     run(Arguments(**arguments))

@@ -1,4 +1,4 @@
-"""Pure: a distribution as Spigo printed it, for people, and as a list, for programs.
+"""Pure: a distribution as Spigo printed it, for readers, and as a list, for programs.
 
 The text has a line for each bin with a count; both bounds belong to the bin. A bar has one # for each whole
 percent and begins with : if bins without a count were skipped before it, else with |.

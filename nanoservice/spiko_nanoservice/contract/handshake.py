@@ -158,6 +158,16 @@ def is_genuine(message: Any, expected: Admission) -> bool:
         return False
 
 
+def parse_answer(text: str | bytes, kind: str) -> dict[str, Any]:
+    """Return a eureka's message, which must be of this kind. Raises ContractError, also for a refusal."""
+    message = parse_object(text)
+    if message.get("t") == "refused":
+        raise ContractError(f"the eureka refuses the connection: {str(message.get('message'))[:200]!r}")
+    if message.get("t") != kind:
+        raise ContractError(f"{str(message.get('t'))[:32]!r}: expected {kind!r}")
+    return message
+
+
 def _check_nonce(nonce: str) -> None:
     if not _is_hex(nonce, NONCE_BYTES):
         raise ContractError(f"nonce: must be {2 * NONCE_BYTES} hexadecimal digits")

@@ -39,6 +39,7 @@ class Gate:
 
     Attributes:
         refused: number of connections that were refused.
+        proof_s: how long a client may take for its proof, seconds.
     """
 
     def __init__(self, keys: KeyFiles, address: str) -> None:
@@ -47,6 +48,7 @@ class Gate:
         self._sessions: Counter[Purpose] = Counter()
         self._logged_s = 0.0
         self.refused = 0
+        self.proof_s = PROOF_S
 
     def reserve(self, purpose: Purpose, source: str) -> bool:
         """Return whether one more connection from an address may begin; if so, `admit` must follow."""
@@ -71,13 +73,13 @@ class Gate:
             self._sessions[purpose] -= 1
 
     async def admit(self, socket: WebSocket, purpose: Purpose, source: str) -> bool:
-        """Demand a proof from a new client; return whether it is valid. Otherwise the client is told why."""
+        """Demand a proof from a new client and return whether it is valid; a refusal has the reason."""
         try:
-            async with asyncio.timeout(PROOF_S):
+            async with asyncio.timeout(self.proof_s):
                 await self._exchange(socket, purpose)
                 return True
         except (ContractError, LinkError, TimeoutError) as error:
-            self._refuse(socket, purpose, source, str(error) or f"no proof within {PROOF_S:.0f} s")
+            self._refuse(socket, purpose, source, str(error) or f"no proof within {self.proof_s:g} s")
             return False
         finally:
             self._pending[source] -= 1

@@ -22,14 +22,13 @@ from urllib.parse import parse_qs
 from spiko_nanoservice.contract.handshake import Purpose
 from spiko_nanoservice.eureka.admission import MOST_PROOF_BYTES, Gate
 from spiko_nanoservice.eureka.liveness_check import find_silent
-from spiko_nanoservice.eureka.pages import health_pages
 from spiko_nanoservice.eureka.registry.effects import Ask, Effect, Inform, Send, Tell, dumps
 from spiko_nanoservice.eureka.registry.registry import Registry
 from spiko_nanoservice.eureka.registry.totals import Totals
 from spiko_nanoservice.eureka.session_handlers import Sessions
 from spiko_nanoservice.eureka.sockets import Outbox, SessionHandler, serve_socket
 from spiko_nanoservice.messages import Message
-from spiko_nanoservice.wire.request import Request
+from spiko_nanoservice.wire.request import Handler, Request
 from spiko_nanoservice.wire.websocket import WebSocket, render_acceptance
 
 # A eureka pings after 2 s of silence and waits 1 s for an answer: three seconds without a message end a
@@ -83,7 +82,7 @@ class Eureka:
         self.totals = Totals()
         self.peers: set[PeerLink] = set()
         self.gate = gate
-        self.pages = health_pages()
+        self.pages: dict[bytes, Handler] = dict.fromkeys((b"/healthz", b"/readyz"), _answer_ok)
         self.sessions = Sessions(self.registry, self.totals, self.perform, self.inform)
         self._performed = asyncio.Event()
         self._running: dict[asyncio.Task[None], WebSocket] = {}
@@ -208,6 +207,10 @@ class Eureka:
         for socket in self._running.values():
             socket.close()
         await asyncio.gather(*self._running)
+
+
+def _answer_ok(request: Request) -> None:
+    request.reply(200, b"ok\n")
 
 
 def _send_all(outboxes: set[Outbox], message: Message) -> None:

@@ -21,6 +21,7 @@ from spiko_nanoservice.contract import (
     encode,
     traits_of,
 )
+from spiko_nanoservice.contract.bounds import MOST_COUNTER
 from spiko_nanoservice.eureka.registry.effects import Effect, dumps
 from spiko_nanoservice.eureka.registry.health import HealthSummary
 from spiko_nanoservice.eureka.registry.registry import Registry
@@ -91,7 +92,7 @@ class Sessions:
                 return lambda: self._perform(registry.hello(number, hello, now, source))
             case m.ACK:
                 config = decode(Revision, message["config"]) if message.get("config") else None
-                revision = _to_revision(message["revision"])
+                revision = _to_number("revision", message["revision"])
                 return lambda: self._perform(registry.ack(number, revision, config, now))
             case m.REPORT:
                 return self._from_report(number, message)
@@ -194,7 +195,7 @@ class Sessions:
             case m.PODS:
                 return lambda: outbox.put(dumps({"t": m.PODS, "pods": registry.registered()}))
             case m.CRASH:
-                id, process = _to_id(message["id"]), _to_revision(message["process"])
+                id, process = _to_id(message["id"]), _to_number("process", message["process"])
                 return lambda: self._perform(registry.crash(id, process))
             case other:
                 raise ContractError(f"t: {other!r}: not a message that an operator may send")
@@ -241,9 +242,9 @@ def _to_id(value: Any) -> str:
     return value
 
 
-def _to_revision(value: Any) -> int:
-    if type(value) is not int or not 0 <= value < 2**53:
-        raise ContractError(f"{str(value)[:32]!r}: must be an integer from 0 to 2^53")
+def _to_number(where: str, value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= MOST_COUNTER:
+        raise ContractError(f"{where}: {str(value)[:32]!r}: must be an integer from 0 to {MOST_COUNTER}")
     return value
 
 

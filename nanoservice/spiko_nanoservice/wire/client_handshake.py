@@ -6,8 +6,8 @@ import asyncio
 import os
 
 from spiko_nanoservice import messages as m
-from spiko_nanoservice.contract import ContractError, encode, parse_object
-from spiko_nanoservice.contract.handshake import NONCE_BYTES, Purpose, is_genuine, prove
+from spiko_nanoservice.contract import ContractError, encode
+from spiko_nanoservice.contract.handshake import NONCE_BYTES, Purpose, is_genuine, parse_answer, prove
 from spiko_nanoservice.errors import LinkError
 from spiko_nanoservice.messages import Message
 from spiko_nanoservice.wire.key_files import KeyFiles
@@ -55,7 +55,7 @@ class Dialer:
         except BaseException as error:
             socket.close()
             if isinstance(error, ContractError | TimeoutError):
-                raise LinkError(f"{address}: {str(error) or 'no answer to the handshake'}") from error
+                raise LinkError(f"{address}: handshake: {str(error) or 'no answer'}") from error
             raise
         return socket
 
@@ -66,9 +66,4 @@ async def _receive(socket: WebSocket, kind: str) -> Message:
     while not texts:
         texts = await socket.receive_texts()
     socket.unread(texts[1:])
-    message = parse_object(texts[0])
-    if message.get("t") == m.REFUSED:
-        raise LinkError(f"the eureka refuses the connection: {str(message.get('message'))[:200]!r}")
-    if message.get("t") != kind:
-        raise LinkError(f"handshake: {str(message.get('t'))[:32]!r}: expected {kind!r}")
-    return message
+    return parse_answer(texts[0], kind)

@@ -15,11 +15,15 @@ log = logging.getLogger("spiko")
 class InternalErrors:
     """The unexpected errors of this process.
 
+    Args:
+        pause_s: seconds until a background task is started again.
+
     Attributes:
         total: their number since the start of the process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pause_s: float = PAUSE_S) -> None:
+        self._pause_s = pause_s
         self.total = 0
         self._logged: set[tuple[str, str]] = set()
 
@@ -38,13 +42,13 @@ class InternalErrors:
             log.error("%s: unexpected error, logged once %s", where, detail, exc_info=error)
 
     async def keep_running(self, where: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a background task until it ends by itself; after an error, start it again in a second."""
+        """Run a background task until it ends by itself; after an error, start it again."""
         while True:
             try:
                 return await work()
             except Exception as error:  # noqa: BLE001  # the edge of the process
                 self.note(where, error)
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(self._pause_s)
 
 
 internal_errors = InternalErrors()

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
-from spiko_nanoservice.contract import ContractError, encode, parse_object
+from spiko_nanoservice.contract import ContractError, encode
 from spiko_nanoservice.contract.handshake import (
     NONCE_BYTES,
     EpochKey,
     Purpose,
     is_genuine,
+    parse_answer,
     prove,
 )
 from spiko_operator.errors import ClusterError
@@ -51,9 +52,4 @@ async def _receive(socket: ClientWebSocketResponse, kind: str) -> Object:
     frame = await socket.receive()
     if frame.type is not WSMsgType.TEXT:
         raise ClusterError("handshake: the eureka closed the connection")
-    message = parse_object(frame.data)
-    if message.get("t") == "refused":
-        raise ClusterError(f"the eureka refuses the connection: {str(message.get('message'))[:200]!r}")
-    if message.get("t") != kind:
-        raise ClusterError(f"handshake: {str(message.get('t'))[:32]!r}: expected {kind!r}")
-    return message
+    return parse_answer(frame.data, kind)

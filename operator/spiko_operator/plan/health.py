@@ -13,11 +13,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spiko_nanoservice.contract import LONGEST_REASON, decode
+from spiko_nanoservice.contract.control_messages import Health
+
 HOLD_S, LEAST_S = 3.0, 10.0
 # Percent of the sources' requests that may fail: above the first, Serving is False until it is at most the
 # second.
 MOST_FAILED, FEW_FAILED = 5, 1
-MOST_EDGES, LONGEST_ENDPOINT, LONGEST_FAILURE, LARGEST_COUNT = 8, 255, 200, 10**12
+LONGEST_ENDPOINT, LONGEST_FAILURE = 255, 200  # characters
 _NAME = re.compile(r"[-A-Za-z0-9_.*]{1,64}")
 
 
@@ -68,46 +71,32 @@ class Verdicts:
 
 
 def read_health(message: Mapping[str, Any]) -> HealthReport:
-    """Return a eureka's summary.
+    """Return a eureka's summary. Edges are left out if a name, which a pod reported, cannot be one.
 
     Raises:
-        KeyError, TypeError, ValueError: the message violates the contract.
+        ContractError: the message violates the contract.
     """
-    edges = message["edges"]
-    if not isinstance(edges, list) or len(edges) > MOST_EDGES:
-        raise ValueError(f"edges: must be a list of at most {MOST_EDGES}")
+    health = decode(Health, message)
     return HealthReport(
-        _count(message["requests"]),
-        _count(message["errors"]),
-        tuple(found for edge in edges if (found := _edge(*edge)) is not None),
-        str(message["endpoint"])[:LONGEST_ENDPOINT],
-        _count(message["exporting"]),
-        _count(message["failing"]),
-        _printable(str(message["failure"])[:LONGEST_FAILURE]),
+        health.requests,
+        health.errors,
+        tuple(
+            FailingEdge(
+                f"{edge[0]} {edge[1]}", f"{edge[2]} {edge[3]}", edge[4], _cut(edge[5], LONGEST_REASON)
+            )
+            for edge in health.edges
+            if all(map(_NAME.fullmatch, edge[:4]))
+        ),
+        health.endpoint[:LONGEST_ENDPOINT],
+        health.exporting,
+        health.failing,
+        _cut(health.failure, LONGEST_FAILURE),
     )
 
 
-def _edge(
-    caller: str, caller_version: str, callee: str, callee_version: str, errors: int, reason: str
-) -> FailingEdge | None:
-    """Return an edge; None if a name, which a pod reported, cannot be one."""
-    if not all(_NAME.fullmatch(name) for name in (caller, caller_version, callee, callee_version)):
-        return None
-    return FailingEdge(
-        f"{caller} {caller_version}",
-        f"{callee} {callee_version}",
-        _count(errors),
-        _printable(str(reason)[:64]),
-    )
-
-
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_COUNT:
-        raise ValueError(f"a count: {value!r:.40}: must be an integer from 0 to {LARGEST_COUNT}")
-    return value
-
-
-def _printable(text: str) -> str:
+def _cut(text: str, most: int) -> str:
+    """Return the beginning of a text, escaped unless it is printable."""
+    text = text[:most]
     return text if text.isprintable() else ascii(text)[1:-1]
 
 

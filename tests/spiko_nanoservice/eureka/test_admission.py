@@ -73,13 +73,13 @@ async def test_a_request_with_an_origin_is_refused() -> None:
     assert 403 == refusal.value.status
 
 
-async def test_silent_clients_of_one_address_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silent_clients_of_one_address_leave_room_for_others() -> None:
     """Given an address that opens many connections and sends nothing, then more of it get 503, pods of other
     addresses register, and the connections end after the time for a proof.
     """
-    monkeypatch.setattr(admission, "PROOF_S", 0.5)
     async with loopback_cluster() as place, ClientSession() as session:
         address, pod = await place_with_eureka(place)
+        pod.eureka.gate.proof_s = 0.5
         silent = [
             await session.ws_connect(f"http://{address}:7070/register")
             for _ in range(admission.MOST_PENDING_OF_ADDRESS)
@@ -91,7 +91,7 @@ async def test_silent_clients_of_one_address_leave_room_for_others(monkeypatch: 
         ends = [(await rest(socket))[-1]["message"] for socket in silent]
 
         assert 503 == refusal.value.status
-        assert {"no proof within 0 s"} == set(ends)
+        assert {"no proof within 0.5 s"} == set(ends)
         assert pod.eureka.gate.refused > admission.MOST_PENDING_OF_ADDRESS
 
 

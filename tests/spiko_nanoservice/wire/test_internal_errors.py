@@ -30,10 +30,9 @@ def test_endless_kinds_of_errors_do_not_fill_the_log(caplog: pytest.LogCaptureFi
     assert (1_000, internal_errors.MOST_KINDS) == (errors.total, len(caplog.records))
 
 
-async def test_a_background_task_goes_on_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_background_task_goes_on_after_an_error() -> None:
     """Given a task that fails twice, then it is started again, and ends when it ends by itself."""
-    monkeypatch.setattr(internal_errors, "PAUSE_S", 0.0)
-    errors, starts = InternalErrors(), 0
+    errors, starts = InternalErrors(pause_s=0.0), 0
 
     async def work() -> None:
         nonlocal starts

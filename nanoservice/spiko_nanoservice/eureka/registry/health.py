@@ -11,15 +11,14 @@ from collections import Counter, deque
 from typing import Any
 
 from spiko_nanoservice.contract import LONGEST_REASON
+from spiko_nanoservice.contract.control_messages import MOST_EDGES
 from spiko_nanoservice.messages import HEALTH, Message
 from spiko_nanoservice.telemetry.totals import MOST_REASONS, OTHER
 
 WINDOW = 10  # seconds
-MOST_EDGES = 8
 # Failing edges in one second; more are not needed to find the worst ones.
 MOST_FAILING = 4_096
 LONGEST_NAME, LONGEST_FAILURE, LONGEST_ENDPOINT = 64, 200, 255  # characters
-LARGEST_COUNT = 10**9
 # Caller tier, caller version, callee tier, callee version.
 Edge = tuple[str, str, str, str]
 
@@ -45,7 +44,7 @@ class HealthSummary:
 
     @property
     def last(self) -> Message | None:
-        """The summary of the last closed second; None if there is nothing to tell."""
+        """The summary of the last closed second; None if it is empty."""
         return self._last if self._last != self._empty else None
 
     def add(self, session: int, tier: str, version: str, source: bool, report: Message) -> None:
@@ -56,21 +55,18 @@ class HealthSummary:
             tier: of the pod.
             version: of the pod.
             source: whether the pod sends requests of its own.
-            report: its message.
-
-        Raises:
-            KeyError, TypeError, ValueError: the report violates the contract; nothing was added.
+            report: its message, which `report_check.py` has checked.
         """
-        edges = [_read_edge(edge) for edge in report.get("edges", ())]
-        export = _read_export(report.get("exporting"))
-        for (callee, callee_version), taken, errors in edges:
+        for edge in report.get("edges") or ():
+            (callee, callee_version), taken, errors = _read_edge(edge)
             if source:
                 self._current.requests += taken + errors.total()
                 self._current.errors += errors.total()
             if errors.total():
                 self._add_failing((tier[:LONGEST_NAME], version, callee, callee_version), errors)
-        if export is not None:
-            self._exports[session] = export
+        if (export := report.get("exporting")) is not None:
+            endpoint, failure = export
+            self._exports[session] = endpoint[:LONGEST_ENDPOINT], failure[:LONGEST_FAILURE]
 
     def forget(self, session: int) -> None:
         """Forget a pod whose session has ended."""
@@ -129,22 +125,6 @@ def round_count(count: int) -> int:
 
 def _read_edge(edge: Any) -> tuple[tuple[str, str], int, Counter[str]]:
     """Return the callee, the answered requests and the errors of an edge of a report."""
-    tier, version = (str(part)[:LONGEST_NAME] for part in edge["to"][:2])
-    errors = {str(reason)[:LONGEST_REASON]: _read_count(n) for reason, n in edge["errors"].items()}
-    return (tier, version), _read_count(edge["ok"]) + _read_count(edge["miss"]), Counter(errors)
-
-
-def _read_count(value: Any) -> int:
-    if not isinstance(value, int) or not 0 <= value <= LARGEST_COUNT:
-        raise ValueError(f"a count: {value!r:.40}: must be an integer from 0 to {LARGEST_COUNT}")
-    return value
-
-
-def _read_export(export: Any) -> tuple[str, str] | None:
-    """Return the endpoint and the failure of a report."""
-    if export is None:
-        return None
-    endpoint, failure = export
-    if not isinstance(endpoint, str) or not isinstance(failure, str):
-        raise TypeError(f"exporting: {export!r:.40}: must be an endpoint and a failure")
-    return endpoint[:LONGEST_ENDPOINT], failure[:LONGEST_FAILURE]
+    tier, version = (part[:LONGEST_NAME] for part in edge["to"][:2])
+    errors = {reason[:LONGEST_REASON]: count for reason, count in edge["errors"].items()}
+    return (tier, version), edge["ok"] + edge["miss"], Counter(errors)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from spiko_nanoservice.eureka.registry.health import MOST_EDGES, WINDOW, HealthSummary
+from spiko_nanoservice.contract import decode
+from spiko_nanoservice.contract.control_messages import MOST_EDGES, Health
+from spiko_nanoservice.eureka.registry.health import WINDOW, HealthSummary
 from spiko_nanoservice.messages import Message
 
 
@@ -82,30 +82,6 @@ def test_the_summary_is_small_whatever_pods_report() -> None:
     message = summary.close_second()
 
     assert message is not None
-    assert len(message["edges"]) == MOST_EDGES
+    assert len(decode(Health, message).edges) == MOST_EDGES
     assert len(repr(message)) < 4_000
     assert message["requests"] == message["errors"] == 50_000_000
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        report(ok=-1),
-        report(ok=10**12),
-        report(reset=float("inf")),  # type: ignore[arg-type]
-        report(reset="7"),  # type: ignore[arg-type]
-        {"edges": [{"to": [], "ok": 1, "miss": 0, "errors": {}}]},
-        {"edges": [report(ok=1)["edges"][0], {"to": ["db", "1.0.0"]}]},
-        {"exporting": {"a": 1}},
-        {"exporting": 7},
-        {"exporting": ["http://c", None]},
-        {"exporting": ["http://c"]},
-    ],
-)
-def test_an_invalid_report_is_refused_whole(wrong: dict[str, Any]) -> None:
-    """Given a report that violates the contract, then it is refused and nothing of it is counted."""
-    summary = HealthSummary()
-    with pytest.raises((KeyError, TypeError, ValueError)):
-        summary.add(1, "www", "1.0.0", True, wrong)
-
-    assert summary.close_second() is None
