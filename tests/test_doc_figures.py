@@ -22,15 +22,18 @@ from spiko_local.nodes import read_nodes
 from spiko_nanoservice import contract, roles
 from spiko_nanoservice.eureka import liveness_check, server
 from spiko_nanoservice.eureka.registry import entries, slots, views
-from spiko_nanoservice.telemetry import export
+from spiko_nanoservice.eureka.registry.health import WINDOW
+from spiko_nanoservice.telemetry import collector_reply, export
 from spiko_nanoservice.telemetry.totals import BOUNDS_US
 from spiko_nanoservice.tier import pod, source, step_executor
-from spiko_nanoservice.wire import server_connection
+from spiko_nanoservice.wire import request, server_connection
 from spiko_operator import app, queueing, settings
 from spiko_operator.api.fault import MOST_VICTIMS, FaultSpec
-from spiko_operator.cluster import connection, events
+from spiko_operator.cluster import connection, events, execute
 from spiko_operator.handlers import architecture, kill_executor
+from spiko_operator.plan import health, ownership
 from spiko_operator.plan.faults.monkey import MOST_RECENT
+from spiko_operator.plan.reevaluation import REEVALUATE_S
 from tests.support.paths import EXAMPLES, ROOT
 
 WORDS = {1: "one", 2: "two", 3: "three", 5: "five", 8: "eight", 10: "ten"}
@@ -60,7 +63,7 @@ README, START, CONCEPTS, CODE = (
     "docs/architecture.md",
 )
 RINGS, KOPF, FAST, TROUBLE = "docs/rings.md", "docs/kopf.md", "docs/performance.md", "docs/troubleshooting.md"
-METRICS = "docs/metrics.md"
+METRICS, CONDITIONS = "docs/metrics.md", "docs/conditions.md"
 ROWS: list[tuple[str, str, Any]] = [
     (README, "a Kubernetes API with {} nodes", word(len(read_nodes(None)))),
     (README, "sends {} requests a second", contract.DEFAULT_RATE_PER_SECOND),
@@ -72,6 +75,20 @@ ROWS: list[tuple[str, str, Any]] = [
     (CONCEPTS, "at least one; {} at most", MOST_VICTIMS),
     (CONCEPTS, "({} if left out) counts from", KILL),
     (CONCEPTS, "keeps the last {}", word(MOST_RECENT)),
+    (CONCEPTS, "more than {} % of their requests fail", health.MOST_FAILED),
+    (CONCEPTS, "when at most {} % do", health.FEW_FAILED),
+    (CONCEPTS, "Serving looks at {} seconds", word(WINDOW)),
+    (CONCEPTS, "A change must last for {} s", int(health.HOLD_S)),
+    (CONCEPTS, "at the earliest {} s after the one before", int(health.LEAST_S)),
+    (CONCEPTS, "at most {} KiB that are not body", request.MOST_HEADER_BYTES >> 10),
+    (CONCEPTS, "not body and {} MiB of body", request.MOST_BODY_BYTES >> 20),
+    (CONCEPTS, "429 and 503; {} s at most", int(collector_reply.LONGEST_RETRY_AFTER_S)),
+    (CONCEPTS, "a back-off from {} to 30 s", int(export.FIRST_PAUSE_S)),
+    (CONCEPTS, "a back-off from 1 to {} s", int(export.LONGEST_PAUSE_S)),
+    (CONCEPTS, "at most {} spans", f"{export.MOST_QUEUED:,}"),
+    (CONDITIONS, "when another Architecture changes, and every {} s", int(REEVALUATE_S)),
+    (CONDITIONS, "after {} s, later after up to 60 s", queueing.FIRST_DELAY_S),
+    (CONDITIONS, "left to garbage collection for {} s", ownership.GARBAGE_COLLECTION_S),
     (CODE, "if only one of the two happens, {} s after it", int(source.HOLD_BACK_S)),
     (CODE, "the process was still running after {} s", int(kill_executor.CRASH_S)),
     (CODE, "their entries stay for {} s", int(entries.PEER_GRACE_S)),
@@ -91,13 +108,17 @@ ROWS: list[tuple[str, str, Any]] = [
     (KOPF, "from 0.5 s to {} s with jitter", int(queueing.LONGEST_DELAY_S)),
     (KOPF, "a plan over more than {} objects", architecture.MANY),
     (KOPF, "deduplicates keys; {} workers", word(app.WORKERS)),
+    (KOPF, "a key rests for {} s after a pass", queueing.REST_S),
     (KOPF, "emits {} events of an object at once", events.BURST),
     (KOPF, "at once, then one in {} s", int(events.REFILL_S)),
     (FAST, "while {} requests wait, it is not", server_connection.MOST_PIPELINED),
     (FAST, "batches of {}", export.BATCH),
     (FAST, "or every {} s, from a task", export.EVERY_S),
     (TROUBLE, "Unix sockets are limited to {} characters", home.MAX_SOCKET_BYTES),
+    (TROUBLE, "after {} restores of an object", execute.RESTORES),
+    (TROUBLE, "restores it once in {} s", int(execute.RESTORE_REFILL_S)),
     (TROUBLE, "`is not ready after {} s`", int(run_option("timeout_s"))),
+    (METRICS, "A request that is due for longer than {} s", int(source.LONGEST_LAG_S)),
     (METRICS, "{} buckets from 0.1 ms to 10 s", len(BOUNDS_US)),
     (METRICS, "15 buckets from {}", f"{BOUNDS_US[0] / 1000:g} ms to {BOUNDS_US[-1] // 1_000_000} s"),
 ]  # fmt: skip

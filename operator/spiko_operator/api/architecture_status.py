@@ -106,6 +106,6 @@ class ArchitectureStatus(Model):
         Field(
             max_length=16,
             description="Accepted, Applied, Programmed, Ready, ZonesLabeled; Serving and Exporting once "
-            "there is evidence",
+            "there is evidence; StateVerified and PodsVerified once there was a doubt",
         ),
     ] = None
