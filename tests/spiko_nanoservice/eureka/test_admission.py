@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from typing import Any, cast
 
 import pytest
@@ -71,6 +72,21 @@ async def test_a_request_with_an_origin_is_refused() -> None:
             await session.ws_connect(f"http://{address}:7070/read", origin="http://evil.example")
 
     assert 403 == refusal.value.status
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+def test_sessions_of_one_purpose_are_limited(purpose: Purpose) -> None:
+    """Given as many sessions of one purpose as there may be, then another one has no room, and those of other
+    purposes have.
+    """
+    gate = admission.Gate(KeyFiles("/none"), "127.0.0.1")
+    with ExitStack() as stack:
+        for _ in range(admission.MOST_SESSIONS[purpose]):
+            stack.enter_context(gate.session(purpose))
+        assert [other for other in Purpose if not gate.reserve(other, "127.0.0.9")] == [purpose]
+
+    assert gate.reserve(purpose, "127.0.0.9")
+    assert 1 == gate.refused
 
 
 async def test_silent_clients_of_one_address_leave_room_for_others() -> None:

@@ -12,9 +12,12 @@ from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 
 from spiko_nanoservice.contract import EUREKA_PORT
 from spiko_nanoservice.errors import LinkError
+from spiko_nanoservice.eureka.session_handlers import MOST_FOLLOWED
+from spiko_nanoservice.eureka.sockets import MOST_QUEUED as MOST_OUTBOX
+from spiko_nanoservice.eureka.sockets import Outbox
 from spiko_nanoservice.wire.http_server import Server
 from spiko_nanoservice.wire.request import Request
-from spiko_nanoservice.wire.websocket import WebSocket, render_acceptance
+from spiko_nanoservice.wire.websocket import WebSocket, connect, render_acceptance
 from tests.support.keys import open_session
 from tests.support.loopback_cluster import configuration, loopback_cluster, tier, until
 from tests.support.websocket_frames import (
@@ -211,6 +214,41 @@ async def test_an_invalid_control_message_is_refused(text: str) -> None:
         words = [frame.json()["t"] async for frame in socket if frame.type == WSMsgType.TEXT]
 
         assert ["eureka", "programmed", "refused"] == words
+
+
+async def test_a_control_connection_follows_a_limited_number_of_pods() -> None:
+    """Given a control connection that follows as many pods as it may, then it may follow one of them again,
+    and another one only in place of one of them.
+    """
+    async with (
+        eureka() as url,
+        ClientSession() as session,
+        await open_session(session, url.split("/")[2].split(":")[0], "/control") as socket,
+    ):
+        for number in (*range(MOST_FOLLOWED), 0):
+            await socket.send_json({"t": "follow", "id": f"p{number}"})
+        await socket.send_json({"t": "unfollow", "id": "p0"})
+        await socket.send_json({"t": "follow", "id": "another"})
+        kinds = [(await socket.receive_json())["t"] for _ in range(MOST_FOLLOWED + 4)]
+        await socket.send_json({"t": "follow", "id": "one too many"})
+        received = [frame.json() async for frame in socket if frame.type == WSMsgType.TEXT]
+
+    assert ["eureka", "programmed", *["holders"] * (MOST_FOLLOWED + 2)] == kinds
+    assert f"follow: at most {MOST_FOLLOWED} pods at a time" == received[-1]["message"]
+
+
+async def test_a_reader_that_falls_behind_is_closed() -> None:
+    """Given a connection that does not send, then its outbox holds a limited number of messages and the
+    connection is closed.
+    """
+    async with echo() as address:
+        socket = await connect(*address, "/")
+        outbox = Outbox(socket)
+        for _ in range(MOST_OUTBOX):
+            outbox.put("text")
+        assert not socket._transport.is_closing()
+        outbox.put("one too many")
+        assert socket._transport.is_closing()
 
 
 async def test_seconds_go_to_readers_that_ask_for_them() -> None:
