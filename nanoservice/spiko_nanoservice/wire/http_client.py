@@ -18,12 +18,10 @@ import httptools
 from spiko_nanoservice.contract import LONGEST_REASON, REASON_HEADER, Reason
 from spiko_nanoservice.errors import CallError
 from spiko_nanoservice.wire.request import MOST_BODY_BYTES, MOST_HEADER_BYTES
+from spiko_nanoservice.wire.server_timing import parse_server_timing
 
 # A timer that fires earlier than its time by less than this counts as due.
 TIMER_TOLERANCE_S = 0.0005
-# The limits of a duration in a Server-Timing header: characters, and microseconds. One beyond them counts as
-# absent.
-LONGEST_DURATION, LONGEST_SERVICE_US = 16, 3_600_000_000
 CARRIAGE_RETURN = ord("\r")
 _NO_BYTES = bytes(4)  # FIONREAD's answer, an int, if no byte waits
 
@@ -285,38 +283,3 @@ def render_request(method: bytes, path: bytes, host: bytes, headers: bytes, body
     """
     length = b"Content-Length: %d\r\n" % len(body) if body or method != b"GET" else b""
     return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n%b" % (method, path, host, headers, length, body)
-
-
-def parse_server_timing(value: bytes | None) -> int | None:
-    """Return the microseconds of the `app` metric of a Server-Timing header.
-
-    The result is None without such a metric, or if its duration is not a number from 0 to one hour.
-
-    >>> parse_server_timing(b"app;dur=1.250")
-    1250
-    >>> parse_server_timing(b"app;dur=99999999999999999999") is None
-    True
-    >>> parse_server_timing(b"cache;dur=2") is None
-    True
-    """
-    if value is None:
-        return None
-    if value.startswith(b"app;dur=") and (short := _parse_duration(value[8:])) is not None:
-        # The form that the nanoservice itself sends.
-        return short
-    for metric in value.split(b","):
-        name, *parameters = metric.strip().split(b";")
-        if name == b"app":
-            for parameter in parameters:
-                key, _, number = parameter.strip().partition(b"=")
-                if key == b"dur" and (found := _parse_duration(number)) is not None:
-                    return found
-    return None
-
-
-def _parse_duration(number: bytes) -> int | None:
-    """Return decimal milliseconds as microseconds, from 0 to one hour; None if it is anything else."""
-    if len(number) > LONGEST_DURATION or not number.replace(b".", b"", 1).isdigit():
-        return None
-    duration_us = round(float(number) * 1000)
-    return duration_us if duration_us <= LONGEST_SERVICE_US else None
