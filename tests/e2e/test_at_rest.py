@@ -122,6 +122,7 @@ def test_edits_are_restored(cluster: Cluster, namespace: str) -> None:
         assert any(WEB in text and field in text for text in texts), field
 
 
+@pytest.mark.long
 def test_removed_runtime_field_is_removed(cluster: Cluster, namespace: str) -> None:
     """Given a runtime that is removed from the spec, then the templates are as they were before it."""
     cluster.apply(shop(rate=0), namespace)

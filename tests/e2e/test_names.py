@@ -25,7 +25,12 @@ def accepted(cluster: Cluster, namespace: str, name: str) -> tuple[str, str]:
     return condition.get("status", ""), condition.get("reason", "")
 
 
-@pytest.mark.parametrize("order", [("shop", "shop-cart"), ("shop-cart", "shop")] * 2)
+ORDERS = [("shop", "shop-cart"), ("shop-cart", "shop")]
+
+
+@pytest.mark.parametrize(
+    "order", [*ORDERS, *(pytest.param(each, marks=pytest.mark.long) for each in ORDERS * 3)]
+)
 def test_one_of_two_architectures_with_a_shared_name_runs(
     cluster: Cluster, namespace: str, order: tuple[str, str]
 ) -> None:
@@ -69,6 +74,7 @@ def test_a_taken_name_that_becomes_free_is_noticed_within_a_minute(cluster: Clus
     cluster.until_true("shop", "Ready", namespace)
 
 
+@pytest.mark.long
 def test_orphaned_objects_are_adopted(cluster: Cluster, namespace: str) -> None:
     """Given an Architecture that was deleted with --cascade=orphan, when it is applied again, then it adopts
     its objects, and no pod restarts.
@@ -86,6 +92,7 @@ def test_orphaned_objects_are_adopted(cluster: Cluster, namespace: str) -> None:
     assert before == cluster.uids(namespace)
 
 
+@pytest.mark.long
 def test_restored_objects_are_adopted(cluster: Cluster, namespace: str) -> None:
     """Given objects restored from a backup, with new UIDs and without owners, when the Architecture is
     restored after them, then it adopts them.
@@ -116,7 +123,13 @@ def restorable(body: Object) -> Object:
     return {key: value for key, value in body.items() if key != "status"} | {"metadata": metadata}
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[] if path.stem == "lamp" else pytest.mark.long)
+        for path in EXAMPLES
+    ],
+)
 def test_an_unchanged_example_is_unchanged(cluster: Cluster, namespace: str, path: Path) -> None:
     """Given an example that is applied twice, then kubectl reports it as unchanged. The Architecture has an
     unknown victim, so that no pod starts.

@@ -114,6 +114,7 @@ def test_run_in_an_existing_cluster(cluster: Cluster, namespace: str) -> None:
     assert cluster.spiko("status").returncode == 0
 
 
+@pytest.mark.long
 def test_keep_leaves_the_architecture_as_the_file_has_it(cluster: Cluster, namespace: str) -> None:
     """Given --keep, then the source sends again without exporting traces; a second run reports the existing
     architecture.
@@ -277,6 +278,7 @@ def test_interrupted_run_reports_and_cleans_up(cluster: Cluster, namespace: str)
             small(topology={"regions": [{"name": "r", "zones": ["nowhere"]}]}),
             ["is not ready after 4 s"],
             id="zones without nodes",
+            marks=pytest.mark.long,
         ),
     ],
 )

@@ -162,7 +162,16 @@ BOMBS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "message"), [row[1:] for row in BOMBS], ids=[row[0] for row in BOMBS])
+SLOW = ("documents", "items")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(text, message, id=name, marks=pytest.mark.long if name in SLOW else [])
+        for name, text, message in BOMBS
+    ],
+)
 def test_a_file_that_would_exhaust_the_reader_is_an_error(text: str, message: str) -> None:
     """Given many values, aliases or levels in a file, then the last document has an error that says so."""
     *_, last = parse(text.encode(), "f")

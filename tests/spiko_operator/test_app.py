@@ -264,6 +264,7 @@ async def test_watches_are_retried_after_429(tmp_path: Path) -> None:
         assert min(later - sooner for sooner, later in pairwise(tries)) >= 1
 
 
+@pytest.mark.long
 async def test_liveness_fails_when_full_lists_stop(tmp_path: Path) -> None:
     """Given open watches, when the API server stops answering, then /healthz changes from 200 to 500 after
     three missed lists (kopf caches a result for 10 s).

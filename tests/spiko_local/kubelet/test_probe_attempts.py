@@ -150,7 +150,9 @@ def test_a_late_loop_does_not_count_against_the_pod(reply: bytes, success: bool)
     assert success is in_late_loop(attempt)
 
 
-@pytest.mark.parametrize(("reply", "verdicts"), [(OK, [True]), (b"", [False])])
+@pytest.mark.parametrize(
+    ("reply", "verdicts"), [(OK, [True]), pytest.param(b"", [False], marks=pytest.mark.long)]
+)
 def test_a_kubelet_that_is_always_late_judges_right(reply: bytes, verdicts: list[bool]) -> None:
     """Given passes of the loop that take longer than the probe's timeout, then a pod that replies is ready
     for many attempts in a row; a silent one fails.

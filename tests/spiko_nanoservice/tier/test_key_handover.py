@@ -36,9 +36,7 @@ async def test_a_leaving_node_hands_its_keys_to_the_next_holder_of_its_slot() ->
     assert {b"key%d" % n: (b"%d" % n, n + 1) for n in range(1200)} == dict(node(new).values)
 
 
-@pytest.mark.parametrize(
-    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 6))]
-)
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 6))])
 async def test_no_acknowledged_write_is_missed_while_rings_grow_and_shrink(seed: int) -> None:
     """Given clients at all nodes, when a ring takes sizes 1 to 4 and nodes are replaced, then every read
     finds the writes acknowledged before it began.

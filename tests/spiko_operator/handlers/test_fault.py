@@ -97,7 +97,9 @@ async def test_operator_stopped_at_any_write_kills_each_victim_once(method: str,
     assert any(condition(status, "Ended")[1] == "EvidenceLost" for status in statuses)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", [pytest.param(m, marks=[] if m == "Evict" else pytest.mark.long) for m in METHODS]
+)
 async def test_unavailable_api_server_loses_no_kill_and_no_evidence(method: str) -> None:
     """Given requests that fail at any time, also after they were executed, then every victim is killed once
     and the evidence is complete.
@@ -152,6 +154,7 @@ async def test_dry_run_kills_no_pod() -> None:
     assert ("True", "DryRun") == condition(status, "Ended")
 
 
+@pytest.mark.long
 async def test_undelivered_crash_is_reported() -> None:
     """Given a pod without a session, one whose process changes, and one that keeps running after its crash
     request, then each state has its reason.

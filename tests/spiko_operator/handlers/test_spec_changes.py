@@ -75,7 +75,9 @@ async def test_removed_part_of_a_field_is_removed() -> None:
     ]
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize(
+    "seed", [*range(10), *(pytest.param(n, marks=pytest.mark.long) for n in range(10, 100))]
+)
 async def test_a_sequence_of_runtimes_leaves_no_trace(seed: int) -> None:
     """Given runtimes A, B, A, also with a new operator in between, then the objects after the second A equal
     those after the first, those after B equal those of a cluster that only had B, and a settled pass writes
@@ -96,7 +98,9 @@ async def test_a_sequence_of_runtimes_leaves_no_trace(seed: int) -> None:
     assert [] == await cluster.reconcile()
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize(
+    "seed", [*range(5), *(pytest.param(n, marks=pytest.mark.long) for n in range(5, 40))]
+)
 async def test_a_sequence_of_live_changes_leaves_no_trace(seed: int) -> None:
     """Given random changes of counts, versions, tiers and weights and their reversal, then the objects are as
     before.
