@@ -80,6 +80,7 @@ def follow(server: Server, after: str, events: list[dict[str, Any]]) -> None:
         connection.close()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_acknowledged_writes_survive() -> None:
     """Given four writers, when the server is killed five times, then acknowledged writes stay and watches
