@@ -23,7 +23,16 @@ PATHS = (
         "/handover",
         "/resolve",
     ),
-    *("/exec/default/a/b?command=id", "/api/v1/secrets", "/apis", "/pods", "/nodes/a/stop", "/%00%ff", "*"),
+    *(
+        "/exec/default/a/b?command=id",
+        "/api/v1/secrets",
+        "/v1/traces",
+        "/apis",
+        "/pods",
+        "/nodes/a/stop",
+        "/%00%ff",
+        "*",
+    ),
 )
 METHODS = ("GET", "PUT", "POST", "HEAD", "DELETE", "TRACE", "OPTIONS", "CONNECT", "PRI", "G\x00T", "")
 NUMBERS = ("-1", "0", "1e400", "18446744073709551616", "99999999999999999999", "NaN", "0x10", "", "\xff")
