@@ -87,7 +87,7 @@ def test_a_pod_that_poses_as_a_eureka_gets_no_session(lone: Cluster) -> None:
 def test_a_forged_state_is_rebuilt(lone: Cluster) -> None:
     """Given another user's state and copy of the topology, then the operator rebuilds both and reports it."""
     before = lone.uids("default")
-    forged = json.dumps({"data": {"state": "H4sIAAAA"}})
+    forged = json.dumps({"data": {"state.json": "{}"}})
     lone.kubectl("patch", "configmap", "shop-state", "-p", forged)
     lone.until(
         "StateVerified=False",

@@ -127,6 +127,7 @@ class Servers:
 
 def is_own_error(record: logging.LogRecord) -> bool:
     """Return whether a record is not about a malformed request: aiohttp logs a traceback for each, with bytes
-    of the client.
+    of the client. UnicodeEncodeError is that of an Expect header which is not text.
     """
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | UnicodeEncodeError)
