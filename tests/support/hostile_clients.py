@@ -89,7 +89,7 @@ class HostileClients:
         while loop.time() < end:
             target = random.choice(self._targets)
             eureka = target.port == EUREKA_PORT
-            # Those of a wrong seed see a closed or reset connection, or none at all: that is the purpose.
+            # Most attacks end with a connection that the server closes or resets: that is right.
             with contextlib.suppress(OSError, TimeoutError, ClientError, asyncio.IncompleteReadError):
                 async with asyncio.timeout(LONGEST_S):
                     if eureka and random.random() < 0.5:
@@ -124,6 +124,8 @@ class HostileClients:
         pause_s, reads = random.choice((0.0, 0.0, 0.05)), random.random() < 0.7
         try:
             for piece in ATTACKS[name](random):
+                if writer.is_closing():
+                    break
                 writer.write(piece)
                 await asyncio.sleep(pause_s)
             if reads:
