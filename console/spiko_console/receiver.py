@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from spiko_console import otlp
@@ -16,6 +18,7 @@ from spiko_console.errors import OtlpError
 from spiko_console.store import TraceStore
 
 SETTLE_EVERY_S = 1.0
+log = logging.getLogger("spiko.receiver")
 Listener = Callable[[otlp.Request], None]
 
 
@@ -59,7 +62,10 @@ class Receiver:
         application = web.Application(client_max_size=otlp.MAX_BYTES)
         application.router.add_post("/v1/traces", self.export)
         # `otlp` decompresses bodies, because it bounds the result
-        runner = web.AppRunner(application, access_log=None, auto_decompress=False, shutdown_timeout=0.5)
+        log.addFilter(is_own_error)
+        runner = web.AppRunner(
+            application, access_log=None, logger=log, auto_decompress=False, shutdown_timeout=0.5
+        )
         await runner.setup()
         site = web.TCPSite(runner, address, port)
         await site.start()
@@ -78,3 +84,11 @@ class Receiver:
         while True:
             await asyncio.sleep(SETTLE_EVERY_S)
             self._store.settle(time.monotonic())
+
+
+def is_own_error(record: logging.LogRecord) -> bool:
+    """Return whether a record is not about a malformed request: aiohttp logs a traceback for each, with bytes
+    of the client. UnicodeEncodeError is that of an Expect header which is not text.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | UnicodeEncodeError)

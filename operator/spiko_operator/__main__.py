@@ -6,8 +6,18 @@ import logging
 import os
 import sys
 
+from aiohttp.http import HttpProcessingError
+
 from spiko_operator.errors import SettingsError
 from spiko_operator.settings import read_settings
+
+
+def is_own_error(record: logging.LogRecord) -> bool:
+    """Return whether a record is not about a malformed request: aiohttp logs a traceback for each, with bytes
+    of the client. UnicodeEncodeError is that of an Expect header which is not text.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | UnicodeEncodeError)
 
 
 def main() -> None:
@@ -26,6 +36,7 @@ def main() -> None:
     # These loggers write a line for every event, probe and request.
     for noisy in ("kopf.objects", "kopf.activities.probe", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(is_own_error)
     kopf.run(
         standalone=True,
         clusterwide=not settings.namespaces,

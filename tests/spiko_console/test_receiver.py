@@ -6,6 +6,7 @@ import asyncio
 import io
 
 import aiohttp
+import pytest
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -58,3 +59,24 @@ async def test_malformed_requests_get_a_4xx_and_later_ones_are_accepted() -> Non
             ) as reply:
                 assert status == reply.status
     assert 0 == store.spans
+
+
+async def test_malformed_bytes_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Given requests that are not valid HTTP, then they are refused, and nothing is logged: each would be a
+    traceback with bytes of the client.
+    """
+    replies = []
+    async with Receiver(TraceStore()).listen() as endpoint:
+        host, _, port = endpoint.removeprefix("http://").partition(":")
+        for data in (
+            b"GET / HTTP/1.9\r\n\r\n",
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1e400\r\n\r\n",
+            b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nExpect: \xff\r\n\r\n",
+        ):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(data)
+            replies.append(await reader.readline())
+            writer.close()
+
+    assert [int(reply.split()[1]) for reply in replies] == [400, 400, 500]
+    assert [] == caplog.records

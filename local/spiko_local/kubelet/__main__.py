@@ -17,7 +17,7 @@ from pathlib import Path
 
 from spiko_local.api_client import ApiClient
 from spiko_local.kubelet.kubelet import Kubelet
-from spiko_local.kubelet.server import Servers, TlsFiles
+from spiko_local.kubelet.server import Servers, TlsFiles, is_own_error
 from spiko_local.nodes import read_nodes
 
 CLIENT_CA_HELP = "authority of the API server's client certificate; clients without one are rejected"
@@ -58,4 +58,5 @@ if __name__ == "__main__":
     logging.basicConfig(
         stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    logging.getLogger("aiohttp.server").addFilter(is_own_error)
     asyncio.run(run(parse(sys.argv[1:])))

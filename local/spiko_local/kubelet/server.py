@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from spiko_local.kubelet.heartbeats import PORT
 from spiko_local.kubelet.log_requests import send_log
@@ -121,3 +123,11 @@ class Servers:
     async def _get_pods(self, request: web.Request) -> web.Response:
         items = [worker.pod for worker in self._pods]
         return web.json_response({"apiVersion": "v1", "kind": "PodList", "items": items})
+
+
+def is_own_error(record: logging.LogRecord) -> bool:
+    """Return whether a record is not about a malformed request: aiohttp logs a traceback for each, with bytes
+    of the client. UnicodeEncodeError is that of an Expect header which is not text.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | UnicodeEncodeError)

@@ -10,7 +10,7 @@ from typing import Any
 
 from spiko_nanoservice.contract import ANYWHERE, Instance, Reason
 from spiko_nanoservice.telemetry.latencies import count_values, encode_counts
-from spiko_nanoservice.telemetry.totals import Cumulative
+from spiko_nanoservice.telemetry.totals import MOST_REASONS, OTHER, Cumulative
 
 Callee = tuple[str, str, str, str]
 # Latencies that are kept while no eureka takes reports; outcomes are counted beyond it.
@@ -57,6 +57,8 @@ class Edge:
             self.miss += 1
         else:
             key = reason or str(status)
+            if key not in self.errors and len(self.errors) >= MOST_REASONS:
+                key = OTHER
             self.errors[key] = self.errors.get(key, 0) + 1
 
     def rendered(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import socket
 
+from spiko_nanoservice.wire.connection_limits import ConnectionLimits, LimitedConnection
 from spiko_nanoservice.wire.request import Handler
 from spiko_nanoservice.wire.server_connection import ServerConnection
 
@@ -23,23 +24,23 @@ class Server:
         handler: is called for every request, and must reply to it at once or later.
 
     Attributes:
-        connections: the open connections.
+        limits: of connections; has the open ones.
         draining: no new connection is accepted, and replies end their connection.
         busy: the number of requests in progress.
     """
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
-        self.connections: set[ServerConnection] = set()
+        self.limits = ConnectionLimits()
         self.draining = False
         self.busy = 0
         self._listener: asyncio.Server | None = None
         self._empty: asyncio.Event | None = None
 
-    def ended(self, connection: ServerConnection) -> None:
+    def ended(self, connection: LimitedConnection) -> None:
         """Forget a connection that has ended."""
-        self.connections.discard(connection)
-        if not self.connections and self._empty is not None:
+        self.limits.discard(connection)
+        if not self.limits.connections and self._empty is not None:
             self._empty.set()
 
     async def listen(self, address: str, port: int) -> tuple[str, int]:
@@ -79,12 +80,12 @@ class Server:
         self.draining = True
         if self._listener is not None:
             self._listener.close()
-        for connection in list(self.connections):
+        for connection in list(self.limits.connections):
             connection.close_if_idle()
         self._empty = asyncio.Event()
-        if self.connections:
+        if self.limits.connections:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace_s):
                     await self._empty.wait()
-        for connection in list(self.connections):
+        for connection in list(self.limits.connections):
             connection.abort()

@@ -14,17 +14,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import Protocol
 
 import httptools
 
 from spiko_nanoservice.contract import DEADLINE_HEADER, LONGEST_PROPAGATED, WRITTEN_HEADER
+from spiko_nanoservice.wire.connection_limits import ConnectionOwner
 from spiko_nanoservice.wire.lingering_close import close_lingering
 from spiko_nanoservice.wire.request import (
     MOST_BODY_BYTES,
     MOST_HEADER_BYTES,
     TEXT_HEADS,
-    Handler,
     Heads,
     Request,
     strip_authority,
@@ -49,18 +48,6 @@ _KEPT_HEADERS = {
 }
 
 
-class ConnectionOwner(Protocol):
-    """The server, as its connections see it."""
-
-    handler: Handler
-    connections: set[ServerConnection]
-    draining: bool
-    busy: int
-
-    def ended(self, connection: ServerConnection) -> None:
-        """Forget a connection that has ended."""
-
-
 class ServerConnection(asyncio.Protocol):
     """One accepted connection.
 
@@ -76,6 +63,7 @@ class ServerConnection(asyncio.Protocol):
         "_body",
         "_current",
         "_dispatching",
+        "_held",
         "_idle_since",
         "_idle_timer",
         "_parser",
@@ -101,6 +89,7 @@ class ServerConnection(asyncio.Protocol):
         self._body = bytearray()
         # Bytes of the request that is being parsed, rounded up to a slice.
         self._received = 0
+        self._held = 0  # bytes of an unfinished request that the server has counted
         self._current: Request | None = None  # the request in progress
         # _dispatch, or the handler's call, is on the stack.
         self._dispatching = False
@@ -125,13 +114,15 @@ class ServerConnection(asyncio.Protocol):
         """Start the idle timer."""
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self._transport = transport  # type: ignore[assignment]  # uvloop's transport is not a subclass
-        self._server.connections.add(self)
         self._idle_since = time.perf_counter()
+        if not self._server.limits.add(self, self.source):
+            self.abort()
         self._idle_timer = asyncio.get_running_loop().call_later(IDLE_S, self._check_idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the transport; later replies are dropped."""
         self._transport = None
+        self._server.limits.hold(-self._held)
         self._server.ended(self)
         if self._idle_timer is not None:
             self._idle_timer.cancel()
@@ -182,15 +173,19 @@ class ServerConnection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._refuse(400, b"not a valid HTTP/1.1 request\n")
         else:
-            if self._received > MOST_HEADER_BYTES:
+            if self._received != self._held:
                 self._check_limits()
 
     def _check_limits(self) -> None:
+        free = self._server.limits.hold(self._received - self._held)
+        self._held = self._received
         body_bytes = len(self._body)
         if body_bytes > MOST_BODY_BYTES:
             self._refuse(413, b"body: must have at most 1048576 bytes\n")
         elif self._received - body_bytes > MOST_HEADER_BYTES:
             self._refuse(431, b"headers and trailers: must have at most 65536 bytes together\n")
+        elif self._held and not free:
+            self._refuse(503, b"too many unfinished requests\n")
 
     # ---------------------------------------------------------------- called by the parser
 
@@ -378,9 +373,13 @@ class ServerConnection(asyncio.Protocol):
 
     # ---------------------------------------------------------------- the end
 
+    def idle_since(self) -> float | None:
+        """Return when the last request began, on the `perf_counter` clock; None while one is in progress."""
+        return self._idle_since if self._current is None and not self.queue else None
+
     def close_if_idle(self) -> None:
         """End a kept-alive connection without a request."""
-        if self._current is None and not self.queue and self._transport is not None:
+        if self.idle_since() is not None and self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 from pathlib import Path
 
 import aiohttp
@@ -10,6 +12,7 @@ import pytest
 
 from spiko_local.kubelet.model.endpoint_index import Endpoint, EndpointIndex
 from spiko_local.kubelet.resolver import Resolver, remembered_port
+from spiko_local.kubelet.server import is_own_error
 from spiko_local.objects import Object
 
 
@@ -49,3 +52,26 @@ def test_the_port_is_the_same_for_every_kubelet_of_a_folder(tmp_path: Path) -> N
 
     assert first == remembered_port(tmp_path / "port")
     assert 0 < remembered_port(tmp_path / "damaged") == int((tmp_path / "damaged").read_text())
+
+
+async def test_malformed_bytes_are_not_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Given the filter of the kubelet's process, when a request is malformed, then nothing is logged, and an
+    error of a handler still is.
+    """
+    logger = logging.getLogger("aiohttp.server")
+    logger.addFilter(is_own_error)
+    try:
+        async with Resolver({}, EndpointIndex()).listen(tmp_path / "port") as address:
+            host, _, port = address.partition(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"GET / HTTP/1.9\r\n\r\n")
+            reply = await reader.readline()
+            writer.close()
+        malformed = list(caplog.records)
+        logger.error("an error", exc_info=ValueError("of a handler"))
+    finally:
+        logger.removeFilter(is_own_error)
+
+    assert b" 400 " in reply
+    assert [] == malformed
+    assert ["an error"] == caplog.messages

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
+from aiohttp import (
+    ClientSession,
+    ClientWebSocketResponse,
+    TCPConnector,
+    WSMsgType,
+    WSServerHandshakeError,
+)
 
 from spiko_nanoservice.contract import PROTOCOL, Hello, Revision, encode
 from spiko_nanoservice.contract.handshake import EpochKey, Purpose, prove
@@ -152,6 +160,38 @@ async def test_a_living_uid_is_bound_to_its_address() -> None:
             assert "'db-0' is registered from another address" in refusal["message"]
 
         assert genuine == pod.eureka.registry.entries.known["db-0"]
+
+
+async def test_a_living_uid_is_bound_at_every_eureka() -> None:
+    """Given a pod that is registered at one eureka, when another client with the join key registers its UID
+    at another eureka, at another port, as another tier or unchanged, then each is refused, and callers keep
+    the genuine entry.
+    """
+    async with loopback_cluster() as place:
+        pods = [await place.add_eureka(zone, configuration(*TIERS, zones="ab")) for zone in "ab"]
+        store = await place.add("db-0", "db", "store")
+        await until(lambda: all("db-0" in pod.eureka.registry.entries.known for pod in pods))
+        (address,) = place.names["arch-eureka-b.default"]
+        genuine = pods[1].eureka.registry.entries.known["db-0"]
+        later = replace(genuine, registration=(genuine.registration[0] + 1_000, 1))
+        refusals = []
+        for thief, source in (
+            (replace(later, port=1), store.settings.address),
+            (replace(later, tier="web"), store.settings.address),
+            (later, "127.0.0.1"),
+        ):
+            connector = TCPConnector(local_addr=(source, 0))
+            async with (
+                ClientSession(connector=connector) as session,
+                await open_session(session, address, "/register") as socket,
+            ):
+                await socket.send_json({"t": "hello", "hello": encode(thief)})
+                refusals += [answer["message"] for answer in await rest(socket)]
+
+        assert ["with another tier", "with another tier", "from another address"] == [
+            re.findall("registered (.*? (?:tier|address))", refusal)[0] for refusal in refusals
+        ]
+        assert all(genuine == pod.eureka.registry.entries.known["db-0"] for pod in pods)
 
 
 async def test_keys_are_rotated_while_pods_run(tmp_path: Any) -> None:

@@ -11,6 +11,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from spiko_nanoservice.contract import EUREKA_PORT, Instance
+from spiko_nanoservice.eureka.report_check import check_report
 from spiko_nanoservice.telemetry.metrics import RELEASE
 from spiko_nanoservice.telemetry.prometheus import Page
 from spiko_nanoservice.telemetry.request_counters import Edge, RequestCounters
@@ -149,6 +150,23 @@ def test_reasons_beyond_32_are_counted_together() -> None:
 
     assert MOST_REASONS + 1 == len(counts.errors)
     assert 100 - MOST_REASONS == counts.errors[OTHER]
+
+
+def test_a_report_is_valid_with_any_number_of_reasons() -> None:
+    """Given a callee that invents a reason for each reply, then the report has them all as 32 reasons and
+    `other`, so that the eureka accepts it and the caller keeps its session.
+    """
+    counters = RequestCounters()
+    for i in range(1_000):
+        counters.called(DB, 503, f"made up {i}", 1_000, None)
+        counters.served(503, f"made up {i}", 1_000)
+    report = counters.take(0)
+    assert report is not None
+    check_report({"t": "report", **report})
+
+    for errors in (report["edges"][0]["errors"], report["served"]["errors"]):
+        assert MOST_REASONS + 1 == len(errors)
+        assert 1_000 - MOST_REASONS == errors[OTHER]
 
 
 def test_any_text_may_be_a_label_value() -> None:

@@ -41,7 +41,7 @@ from spiko_nanoservice.eureka.registry.entries import Changes, Entries
 from spiko_nanoservice.eureka.registry.pod_config import pod_config
 from spiko_nanoservice.eureka.registry.ring_sizes import RingSizes, is_ring
 from spiko_nanoservice.eureka.registry.route_holders import RouteHolders
-from spiko_nanoservice.eureka.registry.sessions import Session, instance_of
+from spiko_nanoservice.eureka.registry.sessions import Session, identity_of, instance_of
 from spiko_nanoservice.eureka.registry.slots import SlotGranter
 from spiko_nanoservice.eureka.registry.views import Views
 from spiko_nanoservice.eureka.registry.visibility import Viewpoint
@@ -135,17 +135,26 @@ class Registry:
     def check_binding(self, number: int, hello: Hello, source: str) -> None:
         """Check that no other pod poses as a living one.
 
-        While a pod's UID is registered, it is bound to the address of the registration, and at the same
-        eureka to the address from which it connected.
+        While a pod's UID is registered, all that identifies the pod is bound to it: its tier, version, place
+        and address. The registration must come from the address of the session here, or, of a pod that is
+        registered at another eureka, from the pod's own address.
 
         Raises:
-            ContractError: the UID is bound to another address, or the session has registered another pod.
+            ContractError: the UID is bound otherwise, or the session has registered another pod.
         """
         own, known = self._owner(hello.id), self.entries.known.get(hello.id)
-        bound = known is not None and known.address != hello.address
-        bound = bound or (own is not None and self.sessions[own].source != source)
-        if bound:
+        if own is not None:
+            bound = self.sessions[own].source != source
+        else:
+            # With two address families the pod may have connected from its other address.
+            same_family = (":" in source) == (":" in hello.address)
+            bound = known is not None and same_family and source != hello.address
+        if bound or (known is not None and known.address != hello.address):
             raise ContractError(f"id: pod {hello.id!r} is registered from another address")
+        if known is not None and identity_of(known) != identity_of(hello):
+            raise ContractError(
+                f"id: pod {hello.id!r} is registered with another tier, version, zone or port"
+            )
         session = self.sessions.get(number)
         if session is not None and session.hello.id != hello.id:
             raise ContractError(f"id: this session has registered pod {session.hello.id!r}")

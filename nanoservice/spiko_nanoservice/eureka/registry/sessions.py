@@ -44,3 +44,9 @@ def instance_of(hello: Hello) -> Instance:
         hello.port,
         slot,
     )
+
+
+def identity_of(hello: Hello) -> tuple[str | int, ...]:
+    """Return what never changes while a pod lives."""
+    place = hello.region, hello.zone, hello.address, hello.port
+    return (hello.name, hello.tier, hello.package, hello.version, *place)

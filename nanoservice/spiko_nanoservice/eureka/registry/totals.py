@@ -21,6 +21,10 @@ from spiko_nanoservice.telemetry.totals import MOST_REASONS, OTHER
 
 LATENCIES = ("response", "service", "network")
 Ends = tuple[tuple[str, ...], tuple[str, ...]]
+# Edges and places that are counted apart: pods choose the names, so their number needs a limit.
+MOST_EDGES = 32_768
+OTHER_PLACE = (OTHER,) * 4
+OTHER_ENDS = OTHER_PLACE, OTHER_PLACE
 
 
 @dataclass(slots=True)
@@ -104,9 +108,14 @@ class Totals:
             KeyError, TypeError, ValueError: the report violates the contract.
         """
         for edge in report.get("edges", ()):
-            callee = tuple(str(part) for part in edge["to"])
-            self._edges.setdefault((caller, callee), Sum()).add(edge)
+            ends = caller, tuple(str(part) for part in edge["to"])
+            if ends not in self._edge_totals and len(self._edge_totals) + len(self._edges) >= MOST_EDGES:
+                ends = OTHER_ENDS
+            self._edges.setdefault(ends, Sum()).add(edge)
         if served := report.get("served"):
+            if caller not in self._served_totals:
+                full = len(self._served_totals) + len(self._served) >= MOST_EDGES
+                caller = OTHER_PLACE if full else caller
             self._served.setdefault(caller, Sum()).add(served)
         self.dropped_spans += int(report.get("dropped_spans", 0))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spiko_nanoservice.eureka.registry.totals import Totals
+from spiko_nanoservice.eureka.registry.totals import MOST_EDGES, OTHER_ENDS, Totals
 
 CALLER = ("web", "1.0.0", "r", "a")
 
@@ -31,3 +31,27 @@ def test_reasons_are_bounded_and_no_error_is_lost() -> None:
     assert len(edge["errors"]) <= 33
     assert edge["errors"]["x" * 64] == 200
     assert sum(edge["errors"].values()) == 5 * 40 * 3
+
+
+def test_edges_are_bounded_and_no_call_is_lost() -> None:
+    """Given reports of more edges than the limit, then further edges are counted as one, and known edges are
+    counted as before.
+    """
+    totals = Totals()
+    totals.add(CALLER, report())
+    totals.second("e")
+    for number in range(2 * MOST_EDGES // 1_000):
+        edges = [
+            {"to": ["db", f"{number}", "r", f"{i}"], "ok": 1, "miss": 0, "errors": {}} for i in range(1_000)
+        ]
+        totals.add(CALLER, {"edges": edges})
+        totals.add((f"{number}", "1.0.0", "r", "a"), {"served": edges[0]})
+    totals.add(CALLER, report())
+    totals.second("e")
+    found = totals.totals()
+
+    assert MOST_EDGES >= len(found["edges"]) - 1
+    assert {"ok": 2}.items() <= found["edges"][0].items()
+    assert [list(end) for end in OTHER_ENDS] in [[edge["from"], edge["to"]] for edge in found["edges"]]
+    assert 2 + 1_000 * (2 * MOST_EDGES // 1_000) == sum(edge["ok"] for edge in found["edges"])
+    assert 2 * MOST_EDGES // 1_000 == sum(tier["ok"] for tier in found["served"])
