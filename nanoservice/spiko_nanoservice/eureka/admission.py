@@ -46,19 +46,28 @@ class Gate:
         self._keys, self._address = keys, address
         self._pending: Counter[str] = Counter()
         self._sessions: Counter[Purpose] = Counter()
+        # Clients that have not proved themselves yet, the oldest first.
+        self._waiting: dict[WebSocket, None] = {}
         self._logged_s = 0.0
         self.refused = 0
         self.proof_s = PROOF_S
 
     def reserve(self, purpose: Purpose, source: str) -> bool:
-        """Return whether one more connection from an address may begin; if so, `admit` must follow."""
+        """Return whether one more connection from an address may begin; if so, `admit` must follow.
+
+        If too many clients wait, the one that has waited longest makes room: a genuine client needs
+        milliseconds.
+        """
         free = (
-            self._pending.total() < MOST_PENDING
-            and self._pending[source] < MOST_PENDING_OF_ADDRESS
+            self._pending[source] < MOST_PENDING_OF_ADDRESS
             and self._sessions[purpose] < MOST_SESSIONS[purpose]
         )
         if free:
             self._pending[source] += 1
+            if self._pending.total() > MOST_PENDING and self._waiting:
+                oldest = next(iter(self._waiting))
+                del self._waiting[oldest]
+                oldest.close()
         else:
             self.refused += 1
         return free
@@ -74,6 +83,7 @@ class Gate:
 
     async def admit(self, socket: WebSocket, purpose: Purpose, source: str) -> bool:
         """Demand a proof from a new client and return whether it is valid; a refusal has the reason."""
+        self._waiting[socket] = None
         try:
             async with asyncio.timeout(self.proof_s):
                 await self._exchange(socket, purpose)
@@ -82,6 +92,7 @@ class Gate:
             self._refuse(socket, purpose, source, str(error) or f"no proof within {self.proof_s:g} s")
             return False
         finally:
+            self._waiting.pop(socket, None)
             self._pending[source] -= 1
             if not self._pending[source]:
                 del self._pending[source]

@@ -19,6 +19,7 @@ from aiohttp import (
 
 from spiko_nanoservice.contract import PROTOCOL, Hello, Revision, encode
 from spiko_nanoservice.contract.handshake import EpochKey, Purpose, prove
+from spiko_nanoservice.errors import LinkError
 from spiko_nanoservice.eureka import admission
 from spiko_nanoservice.wire.key_files import KeyFiles
 from spiko_nanoservice.wire.websocket import WebSocket
@@ -129,17 +130,52 @@ async def test_connections_that_arrive_at_once_are_limited() -> None:
     assert all(reserved[:-1])
     assert gate.reserve(Purpose.JOIN, "127.0.0.8")
 
-    assert not await gate.admit(cast(WebSocket, Sent()), Purpose.JOIN, "127.0.0.9")
+    assert not await gate.admit(cast(WebSocket, Silent()), Purpose.JOIN, "127.0.0.9")
     assert gate.reserve(Purpose.JOIN, "127.0.0.9")
     assert not gate.reserve(Purpose.JOIN, "127.0.0.9")
 
 
-class Sent(list[dict[str, Any]]):
-    """A WebSocket of which only the sent messages matter."""
+class Silent:
+    """A WebSocket of a client that sends nothing until its connection is closed."""
+
+    def __init__(self) -> None:
+        self.closed = asyncio.Event()
 
     def send(self, message: dict[str, Any]) -> None:
-        """Keep a message."""
-        self.append(message)
+        """Drop a message."""
+
+    def close(self) -> None:
+        """End the connection."""
+        self.closed.set()
+
+    async def receive_texts(self) -> list[str]:
+        """Wait for the end of the connection."""
+        await self.closed.wait()
+        raise LinkError("closed")
+
+
+async def test_the_oldest_silent_client_makes_room_for_a_newcomer(tmp_path: Any) -> None:
+    """Given silent clients of many addresses up to the limit, then a newcomer is not refused: the one that
+    has waited longest is closed.
+    """
+    gate = admission.Gate(KeyFiles(write_keys(str(tmp_path))), "127.0.0.1")
+    sockets, tasks = [], []
+    for number in range(admission.MOST_PENDING):
+        source = f"127.0.{number // admission.MOST_PENDING_OF_ADDRESS}.1"
+        assert gate.reserve(Purpose.JOIN, source)
+        sockets.append(Silent())
+        admitting = gate.admit(cast(WebSocket, sockets[-1]), Purpose.JOIN, source)
+        tasks.append(asyncio.create_task(admitting))
+    await asyncio.sleep(0)
+    for closed in (1, 2):
+        assert gate.reserve(Purpose.JOIN, f"127.9.9.{closed}")
+        await asyncio.sleep(0)
+        assert closed == sum(socket.closed.is_set() for socket in sockets)
+    assert all(socket.closed.is_set() for socket in sockets[:2])
+
+    for socket in sockets:
+        socket.close()
+    assert not any(await asyncio.gather(*tasks))
 
 
 async def test_a_living_uid_is_bound_to_its_address() -> None:
