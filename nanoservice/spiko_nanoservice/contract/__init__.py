@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated
 
 from spiko_nanoservice.contract.bounds import (
@@ -186,6 +187,11 @@ class Configuration:
     deadline_ms: DeadlineMs = DEFAULT_DEADLINE_MS
     otlp_endpoint: Url = ""
     samples_per_million: PerMillion = DEFAULT_SAMPLES_PER_MILLION
+
+    @cached_property
+    def tiers_by_name(self) -> dict[str, TierConfig]:
+        """The tiers by name; a eureka looks tiers up with every registration."""
+        return {tier.name: tier for tier in self.tiers}
 
 
 @dataclass(frozen=True)

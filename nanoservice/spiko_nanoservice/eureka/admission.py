@@ -17,8 +17,8 @@ from spiko_nanoservice.messages import Message
 from spiko_nanoservice.wire.key_files import KeyFiles
 from spiko_nanoservice.wire.websocket import WebSocket
 
-# How long a client may take for its proof.
-PROOF_S = 3.0
+# How long a client may take for its proof: longer than a eureka is busy when 1,000 pods register at once.
+PROOF_S = 10.0
 # Handshakes in progress: of all clients, and of one address. A pod has at most one with each eureka; all
 # users of the API server's proxy share an address.
 MOST_PENDING, MOST_PENDING_OF_ADDRESS = 1_024, 32

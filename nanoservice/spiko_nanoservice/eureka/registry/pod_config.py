@@ -8,7 +8,7 @@ from spiko_nanoservice.eureka.registry.visibility import regions_of
 
 def find_tier(configuration: Configuration, name: str) -> TierConfig | None:
     """Return a tier by name; None if the architecture has no such tier now."""
-    return next((tier for tier in configuration.tiers if tier.name == name), None)
+    return configuration.tiers_by_name.get(name)
 
 
 def space_size(configuration: Configuration, tier: str, version: str, region: str, zone: str) -> int:

@@ -87,10 +87,11 @@ class Views:
 
     def apply(self, changes: Changes) -> None:
         """Follow the merged entries."""
+        present = [instance_of(hello) for hello in changes.present]
         for view in self.by_viewpoint.values():
             for hello in changes.gone:
                 view.drop(hello.id)
-            for instance in map(instance_of, changes.present):
+            for instance in present:
                 if view.includes(instance):
                     view.put(instance)
 
