@@ -59,7 +59,7 @@ class KillFault:
         """
         architecture = self._spec.architecture
         pods = await self._list_pods()
-        # From here to the claim there is no await: no other Fault can select meanwhile.
+        # Nothing is awaited from here to the claim, so that another Fault cannot select meanwhile.
         draw = Random(seed_of(self._fault, self._spec)).randrange
         chosen = choose_victims(self._kill, architecture, pods, draw, self._taken())
         holder = ("Fault", self._namespace, self._fault["metadata"]["name"])

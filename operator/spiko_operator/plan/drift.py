@@ -123,7 +123,7 @@ def _compare_field(
         fields.append(path)
         return None
     if is_empty(theirs):
-        # A default that is not shown is no difference.
+        # A default that the API server does not show is not a difference.
         if ours is _ABSENT or is_empty(ours):
             return _SAME
         fields.append(path)

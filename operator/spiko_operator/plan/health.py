@@ -144,7 +144,7 @@ class _Gate:
         return settled if self._changed_at is None else max(settled, self._changed_at + LEAST_S)
 
     def offer(self, wanted: Verdict | None, now: float) -> bool:
-        """Take evidence; return whether the verdict has changed. None is no evidence of a change."""
+        """Take evidence; return whether the verdict has changed. None leaves the verdict as it is."""
         if wanted is None or (self.verdict is not None and wanted.holds == self.verdict.holds):
             self._since = None
             return False

@@ -74,7 +74,7 @@ def truncate(text: str, most: int = MOST_MESSAGE) -> str:
     """Return the text, cut to at most so many bytes of UTF-8; a cut text ends in an ellipsis.
 
     The API server counts bytes in some fields and characters in others; there are at least as many bytes. No
-    character is split, and what is no character (half of a surrogate pair) becomes a question mark.
+    character is split, and half of a surrogate pair becomes a question mark.
 
     >>> truncate("abcdef", 5), truncate("äbc", 4), truncate("äbcd", 4)
     ('ab…', 'äbc', '…')

@@ -139,7 +139,7 @@ def test_a_forged_copy_of_the_topology_is_not_used() -> None:
     "text", ["", "{}", "[1]", '{"topology": "[]"}', '{"topology": "7", "signature": "x"}']
 )
 def test_an_invalid_copy_of_the_topology_is_an_error(text: str) -> None:
-    """Given an annotation that is no signed copy, then it is a PlanError."""
+    """Given an annotation without a signed copy, then it is a PlanError."""
     with pytest.raises(PlanError):
         from_topology_copy(text, STATE_KEY)
 
