@@ -18,6 +18,8 @@ from spiko_console.errors import OtlpError
 from spiko_console.store import TraceStore
 
 SETTLE_EVERY_S = 1.0
+IDLE_S = 60.0
+LINGERING_S = 1.0  # for the rest of a body that is not read
 log = logging.getLogger("spiko.receiver")
 Listener = Callable[[otlp.Request], None]
 
@@ -28,17 +30,22 @@ class Receiver:
     Args:
         store: receives the spans.
         listener: called with every request, for instance to write it to a file.
+        idle_s: seconds without a complete header, and at most for a body, after which a connection ends.
     """
 
-    def __init__(self, store: TraceStore, listener: Listener | None = None) -> None:
-        self._store, self._listener = store, listener
+    def __init__(self, store: TraceStore, listener: Listener | None = None, idle_s: float = IDLE_S) -> None:
+        self._store, self._listener, self._idle_s = store, listener, idle_s
         self.endpoint = ""
 
     async def export(self, request: web.Request) -> web.Response:
         """Handle one export."""
         encoding = request.headers.get("Content-Encoding", "").lower()
         try:
-            export = otlp.read_request(await request.read(), request.content_type, encoding)
+            async with asyncio.timeout(self._idle_s):
+                body = await request.read()
+            export = otlp.read_request(body, request.content_type, encoding)
+        except TimeoutError:
+            return web.Response(status=408, text="body: incomplete\n")
         except OtlpError as error:
             return web.Response(status=error.status, text=f"{error}\n")
         self._store.add(otlp.spans_of(export), time.monotonic())
@@ -64,7 +71,13 @@ class Receiver:
         # `otlp` decompresses bodies, because it bounds the result
         log.addFilter(is_own_error)
         runner = web.AppRunner(
-            application, access_log=None, logger=log, auto_decompress=False, shutdown_timeout=0.5
+            application,
+            access_log=None,
+            logger=log,
+            auto_decompress=False,
+            shutdown_timeout=0.5,
+            keepalive_timeout=self._idle_s,
+            lingering_time=LINGERING_S,
         )
         await runner.setup()
         site = web.TCPSite(runner, address, port)

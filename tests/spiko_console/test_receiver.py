@@ -17,6 +17,8 @@ from spiko_console import otlp
 from spiko_console.receiver import Receiver
 from spiko_console.store import TraceStore
 
+HEADER = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+
 
 async def test_the_exporter_of_the_sdk_is_accepted() -> None:
     """Given OpenTelemetry's exporter with gzip, then its spans are one trace, and the listener is called."""
@@ -80,3 +82,20 @@ async def test_malformed_bytes_are_not_logged(caplog: pytest.LogCaptureFixture) 
 
     assert [int(reply.split()[1]) for reply in replies] == [400, 400, 500]
     assert [] == caplog.records
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", HEADER[:20], HEADER + b"ab"],
+    ids=["nothing", "half a header", "half a body"],
+)
+async def test_idle_and_slow_clients_end(data: bytes) -> None:
+    """Given a client that sends nothing or half a request, then its connection ends."""
+    async with Receiver(TraceStore(), idle_s=0.05).listen() as endpoint, asyncio.timeout(5):
+        host, _, port = endpoint.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(data)
+        reply = await reader.read()
+        writer.close()
+
+    assert (b" 408 " in reply) == data.startswith(HEADER)

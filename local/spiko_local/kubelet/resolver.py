@@ -10,6 +10,7 @@ from pathlib import Path
 from aiohttp import web
 
 from spiko_local.home import write_atomically
+from spiko_local.kubelet.http_listener import HttpListener
 from spiko_local.kubelet.model.endpoint_index import EndpointIndex, split_name
 from spiko_local.objects import Object
 
@@ -37,14 +38,13 @@ class Resolver:
         """
         application = web.Application()
         application.router.add_get("/resolve", self._resolve)
-        runner = web.AppRunner(application, access_log=None)
-        await runner.setup()
+        listener = HttpListener(application)
         port = remembered_port(port_file)
         try:
-            await web.TCPSite(runner, ADDRESS, port).start()
+            await listener.listen((ADDRESS, port))
             yield f"{ADDRESS}:{port}"
         finally:
-            await runner.cleanup()
+            await listener.close()
 
     async def _resolve(self, request: web.Request) -> web.Response:
         name, namespace = split_name(request.query.get("name", ""), request.query.get("namespace", "default"))

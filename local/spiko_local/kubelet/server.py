@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from spiko_local.kubelet.heartbeats import PORT
+from spiko_local.kubelet.http_listener import HttpListener
 from spiko_local.kubelet.log_requests import send_log
 from spiko_local.kubelet.pod_workers import PodWorkers
 from spiko_local.kubelet.stream_requests import serve_exec, serve_port_forward
@@ -79,10 +80,8 @@ class Servers:
         router.add_post("/nodes/{node}/{action:stop|start}", self._switch_node)
         router.add_get("/healthz", self._get_health)
         router.add_get("/pods", self._get_pods)
-        runner = web.AppRunner(application, access_log=None)
-        await runner.setup()
-        for node in self._nodes.values():
-            await web.TCPSite(runner, node.address, PORT, ssl_context=self._context).start()
+        listener = HttpListener(application, self._context)
+        await listener.listen(*((node.address, PORT) for node in self._nodes.values()))
 
     def _pod(self, request: web.Request) -> PodView:
         namespace, name = request.match_info["namespace"], request.match_info["pod"]

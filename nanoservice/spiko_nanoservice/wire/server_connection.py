@@ -46,6 +46,7 @@ _KEPT_HEADERS = {
     b"origin": "origin",
     b"sec-websocket-key": "websocket_key",
 }
+_ENDED = httptools.HttpRequestParser(object())
 
 
 class ServerConnection(asyncio.Protocol):
@@ -83,12 +84,10 @@ class ServerConnection(asyncio.Protocol):
         self._server = server
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
-        # The request that is being parsed; None in a chunk of its body.
-        self._request: Request | None = None
+        self._request: Request | None = None  # that is being parsed; None in a chunk of its body
         self._withheld: Request | None = None
         self._body = bytearray()
-        # Bytes of the request that is being parsed, rounded up to a slice.
-        self._received = 0
+        self._received = 0  # bytes of the request that is being parsed, rounded up to a slice
         self._held = 0  # bytes of an unfinished request that the server has counted
         self._current: Request | None = None  # the request in progress
         # _dispatch, or the handler's call, is on the stack.
@@ -97,8 +96,7 @@ class ServerConnection(asyncio.Protocol):
         self._unparsed = b""
         self.queue: deque[Request] = deque()
         self.heir: tuple[asyncio.Protocol, bytes] | None = None
-        # The reply to invalid input; sent after the replies to the requests before it.
-        self._refusal = b""
+        self._refusal = b""  # the reply to invalid input; sent after the replies to the requests before it
         self._idle_since = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
 
@@ -122,6 +120,9 @@ class ServerConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the transport; later replies are dropped."""
         self._transport = None
+        # These refer to the connection, which is freed at once without them, not by the garbage collector.
+        self._parser, self._request, self._withheld = _ENDED, None, None
+        self.queue.clear()
         self._server.limits.hold(-self._held)
         self._server.ended(self)
         if self._idle_timer is not None:

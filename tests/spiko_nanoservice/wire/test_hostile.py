@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -313,3 +314,39 @@ async def test_replies_are_sent_without_delay() -> None:
     await server.drain(1.0)
 
     assert [True] == [bool(value) for value in seen]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nx: ",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 900_000,
+        b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+        b"GET /slow HTTP/1.1\r\n\r\n" * 200,
+        b"hello\r\n\r\n",
+    ],
+    ids=["nothing", "half a request", "a request", "half a body", "half a chunk", "pipelined", "not HTTP"],
+)
+async def test_an_ended_connection_leaves_nothing_to_the_garbage_collector(data: bytes) -> None:
+    """Given no garbage collection, when a client aborts its connection, then nothing of it is in memory."""
+
+    def connections() -> int:
+        return sum(isinstance(found, ServerConnection) for found in gc.get_objects())
+
+    gc.collect()
+    before = connections()
+    gc.disable()
+    try:
+        async with echo() as address, asyncio.timeout(5):
+            _, writer = await asyncio.open_connection(*address)
+            writer.write(data)
+            await writer.drain()
+            while connections() == before:
+                await asyncio.sleep(0.005)
+            writer.transport.abort()
+            while connections() > before:
+                await asyncio.sleep(0.005)
+    finally:
+        gc.enable()
