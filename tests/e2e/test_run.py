@@ -43,6 +43,7 @@ def small(**spec: Any) -> str:
     return yaml.safe_dump(body | {"spec": {"services": services} | spec})
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("cluster")  # stopped while another cluster is up
 def test_run_without_a_cluster(tmp_path: Path) -> None:
     """Given no cluster, when lamp is run, then requests, traces and the kill in the report are consistent,
@@ -193,6 +194,7 @@ def test_existing_fault_is_reported(cluster: Cluster, namespace: str, name: str)
             [signal.SIGTERM] * 2 + [signal.SIGINT] * 3,
             "spiko: interrupted twice",
             id="five times",
+            marks=pytest.mark.long,
         ),
     ],
 )  # fmt: skip

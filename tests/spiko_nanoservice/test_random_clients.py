@@ -40,6 +40,7 @@ def calls(t: LoopbackCluster) -> tuple[int, dict[str, int]]:
     return 0, {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1, Random().randrange(10**6)], ids=["seed 1", "another seed"])
 async def test_random_hostile_clients_cause_no_error(seed: int) -> None:
     """Given a source with 100 requests/s, when hostile clients attack, then it sees no error, no part has an

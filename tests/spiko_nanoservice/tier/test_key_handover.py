@@ -153,6 +153,7 @@ class Load:
         return reply.status, reply.body, reply.reason
 
 
+@pytest.mark.long
 async def test_rings_keep_their_places_without_eurekas() -> None:
     """Given rings whose eurekas die, then nodes keep their places; a new eureka with partial tables moves no
     slot, and then the ring can grow.

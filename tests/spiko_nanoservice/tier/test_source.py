@@ -49,7 +49,9 @@ def totals(t: LoopbackCluster) -> tuple[HdrHistogram, int]:
     return histogram, sum(entry.get("not_sent", 0) for entry in found["served"] if entry["at"][0] == "www")
 
 
-@pytest.mark.parametrize(("stopped_s", "lost_s"), [(0.9, 0.0), (4.0, 3.0)])
+@pytest.mark.parametrize(
+    ("stopped_s", "lost_s"), [(0.9, 0.0), pytest.param(4.0, 3.0, marks=pytest.mark.long)]
+)
 async def test_a_stop_is_in_the_response_times_or_in_not_sent(stopped_s: float, lost_s: float) -> None:
     """Given a source at 200 requests/s, when its event loop stops, then the due requests of at most one
     second are sent late and counted with their wait, the others are counted as not sent, and the eureka

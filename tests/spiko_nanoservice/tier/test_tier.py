@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
+
 from spiko_nanoservice.wire.connection_pool import Pool
 from spiko_nanoservice.wire.request import Request
 from tests.support.loopback_cluster import ask, configuration, loopback_cluster, tier, until
@@ -299,6 +301,7 @@ async def test_a_source_that_begins_in_an_outage_counts_it() -> None:
         await until(lambda: www.tier.counters.take(0) is not None)
 
 
+@pytest.mark.long
 async def test_a_quiet_eureka_is_pinged_and_kept() -> None:
     """Given a eureka that sends nothing, then the pod pings it and stays registered there."""
     async with loopback_cluster() as t:
