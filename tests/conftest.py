@@ -21,8 +21,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     selected = (config.getoption("-m") or "") + (" e2e" if config.getoption("--all") else "")
     selected += " e2e" if "long" in selected else ""
     expensive = [mark for mark in ("e2e", "differential") if mark not in selected]
-    if os.environ.get("SPIKO_TEST_CONTROL_PLANE") != "real":
-        expensive.append("real")
+    is_real = os.environ.get("SPIKO_TEST_CONTROL_PLANE") == "real"
+    expensive.append("built_in" if is_real else "real")
     if not config.getoption("-m"):
         expensive.append("long")
     left = [item for item in items if any(item.get_closest_marker(mark) for mark in expensive)]

@@ -14,7 +14,7 @@ from tests.support.architectures import shop
 from tests.support.collectors import free_ports
 from tests.support.local_cluster import Cluster
 
-pytestmark = [pytest.mark.e2e, pytest.mark.long]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.built_in]
 BOTH = [{"version": "1.0.0"}, {"version": "1.1.0", "replicas": 3, "behavior": {"errorsPerMillion": 1000000}}]
 
 

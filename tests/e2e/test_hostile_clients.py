@@ -10,7 +10,7 @@ import pytest
 from tests.support.hostile_lamp import attack_lamp
 from tests.support.local_cluster import Cluster
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.built_in]
 SECONDS = 8.0
 MOST_GROWTH_KB = 60_000
 

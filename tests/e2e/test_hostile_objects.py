@@ -16,7 +16,7 @@ from tests.support.local_cluster import Cluster, local_cluster
 from tests.support.totals import total_calls, total_errors
 
 # Keys are checked once per RESYNC_S; the kubelet then replaces the files of the pods.
-pytestmark = [pytest.mark.e2e, pytest.mark.long]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.built_in]
 RESYNC_S = 5
 HEALED_S = 30.0
 EUREKA = "spiko.dev/tier=eureka,app!=forged"

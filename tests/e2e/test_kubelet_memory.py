@@ -10,7 +10,7 @@ from spiko_local.processes import read_memory
 from tests.bench.scale import lamp
 from tests.support.local_cluster import local_cluster
 
-pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(900), pytest.mark.built_in]
 CYCLES, PODS = 10, 200
 FIRST_CYCLES = 3
 PER_CYCLE_MB = 0.5  # 2.5 kB per pod: less than the smallest thing that a kubelet keeps of one

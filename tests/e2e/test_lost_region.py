@@ -12,7 +12,7 @@ from tests.support.architectures import architecture, service
 from tests.support.local_cluster import Cluster, local_cluster
 from tests.support.totals import total_calls, total_errors
 
-pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(300), pytest.mark.built_in]
 REGION = "topology.kubernetes.io/region"
 RECOVERED_S = 5.0
 REPORTED_S = 1.0  # pods report once a second

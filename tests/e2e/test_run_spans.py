@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.test_run import small
 from tests.support.local_cluster import Cluster
 
-pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(500), pytest.mark.built_in]
 
 
 def test_no_span_is_lost_in_twenty_runs(cluster: Cluster, namespace: str) -> None:

@@ -14,7 +14,7 @@ from tests.support.architectures import shop
 from tests.support.eureka_reader import read_all
 from tests.support.local_cluster import Cluster
 
-pytestmark = [pytest.mark.e2e, pytest.mark.long]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.built_in]
 RATE = 100
 
 
