@@ -223,8 +223,9 @@ class Running:
             await asyncio.sleep(self._context.settings.resync_s)
             try:
                 await self._list()
+                await self._check_trust()
             except ClusterError as error:
-                log.warning("a full list failed: %s", error)
+                log.warning("a full list, or a check after it, failed: %s", error)
 
     async def _list_nodes_periodically(self) -> None:
         while True:
@@ -244,9 +245,12 @@ class Running:
                 for body in self._cache.compare(kind, snapshot.items, snapshot.version, namespace):
                     self._queue(kind, body)
         self._context.executor.forget_gone()
+        self._listed_at = time.monotonic()
+
+    async def _check_trust(self) -> None:
+        """Check what is not watched: the Secrets with keys, and the pods that have registered."""
         for key in (*await self._context.keys.verify(), *await self._registrations.run()):
             self._reconcile(key)
-        self._listed_at = time.monotonic()
 
     async def _list_nodes(self) -> None:
         """Read the zones of the nodes.

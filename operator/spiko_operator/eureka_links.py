@@ -88,6 +88,7 @@ class _Group:
     followed: dict[str, list[Listener]] = field(default_factory=dict)  # by the UID of the followed pod
     health: HealthMonitor = field(default_factory=HealthMonitor)
     review: asyncio.TimerHandle | None = None
+    answered: asyncio.Event = field(default_factory=asyncio.Event)  # an answer to `registered` came
 
 
 class Links:
@@ -141,21 +142,24 @@ class Links:
         group = self._groups.get(key)
         return tuple(link.report for link in group.links.values() if link.report) if group else ()
 
-    def ask_pods(self, key: Key) -> None:
-        """Ask the eurekas of an architecture for the pods that are registered."""
-        if (group := self._groups.get(key)) is not None:
-            for link in group.links.values():
-                link.pods = None
-            self._send_all(group, json.dumps({"t": "pods"}))
+    async def registered(self, key: Key, timeout_s: float) -> frozenset[tuple[str, str]]:
+        """Ask the eurekas of an architecture for UID and address of the pods that are registered.
 
-    def registered(self, key: Key) -> frozenset[tuple[str, str]]:
-        """Return UID and address of the registered pods, as far as eurekas have answered `ask_pods`."""
+        Pods of a eureka that does not answer in time are left out.
+        """
         group = self._groups.get(key)
-        return (
-            frozenset(pod for link in group.links.values() for pod in link.pods or ())
-            if group
-            else frozenset()
-        )
+        if group is None:
+            return frozenset()
+        asked = [link for link in group.links.values() if link.outbox is not None]
+        for link in asked:
+            link.pods = None
+        self._send_all(group, json.dumps({"t": "pods"}))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while any(link.pods is None and link.outbox is not None for link in asked):
+                    group.answered.clear()
+                    await group.answered.wait()
+        return frozenset(pod for link in asked for pod in link.pods or ())
 
     def verdicts(self, key: Key) -> Verdicts:
         """Return whether the requests of an architecture are answered and its spans exported."""
@@ -283,6 +287,7 @@ class Links:
                 self._review_health(key, group)
             case "pods":
                 link.pods = decode(RegisteredPods, message).pods
+                group.answered.set()
             case "refused":
                 link.warn("eureka %s rejects a message: %.300r", link.url, message.get("message"))
 

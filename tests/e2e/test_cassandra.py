@@ -107,6 +107,7 @@ def clients(keys: tuple[EpochKey, ...], eurekas: list[str]) -> Iterator[list[Cli
             client.join(30)
 
 
+@pytest.mark.long
 def test_scaling_a_ring_under_traffic_loses_no_acknowledged_key(cluster: Cluster, namespace: str) -> None:
     """Given cassandra under traffic, when it is scaled to 200 % and back, then every acknowledged key can be
     read meanwhile and afterwards.

@@ -40,9 +40,8 @@ def newcomer() -> Iterator[Path]:
 
 
 @pytest.mark.usefixtures("cluster")  # the `newcomer` fixture stops it for the test
-@pytest.mark.parametrize(
-    "page", [pytest.param(p, marks=[] if p == "README.md" else pytest.mark.long) for p in PAGES]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("page", PAGES)
 def test_the_commands_of_a_page_run(newcomer: Path, page: str) -> None:
     """Given a page, then its commands succeed in their order, in one shell."""
     lines = [block for block in blocks(page, "sh") if not block.startswith(SET_UP)]

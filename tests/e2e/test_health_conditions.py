@@ -67,7 +67,7 @@ def test_serving_follows_the_requests_of_the_sources(cluster: Cluster, namespace
 
 def test_exporting_follows_the_collector(cluster: Cluster, namespace: str) -> None:
     """Given a collector that is down, then Exporting is False and names endpoint, pods and error; with
-    another one that takes spans it is True, and without an endpoint there is no condition.
+    another one that takes spans it is True, and without an endpoint the condition is absent.
     """
     body = shop()
     dead = f"http://127.0.0.1:{free_ports(1)[0]}"

@@ -234,6 +234,7 @@ def test_interrupted_run_prints_one_line_and_exits_with_130(
     cluster.until("small is gone", lambda: not cluster.items("arch", namespace))
 
 
+@pytest.mark.long
 def test_interrupted_run_reports_and_cleans_up(cluster: Cluster, namespace: str) -> None:
     """Given a long run, when it is interrupted, then it reports the time until then, exits with 130, and
     removes the architecture.

@@ -32,7 +32,7 @@ from tests.support.local_cluster import Cluster, local_cluster
 from tests.support.paths import ROOT
 from tests.support.totals import total_calls, total_errors
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(240)]
 PATHS = {
     "/register": Purpose.JOIN,
     "/peer": Purpose.PEER,
@@ -76,7 +76,6 @@ def top(cluster: Cluster, space: str) -> str:
     return cluster.spiko("top", "shop", "-n", space, "--once", "-t", "1").stdout
 
 
-@pytest.mark.long
 def test_keys_are_rotated_under_load(place: Place, space: str) -> None:
     """Given a shop under load, when the operator is restarted with the next epoch twice, then no request
     fails, every pod stays the same process, counters can be read at any time, and keys of the first epoch
@@ -165,7 +164,7 @@ def test_the_documented_role_can_read_and_nothing_else(place: Place, space: str,
         assert "does not answer" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["shop-keys", pytest.param("spiko-read", marks=pytest.mark.long)])
+@pytest.mark.parametrize("name", ["shop-keys", "spiko-read"])
 def test_a_changed_secret_is_restored(place: Place, space: str, name: str) -> None:
     """Given a Secret that is deleted, or whose keys are changed or removed, then it is restored; a pod
     template is not changed for it.
@@ -191,7 +190,6 @@ def test_a_changed_secret_is_restored(place: Place, space: str, name: str) -> No
     assert {} == total_errors(cluster, space)
 
 
-@pytest.mark.long
 def test_the_secret_for_reading_goes_with_the_last_architecture(place: Place, space: str) -> None:
     """Given two Architectures that are created at once, then both own `spiko-read`; it stays with the first
     one deleted, and goes with the last.
@@ -248,7 +246,6 @@ def test_no_key_is_shown(place: Place, space: str) -> None:
     assert set(KEY_FILES.values()) == {Path(where).name for where in found}  # of the Secret volumes
 
 
-@pytest.mark.long  # a name is looked up again after 50 s
 def test_a_foreign_secret_is_left_alone(place: Place, space: str) -> None:
     """Given a Secret of a user with a name that the Architecture needs, then the condition names it, nothing
     is changed or created, and the Architecture runs after it is removed.
@@ -277,7 +274,6 @@ def test_a_foreign_secret_is_left_alone(place: Place, space: str) -> None:
         cluster.kubectl("delete", "namespace", where, "--wait=false")
 
 
-@pytest.mark.long
 def test_architectures_of_one_name_have_their_own_keys(place: Place, space: str) -> None:
     """Given a shop in each of two namespaces, when one is deleted and applied at once, then both run, with
     keys of their own, and the new one has other keys than the deleted one.
@@ -318,7 +314,6 @@ def backed_up_state(cluster: Cluster, space: str) -> dict[str, Any]:
     return backup
 
 
-@pytest.mark.long
 def test_a_state_restored_first_keeps_the_zones(place: Place, space: str) -> None:
     """Given a deleted Architecture, and a node that is in another zone since, when its state is restored and
     the Architecture is created again, then it has the zones of the backup, and the state counts as genuine.
@@ -342,7 +337,6 @@ def test_a_state_restored_first_keeps_the_zones(place: Place, space: str) -> Non
     assert_genuine(cluster, space)
 
 
-@pytest.mark.long
 def test_a_state_restored_later_is_genuine(place: Place, space: str) -> None:
     """Given an Architecture that was deleted and created again, when its former state is restored over the
     new one, then the state counts as genuine, zones and pods stay, and later edits reach the pods.

@@ -174,3 +174,53 @@ async def test_an_unexpected_error_is_logged_and_the_connection_opened_again(
     assert links.errors >= 2
     assert len(eureka.opened) >= 2
     assert 1 == sum(bool(record.exc_info) for record in caplog.records)
+
+
+async def test_registered_pods_are_those_of_the_eurekas_that_answer() -> None:
+    """Given a eureka that answers and one that does not, then the answer is returned after the time limit;
+    with answers of all, at once.
+    """
+    answer = {"t": "pods", "pods": [["p", "10.0.0.7"]]}
+    for texts, expected, at_most_s in (([answer] * 3, {("p", "10.0.0.7")}, 1.0), ([], set(), 2.5)):
+        asked = Answering(texts)
+        links = Links(asked.open, lambda _: None)
+        links.keep(KEY, {"e": ENDPOINT})
+        await asyncio.sleep(0.05)
+        began = asyncio.get_running_loop().time()
+        found = await links.registered(KEY, 2.0 if texts else 0.2)
+        took_s = asyncio.get_running_loop().time() - began
+        await links.close()
+
+        assert expected == found
+        assert took_s < at_most_s
+    assert frozenset() == await links.registered(("default", "unknown"), 0.1)
+
+
+class Answering(Eureka):
+    """A eureka that sends its texts when it is asked."""
+
+    @asynccontextmanager
+    async def open(self, endpoint: Endpoint, most_bytes: int) -> AsyncIterator[ClientWebSocketResponse]:
+        """Open a connection."""
+        yield cast(ClientWebSocketResponse, AskedSocket(self._texts))
+
+    def __init__(self, messages: list[Object]) -> None:
+        super().__init__(*messages)
+
+
+class AskedSocket(Socket):
+    """A connection whose texts come after the first message of the operator."""
+
+    def __init__(self, texts: list[str]) -> None:
+        super().__init__(texts, stays=True)
+        self._asked = asyncio.Event()
+
+    async def send_str(self, text: str) -> None:
+        """Take the question."""
+        self._asked.set()
+
+    async def __aiter__(self) -> AsyncIterator[WSMessage]:
+        """Yield the texts once there was a question."""
+        await self._asked.wait()
+        async for message in super().__aiter__():
+            yield message

@@ -70,7 +70,7 @@ class ConnectionLimits:
         self.held = 0
 
     def add(self, connection: LimitedConnection, source: str) -> bool:
-        """Add a new connection from an address; return False if there is no room for it."""
+        """Add a new connection from an address; return False if a limit is reached."""
         same = self._by_source.get(source, ())
         if len(same) >= self._most_of_source:
             self._make_room(same)

@@ -36,15 +36,13 @@ class RegistrationCheck:
         """
         context = self._context
         keys = [key for key in map(key_of, context.cache.all("Architecture")) if context.links.connected(key)]
-        for key in keys:
-            context.links.ask_pods(key)
-        await asyncio.sleep(ANSWER_S if keys else 0.0)
+        answers = await asyncio.gather(*(context.links.registered(key, ANSWER_S) for key in keys))
         self._suspected = {key: found for key, found in self._suspected.items() if key in keys}
         context.unknown_pods = {key: found for key, found in context.unknown_pods.items() if key in keys}
         changed = []
-        for key in keys:
+        for key, registered in zip(keys, answers, strict=True):
             pods = await context.client.list("Pod", key[0], f"{names.ARCHITECTURE}={key[1]}")
-            suspected = contradicted(context.links.registered(key), pods)
+            suspected = contradicted(registered, pods)
             confirmed = suspected & self._suspected.get(key, frozenset())
             self._suspected[key] = suspected
             if confirmed != context.unknown_pods.get(key, frozenset()):

@@ -119,6 +119,7 @@ async def test_every_success_is_counted_as_exported(status: int, caplog: pytest.
     assert (exporter.lost, exporter.health.error, warnings(caplog)) == (0, "", [])
 
 
+@pytest.mark.long
 async def test_retry_after_comes_before_the_own_backoff() -> None:
     """Given 503 with Retry-After: 3, then the next attempt comes about 3 s later, not after the back-off of
     1 s.

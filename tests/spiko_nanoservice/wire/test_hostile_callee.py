@@ -341,9 +341,7 @@ class HostileCallee:
         await writer.drain()
 
 
-@pytest.mark.parametrize(
-    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 20))]
-)
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 20))])
 async def test_no_call_gets_another_ones_reply(seed: int) -> None:
     """Given a hostile callee and calls from several tasks, then every call that gets a reply gets its own,
     every call ends by its deadline, and calls to a callee in order succeed.

@@ -25,7 +25,6 @@ class Operator:
         self.unknown_pods: dict[Key, frozenset[Registration]] = {}
         self.pods = [pod("a", "10.0.0.1"), pod("b", "10.0.0.2")]
         self.answers = {("a", "10.0.0.1"), ("b", "10.0.0.2")}
-        self.asked = 0
         self.fails = False
 
     def all(self, kind: str) -> list[Object]:
@@ -36,11 +35,7 @@ class Operator:
         """Return the number of eurekas."""
         return 1
 
-    def ask_pods(self, key: Key) -> None:
-        """Count the questions."""
-        self.asked += 1
-
-    def registered(self, key: Key) -> frozenset[Registration]:
+    async def registered(self, key: Key, timeout_s: float) -> frozenset[Registration]:
         """Return the answers."""
         return frozenset(self.answers)
 

@@ -66,7 +66,7 @@ def test_thresholds_have_hysteresis() -> None:
 
 
 def test_without_requests_the_verdict_stays() -> None:
-    """Given no requests, then there is no verdict, or the one before."""
+    """Given no requests, then the verdict stays absent, or as it was."""
     monitor = HealthMonitor()
     assert run(monitor, HealthReport(), 0, 60) == []
     assert monitor.verdicts.serving is None
