@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import weakref
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -53,8 +54,10 @@ class StoredApi:
     """
 
     def __init__(self) -> None:
+        store = Store(None)
+        weakref.finalize(self, store.close)
         self.verbs = Verbs(
-            Store(None),
+            store,
             Registry(),
             lambda: "2026-01-01T00:00:00Z",
             cast(random.SystemRandom, random.Random(1)),
