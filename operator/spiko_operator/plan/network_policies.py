@@ -86,17 +86,15 @@ def build_network_policies(
         endpoint: URL of the collector in effect; empty for none.
         settings: of the operator.
     """
-    peers = _peers(architecture, endpoint, settings)
     port = parse_otlp_endpoint(endpoint).port if endpoint else 0
+    rules = _Rules(architecture, _peers(architecture, endpoint, settings), port)
     callers = _callers(spec)
-    found = {names.EUREKA: _policy(architecture, names.EUREKA, Side.EUREKAS, peers, port, (), ())}
+    found = {names.EUREKA: rules.policy(names.EUREKA, Side.EUREKAS, (), ())}
     for service in spec.services:
         called = {name for name in service.dependencies if name != names.EUREKA}
         if _replicates(spec, service.name):
             called.add(service.name)
-        found[service.name] = _policy(
-            architecture, service.name, Side.TIERS, peers, port, callers[service.name], called
-        )
+        found[service.name] = rules.policy(service.name, Side.TIERS, callers[service.name], called)
     return found
 
 
@@ -118,39 +116,46 @@ def _replicates(spec: ArchitectureSpec, tier: str) -> bool:
     return any(each is not None and each.ring for each in traits)
 
 
-def _policy(
-    architecture: str,
-    tier: str,
-    side: Side,
-    peers: Mapping[Side, list[Object] | None],
-    collector_port: int,
-    callers: Iterable[str],
-    called: Iterable[str],
-) -> Object:
-    """Return the spec of the policy of one tier; a rule without peers allows any address."""
-    ingress: list[Object] = []
-    egress: list[Object] = []
-    if callers := sorted(callers):
-        ingress.append({"from": [_tiers(architecture, callers)], "ports": [_port(names.HTTP_PORT)]})
-    if called := sorted(called):
-        egress.append({"to": [_tiers(architecture, called)], "ports": [_port(names.HTTP_PORT)]})
-    for flow in CONTROL_FLOWS:
-        ports = [_port(flow.port or collector_port, protocol) for protocol in flow.protocols]
-        if flow.target is side and (sources := peers.get(flow.source)):
-            ingress.append({"from": sources, "ports": ports})
-        if flow.source is side and flow.target in peers:
-            targets = peers[flow.target]
-            egress.append(({"to": targets} if targets else {}) | {"ports": ports})
-    rules = {"ingress": ingress, "egress": egress}
-    return {
-        "podSelector": {"matchLabels": {names.ARCHITECTURE: architecture, names.TIER: tier}},
-        "policyTypes": ["Ingress", "Egress"],
-        **{direction: rule for direction, rule in rules.items() if rule},
-    }
+@dataclass(frozen=True)
+class _Rules:
+    """What the policies of one Architecture share.
+
+    Args:
+        architecture: name.
+        peers: of each side; None for any address. A side without peers is left out.
+        collector_port: 0 without a collector.
+    """
+
+    architecture: str
+    peers: Mapping[Side, list[Object] | None]
+    collector_port: int
+
+    def policy(self, tier: str, side: Side, callers: Iterable[str], called: Iterable[str]) -> Object:
+        """Return the spec of the policy of one tier; a rule without peers allows any address."""
+        ingress, egress = self._calls("from", callers), self._calls("to", called)
+        for flow in CONTROL_FLOWS:
+            ports = [_port(flow.port or self.collector_port, protocol) for protocol in flow.protocols]
+            if flow.target is side and (sources := self.peers.get(flow.source)):
+                ingress.append({"from": sources, "ports": ports})
+            if flow.source is side and flow.target in self.peers:
+                targets = self.peers[flow.target]
+                egress.append(({"to": targets} if targets else {}) | {"ports": ports})
+        return {
+            "podSelector": {"matchLabels": {names.ARCHITECTURE: self.architecture, names.TIER: tier}},
+            "policyTypes": ["Ingress", "Egress"],
+            **({"ingress": ingress} if ingress else {}),
+            "egress": egress,
+        }
+
+    def _calls(self, direction: str, tiers: Iterable[str]) -> list[Object]:
+        match = {"key": names.TIER, "operator": "In", "values": sorted(tiers)}
+        selector = {"matchLabels": {names.ARCHITECTURE: self.architecture}, "matchExpressions": [match]}
+        rule = {direction: [{"podSelector": selector}], "ports": [_port(names.HTTP_PORT)]}
+        return [rule] if match["values"] else []
 
 
 def _peers(architecture: str, endpoint: str, settings: PolicySettings) -> dict[Side, list[Object] | None]:
-    """Return the peers of each side; None for any address. A side without peers is left out."""
+    """Return the peers of each side, as `_Rules` has them."""
     own = {names.ARCHITECTURE: architecture}
     found: dict[Side, list[Object] | None] = {
         Side.TIERS: [{"podSelector": {"matchLabels": own}}],
@@ -178,11 +183,6 @@ def _address_block(host: str) -> list[Object] | None:
     except ValueError:
         return None
     return [{"ipBlock": {"cidr": f"{address}/{address.max_prefixlen}"}}]
-
-
-def _tiers(architecture: str, tiers: list[str]) -> Object:
-    match = {"key": names.TIER, "operator": "In", "values": tiers}
-    return {"podSelector": {"matchLabels": {names.ARCHITECTURE: architecture}, "matchExpressions": [match]}}
 
 
 def _namespace(name: str) -> Object:
