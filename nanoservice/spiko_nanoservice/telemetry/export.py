@@ -149,7 +149,9 @@ class Exporter:
         return replace(verdict, error=client.explain(verdict.error)) if verdict.error else verdict
 
     async def flush(self, timeout_s: float) -> None:
-        """Send the queued spans before the process ends; stop at the first failure or after `timeout_s`."""
+        """Send the queued spans and close the connection before the process ends; stop at the first failure
+        or after `timeout_s`.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while self._queue and self.endpoint and not (await self.send_batch()).again:
@@ -157,3 +159,4 @@ class Exporter:
         if self._queue and self.endpoint:
             self.lost += len(self._queue)
             log.warning("collector %s: %d spans were lost at the end", self.endpoint, len(self._queue))
+        self._client.close()

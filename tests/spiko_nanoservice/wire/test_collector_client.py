@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gzip
 import inspect
 import logging
-import ssl
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,11 +24,10 @@ from spiko_nanoservice.telemetry.export import Exporter
 from spiko_nanoservice.telemetry.spans import SERVER, Envelope, SpanTemplate
 from spiko_nanoservice.wire.collector_client import GZIP_FROM_BYTES, CollectorClient
 from tests.support.certificates import make_authority, make_certificate
+from tests.support.collector_server import Collector, listening
 from tests.support.loopback_cluster import until
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 TOKEN = "s3cr3t-Bearer-7a91"
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 CA = make_authority()
 GOOD = make_certificate(CA, "localhost", "127.0.0.1")
 
@@ -50,50 +47,6 @@ def on_both_loops(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..
     signature = inspect.signature(test)
     run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), own])  # type: ignore[attr-defined]
     return pytest.mark.parametrize("loop", LOOPS)(run)  # type: ignore[no-any-return]
-
-
-class Collector:
-    """Keeps what it receives, and answers every request with `reply`."""
-
-    def __init__(self, reply: bytes = OK) -> None:
-        self.reply = reply
-        self.heads: list[bytes] = []
-        self.bodies: list[bytes] = []
-        self.connections = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer the requests of one connection."""
-        self.connections += 1
-        while True:
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = next(line for line in head.split(b"\r\n") if line.startswith(b"Content-Length: "))
-            self.bodies.append(await reader.readexactly(int(length[16:])))
-            self.heads.append(head)
-            writer.write(self.reply)
-
-
-@asynccontextmanager
-async def listening(serve: Serve, context: ssl.SSLContext | None) -> AsyncIterator[int]:
-    """Run a server; yields its port."""
-    ended: list[asyncio.Future[None]] = []
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        end = asyncio.get_running_loop().create_future()
-        ended.append(end)
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            await serve(reader, writer)
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-        end.set_result(None)
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        async with asyncio.timeout(10):
-            await asyncio.gather(*ended)
 
 
 @asynccontextmanager
