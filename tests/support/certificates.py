@@ -28,15 +28,19 @@ class Certificate:
         """The certificate."""
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
-    def server_context(self, folder: Path) -> ssl.SSLContext:
-        """Return the context of a server with this certificate, which `folder` keeps."""
+    def write(self, folder: Path) -> Path:
+        """Write key and certificate to a PEM file in `folder` and return its path."""
         path = folder / f"{self.certificate.serial_number}.pem"
         key = self.key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         path.write_bytes(key + self.pem)
+        return path
+
+    def server_context(self, folder: Path) -> ssl.SSLContext:
+        """Return the context of a server with this certificate, which `folder` keeps."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
+        context.load_cert_chain(self.write(folder))
         return context
 
 
