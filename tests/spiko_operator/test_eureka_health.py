@@ -11,7 +11,7 @@ from spiko_nanoservice.contract import OTLP_SECRET_PATH, Configuration
 from spiko_operator.eureka_links import Links
 from spiko_operator.plan.health import Verdict
 from tests.support.certificates import make_certificate
-from tests.support.collector_server import Collector, listening
+from tests.support.collector_server import Collector, listening, write_secret
 from tests.support.keys import write_keys
 from tests.support.loopback_cluster import LoopbackCluster, configuration, loopback_cluster, tier, until
 from tests.support.operator_sockets import control_endpoint, operator_sockets
@@ -66,9 +66,7 @@ async def test_the_cause_of_a_tls_failure_reaches_the_operator(tmp_path: Path) -
     async with listening(Collector().serve, expired.server_context(tmp_path)) as port:
         root = str(tmp_path)
         write_keys(root)
-        secret = Path(root + OTLP_SECRET_PATH)
-        secret.mkdir(parents=True)
-        (secret / "ca.crt").write_bytes(expired.pem)
+        write_secret(Path(root + OTLP_SECRET_PATH), ca=expired.pem)
         async with linked(otlp_endpoint=f"https://localhost:{port}") as (t, links, _):
             for name, role in (("db", "store"), ("web", "monolith"), ("www", "denominator")):
                 await t.add(f"{name}-0", name, role, SPIKO_VOLUMES_ROOT=root)

@@ -1,4 +1,4 @@
-"""A collector in the process of a test, with or without TLS, which keeps the requests."""
+"""A collector in the process of a test, with or without TLS, and an exporter to it with a Secret."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
+
+from spiko_nanoservice.telemetry.export import Exporter
+from spiko_nanoservice.telemetry.spans import Envelope
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -54,3 +58,24 @@ async def listening(serve: Serve, context: ssl.SSLContext | None) -> AsyncIterat
         server.close()
         async with asyncio.timeout(10):
             await asyncio.gather(*ended)
+
+
+@asynccontextmanager
+async def exporter(url: str, secret: Path) -> AsyncIterator[Exporter]:
+    """Yield an exporter with one queued span, which does not send by itself."""
+    made = Exporter(Envelope({}, "s", "1"), str(secret))
+    made.point_at(url)
+    made.add(b"")
+    try:
+        yield made
+    finally:
+        made.point_at("")
+
+
+def write_secret(folder: Path, **files: str | bytes) -> Path:
+    """Write the files of a Secret, `headers` and `ca`, and return their folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        path = folder / {"ca": "ca.crt"}.get(name, name)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder

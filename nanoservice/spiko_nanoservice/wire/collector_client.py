@@ -106,11 +106,7 @@ class CollectorClient:
             address = str(found[self._lookups % len(found)][4][0])
             self._lookups += 1
             self._pool = Pool(address, endpoint.port, options)
-            host = authority(endpoint.host, endpoint.port)
-            if endpoint.tls and endpoint.port == HTTPS_PORT:
-                # RFC 9110, section 4.2.3: some servers know their name without the default port only.
-                host = host.removesuffix(f":{HTTPS_PORT}")
-            self._pool.host = host.encode()
+            self._pool.host = host_header(endpoint).encode()
         return self._pool
 
     def _tls_options(self, endpoint: OtlpEndpoint) -> dict[str, Any]:
@@ -122,6 +118,19 @@ class CollectorClient:
             self.close()
             self._context, self._authorities = make_context(authorities), authorities
         return connect_options(self._context, endpoint.host)
+
+
+def host_header(endpoint: OtlpEndpoint) -> str:
+    """Return the value of the Host header: some servers know their name without the default port only.
+
+    Source: RFC 9110, section 4.2.3.
+
+    >>> host_header(parse_otlp_endpoint("https://otlp.example")), host_header(parse_otlp_endpoint("http://[::1]"))
+    ('otlp.example', '[::1]:4318')
+    """
+    host = authority(endpoint.host, endpoint.port)
+    is_default = endpoint.tls and endpoint.port == HTTPS_PORT
+    return host.removesuffix(f":{HTTPS_PORT}") if is_default else host
 
 
 def is_compressed(body: bytes, gzip: bool) -> bool:

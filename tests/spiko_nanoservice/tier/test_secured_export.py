@@ -9,25 +9,20 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from spiko_nanoservice.contract import OTLP_SECRET_PATH
 from tests.support.certificates import make_authority, make_certificate
-from tests.support.collector_server import Collector, listening
+from tests.support.collector_server import Collector, listening, write_secret
 from tests.support.keys import write_keys
 from tests.support.loopback_cluster import ask, configuration, loopback_cluster, tier, until
 
 REQUESTS = 20
 
 
-async def test_a_pod_uses_the_secret_of_its_volume_and_the_compression_of_its_configuration(
-    tmp_path: Path,
-) -> None:
+async def test_a_pod_uses_its_secret_and_the_configured_compression(tmp_path: Path) -> None:
     """Given an https endpoint, gzip, and the files of the Secret in the pod's volume, when requests are
     answered, then their spans arrive compressed and with the header; without gzip, as they are.
     """
     authority, collector, root = make_authority(), Collector(), str(tmp_path)
     write_keys(root)
-    secret = Path(root + OTLP_SECRET_PATH)
-    secret.mkdir(parents=True)
-    (secret / "ca.crt").write_bytes(authority.pem)
-    (secret / "headers").write_text("authorization: Bearer s3cr3t\n")
+    write_secret(Path(root + OTLP_SECRET_PATH), ca=authority.pem, headers="authorization: Bearer s3cr3t")
     context = make_certificate(authority, "localhost").server_context(tmp_path)
 
     async with listening(collector.serve, context) as port, loopback_cluster() as t:
