@@ -59,18 +59,18 @@ class Telemetry(Model):
             "unless the URL ends in it. Live: a change restarts no pod",
         ),
     ] = None
-    compression: Annotated[
-        Literal["None", "Gzip"] | None,
-        Field(
-            description="how pods compress spans; None if left out. Gzip saves traffic and takes CPU time of "
-            "the pods. Live: a change restarts no pod"
-        ),
-    ] = None
     samples_per_million: Annotated[
         PerMillion | None,
         Field(
             description="traces per million that are recorded; 1000000 (all) if left out. Live: a change "
             "restarts no pod"
+        ),
+    ] = None
+    compression: Annotated[
+        Literal["None", "Gzip"] | None,
+        Field(
+            description="how pods compress spans; None if left out. Gzip saves traffic and takes CPU time of "
+            "the pods. Live: a change restarts no pod"
         ),
     ] = None
 
