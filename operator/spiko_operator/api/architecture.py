@@ -14,7 +14,7 @@ PLURAL = "architectures"
 
 _HOST = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?)"
 _PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
-ENDPOINT_PATTERN = rf"^http://{_HOST}(:{_PORT})?(/[^\s?#]*)?$"
+ENDPOINT_PATTERN = rf"^https?://{_HOST}(:{_PORT})?(/[^\s?#]*)?$"
 
 
 class RegionTopology(Model):
@@ -54,8 +54,9 @@ class Telemetry(Model):
         Field(
             max_length=255,
             pattern=ENDPOINT_PATTERN,
-            description="base URL of an OTLP/HTTP collector, such as http://collector:4318; port 4318 if "
-            "left out. Pods add /v1/traces unless the URL ends in it. Live: a change restarts no pod",
+            description="base URL of an OTLP/HTTP collector, such as http://collector:4318 or "
+            "https://otlp.example; port 4318 for http and 443 for https if left out. Pods add /v1/traces "
+            "unless the URL ends in it. Live: a change restarts no pod",
         ),
     ] = None
     samples_per_million: Annotated[
@@ -63,6 +64,13 @@ class Telemetry(Model):
         Field(
             description="traces per million that are recorded; 1000000 (all) if left out. Live: a change "
             "restarts no pod"
+        ),
+    ] = None
+    compression: Annotated[
+        Literal["None", "Gzip"] | None,
+        Field(
+            description="how pods compress spans; None if left out. Gzip saves traffic and takes CPU time of "
+            "the pods. Live: a change restarts no pod"
         ),
     ] = None
 

@@ -48,6 +48,7 @@ def build_configuration(
         deadline_ms=DEFAULT_DEADLINE_MS,
         otlp_endpoint=(telemetry.otlp_endpoint if telemetry else None) or "",
         samples_per_million=DEFAULT_SAMPLES_PER_MILLION if samples is None else samples,
+        otlp_gzip=telemetry is not None and telemetry.compression == "Gzip",
     )
 
 

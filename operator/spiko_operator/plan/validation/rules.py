@@ -263,7 +263,7 @@ RULES = {
             W,
             "The otlpEndpoint is a URL that is unlikely to take spans over OTLP/HTTP: the port of gRPC, or a "
             "path that is not a base.",
-            "Use the base URL of a collector, such as http://collector:4318.",
+            "Use the base URL of a collector, such as http://collector:4318 or https://otlp.example.",
         ),
         Rule(
             "SPK070",

@@ -24,7 +24,10 @@ _TYPES = {
     "model": "an object",
     "dict": "an object",
 }
-_FORMS = {"otlpEndpoint": "use http://HOST:PORT with a port from 1 to 65535, optionally with a path"}
+_FORMS = {
+    "otlpEndpoint": "use http://HOST:PORT or https://HOST:PORT with a port from 1 to 65535, optionally with "
+    "a path"
+}
 _NAME_FIELDS = ("name", "architecture", "tier", "victim")
 _RANGE_ERRORS = ("greater_than_equal", "less_than_equal", "greater_than", "less_than", "int_parsing_size")
 _LENGTH_ERRORS = ("string_too_long", "too_long", "string_too_short", "too_short")
