@@ -194,11 +194,14 @@ class StoredCluster:
         self.restart_operator()
         self.put(architecture)
 
-    def restart_operator(self) -> None:
-        """Replace the operator by one that has only listed the objects."""
+    def restart_operator(self, **settings: Any) -> None:
+        """Replace the operator by one that has only listed the objects, with these settings."""
         client, self._cache = cast(Client, self.api), Cache()
         self._context = Context(
-            settings=Settings("spiko/nanoservice:1", "direct", None, 60.0),
+            settings=Settings(
+                **{"image": "spiko/nanoservice:1", "reach": "direct", "kubeconfig": None, "resync_s": 60.0}
+                | settings
+            ),
             client=client,
             cache=self._cache,
             executor=Executor(client, self._cache),

@@ -93,6 +93,8 @@ ENV_LIFELINE = "SPIKO_LIFELINE"
 # The directory in which a cluster without containers puts volumes; the paths of mounts begin there.
 ENV_VOLUMES_ROOT = "SPIKO_VOLUMES_ROOT"
 KEYS_PATH = "/var/run/spiko/keys"
+# The directory with what an OTLP collector asks for: the optional files `headers` and `ca.crt`.
+OTLP_SECRET_PATH = "/var/run/spiko-otlp"
 
 
 class Reason(StrEnum):

@@ -6,7 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from spiko_operator.api.common import MAX_SERVICES, ImageName, Model, PerMillion, PlaceName, Quantity
+from spiko_nanoservice.contract import OTLP_SECRET_PATH
+from spiko_operator.api.common import (
+    MAX_POD_ENTRIES,
+    MAX_SERVICES,
+    AnnotationValue,
+    ImageName,
+    LabelValue,
+    Model,
+    ObjectName,
+    PerMillion,
+    PlaceName,
+    Quantity,
+)
 from spiko_operator.api.service import Service
 
 KIND = "Architecture"
@@ -101,6 +113,12 @@ class Toleration(Model):
     ] = None
 
 
+class SecretReference(Model):
+    """A Secret of the Architecture's namespace."""
+
+    name: Annotated[ObjectName, Field(description="name of the Secret")]
+
+
 class Runtime(Model):
     """How the pods of every tier run. Recorded at first acceptance. Rolling: a change replaces the pods."""
 
@@ -119,6 +137,47 @@ class Runtime(Model):
             max_length=16,
             description="tolerations in addition to those of an unreachable or not-ready node, which last 5 "
             "s. Rolling",
+        ),
+    ] = None
+    image_pull_secrets: Annotated[
+        list[SecretReference] | None,
+        Field(
+            max_length=8,
+            description="Secrets of the namespace with the credentials of image registries. Rolling",
+        ),
+    ] = None
+    node_selector: Annotated[
+        dict[str, LabelValue] | None,
+        Field(
+            max_length=MAX_POD_ENTRIES,
+            description="labels of the nodes that pods may run on, besides the region and the zone of each "
+            "pod, which spec.topology decides. Rolling",
+        ),
+    ] = None
+    labels: Annotated[
+        dict[str, LabelValue] | None,
+        Field(
+            max_length=MAX_POD_ENTRIES,
+            description="labels of every pod; keys that begin with spiko.dev/ are the operator's. Rolling",
+        ),
+    ] = None
+    annotations: Annotated[
+        dict[str, AnnotationValue] | None,
+        Field(
+            max_length=MAX_POD_ENTRIES,
+            description="annotations of every pod; keys that begin with spiko.dev/ are the operator's. "
+            "Rolling",
+        ),
+    ] = None
+    priority_class_name: Annotated[
+        ObjectName | None,
+        Field(description="PriorityClass of every pod; the cluster's default if left out. Rolling"),
+    ] = None
+    otlp_secret_name: Annotated[
+        ObjectName | None,
+        Field(
+            description="Secret of the namespace with the optional keys headers and ca.crt for the "
+            f"collector, mounted into the pods of tiers at {OTLP_SECRET_PATH}. Pods start without it. Rolling"
         ),
     ] = None
 
