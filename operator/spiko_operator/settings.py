@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Literal
 
 from spiko_nanoservice.contract.handshake import MOST_EPOCH
+from spiko_operator.api.architecture import ENDPOINT_PATTERN, MOST_ENDPOINT
 from spiko_operator.errors import SettingsError
 from spiko_operator.plan.limits import Limits
 from spiko_operator.plan.workloads import IMAGE_REPOSITORY
@@ -40,6 +41,9 @@ class Settings:
             SPIKO_MAX_OBJECTS_PER_ARCHITECTURE, and SPIKO_MAX_PODS and SPIKO_MAX_OBJECTS of all Architectures
             together; SPIKO_ALLOWED_IMAGES, SPIKO_ALLOWED_TOLERATIONS and SPIKO_ALLOWED_COLLECTORS, patterns
             separated by commas; empty for all.
+        default_collector: OTLP endpoint of Architectures whose spec names none (SPIKO_DEFAULT_COLLECTOR);
+            empty for none. SPIKO_ALLOWED_COLLECTORS does not apply to it.
+        disruption_budgets: whether tiers have disruption budgets (SPIKO_DISRUPTION_BUDGETS: true or false).
     """
 
     image: str
@@ -51,6 +55,8 @@ class Settings:
     own_namespace: str = "default"
     key_epoch: int = 1
     limits: Limits = field(default_factory=Limits)
+    default_collector: str = ""
+    disruption_budgets: bool = True
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -82,6 +88,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         own_namespace=environ.get("SPIKO_OPERATOR_NAMESPACE") or _service_account_namespace(),
         key_epoch=_number(environ, "SPIKO_KEY_EPOCH", 1, MOST_EPOCH),
         limits=_limits(environ),
+        default_collector=_collector(environ),
+        disruption_budgets=_boolean(environ, "SPIKO_DISRUPTION_BUDGETS", default=True),
     )
 
 
@@ -111,6 +119,23 @@ def _number(environ: Mapping[str, str], name: str, default: int, most: int = MOS
     if not re.fullmatch(r"[0-9]{1,7}", text) or not 1 <= int(text) <= most:
         raise SettingsError(f"{name}: {text!r}: must be an integer from 1 to {most}")
     return int(text)
+
+
+def _boolean(environ: Mapping[str, str], name: str, default: bool) -> bool:
+    text = environ.get(name) or str(default).lower()
+    if text not in ("true", "false"):
+        raise SettingsError(f"{name}: {text!r}: must be true or false")
+    return text == "true"
+
+
+def _collector(environ: Mapping[str, str]) -> str:
+    url = environ.get("SPIKO_DEFAULT_COLLECTOR", "")
+    if url and (len(url) > MOST_ENDPOINT or not re.fullmatch(ENDPOINT_PATTERN, url)):
+        raise SettingsError(
+            f"SPIKO_DEFAULT_COLLECTOR: {url!r}: must be http://HOST:PORT with a port from 1 to 65535, "
+            f"optionally with a path, of at most {MOST_ENDPOINT} characters"
+        )
+    return url
 
 
 def _patterns(environ: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ PLURAL = "architectures"
 
 _HOST = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?)"
 _PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+MOST_ENDPOINT = 255  # characters
 ENDPOINT_PATTERN = rf"^http://{_HOST}(:{_PORT})?(/[^\s?#]*)?$"
 
 
@@ -64,10 +65,11 @@ class Telemetry(Model):
     otlp_endpoint: Annotated[
         str | None,
         Field(
-            max_length=255,
+            max_length=MOST_ENDPOINT,
             pattern=ENDPOINT_PATTERN,
             description="base URL of an OTLP/HTTP collector, such as http://collector:4318; port 4318 if "
-            "left out. Pods add /v1/traces unless the URL ends in it. Live: a change restarts no pod",
+            "left out. Pods add /v1/traces unless the URL ends in it. The operator's default collector if "
+            "the field is left out. Live: a change restarts no pod",
         ),
     ] = None
     samples_per_million: Annotated[

@@ -39,7 +39,8 @@ _CONFIGURATIONS: Memo[tuple[Configuration, str]] = Memo()
 def build_desired(observed: Observed, state: ArchitectureState) -> Desired | None:
     """Return what a state asks for; None if its spec does not follow the schema of this release."""
     owner = owner_reference(observed.architecture)
-    arguments = (state.accepted, state.topology, state.runtime, observed.image, owner, observed.state_key)
+    given = (observed.image, observed.has_budgets, owner, observed.state_key)
+    arguments = (state.accepted, state.topology, state.runtime, *given)
 
     def build() -> Desired | None:
         spec = parse_spec(state.accepted)
@@ -50,7 +51,7 @@ def build_desired(observed: Observed, state: ArchitectureState) -> Desired | Non
             observed.name, observed.namespace, owner, state.topology, state.runtime, observed.image, copy
         )
         tiers = [service.name for service in spec.services]
-        objects = build_all(rendering, tiers, all_releases(spec, state.topology))
+        objects = build_all(rendering, tiers, all_releases(spec, state.topology), observed.has_budgets)
         return Desired(spec, Wanted(objects, {object_key_of(body): with_defaults(body) for body in objects}))
 
     return _DESIRED.get((observed.namespace, observed.name), arguments, build)
@@ -60,10 +61,12 @@ def draft_configuration(
     observed: Observed, spec: ArchitectureSpec, state: ArchitectureState
 ) -> tuple[Configuration, str]:
     """Return the configuration with revision 0.0, and the digest of its content."""
-    arguments = (state.accepted, state.topology, state.started)
+    arguments = (state.accepted, state.topology, state.started, observed.collector)
 
     def build() -> tuple[Configuration, str]:
-        draft = build_configuration(observed.name, spec, state.topology, Revision(0, 0), state.started)
+        draft = build_configuration(
+            observed.name, spec, state.topology, Revision(0, 0), state.started, observed.collector
+        )
         return draft, digest(encode(draft))
 
     return _CONFIGURATIONS.get((observed.namespace, observed.name), arguments, build)

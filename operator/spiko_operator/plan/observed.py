@@ -52,6 +52,8 @@ class Observed:
         limits: settings of the operator.
         others: size of all other Architectures of the operator.
         health: whether requests are answered and spans exported.
+        collector: the endpoint of Architectures whose spec names none; empty for none.
+        has_budgets: whether tiers have disruption budgets.
     """
 
     architecture: Object
@@ -71,6 +73,8 @@ class Observed:
     limits: Limits = field(default_factory=Limits)
     others: Size = field(default_factory=Size)
     health: Verdicts = field(default_factory=Verdicts)
+    collector: str = ""
+    has_budgets: bool = True
 
     @property
     def name(self) -> str:

@@ -223,7 +223,7 @@ def _status(
     """Report what is observed; a `special` observation replaces the ordinary one of its type."""
     revision = state.revision
     conditions = (observed.architecture.get("status") or {}).get("conditions") or []
-    endpoint = (state.accepted.get("telemetry") or {}).get("otlpEndpoint") or ""
+    endpoint = (state.accepted.get("telemetry") or {}).get("otlpEndpoint") or observed.collector
     ordinary = [
         status.accepted(rejections, in_effect=True),
         status.applied(observed.refused),
@@ -245,7 +245,8 @@ def _status(
             for region in state.topology.regions
         ],
         "configRevision": str(revision),
-        "runtime": {"image": state.runtime["image"]},
+        # The schema bounds it; the operator's setting does not.
+        "runtime": {"image": state.runtime["image"][:255]},
     }
     if r.not_ready:
         fields["notReady"] = list(r.not_ready)

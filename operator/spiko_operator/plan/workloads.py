@@ -129,7 +129,9 @@ def build_budget(r: Rendering, tier: str) -> Object:
     }
 
 
-def build_all(r: Rendering, tiers: list[str], releases: list[Release]) -> list[Object]:
+def build_all(
+    r: Rendering, tiers: list[str], releases: list[Release], has_budgets: bool = True
+) -> list[Object]:
     """Return every object in the order of creation: eurekas first, so that pods find them."""
     found = build_eureka_services(r)
     found += [
@@ -137,7 +139,8 @@ def build_all(r: Rendering, tiers: list[str], releases: list[Release]) -> list[O
     ]
     found += [build_service(r, tier) for tier in tiers]
     found += [build_deployment(r, release, space) for release in releases for space in release.spaces]
-    found += [build_budget(r, tier) for tier in (names.EUREKA, *tiers)]
+    if has_budgets:
+        found += [build_budget(r, tier) for tier in (names.EUREKA, *tiers)]
     for body in found:
         body["metadata"].setdefault("annotations", {})[names.DESIRED_ANNOTATION] = digest(body)
     return found

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from kube_devserver.api.options import Options
 from kube_devserver.api_errors import StatusError
 from tests.support.random_runtimes import random_runtime
 from tests.support.random_specs import DesiredSpec, choose_change
 from tests.support.settled_shop import shop
-from tests.support.stored_cluster import StoredCluster
+from tests.support.stored_cluster import NAMESPACE, StoredCluster
 
 Object = dict[str, Any]
 WEB = "shop-web-1-0-0-z0"
@@ -232,3 +233,25 @@ def tiers(owned: dict[str, Object]) -> dict[str, Object]:
 def without_owners(owned: dict[str, Object]) -> dict[str, Object]:
     """Return objects without the UID of their owner, and what is derived from it."""
     return {key: {"labels": body["labels"], "spec": body["spec"]} for key, body in owned.items()}
+
+
+async def test_without_disruption_budgets_the_owned_ones_are_deleted() -> None:
+    """Given an operator that renders no disruption budgets, then it deletes those that it owns and no other,
+    and creates them again once it renders them.
+    """
+    cluster = StoredCluster(shop())
+    before = await owned_after(cluster, shop())
+    other = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "mine"}}
+    at = cluster.api.target("PodDisruptionBudget", "mine")
+    cluster.api.verbs.create(at.resource, NAMESPACE, other | {"spec": {"minAvailable": 1}}, Options())
+    cluster.restart_operator(disruption_budgets=False)
+    deleted = await cluster.reconcile()
+    left = [body["metadata"]["name"] for body in cluster.api.bodies("PodDisruptionBudget")]
+    quiet = await cluster.reconcile()
+    cluster.restart_operator()
+    await cluster.settle()
+
+    budgets = sorted(name for name in before if name.startswith("PodDisruptionBudget/"))
+    assert [f"DELETE {name}" for name in budgets] == sorted(deleted)
+    assert (["mine"], []) == (left, quiet)
+    assert before == {name: body for name, body in cluster.owned().items() if not name.endswith("/mine")}

@@ -86,3 +86,14 @@ def test_a_state_without_a_renderer_is_kept() -> None:
 
     assert [] == cluster.reconcile("shop")
     assert runtime == json.loads(state["data"]["state.json"])["runtime"]
+
+
+def test_a_long_image_is_cut_in_the_status() -> None:
+    """Given a default image that is longer than the status allows, then the status has its beginning."""
+    cluster = FakeCluster()
+    cluster.image = f"registry.example/{'a' * 300}"
+    cluster.put(shop())
+    cluster.settle("shop")
+
+    assert cluster.image[:255] == cluster.objects["Architecture", "shop"]["status"]["runtime"]["image"]
+    assert {cluster.image} == images(cluster)
