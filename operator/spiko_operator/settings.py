@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from typing import Literal
 
 from spiko_nanoservice.contract.handshake import MOST_EPOCH
+from spiko_operator.api.architecture import ENDPOINT_PATTERN, MOST_ENDPOINT
 from spiko_operator.errors import SettingsError
 from spiko_operator.plan.limits import Limits
 from spiko_operator.plan.network_policies import PolicySettings
@@ -46,6 +47,9 @@ class Settings:
         policies: with SPIKO_NETWORK_POLICIES=true, every Architecture gets NetworkPolicies; the API server's
             proxy connects from SPIKO_API_SERVER_BLOCKS, CIDR blocks separated by commas, by default any
             address; pods in SPIKO_PROMETHEUS_NAMESPACE may scrape. None without them.
+        default_collector: OTLP endpoint of Architectures whose spec names none (SPIKO_DEFAULT_COLLECTOR);
+            empty for none. SPIKO_ALLOWED_COLLECTORS does not apply to it.
+        disruption_budgets: whether tiers have disruption budgets (SPIKO_DISRUPTION_BUDGETS: true or false).
     """
 
     image: str
@@ -58,6 +62,8 @@ class Settings:
     key_epoch: int = 1
     limits: Limits = field(default_factory=Limits)
     policies: PolicySettings | None = None
+    default_collector: str = ""
+    disruption_budgets: bool = True
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -69,8 +75,6 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     reach = environ.get("SPIKO_REACH", "direct")
     if reach not in ("direct", "proxy"):
         raise SettingsError(f"SPIKO_REACH: {reach!r}: must be direct or proxy")
-    if (wanted := environ.get("SPIKO_NETWORK_POLICIES", "false")) not in ("true", "false"):
-        raise SettingsError(f"SPIKO_NETWORK_POLICIES: {wanted!r}: must be true or false")
     resync = _number(environ, "SPIKO_RESYNC_SECONDS", 60, 3600)
     namespaces = tuple(
         dict.fromkeys(name.strip() for name in environ.get("SPIKO_NAMESPACES", "").split(",") if name.strip())
@@ -92,7 +96,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         own_namespace=own_namespace,
         key_epoch=_number(environ, "SPIKO_KEY_EPOCH", 1, MOST_EPOCH),
         limits=_limits(environ),
-        policies=_policies(environ, own_namespace) if has_network_policies(environ) else None,
+        policies=_policies(environ, own_namespace),
+        default_collector=_collector(environ),
+        disruption_budgets=_boolean(environ, "SPIKO_DISRUPTION_BUDGETS", default=True),
     )
 
 
@@ -101,7 +107,9 @@ def has_network_policies(environ: Mapping[str, str]) -> bool:
     return environ.get("SPIKO_NETWORK_POLICIES") == "true"
 
 
-def _policies(environ: Mapping[str, str], own_namespace: str) -> PolicySettings:
+def _policies(environ: Mapping[str, str], own_namespace: str) -> PolicySettings | None:
+    if not _boolean(environ, "SPIKO_NETWORK_POLICIES", default=False):
+        return None
     blocks = _patterns(environ, "SPIKO_API_SERVER_BLOCKS")
     for block in blocks:
         try:
@@ -141,6 +149,23 @@ def _number(environ: Mapping[str, str], name: str, default: int, most: int = MOS
     if not re.fullmatch(r"[0-9]{1,7}", text) or not 1 <= int(text) <= most:
         raise SettingsError(f"{name}: {text!r}: must be an integer from 1 to {most}")
     return int(text)
+
+
+def _boolean(environ: Mapping[str, str], name: str, default: bool) -> bool:
+    text = environ.get(name) or str(default).lower()
+    if text not in ("true", "false"):
+        raise SettingsError(f"{name}: {text!r}: must be true or false")
+    return text == "true"
+
+
+def _collector(environ: Mapping[str, str]) -> str:
+    url = environ.get("SPIKO_DEFAULT_COLLECTOR", "")
+    if url and (len(url) > MOST_ENDPOINT or not re.fullmatch(ENDPOINT_PATTERN, url)):
+        raise SettingsError(
+            f"SPIKO_DEFAULT_COLLECTOR: {url!r}: must be http://HOST:PORT or https://HOST:PORT with a port "
+            f"from 1 to 65535, optionally with a path, of at most {MOST_ENDPOINT} characters"
+        )
+    return url
 
 
 def _patterns(environ: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import copy
 import random
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import yaml
@@ -196,11 +197,11 @@ class StoredCluster:
         self.restart_operator()
         self.put(architecture)
 
-    def restart_operator(self) -> None:
-        """Replace the operator by one that has only listed the objects."""
+    def restart_operator(self, **settings: Any) -> None:
+        """Replace the operator by one that has only listed the objects, with these settings."""
         client, self._cache = cast(Client, self.api), Cache()
         self._context = Context(
-            settings=self._settings,
+            settings=replace(self._settings, **settings),
             client=client,
             cache=self._cache,
             executor=Executor(client, self._cache),

@@ -189,6 +189,8 @@ async def _observe(
         reserved=dict(context.reserved),
         limits=context.settings.limits,
         others=total_size((a for a in architectures if a is not architecture), context.reserved),
+        collector=context.settings.default_collector,
+        has_budgets=context.settings.disruption_budgets,
     )
 
 

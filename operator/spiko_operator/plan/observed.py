@@ -54,6 +54,8 @@ class Observed:
         others: size of all other Architectures of the operator.
         health: whether requests are answered and spans exported.
         policies: settings for NetworkPolicies; None for no policies.
+        collector: the endpoint of Architectures whose spec names none; empty for none.
+        has_budgets: whether tiers have disruption budgets.
     """
 
     architecture: Object
@@ -74,6 +76,8 @@ class Observed:
     others: Size = field(default_factory=Size)
     health: Verdicts = field(default_factory=Verdicts)
     policies: PolicySettings | None = None
+    collector: str = ""
+    has_budgets: bool = True
 
     @property
     def name(self) -> str:

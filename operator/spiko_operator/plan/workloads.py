@@ -14,7 +14,7 @@ from spiko_nanoservice import contract as c
 from spiko_nanoservice.contract.handshake import KEY_FILES, Purpose
 from spiko_operator.plan import names
 from spiko_operator.plan.objects import Object
-from spiko_operator.plan.pod_template import placement, pod_spec
+from spiko_operator.plan.pod_template import add_otlp_secret, placement, pod_metadata, pod_spec
 from spiko_operator.plan.services import Release
 from spiko_operator.plan.state import digest
 from spiko_operator.plan.topology import ANYWHERE, Region, Space, Topology, Zone
@@ -66,7 +66,8 @@ def build_deployment(r: Rendering, release: Release, space: Space) -> Object:
         env[c.ENV_BEHAVIOR] = json.dumps(release.behavior_json, sort_keys=True, separators=(",", ":"))
     image = release.identity.image or r.runtime["image"]
     pod = pod_spec(r.runtime, image, names.HTTP_PORT, env, _keys_volume(r, Purpose.JOIN))
-    pod |= placement(region if space.region != ANYWHERE else None, zone, selector)
+    pod |= placement(r.runtime, region if space.region != ANYWHERE else None, zone, selector)
+    add_otlp_secret(pod, r.runtime)
     name = names.deployment_name(r.architecture, release.tier, release.version, space.place)
     return _deployment(r, name, labels, selector, space.size, pod)
 
@@ -79,7 +80,7 @@ def build_eureka_deployment(r: Rendering, region: Region, zone: Zone) -> Object:
     env[c.ENV_EUREKA] = names.eureka_name(r.architecture)
     volume = _keys_volume(r, *Purpose)
     pod = pod_spec(r.runtime, r.eureka_image, names.EUREKA_PORT, env, volume)
-    pod |= placement(region, zone, selector)
+    pod |= placement(r.runtime, region, zone, selector)
     name = names.eureka_name(r.architecture, zone.index)
     body = _deployment(r, name, {**selector, names.PACKAGE: names.EUREKA}, selector, 1, pod)
     body["spec"]["strategy"] = {"type": "Recreate"}
@@ -140,7 +141,9 @@ def build_network_policy(r: Rendering, tier: str, spec: Object) -> Object:
     }
 
 
-def build_all(r: Rendering, tiers: list[str], releases: list[Release]) -> list[Object]:
+def build_all(
+    r: Rendering, tiers: list[str], releases: list[Release], has_budgets: bool = True
+) -> list[Object]:
     """Return every object in the order of creation: policies before the pods that they are for, and eurekas
     before the pods that look for them.
     """
@@ -151,7 +154,8 @@ def build_all(r: Rendering, tiers: list[str], releases: list[Release]) -> list[O
     ]
     found += [build_service(r, tier) for tier in tiers]
     found += [build_deployment(r, release, space) for release in releases for space in release.spaces]
-    found += [build_budget(r, tier) for tier in (names.EUREKA, *tiers)]
+    if has_budgets:
+        found += [build_budget(r, tier) for tier in (names.EUREKA, *tiers)]
     for body in found:
         body["metadata"].setdefault("annotations", {})[names.DESIRED_ANNOTATION] = digest(body)
     return found
@@ -170,7 +174,7 @@ def _deployment(
             "replicas": replicas,
             "revisionHistoryLimit": 2,
             "selector": {"matchLabels": selector},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
+            "template": {"metadata": pod_metadata(r.runtime, labels), "spec": pod},
         },
     }
 

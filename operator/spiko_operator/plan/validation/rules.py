@@ -5,6 +5,7 @@ from __future__ import annotations
 from spiko_operator.api.common import API_VERSION
 from spiko_operator.plan.validation.limit_table import LIMIT_RULES
 from spiko_operator.plan.validation.rule import Rule, Severity
+from spiko_operator.plan.validation.runtime_table import RUNTIME_RULES
 
 E, W = Severity.ERROR, Severity.WARNING
 RULES = {
@@ -334,6 +335,7 @@ RULES = {
             "checked.",
             "Give the Architecture's file as well, or ignore this if the cluster has it.",
         ),
+        *RUNTIME_RULES,
         *LIMIT_RULES,
     )
 }
