@@ -14,6 +14,7 @@ from spiko_operator.cluster.owners import Owners
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
 from spiko_operator.key_publisher import KeyPublisher
+from spiko_operator.plan.nodes import Node
 from spiko_operator.plan.objects import Key
 from spiko_operator.plan.observed import Reservation
 from spiko_operator.plan.registrations import Registration
@@ -25,9 +26,8 @@ from spiko_operator.victim_claims import VictimClaims
 class Context:
     """The parts that all handlers share.
 
-    `node_zones` maps regions to zones, from the nodes' labels at the last full list. `late_reports_s` is how
-    long to wait for the last reports on a kill after all other evidence is complete: pods report once a
-    second. `reserved` maps the UID of an Architecture to what this operator accepted for it; `admission` lets
+    `nodes` are those of the last list. `late_reports_s` is how long to wait for the last reports on a kill
+    after all other evidence is complete: pods report once a second. `reserved` maps the UID of an Architecture to what this operator accepted for it; `admission` lets
     one pass at a time accept a spec, so that two passes do not give the same name away.
     """
 
@@ -41,7 +41,7 @@ class Context:
     owners: Owners
     keys: KeyPublisher
     claims: VictimClaims = field(default_factory=VictimClaims)
-    node_zones: dict[str, list[str]] = field(default_factory=dict)
+    nodes: tuple[Node, ...] = ()
     # Registrations that the API server contradicts, by Architecture.
     unknown_pods: dict[Key, frozenset[Registration]] = field(default_factory=dict)
     late_reports_s: float = 2.5

@@ -46,6 +46,7 @@ class Reason(StrEnum):
     LABELED = "Labeled"
     LOGICAL_ZONES = "LogicalZones"
     MORE_ZONES = "MoreZones"
+    ZONES_UNSCHEDULABLE = "ZonesUnschedulable"
     ZONES_WITHOUT_NODES = "ZonesWithoutNodes"
 
     # Serving

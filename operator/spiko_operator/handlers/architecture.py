@@ -16,11 +16,11 @@ from spiko_operator.context import Context
 from spiko_operator.errors import Conflict, Forbidden, Missing, Refused
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Emit, SetStatus
-from spiko_operator.plan.objects import Key, Object, is_deleting, key_of, labels_of
+from spiko_operator.plan.nodes import Node, read_node
+from spiko_operator.plan.objects import Key, Object, is_deleting, key_of
 from spiko_operator.plan.observed import ObjectKey, Observed, total_size
 from spiko_operator.plan.reconcile import ReconcilePlan, forget, plan
 from spiko_operator.plan.state import is_started
-from spiko_operator.plan.topology import from_labels
 
 MANY = 300  # objects; the first plan of 3,000 objects takes 0.3 s, a later one 0.015 s
 CONFLICT_RETRY_S = 0.05
@@ -159,8 +159,8 @@ async def _observe(
     namespace, name = key_of(architecture)
     objects = context.cache.of_architecture(namespace, name, OWNED)
     state_key = ("ConfigMap", names.state_name(name))
-    if state_key not in objects:  # the topology will be chosen, from the current labels of the nodes
-        context.node_zones = await read_node_zones(context.client)
+    if state_key not in objects:  # the topology will be chosen, from the nodes as they are now
+        context.nodes = await read_nodes(context.client)
         try:
             state = await context.client.get("ConfigMap", namespace, names.state_name(name))
         except Missing:
@@ -176,7 +176,7 @@ async def _observe(
         objects=objects,
         foreign=await context.keys.find_foreign(architecture) if foreign is None else foreign,
         live_uids=frozenset(a["metadata"]["uid"] for a in architectures),
-        node_zones=context.node_zones,
+        nodes=context.nodes,
         reports=context.links.reports((namespace, name)),
         image=context.settings.image,
         now=now_text(),
@@ -197,8 +197,8 @@ def was_started(context: Context, key: Key) -> bool:
     return is_started(state.get("data") or {}, context.keys.keyring.state_key(*key))
 
 
-async def read_node_zones(client: Client) -> dict[str, list[str]]:
-    """Return region -> zones from the labels of all nodes; empty without permission to list nodes.
+async def read_nodes(client: Client) -> tuple[Node, ...]:
+    """Return all nodes; empty without permission to list nodes.
 
     Raises:
         ClusterError: the API server does not answer, or with another error, so that the zones are unknown.
@@ -207,8 +207,8 @@ async def read_node_zones(client: Client) -> dict[str, list[str]]:
         nodes = await client.list("Node")
     except Forbidden as error:
         log.info("no permission to list nodes, zones are logical: %s", error)
-        return {}
-    return from_labels([labels_of(node) for node in nodes])
+        return ()
+    return tuple(read_node(body) for body in nodes)
 
 
 async def _look_up(client: Client, namespace: str, keys: tuple[ObjectKey, ...]) -> dict[ObjectKey, Object]:

@@ -228,7 +228,9 @@ def _status(
         status.applied(observed.refused),
         status.programmed(revision, len(state.topology.zones), readiness.pods_ready, observed.reports),
         readiness.observation(),
-        status.zones_labeled(state.topology, observed.node_zones, state.topology_reassigned),
+        status.zones_labeled(
+            state.topology, observed.nodes, state.runtime.get("tolerations") or (), state.topology_reassigned
+        ),
         *_verified(observed, state),
         *observe_health(observed.health, endpoint, conditions),
     ]

@@ -19,6 +19,7 @@ from spiko_operator.plan.conditions import (
     ZONES,
     Observation,
 )
+from spiko_operator.plan.nodes import Node, closed_zones, labeled_zones, open_zones
 from spiko_operator.plan.objects import Object, truncate
 from spiko_operator.plan.topology import Topology
 
@@ -138,37 +139,46 @@ def programmed(
 
 
 def zones_labeled(
-    topology: Topology, node_zones: Mapping[str, Sequence[str]], reassigned: bool
+    topology: Topology, nodes: Sequence[Node], tolerations: Sequence[Mapping[str, str]], reassigned: bool
 ) -> Observation:
     """Observe whether every zone of the topology is the zone of a node.
 
     Args:
         topology: in effect.
-        node_zones: region -> zones, from the labels of the nodes that exist.
+        nodes: that exist.
+        tolerations: of the pods, `spec.runtime.tolerations`.
         reassigned: whether an earlier topology was lost and this one was chosen instead.
     """
-    lost = (
-        ("; state and annotations were lost: zones were reassigned, pods may have moved")
-        if reassigned
-        else ""
-    )
+
+    def observation(status: str, reason: Reason, text: str, places: Sequence[str] = ()) -> Observation:
+        lost = (
+            "; state and annotations were lost: zones were reassigned, pods may have moved"
+            if reassigned
+            else ""
+        )
+        listed = f": {', '.join(places)}" if places else ""
+        return Observation(ZONES, status, reason, truncate(f"{text}{listed}{lost}"))
+
+    usable, closed = open_zones(nodes, tolerations), closed_zones(nodes, tolerations)
     if logical := [zone.name for zone in topology.zones if zone.logical]:
         text = "no node is labeled with these zones; pods are spread on a best-effort basis"
-        return Observation(
-            ZONES, "False", Reason.LOGICAL_ZONES, truncate(f"{text}: {', '.join(logical)}{lost}")
-        )
-    missing = [z.name for r in topology.regions for z in r.zones if z.name not in node_zones.get(r.name, ())]
-    if missing:
+        if closed and not usable:
+            text = f"all labeled nodes are cordoned or have taints, and {text}"
+        return observation("False", Reason.LOGICAL_ZONES, text, logical)
+    used = [(region.name, zone.name) for region in topology.regions for zone in region.zones]
+    labeled = labeled_zones(nodes)
+    if missing := [zone for region, zone in used if zone not in labeled.get(region, ())]:
         text = "no node is labeled with these zones; their pods stay Pending"
-        return Observation(
-            ZONES, "False", Reason.ZONES_WITHOUT_NODES, truncate(f"{text}: {', '.join(missing)}{lost}")
-        )
-    used = {region.name: {zone.name for zone in region.zones} for region in topology.regions}
-    others = [zone for name, zones in used.items() for zone in node_zones.get(name, ()) if zone not in zones]
-    if others:
+        return observation("False", Reason.ZONES_WITHOUT_NODES, text, missing)
+    # A node that is cordoned for an upgrade keeps its labels and its pods, so the condition stays True.
+    if shut := [f"{place[1]} ({closed[place]})" for place in used if place in closed]:
+        text = "nodes of these zones are cordoned or have taints; new pods of these zones stay Pending"
+        return observation("True", Reason.ZONES_UNSCHEDULABLE, text, shut)
+    regions = {region.name for region in topology.regions}
+    if others := [z for name in usable if name in regions for z in usable[name] if (name, z) not in used]:
         text = "nodes also have these zones; add them to spec.topology to use them"
-        return Observation(ZONES, "True", Reason.MORE_ZONES, truncate(f"{text}: {', '.join(others)}{lost}"))
-    return Observation(ZONES, "True", Reason.LABELED, f"every zone is the label of a node{lost}")
+        return observation("True", Reason.MORE_ZONES, text, others)
+    return observation("True", Reason.LABELED, "every zone is the label of a node")
 
 
 @dataclass(frozen=True)
