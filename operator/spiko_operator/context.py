@@ -27,8 +27,9 @@ class Context:
     """The parts that all handlers share.
 
     `nodes` are those of the last list. `late_reports_s` is how long to wait for the last reports on a kill
-    after all other evidence is complete: pods report once a second. `reserved` maps the UID of an Architecture to what this operator accepted for it; `admission` lets
-    one pass at a time accept a spec, so that two passes do not give the same name away.
+    after all other evidence is complete: pods report once a second. `reserved` maps the UID of an
+    Architecture to what this operator accepted for it; `admission` lets one pass at a time accept a spec, so
+    that two passes do not give the same name away.
     """
 
     settings: Settings

@@ -40,6 +40,8 @@ class Settings:
             SPIKO_MAX_OBJECTS_PER_ARCHITECTURE, and SPIKO_MAX_PODS and SPIKO_MAX_OBJECTS of all Architectures
             together; SPIKO_ALLOWED_IMAGES, SPIKO_ALLOWED_TOLERATIONS and SPIKO_ALLOWED_COLLECTORS, patterns
             separated by commas; empty for all.
+        allow_delete: whether Faults and monkeys may delete pods (SPIKO_ALLOW_DELETE: true or false). The
+            operator then needs the right to delete pods, which evictions do not need.
     """
 
     image: str
@@ -51,6 +53,7 @@ class Settings:
     own_namespace: str = "default"
     key_epoch: int = 1
     limits: Limits = field(default_factory=Limits)
+    allow_delete: bool = False
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -82,6 +85,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         own_namespace=environ.get("SPIKO_OPERATOR_NAMESPACE") or _service_account_namespace(),
         key_epoch=_number(environ, "SPIKO_KEY_EPOCH", 1, MOST_EPOCH),
         limits=_limits(environ),
+        allow_delete=_truth(environ, "SPIKO_ALLOW_DELETE"),
     )
 
 
@@ -111,6 +115,13 @@ def _number(environ: Mapping[str, str], name: str, default: int, most: int = MOS
     if not re.fullmatch(r"[0-9]{1,7}", text) or not 1 <= int(text) <= most:
         raise SettingsError(f"{name}: {text!r}: must be an integer from 1 to {most}")
     return int(text)
+
+
+def _truth(environ: Mapping[str, str], name: str) -> bool:
+    text = environ.get(name) or "false"
+    if text not in ("true", "false"):
+        raise SettingsError(f"{name}: {text!r}: must be true or false")
+    return text == "true"
 
 
 def _patterns(environ: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -46,3 +46,14 @@ def test_a_limit_that_is_not_a_number_is_rejected(value: str) -> None:
         SettingsError, match=f"SPIKO_MAX_PODS: '{value}': must be an integer from 1 to 1000000"
     ):
         read_settings({"SPIKO_MAX_PODS": value})
+
+
+def test_pods_are_deleted_only_if_the_settings_say_so() -> None:
+    """Given no value, then the operator may not delete pods; given one that is not true or false, then the
+    error names the variable.
+    """
+    read = {text: read_settings({"SPIKO_ALLOW_DELETE": text}).allow_delete for text in ("", "false", "true")}
+    assert {"": False, "false": False, "true": True} == read
+    assert not read_settings({}).allow_delete
+    with pytest.raises(SettingsError, match="SPIKO_ALLOW_DELETE: 'yes': must be true or false"):
+        read_settings({"SPIKO_ALLOW_DELETE": "yes"})

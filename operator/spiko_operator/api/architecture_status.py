@@ -68,9 +68,10 @@ class ChaosStatus(Model):
         Field(max_length=32, description="time of the last draw, or when the monkey was switched on"),
     ] = None
     next_at: Annotated[str | None, Field(max_length=32, description="earliest time of the next kill")] = None
-    waiting: Annotated[str | None, Field(max_length=256, description="why a kill that is due is blocked")] = (
-        None
-    )
+    waiting: Annotated[
+        str | None,
+        Field(max_length=256, description="why a kill that is due is blocked, or the monkey is refused"),
+    ] = None
     victim: Annotated[
         SelectedVictim | None, Field(description="selected pod whose kill is not counted yet")
     ] = None

@@ -60,6 +60,7 @@ class Reason(StrEnum):
     # Accepted, of a Fault
     ARCHITECTURE_NOT_FOUND = "ArchitectureNotFound"
     ARCHITECTURE_NOT_READY = "ArchitectureNotReady"
+    DELETE_NOT_ALLOWED = "DeleteNotAllowed"
     EUREKA_CANNOT_CRASH = "EurekaCannotCrash"
     FEWER_READY = "FewerReady"
     NO_READY_POD = "NoReadyPod"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pydantic import ValidationError
 
@@ -23,6 +24,7 @@ from spiko_operator.handlers.evidence_collector import EvidenceCollector, write_
 from spiko_operator.handlers.kill_request import KillRequest
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Emit, SetStatus
+from spiko_operator.plan.faults.delete_right import refusal
 from spiko_operator.plan.faults.evidence import Evidence
 from spiko_operator.plan.faults.fault_status import victims_of_others
 from spiko_operator.plan.faults.monkey import (
@@ -58,7 +60,10 @@ async def visit(context: Context, key: Key) -> float | None:
     ) is not None:
         chaos = _chaos(architecture)
         tier = chaos.victim.tier if chaos.victim is not None else str(architecture["spec"].get("victim", ""))
-        next_ = plan_monkey(monkey, chaos, _observe(context, key, architecture, tier, pods))
+        observed = replace(
+            _observe(context, key, architecture, tier, pods), refused=_refusal(context, monkey)
+        )
+        next_ = plan_monkey(monkey, chaos, observed)
         if next_.list_pods:
             selector = f"{names.ARCHITECTURE}={key[1]},{names.TIER}={tier}"
             pods = await context.client.list("Pod", key[0], selector)
@@ -130,6 +135,11 @@ def _observe(
         taken | context.claims.of_others(("Architecture", *key)),
         unsent=victim is not None and victim.uid in context.claims.unsent,
     )
+
+
+def _refusal(context: Context, monkey: Monkey) -> str:
+    allowed = context.settings.allow_delete
+    return refusal("spec.chaos.monkey.method", monkey.method, allowed=allowed, instead="Evict")
 
 
 async def _kill(context: Context, key: Key, monkey: Monkey, selected: SelectedVictim) -> str:
