@@ -74,11 +74,12 @@ class FakeCluster:
             self.living.add(metadata["uid"])
         return body
 
-    def get_ready(self) -> None:
-        """Make the pods of all Deployments Ready."""
-        for (kind, _), body in self.objects.items():
+    def get_ready(self, most: int = 10_000) -> None:
+        """Make the eurekas and at most so many pods of the tiers Ready."""
+        for (kind, name), body in self.objects.items():
             if kind == "Deployment":
-                n = body["spec"]["replicas"]
+                n = body["spec"]["replicas"] if "-eureka-" in name else min(body["spec"]["replicas"], most)
+                most -= n * ("-eureka-" not in name)
                 body["status"] = {
                     "observedGeneration": body["metadata"]["generation"],
                     "readyReplicas": n,

@@ -226,7 +226,13 @@ def _status(
     ordinary = [
         status.accepted(rejections, in_effect=True),
         status.applied(observed.refused),
-        status.programmed(revision, len(state.topology.zones), readiness.pods_ready, observed.reports),
+        status.programmed(
+            revision,
+            len(state.topology.zones),
+            readiness.pods_ready,
+            observed.reports,
+            first=0 if state.started else readiness.pods,
+        ),
         readiness.observation(),
         status.zones_labeled(
             state.topology, observed.nodes, state.runtime.get("tolerations") or (), state.topology_reassigned

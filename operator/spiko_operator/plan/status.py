@@ -114,6 +114,7 @@ def programmed(
     eurekas: int,
     pods: int,
     reports: Sequence[EurekaReport],
+    first: int = 0,
 ) -> Observation:
     """Observe whether every eureka has the configuration and every pod acts on it.
 
@@ -122,12 +123,16 @@ def programmed(
         eurekas: how many there must be.
         pods: how many are Ready, and therefore registered: a report that counts fewer is outdated.
         reports: the last report of each connected eureka.
+        first: how many must have been Ready for the first start; 0 once the Architecture was started. Pods
+            become Ready one after another, and the condition must not come and go with each of them.
     """
     current = [report for report in reports if report.revision == revision]
     if len(current) < eurekas:
         pending = f"{len(current)} of {eurekas} eurekas have configuration {revision}"
     elif not all(report.complete for report in current):
         pending = "not all eurekas are connected to each other yet"
+    elif pods < first:
+        pending = f"not all {first} pods are Ready for the first time yet"
     elif (counted := sum(report.pods for report in current)) < pods:
         pending = f"eurekas report {counted} of {pods} pods"
     elif any(report.acked < report.pods for report in current):

@@ -7,6 +7,7 @@ import pytest
 from spiko_nanoservice.contract import Revision
 from spiko_operator.plan.actions import SetStatus
 from spiko_operator.plan.status import EurekaReport, readiness
+from tests.support.fake_api_server import FakeCluster
 from tests.support.settled_shop import Object, running, shop
 
 
@@ -42,6 +43,39 @@ def test_programmed_needs_every_eureka_and_every_pod() -> None:
         cluster.reports = reports
         cluster.reconcile("shop")
         assert expected == cluster.condition("shop", "Programmed")["status"]
+
+
+def test_programmed_becomes_true_once_while_pods_start() -> None:
+    """Given pods that become Ready and acknowledge one after another, then Programmed becomes True, with one
+    event, when all of them have; given a pod that is lost later, then it counts those that are left.
+    """
+    cluster = FakeCluster()
+    cluster.put(shop())
+    cluster.reconcile("shop")
+    assert cluster.last_plan is not None
+    assert cluster.last_plan.configuration is not None
+    revision = cluster.last_plan.configuration.revision
+    seen = []
+    for ready in range(8):
+        cluster.get_ready(ready)
+        cluster.reports = (EurekaReport(revision, ready, ready), *(EurekaReport(revision, 0, 0),) * 2)
+        cluster.reconcile("shop")
+        seen.append(cluster.condition("shop", "Programmed")["status"])
+
+    assert ["False"] * 7 == seen[:7]
+    started = cluster.last_plan.configuration.revision  # sources may send from now on
+    cluster.reports = (EurekaReport(started, 7, 7), *(EurekaReport(started, 0, 0),) * 2)
+    cluster.reconcile("shop")
+    assert "True" == cluster.condition("shop", "Programmed")["status"]
+    assert ["Programmed", "Ready"] == sorted(
+        event.reason for event in cluster.events if event.reason in ("Programmed", "Ready")
+    )
+
+    cluster.get_ready(6)
+    cluster.reports = (EurekaReport(started, 6, 6), *(EurekaReport(started, 0, 0),) * 2)
+    cluster.reconcile("shop")
+    conditions = [cluster.condition("shop", kind)["status"] for kind in ("Ready", "Programmed")]
+    assert ["False", "True"] == conditions
 
 
 def test_transition_time_changes_with_the_status_only() -> None:
