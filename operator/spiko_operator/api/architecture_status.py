@@ -90,6 +90,13 @@ class ArchitectureStatus(Model):
     scale: Annotated[
         int | None, Field(ge=0, description="active percentage of every count, for the scale subresource")
     ] = None
+    selector: Annotated[
+        str | None,
+        Field(
+            max_length=256,
+            description="label selector of the pods of all tiers, without eurekas, for the scale subresource",
+        ),
+    ] = None
     summary: Annotated[Summary | None, Field(description="counts for the printer columns")] = None
     regions: Annotated[
         list[RegionTopology] | None, Field(max_length=6, description="active regions and zones")

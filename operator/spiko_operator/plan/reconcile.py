@@ -50,7 +50,7 @@ from spiko_operator.plan.state import ArchitectureState, config_map
 
 GARBAGE_COLLECTION_RETRY_S = 0.25
 # Fields of the status that stay as they are while no spec is in effect.
-_KEPT_FIELDS = ("scale", "regions", "configRevision")
+_KEPT_FIELDS = ("scale", "selector", "regions", "configRevision")
 
 
 @dataclass(frozen=True)
@@ -245,6 +245,7 @@ def _status(
     r = readiness
     fields: Object = {
         "scale": int(state.accepted.get("scale", 100)),
+        "selector": names.pod_selector(observed.name),
         "summary": {"tiers": f"{r.tiers_ready}/{r.tiers}", "pods": f"{r.pods_ready}/{r.pods}"},
         "regions": [
             {"name": region.name, "zones": [zone.name for zone in region.zones]}
