@@ -19,7 +19,11 @@ class NotReady(Model):
     ready: Annotated[int, Field(ge=0, description="number of pods that are Ready")]
     desired: Annotated[int, Field(ge=0, description="number of desired pods, after spec.scale")]
     message: Annotated[
-        str | None, Field(max_length=64, description="what is missing: pods, or the rollout of a change")
+        str | None,
+        Field(
+            max_length=256,
+            description="what is missing: pods, or the rollout of a change; and why, if that is known",
+        ),
     ] = None
 
 

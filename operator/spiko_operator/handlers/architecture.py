@@ -14,6 +14,7 @@ from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.sockets import Endpoint
 from spiko_operator.context import Context
 from spiko_operator.errors import Conflict, Forbidden, Missing, Refused
+from spiko_operator.handlers.pod_inspection import inspect
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Emit, SetStatus
 from spiko_operator.plan.nodes import Node, read_node
@@ -63,9 +64,10 @@ async def reconcile(context: Context, key: Key) -> float | None:
     if pass_.configuration is not None and outcome.state_written:
         context.links.configure(key, pass_.configuration)
         context.links.keep(key, await eureka_endpoints(context, architecture))
+    inspect_s = await inspect(context, key, pass_.incomplete)
     if outcome.refused:
         raise Refused(f"the API server refused {len(outcome.refused)} of the objects: {outcome.refused[0]}")
-    return outcome.requeue_s
+    return min((s for s in (outcome.requeue_s, inspect_s) if s is not None), default=None)
 
 
 def _is_admitted(context: Context, architecture: Object | None) -> bool:
@@ -80,6 +82,7 @@ def _forget(context: Context, key: Key) -> None:
     """Forget a deleted Architecture."""
     context.links.forget(key)
     context.keys.forget(key)
+    context.inspections.pop(key, None)
     forget(key)
     live = {body["metadata"]["uid"] for body in context.cache.all("Architecture")}
     context.reserved = {uid: kept for uid, kept in context.reserved.items() if uid in live}
@@ -183,6 +186,7 @@ async def _observe(
         state_key=context.keys.keyring.state_key(namespace, name),
         unknown_pods=context.unknown_pods.get((namespace, name), frozenset()),
         health=context.links.verdicts((namespace, name)),
+        causes=context.inspections[key].causes if (key := (namespace, name)) in context.inspections else {},
         applied={key: digest for key, digest in digests.items() if digest is not None},
         neighbors=tuple(a for a in neighbors if a["metadata"]["name"] != name),
         reserved=dict(context.reserved),

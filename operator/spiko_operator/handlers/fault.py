@@ -59,7 +59,8 @@ async def inject(context: Context, key: Key) -> float | None:
     kind = FAULT_KINDS[str(kind_of(spec))](context, fault, spec)
     if refused := _refusal(context, spec):
         context.claims.release(holder)
-        return await _refuse(context, fault, kind, refused)
+        await _refuse(context, fault, kind, refused)
+        return None
     if context.cache.get("Architecture", key[0], spec.architecture) is None:
         return await _without_architecture(context, fault, spec, kind)
     if not kind.is_chosen():

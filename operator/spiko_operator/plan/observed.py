@@ -9,6 +9,7 @@ from spiko_operator.plan.health import Verdicts
 from spiko_operator.plan.limits import Limits, Size
 from spiko_operator.plan.nodes import Node
 from spiko_operator.plan.objects import Object, controller_of
+from spiko_operator.plan.pod_causes import Causes
 from spiko_operator.plan.registrations import Registration
 from spiko_operator.plan.status import EurekaReport
 
@@ -53,6 +54,7 @@ class Observed:
         limits: settings of the operator.
         others: size of all other Architectures of the operator.
         health: whether requests are answered and spans exported.
+        causes: why pods are not Ready, if that was looked up.
     """
 
     architecture: Object
@@ -72,6 +74,7 @@ class Observed:
     limits: Limits = field(default_factory=Limits)
     others: Size = field(default_factory=Size)
     health: Verdicts = field(default_factory=Verdicts)
+    causes: Causes = field(default_factory=dict)
 
     @property
     def name(self) -> str:

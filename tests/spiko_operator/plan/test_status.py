@@ -6,7 +6,8 @@ import pytest
 
 from spiko_nanoservice.contract import Revision
 from spiko_operator.plan.actions import SetStatus
-from spiko_operator.plan.status import EurekaReport, readiness
+from spiko_operator.plan.readiness import observe_readiness
+from spiko_operator.plan.status import EurekaReport
 from tests.support.fake_api_server import FakeCluster
 from tests.support.settled_shop import Object, running, shop
 
@@ -109,7 +110,7 @@ def test_the_message_tells_what_a_deployment_lacks(
     body = {"metadata": {"name": "a-depot", "labels": labels}, "spec": {"replicas": 2}}
     existing = {"metadata": {"generation": 2}, "status": found}
     observed = {("Deployment", "a-depot"): existing} if found is not None else {}
-    result = readiness([body], observed)
+    result = observe_readiness([body], observed)
 
     assert (ready, 2) == (result.pods_ready, result.pods)
     condition = result.observation()

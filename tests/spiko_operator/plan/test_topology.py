@@ -247,3 +247,8 @@ def test_only_closed_nodes_are_reported_with_logical_zones() -> None:
 
     assert ("False", "LogicalZones") == zones(cluster)
     assert cluster.condition("shop", "ZonesLabeled")["message"].startswith("all labeled nodes are cordoned")
+
+    tainted = Node(taints=(Taint(CONTROL_PLANE, "NoSchedule"),))
+    cluster.nodes = [tainted, Node()]
+    cluster.settle("shop")
+    assert cluster.condition("shop", "ZonesLabeled")["message"].startswith("no node is labeled")
