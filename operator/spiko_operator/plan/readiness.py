@@ -39,21 +39,16 @@ class Readiness:
         """Observe the Ready condition."""
         if not self.not_ready and not self.paused and self.pods_ready == self.pods:
             return Observation(READY, "True", Reason.ALL_TIERS_READY, f"{self.tiers} tiers, {self.pods} pods")
-        paused = f"paused Deployments: {', '.join(self.paused[:8])}; " if self.paused else ""
+        paused = f"paused Deployments: {', '.join(self.paused[:8])}" if self.paused else ""
         causes = truncate("; ".join(self.causes), MOST_CAUSES_TEXT)
         lacking = ", ".join(
             # The causes are not repeated for each place.
             " ".join(filter(None, (n["tier"], n["place"], f"({n['message'].partition('; ')[0]})")))
             for n in self.not_ready[:8]
         )
-        return Observation(
-            READY,
-            "False",
-            Reason.PODS_MISSING,
-            truncate(
-                f"{self.tiers_ready} of {self.tiers} tiers are ready; {paused}{causes}{'; ' if causes else ''}not ready: {lacking}"
-            ),
-        )
+        counts = f"{self.tiers_ready} of {self.tiers} tiers are ready"
+        text = "; ".join(filter(None, (counts, paused, causes, f"not ready: {lacking}")))
+        return Observation(READY, "False", Reason.PODS_MISSING, truncate(text))
 
 
 def observe_readiness(

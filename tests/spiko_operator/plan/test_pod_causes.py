@@ -147,7 +147,7 @@ def test_causes_are_counted_by_the_deployment_of_the_replica_set() -> None:
 
 
 def test_a_phrase_has_the_most_frequent_causes_first() -> None:
-    """Given five causes, then the three most frequent ones have their numbers, and the others are added up."""
+    """Given five causes, then the three most frequent ones have their numbers; the others are added up."""
     counts = {"a": 1, "b": 7, "c": 2, "d": 1, "e": 1}
 
     assert ["7 pods: b", "2 pods: c", "1 pod: a", "2 more pods for other reasons"] == phrase(counts)
@@ -159,8 +159,8 @@ def test_a_phrase_has_the_most_frequent_causes_first() -> None:
     [
         (f'pods "shop-web-6c9b-x2k9q" is forbidden: {QUOTA}', f"pods are forbidden: {QUOTA}"),
         (
-            'pods "shop-web-6c9b-" is forbidden: failed quota: q: must specify limits.memory for: nanoservice',
-            "pods are forbidden: failed quota: q: must specify limits.memory for: nanoservice",
+            'pods "shop-web-6c9b-" is forbidden: failed quota: q: must specify limits.memory for: web',
+            "pods are forbidden: failed quota: q: must specify limits.memory for: web",
         ),
         ('Pod "shop-web-x" is invalid: spec: Required value', "pods are invalid: spec: Required value"),
         ('admission webhook "policy" denied the request', 'admission webhook "policy" denied the request'),
@@ -191,8 +191,9 @@ def test_ready_counts_causes_over_all_places_and_each_place_has_its_own() -> Non
     result = observe_readiness(desired, found, causes={"shop-c": {"ErrImagePull: not found": 1}})
 
     assert (
-        f"0 of 1 tiers are ready; 2 Deployments: pods are forbidden: {QUOTA}; 1 pod: ErrImagePull: not found; "
-        "not ready: web r/a (1 of 2 pods Ready), web r/b (1 of 2 pods Ready), web r/c (1 of 2 pods Ready)"
+        f"0 of 1 tiers are ready; 2 Deployments: pods are forbidden: {QUOTA}; "
+        "1 pod: ErrImagePull: not found; not ready: "
+        "web r/a (1 of 2 pods Ready), web r/b (1 of 2 pods Ready), web r/c (1 of 2 pods Ready)"
     ) == result.observation().message
     assert [
         f"1 of 2 pods Ready; pods are forbidden: {QUOTA}",
@@ -208,7 +209,7 @@ def test_messages_with_causes_are_bounded() -> None:
     for number in range(100):
         name, labels = f"shop-{number}", {"spiko.dev/tier": "web"}
         desired.append({"metadata": {"name": name, "labels": labels}, "spec": {"replicas": 2}})
-        causes[name] = {f"{kind}{number}: {'é' * 100}": 9 for kind in "abcdef"}
+        causes[name] = {f"{kind}{number}: {'é' * 110}": 9 for kind in "abcdef"}
     result = observe_readiness(desired, {}, causes=causes)
 
     assert 32 == len(result.not_ready)
