@@ -1,4 +1,4 @@
-"""Pods that cannot start: the status of the Architecture says why, and its zones are those that can be used."""
+"""Pods that cannot start: the status says why, and zones without usable nodes are not chosen."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from spiko_operator.context import Context, Inspection
 from spiko_operator.errors import ClusterError
 from spiko_operator.plan import names
 from spiko_operator.plan.objects import Key, Object
-from spiko_operator.plan.pod_causes import find_causes
+from spiko_operator.plan.pod_causes import deployment_of, find_causes
 
 FIRST_S = 5.0  # for an ordinary start
 EVERY_S = 15.0
@@ -53,11 +53,11 @@ async def inspect(context: Context, key: Key, incomplete: Mapping[str, str]) -> 
 
 
 async def _list_suspects(context: Context, key: Key, incomplete: Mapping[str, str]) -> list[Object]:
-    """Return pods that are Pending; if they leave a Deployment unexplained, also running pods of its tier."""
+    """Return Pending pods; of tiers with an incomplete Deployment that has none, also running pods."""
     namespace, labels = key[0], f"{names.ARCHITECTURE}={key[1]}"
     pods = await context.client.first_page("Pod", namespace, labels, "status.phase=Pending", MOST_PODS)
-    explained = find_causes(pods).keys()
-    tiers = sorted({tier for name, tier in incomplete.items() if name not in explained})[:MOST_TIERS]
+    starting = {deployment_of(pod) for pod in pods}
+    tiers = sorted({tier for name, tier in incomplete.items() if name not in starting})[:MOST_TIERS]
     if tiers:
         labels += f",{names.TIER} in ({','.join(tiers)})"
         pods += await context.client.first_page("Pod", namespace, labels, "status.phase=Running", MOST_PODS)

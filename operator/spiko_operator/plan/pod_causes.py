@@ -26,10 +26,14 @@ def find_causes(pods: Iterable[Object]) -> dict[str, dict[str, int]]:
     """Return the causes why pods are not Ready, and how many pods have each, by Deployment."""
     found: dict[str, Counter[str]] = {}
     for pod in pods:
-        deployment = (replica_set_of(pod) or "").rpartition("-")[0]
-        if deployment and (cause := cause_of(pod)):
+        if (deployment := deployment_of(pod)) and (cause := cause_of(pod)):
             found.setdefault(deployment, Counter())[cause] += 1
     return {deployment: dict(counts) for deployment, counts in found.items()}
+
+
+def deployment_of(pod: Object) -> str:
+    """Return the name of the Deployment of a pod, by the name of its ReplicaSet; empty without one."""
+    return (replica_set_of(pod) or "").rpartition("-")[0]
 
 
 def cause_of(pod: Object) -> str:

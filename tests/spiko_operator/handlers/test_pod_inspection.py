@@ -141,7 +141,7 @@ async def test_nothing_is_listed_while_everything_is_ready() -> None:
     assert "ImagePullBackOff" not in cluster.message()
 
 
-async def test_running_pods_are_listed_only_of_tiers_that_nothing_pending_explains() -> None:
+async def test_running_pods_are_listed_only_of_tiers_without_pending_pods() -> None:
     """Given a web server in a crash loop, which counts as running, and a Pending store, then running pods of
     the tier web are listed, of no other, and both are explained.
     """
@@ -159,6 +159,17 @@ async def test_running_pods_are_listed_only_of_tiers_that_nothing_pending_explai
     running = "Pod spiko.dev/architecture=shop,spiko.dev/tier in (web) status.phase=Running 100"
     assert [running] == cluster.api.pages[1:]
     assert "1 pod: CrashLoopBackOff; 1 pod: ImagePullBackOff: " in cluster.message()
+
+
+async def test_an_ordinary_start_has_no_cause() -> None:
+    """Given a pod whose container is being created, then there is no cause, and no running pod is listed."""
+    cluster = await started()
+    cluster.add_pod("web-1", WEB, "Pending", {"waiting": {"reason": "ContainerCreating"}})
+    cluster.now_s = 5.0
+    await cluster.reconcile()
+
+    assert (1, 15.0) == (len(cluster.api.pages), cluster.requeue_s)
+    assert "2 of 3 tiers are ready; not ready: " in cluster.message()
 
 
 async def test_a_quota_is_explained_without_a_request() -> None:
