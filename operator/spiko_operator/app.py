@@ -53,6 +53,8 @@ WATCHED: Mapping[str, str] = {
     "PodDisruptionBudget": names.ARCHITECTURE,
     "Pod": f"{names.TIER}={names.EUREKA}",
 }
+# Only with SPIKO_NETWORK_POLICIES: without it, the operator needs no permission for these.
+WATCHED_POLICIES: Mapping[str, str] = {"NetworkPolicy": names.ARCHITECTURE}
 log = logging.getLogger("spiko.operator")
 
 
@@ -237,8 +239,9 @@ class Running:
 
     async def _list(self) -> None:
         """Compare the cache with full lists, and queue the keys of objects that differ."""
-        for kind, labels in WATCHED.items():
-            for namespace in self._context.settings.namespaces or (None,):
+        settings = self._context.settings
+        for kind, labels in {**WATCHED, **(WATCHED_POLICIES if settings.policies else {})}.items():
+            for namespace in settings.namespaces or (None,):
                 snapshot = await self._context.client.snapshot(kind, namespace, labels)
                 for body in snapshot.items:
                     _add_type(kind, body)

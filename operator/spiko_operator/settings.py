@@ -6,16 +6,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from ipaddress import ip_network
 from typing import Literal
 
 from spiko_nanoservice.contract.handshake import MOST_EPOCH
 from spiko_operator.errors import SettingsError
 from spiko_operator.plan.limits import Limits
+from spiko_operator.plan.network_policies import PolicySettings
 from spiko_operator.plan.workloads import IMAGE_REPOSITORY
 
 SERVICE_ACCOUNT_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 Reach = Literal["direct", "proxy"]
 MOST = 1_000_000  # of any limit
+_NAMESPACE = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,9 @@ class Settings:
             SPIKO_MAX_OBJECTS_PER_ARCHITECTURE, and SPIKO_MAX_PODS and SPIKO_MAX_OBJECTS of all Architectures
             together; SPIKO_ALLOWED_IMAGES, SPIKO_ALLOWED_TOLERATIONS and SPIKO_ALLOWED_COLLECTORS, patterns
             separated by commas; empty for all.
+        policies: with SPIKO_NETWORK_POLICIES=true, every Architecture gets NetworkPolicies; the API server's
+            proxy connects from SPIKO_API_SERVER_BLOCKS, CIDR blocks separated by commas, by default any
+            address; pods in SPIKO_PROMETHEUS_NAMESPACE may scrape. None without them.
         allow_delete: whether Faults and monkeys may delete pods (SPIKO_ALLOW_DELETE: true or false). The
             operator then needs the right to delete pods, which evictions do not need.
     """
@@ -53,6 +59,7 @@ class Settings:
     own_namespace: str = "default"
     key_epoch: int = 1
     limits: Limits = field(default_factory=Limits)
+    policies: PolicySettings | None = None
     allow_delete: bool = False
 
 
@@ -65,16 +72,19 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     reach = environ.get("SPIKO_REACH", "direct")
     if reach not in ("direct", "proxy"):
         raise SettingsError(f"SPIKO_REACH: {reach!r}: must be direct or proxy")
+    if (wanted := environ.get("SPIKO_NETWORK_POLICIES", "false")) not in ("true", "false"):
+        raise SettingsError(f"SPIKO_NETWORK_POLICIES: {wanted!r}: must be true or false")
     resync = _number(environ, "SPIKO_RESYNC_SECONDS", 60, 3600)
     namespaces = tuple(
         dict.fromkeys(name.strip() for name in environ.get("SPIKO_NAMESPACES", "").split(",") if name.strip())
     )
     for name in namespaces:
-        if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name):
+        if not re.fullmatch(_NAMESPACE, name):
             raise SettingsError(
                 f"SPIKO_NAMESPACES: {name!r}: not a valid namespace name; use a comma-separated list "
                 "without patterns"
             )
+    own_namespace = environ.get("SPIKO_OPERATOR_NAMESPACE") or _service_account_namespace()
     return Settings(
         image=environ.get("SPIKO_IMAGE", f"{IMAGE_REPOSITORY}:{version('spiko')}"),
         reach="proxy" if reach == "proxy" else "direct",
@@ -82,11 +92,31 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         resync_s=float(resync),
         namespaces=namespaces,
         liveness=environ.get("SPIKO_LIVENESS") or None,
-        own_namespace=environ.get("SPIKO_OPERATOR_NAMESPACE") or _service_account_namespace(),
+        own_namespace=own_namespace,
         key_epoch=_number(environ, "SPIKO_KEY_EPOCH", 1, MOST_EPOCH),
         limits=_limits(environ),
+        policies=_policies(environ, own_namespace) if has_network_policies(environ) else None,
         allow_delete=_truth(environ, "SPIKO_ALLOW_DELETE"),
     )
+
+
+def has_network_policies(environ: Mapping[str, str]) -> bool:
+    """Whether SPIKO_NETWORK_POLICIES is true; `read_settings` refuses other values than true and false."""
+    return environ.get("SPIKO_NETWORK_POLICIES") == "true"
+
+
+def _policies(environ: Mapping[str, str], own_namespace: str) -> PolicySettings:
+    blocks = _patterns(environ, "SPIKO_API_SERVER_BLOCKS")
+    for block in blocks:
+        try:
+            ip_network(block)
+        except ValueError as error:
+            text = f"SPIKO_API_SERVER_BLOCKS: {error}; use CIDR blocks such as 10.0.0.0/24"
+            raise SettingsError(text) from None
+    namespace = environ.get("SPIKO_PROMETHEUS_NAMESPACE", "")
+    if namespace and not re.fullmatch(_NAMESPACE, namespace):
+        raise SettingsError(f"SPIKO_PROMETHEUS_NAMESPACE: {namespace!r}: not a valid namespace name")
+    return PolicySettings(own_namespace, blocks or PolicySettings.api_server_blocks, namespace)
 
 
 def _service_account_namespace() -> str:

@@ -10,6 +10,7 @@ import pytest
 from spiko_operator import settings
 from spiko_operator.errors import SettingsError
 from spiko_operator.plan.limits import Limits
+from spiko_operator.plan.network_policies import PolicySettings
 from spiko_operator.settings import read_settings
 from tests.support.paths import ROOT
 
@@ -46,6 +47,29 @@ def test_a_limit_that_is_not_a_number_is_rejected(value: str) -> None:
         SettingsError, match=f"SPIKO_MAX_PODS: '{value}': must be an integer from 1 to 1000000"
     ):
         read_settings({"SPIKO_MAX_PODS": value})
+
+
+def test_network_policies_are_read() -> None:
+    """Given the settings for NetworkPolicies, then they are read; without the first there are none."""
+    others = {"SPIKO_API_SERVER_BLOCKS": "10.0.0.0/24, fd00::/8", "SPIKO_OPERATOR_NAMESPACE": "spiko-system"}
+    policies = read_settings({"SPIKO_NETWORK_POLICIES": "true", **others}).policies
+
+    assert policies == PolicySettings("spiko-system", ("10.0.0.0/24", "fd00::/8"))
+    assert read_settings(others).policies is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SPIKO_NETWORK_POLICIES", "yes"),
+        ("SPIKO_API_SERVER_BLOCKS", "10.0.0.1/24"),
+        ("SPIKO_PROMETHEUS_NAMESPACE", "Monitoring"),
+    ],
+)
+def test_a_wrong_setting_of_network_policies_is_rejected(name: str, value: str) -> None:
+    """Given a wrong value, then the error names the variable and the value."""
+    with pytest.raises(SettingsError, match=f"{name}: .*{value}"):
+        read_settings({"SPIKO_NETWORK_POLICIES": "true", name: value})
 
 
 def test_pods_are_deleted_only_if_the_settings_say_so() -> None:

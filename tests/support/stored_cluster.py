@@ -42,7 +42,8 @@ from tests.support.paths import ROOT
 Object = dict[str, Any]
 NAMESPACE, KIND = "default", "Architecture"
 KEYRING = Keyring(b"k" * 32)
-OWNED = ("Deployment", "Service", "PodDisruptionBudget")
+OWNED = ("Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy")
+SETTINGS = Settings("spiko/nanoservice:1", "direct", None, 60.0)
 _LABELED = ("ConfigMap", *OWNED)
 _ERRORS = {400: Invalid, 403: Forbidden, 404: Missing, 409: Conflict, 422: Invalid}
 
@@ -207,7 +208,8 @@ class StoredCluster:
     `now_s` is the operator's clock; `requeue_s` is what the last pass returned.
     """
 
-    def __init__(self, architecture: Object) -> None:
+    def __init__(self, architecture: Object, settings: Settings = SETTINGS) -> None:
+        self._settings = settings
         self.api, self.name = StoredApi(), architecture["metadata"]["name"]
         self.now_s = 0.0
         self.requeue_s: float | None = None
@@ -218,7 +220,7 @@ class StoredCluster:
         """Replace the operator by one that has only listed the objects."""
         client, self._cache = cast(Client, self.api), Cache()
         self._context = Context(
-            settings=Settings("spiko/nanoservice:1", "direct", None, 60.0),
+            settings=self._settings,
             client=client,
             cache=self._cache,
             executor=Executor(client, self._cache),

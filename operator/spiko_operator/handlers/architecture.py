@@ -25,7 +25,7 @@ from spiko_operator.plan.state import is_started
 
 MANY = 300  # objects; the first plan of 3,000 objects takes 0.3 s, a later one 0.015 s
 CONFLICT_RETRY_S = 0.05
-OWNED = ("ConfigMap", "Deployment", "Service", "PodDisruptionBudget")
+OWNED = ("ConfigMap", "Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy")
 log = logging.getLogger("spiko.operator")
 
 
@@ -186,6 +186,7 @@ async def _observe(
         state_key=context.keys.keyring.state_key(namespace, name),
         unknown_pods=context.unknown_pods.get((namespace, name), frozenset()),
         health=context.links.verdicts((namespace, name)),
+        policies=context.settings.policies,
         causes=context.inspections[key].causes if (key := (namespace, name)) in context.inspections else {},
         applied={key: digest for key, digest in digests.items() if digest is not None},
         neighbors=tuple(a for a in neighbors if a["metadata"]["name"] != name),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from spiko_operator.plan.health import Verdicts
 from spiko_operator.plan.limits import Limits, Size
+from spiko_operator.plan.network_policies import PolicySettings
 from spiko_operator.plan.nodes import Node
 from spiko_operator.plan.objects import Object, controller_of
 from spiko_operator.plan.pod_causes import Causes
@@ -54,6 +55,7 @@ class Observed:
         limits: settings of the operator.
         others: size of all other Architectures of the operator.
         health: whether requests are answered and spans exported.
+        policies: settings for NetworkPolicies; None for no policies.
         causes: why pods are not Ready, if that was looked up.
     """
 
@@ -74,6 +76,7 @@ class Observed:
     limits: Limits = field(default_factory=Limits)
     others: Size = field(default_factory=Size)
     health: Verdicts = field(default_factory=Verdicts)
+    policies: PolicySettings | None = None
     causes: Causes = field(default_factory=dict)
 
     @property

@@ -7,7 +7,8 @@ rates, dependencies and routes reach pods through eurekas, so changing them rest
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from spiko_nanoservice import contract as c
 from spiko_nanoservice.contract.handshake import KEY_FILES, Purpose
@@ -32,6 +33,7 @@ class Rendering:
     runtime: Object
     eureka_image: str
     topology_copy: str
+    policies: Mapping[str, Object] = field(default_factory=dict)  # specs of NetworkPolicies by tier
 
     def metadata(self, name: str, labels: dict[str, str]) -> Object:
         """Return the metadata of an object: name, labels, owner."""
@@ -128,9 +130,22 @@ def build_budget(r: Rendering, tier: str) -> Object:
     }
 
 
+def build_network_policy(r: Rendering, tier: str, spec: Object) -> Object:
+    """Return the NetworkPolicy of a tier."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": r.metadata(names.service_name(r.architecture, tier), {names.TIER: tier}),
+        "spec": spec,
+    }
+
+
 def build_all(r: Rendering, tiers: list[str], releases: list[Release]) -> list[Object]:
-    """Return every object in the order of creation: eurekas first, so that pods find them."""
-    found = build_eureka_services(r)
+    """Return every object in the order of creation: policies before the pods that they are for, and eurekas
+    before the pods that look for them.
+    """
+    found = [build_network_policy(r, tier, spec) for tier, spec in r.policies.items()]
+    found += build_eureka_services(r)
     found += [
         build_eureka_deployment(r, region, zone) for region in r.topology.regions for zone in region.zones
     ]

@@ -62,6 +62,7 @@ def test_rejected_spans_of_a_partial_success_are_lost() -> None:
     assert len(judge(200, partial(1, "x" * 100_000), None, 512, NOW).error) < 200
 
 
+@pytest.mark.long
 @given(st.integers(0, 2**63 - 1), st.text(max_size=50))
 def test_a_partial_success_is_read_as_the_sdk_writes_it(rejected: int, message: str) -> None:
     """Given any partial success, then count and message are those that were encoded."""
