@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,39 @@ from kubernetes.aio import config
 from kubernetes.aio.client import Configuration
 
 from spiko_operator.errors import ClusterError
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """The contexts of kubeconfig files.
+
+    Args:
+        kubeconfig: the files as they were given, for messages.
+        files: that are not empty.
+        current: the first current context; None without one.
+        namespaces: of all contexts, by their names; empty for a context without one.
+    """
+
+    kubeconfig: str
+    files: list[str]
+    current: str | None
+    namespaces: dict[str, str]
+
+    def choose(self, context: str | None) -> str:
+        """Return the name of a context that exists.
+
+        Args:
+            context: None for the current one.
+
+        Raises:
+            ClusterError: there is no such context, or no current one.
+        """
+        chosen = context or self.current
+        if chosen is None or chosen not in self.namespaces:
+            what = f"no context {chosen!r}" if chosen else "no current context"
+            existing = ", ".join(self.namespaces) or "none"
+            raise ClusterError(f"{what} in {self.kubeconfig}; existing contexts: {existing}")
+        return chosen
 
 
 async def read_credentials(settings: Configuration, kubeconfig: str | None, context: str | None) -> None:
@@ -28,13 +62,11 @@ async def read_credentials(settings: Configuration, kubeconfig: str | None, cont
         if kubeconfig is None:
             config.load_incluster_config(client_configuration=settings)
             return
-        files, current, known = _read_files(kubeconfig)
-        chosen = context or current
-        if chosen not in known:
-            what = f"no context {chosen!r}" if chosen else "no current context"
-            raise ClusterError(f"{what} in {kubeconfig}; existing contexts: {', '.join(known) or 'none'}")
+        contexts = read_contexts(kubeconfig)
         await config.load_kube_config(
-            config_file=os.pathsep.join(files), context=chosen, client_configuration=settings
+            config_file=os.pathsep.join(contexts.files),
+            context=contexts.choose(context),
+            client_configuration=settings,
         )
     except (config.ConfigException, OSError, LookupError, TypeError, ValueError, AttributeError) as error:
         where = kubeconfig or "the service account"
@@ -43,14 +75,20 @@ async def read_credentials(settings: Configuration, kubeconfig: str | None, cont
         ) from error
 
 
-def _read_files(kubeconfig: str) -> tuple[list[str], str | None, list[str]]:
-    """Return the files that are not empty, the first current context, and the names of all contexts.
+def read_contexts(kubeconfig: str) -> Contexts:
+    """Return the contexts of kubeconfig files.
 
     The `kubernetes` package merges lists as kubectl does, but uses the last current context and rejects empty
     files.
+
+    Args:
+        kubeconfig: one file, or several separated by `:` as in KUBECONFIG.
+
+    Raises:
+        ClusterError: there is no file that is not empty, or one cannot be read.
     """
     found: list[str] = []
-    known: list[str] = []
+    namespaces: dict[str, str] = {}
     current: str | None = None
     for name in filter(None, kubeconfig.split(os.pathsep)):
         path = Path(name).expanduser()
@@ -60,12 +98,21 @@ def _read_files(kubeconfig: str) -> tuple[list[str], str | None, list[str]]:
         if document:
             found.append(str(path))
             current = current or document.get("current-context") or None
-            known += [
-                str(entry["name"]) for entry in document.get("contexts") or () if entry["name"] not in known
-            ]
+            for context, namespace in _read_namespaces(path, document):
+                namespaces.setdefault(context, namespace)
     if not found:
         raise ClusterError(f"no credentials for a cluster in {kubeconfig}: the file is empty")
-    return found, current, known
+    return Contexts(kubeconfig, found, current, namespaces)
+
+
+def _read_namespaces(path: Path, document: dict[str, Any]) -> list[tuple[str, str]]:
+    try:
+        return [
+            (str(entry["name"]), str((entry.get("context") or {}).get("namespace") or ""))
+            for entry in document.get("contexts") or ()
+        ]
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ClusterError(f"no credentials for a cluster in {path}: not a kubeconfig") from error
 
 
 def _read(path: Path) -> dict[str, Any]:
