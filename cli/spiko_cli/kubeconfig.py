@@ -38,7 +38,11 @@ class Access:
 
 
 def find_access(
-    environ: Mapping[str, str], kubeconfig: str | None, context: str | None, namespace: str
+    environ: Mapping[str, str],
+    kubeconfig: str | None,
+    context: str | None,
+    namespace: str,
+    account: Path = SERVICE_ACCOUNT,
 ) -> Access:
     """Return the cluster and the namespace that options and environment select.
 
@@ -47,16 +51,17 @@ def find_access(
         kubeconfig: value of --kubeconfig.
         context: value of --context; None for the current one.
         namespace: value of --namespace; empty for that of the context.
+        account: folder of the pod's service account.
 
     Raises:
         ClusterError: there is no kubeconfig, it cannot be read, or it has no such context.
     """
-    files = find_kubeconfig(environ, kubeconfig, context)
+    files = find_kubeconfig(environ, kubeconfig, context, account)
     if files is None:
         if context:
             text = f"--context {context}: there is no kubeconfig, only the service account of this pod"
             raise ClusterError(f"{text}; name a file with --kubeconfig")
-        return Access(None, "", namespace or _account_namespace())
+        return Access(None, "", namespace or _account_namespace(account))
     contexts = _read(files)
     try:
         chosen = contexts.choose(context)
@@ -66,13 +71,19 @@ def find_access(
     return Access(files, chosen, namespace or contexts.namespaces[chosen] or DEFAULT_NAMESPACE, local)
 
 
-def find_kubeconfig(environ: Mapping[str, str], given: str | None, context: str | None = None) -> str | None:
+def find_kubeconfig(
+    environ: Mapping[str, str],
+    given: str | None,
+    context: str | None = None,
+    account: Path = SERVICE_ACCOUNT,
+) -> str | None:
     """Choose a kubeconfig: --kubeconfig, KUBECONFIG, the running local cluster's, the user's; in this order.
 
     Args:
         environ: with KUBECONFIG, and variables that select the local cluster's home.
         given: value of --kubeconfig.
         context: value of --context. If no file is named, the first file that has this context is chosen.
+        account: folder of the pod's service account.
 
     Returns:
         A file, or all files of KUBECONFIG, which `Client` reads as kubectl does. None without any, if a
@@ -95,7 +106,7 @@ def find_kubeconfig(environ: Mapping[str, str], given: str | None, context: str 
             return file
     if candidates:
         return candidates[0]
-    if environ.get("KUBERNETES_SERVICE_HOST") and (SERVICE_ACCOUNT / "token").exists():
+    if environ.get("KUBERNETES_SERVICE_HOST") and (account / "token").exists():
         return None
     raise ClusterError("no cluster: no --kubeconfig, no KUBECONFIG, no local cluster; `spiko up` starts one")
 
@@ -122,12 +133,12 @@ def _read(files: str) -> Contexts:
     try:
         return read_contexts(files)
     except ApiError as error:
-        raise ClusterError(f"{error}; name another file with --kubeconfig") from error
+        raise ClusterError(f"{error}; name another with --context or --kubeconfig") from error
 
 
-def _account_namespace() -> str:
+def _account_namespace(account: Path) -> str:
     try:
-        return (SERVICE_ACCOUNT / "namespace").read_text().strip() or DEFAULT_NAMESPACE
+        return (account / "namespace").read_text().strip() or DEFAULT_NAMESPACE
     except OSError:
         return DEFAULT_NAMESPACE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from spiko_cli.running.run_spec import RunOptions
+from spiko_cli.running.run_spec import RunOptions, RunSpec
 from spiko_operator.plan.conditions import EXPORTING
 
 Conditions = Mapping[str, Mapping[str, Any]]  # by type
@@ -17,7 +17,7 @@ def explain_not_accepted(name: str, options: RunOptions, conditions: Conditions)
     if accepted.get("status") != "False":
         return ""
     text = f'architecture "{name}" is not accepted: {accepted["message"]}'
-    if options.endpoint and options.endpoint in text:
+    if options.endpoint and "otlpEndpoint" in text:
         return f"{text}; --no-traces runs it without traces"
     return text
 
@@ -37,13 +37,18 @@ def explain_not_ready(name: str, options: RunOptions, conditions: Conditions) ->
     )
 
 
-def explain_no_spans(endpoint: str, conditions: Conditions) -> str:
-    """Return why no spans arrived at the receiver of the run, in one line.
+def explain_no_spans(spec: RunSpec, endpoint: str, requests: int, conditions: Conditions) -> str:
+    """Return why no spans arrived at the receiver of a run, in one line; empty if none were to be expected.
 
     Args:
+        spec: what was run.
         endpoint: of the receiver.
+        requests: of the sources.
         conditions: after the traffic.
     """
+    telemetry = spec.architecture["spec"].get("telemetry") or {}
+    if not requests or telemetry.get("samplesPerMillion") == 0:
+        return ""
     exporting = conditions.get(EXPORTING, {})
     failure = ""
     if exporting.get("status") == "False":

@@ -102,7 +102,9 @@ async def _run(
             if cluster.named:
                 where = f'({client.server}), namespace "{options.namespace}"'
                 progress.say(f"using {cluster.access} {where}")
-            await check_cluster(client, options.namespace, bool(faults_of(spec, 0)), options.reach == "proxy")
+            # Pods of a local cluster have loopback addresses, which are reached directly.
+            proxy = options.reach == "proxy" or not (options.reach or cluster.access.local)
+            await check_cluster(client, options.namespace, bool(faults_of(spec, 0)), proxy)
             if not spec.endpoint and not arguments.no_traces:
                 options = replace(options, endpoint=await _listen(receiver, arguments, stack))
             session = Session(client, spec, options, progress, stop)

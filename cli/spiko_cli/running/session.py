@@ -109,11 +109,11 @@ class Session:
 
     def _explain_no_spans(self, architecture: Object, traces: TraceStore | None) -> str:
         """Return why no spans arrived here; empty if some did, or if none were to be expected."""
-        telemetry = self._spec.architecture["spec"].get("telemetry") or {}
-        requests = self._meter.totals.from_tiers(self._spec.sources).row("", 1.0).total
-        if traces is None or traces.spans or not requests or telemetry.get("samplesPerMillion") == 0:
+        if traces is None or traces.spans:
             return ""
-        return explain_no_spans(self._options.endpoint, _conditions(status_of(architecture)))
+        requests = self._meter.totals.from_tiers(self._spec.sources).row("", 1.0).total
+        conditions = _conditions(status_of(architecture))
+        return explain_no_spans(self._spec, self._options.endpoint, requests, conditions)
 
     async def wait_pods_gone(self) -> None:
         """Wait until the pods of the removed architecture are gone, for 30 s at most."""
