@@ -15,6 +15,7 @@ from spiko_operator.errors import ClusterError as ApiError
 from spiko_operator.errors import Forbidden, Missing, Refused, Unauthorized
 
 CRDS = "crds/"
+ANONYMOUS = "system:anonymous"  # a request without credentials
 # The message of Kubernetes' RBAC authorizer, and of others that follow it.
 # Source: k8s.io/apiserver, endpoints/handlers/responsewriters/errors.go, forbiddenMessage.
 _FORBIDDEN = re.compile(
@@ -58,6 +59,11 @@ def explain(error: ApiError, access: Access, server: str) -> ClusterError:
         return ClusterError(
             f"{access}: the API server at {server} rejects the credentials (401), which are wrong or have"
             " expired; renew them as for kubectl, then try `kubectl auth whoami`"
+        )
+    if isinstance(error, Forbidden) and f'User "{ANONYMOUS}"' in error.message:
+        return ClusterError(
+            f'{access}: the API server at {server} got no credentials (you are "{ANONYMOUS}"); add a user'
+            " with credentials to this context of the kubeconfig"
         )
     if isinstance(error, Forbidden):
         return ClusterError(explain_forbidden(error) or str(error))

@@ -44,6 +44,15 @@ REFUSALS: list[tuple[str, dict[str, tuple[int, Any]], str]] = [
         'you need the right to `get architectures.spiko.dev` in namespace "demo" (you are "jane")',
     ),
     (
+        "no credentials",
+        {
+            f"GET {ARCHITECTURES}/lamp": forbidden(
+                "get", "architectures", "spiko.dev", user="system:anonymous"
+            )
+        },
+        'got no credentials (you are "system:anonymous"); add a user with credentials to this context',
+    ),
+    (
         "another refusal",
         {f"GET {ARCHITECTURES}/lamp": UNEXPLAINED},
         f"GET {ARCHITECTURES}/lamp: 403: {UNEXPLAINED[1]['message']}",
@@ -113,6 +122,17 @@ def test_a_server_without_an_answer_is_named(tmp_path: Path) -> None:
     assert text.startswith('context "far": GET /apis/spiko.dev/')
     assert "check that http://127.0.0.1:1 can be reached from here" in text
     assert "spiko status" not in text
+
+
+def test_a_command_that_returns_no_credentials_is_reported(tmp_path: Path) -> None:
+    """Given a user whose command fails, as with an expired login, then the message has what it printed."""
+    command = {"command": "sh", "args": ["-c", "echo please log in >&2; exit 3"], "interactiveMode": "Never"}
+    user = {"exec": command | {"apiVersion": "client.authentication.k8s.io/v1"}}
+    kubeconfig = write_kubeconfig(tmp_path / "far.yaml", {"far": ""}, user=user)
+    text = str(spiko(kubeconfig, "top", "lamp").exception)
+
+    assert text.startswith(f"no credentials for a cluster in {kubeconfig}: exec: process returned 3")
+    assert "please log in" in text
 
 
 @pytest.mark.parametrize(

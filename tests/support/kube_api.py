@@ -22,11 +22,13 @@ def status(code: int, message: str) -> tuple[int, Object]:
     return code, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": message}
 
 
-def forbidden(verb: str, resource: str, group: str = "", namespace: str = "demo") -> tuple[int, Object]:
-    """Return the refusal of Kubernetes' RBAC authorizer."""
+def forbidden(verb: str, resource: str, group: str = "", user: str = "jane") -> tuple[int, Object]:
+    """Return the refusal of Kubernetes' RBAC authorizer, in the namespace demo."""
     about = f"{resource.partition('/')[0]}{f'.{group}' if group else ''}"
-    text = f'{about} "x" is forbidden: User "jane" cannot {verb} resource "{resource}" in API group "{group}"'
-    return status(403, f'{text} in the namespace "{namespace}"')
+    text = (
+        f'{about} "x" is forbidden: User "{user}" cannot {verb} resource "{resource}" in API group "{group}"'
+    )
+    return status(403, f'{text} in the namespace "demo"')
 
 
 class KubeApi:
@@ -107,13 +109,16 @@ def kube_api(folder: Path, namespace: str = "demo") -> Iterator[tuple[KubeApi, P
         thread.join()
 
 
-def write_kubeconfig(path: Path, namespaces: dict[str, str], server: str = "http://127.0.0.1:1") -> Path:
+def write_kubeconfig(
+    path: Path, namespaces: dict[str, str], server: str = "http://127.0.0.1:1", user: Object | None = None
+) -> Path:
     """Write a kubeconfig with a context for each name, of which the first is the current one.
 
     Args:
         path: of the file.
         namespaces: of the contexts by name; empty for none.
         server: of all contexts.
+        user: its credentials; a token if left out.
     """
     contexts = [
         {"name": name, "context": {"cluster": "c", "user": "u"} | ({"namespace": space} if space else {})}
@@ -125,7 +130,7 @@ def write_kubeconfig(path: Path, namespaces: dict[str, str], server: str = "http
         "current-context": next(iter(namespaces), ""),
         "contexts": contexts,
         "clusters": [{"name": "c", "cluster": {"server": server}}],
-        "users": [{"name": "u", "user": {"token": "t"}}],
+        "users": [{"name": "u", "user": user or {"token": "t"}}],
     }
     path.write_text(json.dumps(document))
     return path

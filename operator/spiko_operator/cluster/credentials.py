@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client import Configuration
+from kubernetes.aio.config import kube_config
 
 from spiko_operator.errors import ClusterError
 
@@ -63,16 +67,44 @@ async def read_credentials(settings: Configuration, kubeconfig: str | None, cont
             config.load_incluster_config(client_configuration=settings)
             return
         contexts = read_contexts(kubeconfig)
-        await config.load_kube_config(
-            config_file=os.pathsep.join(contexts.files),
-            context=contexts.choose(context),
-            client_configuration=settings,
-        )
+        with _failures() as failures:
+            await config.load_kube_config(
+                config_file=os.pathsep.join(contexts.files),
+                context=contexts.choose(context),
+                client_configuration=settings,
+            )
+        if failures:
+            raise ClusterError(f"no credentials for a cluster in {kubeconfig}: {failures[0]}")
     except (config.ConfigException, OSError, LookupError, TypeError, ValueError, AttributeError) as error:
         where = kubeconfig or "the service account"
         raise ClusterError(
             f"no credentials for a cluster in {where}: {str(error) or type(error).__name__}"
         ) from error
+
+
+class _Collector(logging.Handler):
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(" ".join(record.getMessage().split()))
+
+
+@contextmanager
+def _failures() -> Iterator[list[str]]:
+    """Yield the errors that the `kubernetes` package logs.
+
+    If the command of a user fails, it logs that and goes on without credentials.
+    """
+    logger, collector = logging.getLogger(kube_config.__name__), _Collector(logging.ERROR)
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(collector)
+    try:
+        yield collector.messages
+    finally:
+        logger.removeHandler(collector)
+        logger.propagate = propagate
 
 
 def read_contexts(kubeconfig: str) -> Contexts:
