@@ -9,10 +9,12 @@ from spiko_cli.connection import render_right, require_crds, require_namespace
 from spiko_cli.errors import ClusterError
 from spiko_operator.api.common import API_VERSION
 from spiko_operator.cluster.client import Client
-from spiko_operator.errors import Forbidden, Missing
+from spiko_operator.errors import Forbidden, Missing, Refused
 from spiko_operator.plan.names import READ_SECRET
 
 GROUP = API_VERSION.partition("/")[0]
+LEASE = "spiko-operator"  # in the operator's namespace, which is not known here
+_LEASES = "/apis/coordination.k8s.io/v1/leases"
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -65,6 +67,23 @@ async def check_cluster(client: Client, namespace: str, faults: bool, proxy: boo
     if lacking:
         plural = "s" if lacking[1:] else ""
         raise ClusterError(f'you need the right{plural} to {", ".join(lacking)} in namespace "{namespace}"')
+
+
+async def explain_missing_operator(client: Client) -> str:
+    """Return a warning if no operator holds its Lease; empty if one does, or if that is not known.
+
+    An operator may run without a Lease, so this is no reason to stop.
+
+    Raises:
+        spiko_operator.errors.ClusterError: the API server does not answer.
+    """
+    try:
+        answer = await client.connection.request("GET", _LEASES, {"fieldSelector": f"metadata.name={LEASE}"})
+    except Refused:
+        return ""
+    if any((lease.get("spec") or {}).get("holderIdentity") for lease in answer.get("items") or ()):
+        return ""
+    return f'no operator seems to run: no namespace has a held Lease "{LEASE}"; install the Spiko operator'
 
 
 async def _is_allowed(client: Client, namespace: str, right: Right) -> bool:

@@ -21,7 +21,7 @@ from spiko_cli.manifests import read_files
 from spiko_cli.running.arguments import Arguments
 from spiko_cli.running.clusters import RunCluster, open_cluster
 from spiko_cli.running.interrupts import stop_on_interrupt
-from spiko_cli.running.preflight import check_cluster
+from spiko_cli.running.preflight import check_cluster, explain_missing_operator
 from spiko_cli.running.progress import Lines, Progress, Screen
 from spiko_cli.running.report import Report, render, to_json
 from spiko_cli.running.run_spec import RunOptions, RunSpec, choose_run, faults_of
@@ -105,6 +105,8 @@ async def _run(
             # Pods of a local cluster have loopback addresses, which are reached directly.
             proxy = options.reach == "proxy" or not (options.reach or cluster.access.local)
             await check_cluster(client, options.namespace, bool(faults_of(spec, 0)), proxy)
+            if not cluster.access.local and (warning := await explain_missing_operator(client)):
+                progress.say(warning)
             if not spec.endpoint and not arguments.no_traces:
                 options = replace(options, endpoint=await _listen(receiver, arguments, stack))
             session = Session(client, spec, options, progress, stop)

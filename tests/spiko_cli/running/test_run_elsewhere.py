@@ -14,6 +14,7 @@ from tests.support.paths import EXAMPLES
 
 LAMP = str(EXAMPLES / "lamp.yaml")
 ARCHITECTURE = f"{GROUP}/namespaces/demo/architectures/lamp"
+LEASES = "/apis/coordination.k8s.io/v1/leases"
 FAULT = f"{GROUP}/namespaces/demo/faults/lamp-half-time"
 
 
@@ -59,6 +60,29 @@ def test_a_run_without_an_operator_says_so_and_cleans_up(far: tuple[KubeApi, Pat
     )
     assert f"DELETE {ARCHITECTURE}" in api.requests
     assert {} == api.stored
+
+
+@pytest.mark.parametrize(
+    ("holders", "warned"),
+    [
+        pytest.param([], True, id="no Lease"),
+        pytest.param([""], True, id="released"),
+        pytest.param(["", "operator-1"], False, id="held"),
+        pytest.param(None, False, id="no right to list"),
+    ],
+)
+def test_an_operator_that_is_not_there_is_reported_first(
+    far: tuple[KubeApi, Path], holders: list[str] | None, warned: bool
+) -> None:
+    """Given no operator that holds its Lease, then a line says so before anything is applied."""
+    api, kubeconfig = far
+    leases = {"items": [{"spec": {"holderIdentity": holder}} for holder in holders or ()]}
+    refusal = forbidden("list", "leases", "coordination.k8s.io")
+    api.answers[f"GET {LEASES}"] = refusal if holders is None else (200, leases)
+    lines = run(kubeconfig, "--kubeconfig", str(kubeconfig)).output.splitlines()
+
+    assert warned == lines[1].startswith("no operator seems to run")
+    assert "lamp applied" == lines[2 if warned else 1]
 
 
 def test_nothing_is_applied_to_a_cluster_without_crds(far: tuple[KubeApi, Path]) -> None:
