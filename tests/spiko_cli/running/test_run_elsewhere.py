@@ -148,6 +148,17 @@ def test_objects_that_exist_stay(far: tuple[KubeApi, Path], path: str) -> None:
     assert not [request for request in api.requests if request.startswith(("PATCH", "DELETE"))]
 
 
+def test_an_architecture_that_cannot_be_removed_is_named(far: tuple[KubeApi, Path]) -> None:
+    """Given an API server that refuses to delete, then the error has the command that removes the rest."""
+    api, kubeconfig = far
+    api.answers[f"DELETE {ARCHITECTURE}"] = status(403, 'admission webhook "policy" denied the request')
+    done = run(kubeconfig, "--kubeconfig", str(kubeconfig))
+
+    assert str(done.exception).endswith(
+        'denied the request: architecture "lamp" may still exist; `kubectl delete arch lamp -n demo`'
+    )
+
+
 def test_an_endpoint_that_the_operator_rejects_is_explained(far: tuple[KubeApi, Path]) -> None:
     """Given an operator that allows other collectors only, then the error names --no-traces."""
     api, kubeconfig = far
