@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from spiko_cli.errors import SpikoError
-from spiko_cli.kubeconfig import Access, find_access, is_cluster_named
+from spiko_cli.kubeconfig import DEFAULT_NAMESPACE, Access, find_access, is_cluster_named
 from spiko_cli.running.arguments import Arguments
 from spiko_cli.running.progress import Progress
 from spiko_local.cluster import UpOptions, down, up
@@ -30,6 +31,25 @@ class RunCluster:
     access: Access
     named: bool
     stays_up: bool
+
+    def commands(self, name: str, variable: str) -> list[str]:
+        """Return what to type for an Architecture that is kept.
+
+        Args:
+            name: of the Architecture.
+            variable: KUBECONFIG.
+        """
+        access = self.access
+        if not self.named:
+            where = [] if access.namespace == DEFAULT_NAMESPACE else ["-n", access.namespace]
+            first = f"export KUBECONFIG={shlex.quote(str(access.kubeconfig))}"
+            return [first, shlex.join(["spiko", "top", name, *where]), "spiko down"]
+        where = ["-n", access.namespace, "--context", access.context]
+        where += ["--kubeconfig", access.kubeconfig] if access.kubeconfig not in (None, variable) else []
+        return [
+            shlex.join(["spiko", "top", name, *where]),
+            shlex.join(["kubectl", "delete", "arch", name, *where]),
+        ]
 
 
 @contextmanager

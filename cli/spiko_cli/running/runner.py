@@ -15,7 +15,6 @@ import click
 
 from spiko_cli.connection import connect
 from spiko_cli.errors import Interrupted, SpikoError
-from spiko_cli.kubeconfig import DEFAULT_NAMESPACE
 from spiko_cli.lint_report import find_all, render_text
 from spiko_cli.manifests import read_files
 from spiko_cli.running.arguments import Arguments
@@ -52,20 +51,12 @@ def run(arguments: Arguments) -> None:
             else f"\n{render(report, arguments.histograms)}"
         )
     if arguments.keep:
-        click.echo(f"\nstill running; next:\n{_render_next(cluster, spec.name)}", err=as_json)
+        lines = "".join(
+            f"\n  {line}" for line in cluster.commands(spec.name, os.environ.get("KUBECONFIG", ""))
+        )
+        click.echo(f"\nstill running; next:{lines}", err=as_json)
     if report.interrupted:
         sys.exit(Interrupted.exit_code)
-
-
-def _render_next(cluster: RunCluster, name: str) -> str:
-    """Return the commands for an Architecture that is kept."""
-    access = cluster.access
-    if not cluster.named:
-        where = "" if access.namespace == DEFAULT_NAMESPACE else f" -n {access.namespace}"
-        return f"  export KUBECONFIG={access.kubeconfig}\n  spiko top {name}{where}\n  spiko down"
-    where = f"-n {access.namespace} --context {access.context}"
-    where += f" --kubeconfig {access.kubeconfig}" if access.kubeconfig != os.environ.get("KUBECONFIG") else ""
-    return f"  spiko top {name} {where}\n  kubectl delete arch {name} {where}"
 
 
 def _choose_progress(as_json: bool) -> Progress:
