@@ -24,7 +24,7 @@ class Access:
         kubeconfig: one or several files, as in KUBECONFIG; None for the pod's service account.
         context: of the kubeconfig; empty for the service account.
         namespace: as given, else that of the context, else `default`.
-        local: whether it is the local cluster.
+        local: whether it is a local cluster.
     """
 
     kubeconfig: str | None
@@ -67,8 +67,8 @@ def find_access(
         chosen = contexts.choose(context)
     except ApiError as error:
         raise ClusterError(f"{error}; name another with --context or --kubeconfig") from error
-    local = files == str(find_home(environ).kubeconfig)
-    return Access(files, chosen, namespace or contexts.namespaces[chosen] or DEFAULT_NAMESPACE, local)
+    wanted = namespace or contexts.namespaces[chosen] or DEFAULT_NAMESPACE
+    return Access(files, chosen, wanted, _is_local(environ, files))
 
 
 def find_kubeconfig(
@@ -127,6 +127,15 @@ def is_cluster_named(environ: Mapping[str, str], kubeconfig: str | None, context
 
 def _files(environ: Mapping[str, str]) -> list[str]:
     return [file for file in environ.get("KUBECONFIG", "").split(os.pathsep) if file]
+
+
+def _is_local(environ: Mapping[str, str], files: str) -> bool:
+    """Return whether a kubeconfig is that of a local cluster: of this home, or of another one that is up."""
+    path = Path(files).expanduser().absolute()
+    home = Home(path.parent)
+    return path == find_home(environ).kubeconfig or (
+        path == home.kubeconfig and home.read_state() is not None
+    )
 
 
 def _read(files: str) -> Contexts:

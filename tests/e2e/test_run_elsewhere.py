@@ -55,6 +55,7 @@ def test_run_on_a_named_cluster_starts_no_other(cluster: Cluster, namespace: str
     lines = done.stdout.splitlines()
     assert lines[0].startswith('using context "')
     assert lines[0].endswith(f', namespace "{namespace}"')
+    assert "small applied" == lines[1]
     assert any(line.startswith("www -> web ") for line in lines)
     assert any(line.startswith("fault small-half-time: ") for line in lines)
     assert any(line.startswith("slowest: ") for line in lines)

@@ -90,6 +90,7 @@ def test_without_a_file_the_context_selects_one(tmp_path: Path, monkeypatch: pyt
 
     assert Access(str(local), "spiko", "default", local=True) == find_access(environ, None, None, "")
     assert Access(str(user), "far", "default") == find_access(environ, None, "far", "")
+    assert find_access({"SPIKO_HOME": "/elsewhere"}, str(local), None, "").local
     with pytest.raises(ClusterError, match=r"no context 'nope' in .*; existing contexts: spiko"):
         find_access(environ, None, "nope", "")
 
