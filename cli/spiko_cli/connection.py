@@ -65,14 +65,15 @@ def explain(error: ApiError, access: Access, server: str) -> ClusterError:
             f'{access}: the API server at {server} got no credentials (you are "{ANONYMOUS}"); add a user'
             " with credentials to this context of the kubeconfig"
         )
+    text = " ".join(str(error).split())  # an answer that is not of an API server may have several lines
     if isinstance(error, Forbidden):
-        return ClusterError(explain_forbidden(error) or str(error))
+        return ClusterError(explain_forbidden(error) or text)
     if isinstance(error, Refused):
-        return ClusterError(str(error))
+        return ClusterError(text)
     if access.local:
-        return ClusterError(f"{error}; check `spiko status`")
+        return ClusterError(f"{text}; check `spiko status`")
     return ClusterError(
-        f"{access}: {error}; check that {server} can be reached from here, or name another cluster with"
+        f"{access}: {text}; check that {server} can be reached from here, or name another cluster with"
         " --context or --kubeconfig"
     )
 

@@ -23,7 +23,7 @@ from spiko_nanoservice.contract.handshake import KEY_FILES, EpochKey, Purpose, p
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.sockets import Endpoint, Sockets
 from spiko_operator.errors import ClusterError as ApiError
-from spiko_operator.errors import Forbidden, Missing
+from spiko_operator.errors import Forbidden, Missing, Unauthorized
 from spiko_operator.eureka_urls import Reacher
 from spiko_operator.plan import names
 from spiko_operator.settings import Reach
@@ -211,11 +211,14 @@ def _explain_failure(pod: Object, way: Reach, error: Exception) -> str:
     if isinstance(error, NoKeysError):
         return str(error)
     name, address = pod["metadata"]["name"], pod["status"]["podIP"]
-    text = f'eureka "{name}" does not answer ({way}): {str(error) or type(error).__name__}'
+    why = " ".join(str(error).split()) or type(error).__name__  # the text of a pod may have several lines
+    text = f'eureka "{name}" does not answer ({way}): {why}'
     if way == "direct":
         return f"{text}; try --reach proxy, through the API server"
     if address.startswith("127."):  # Kubernetes does not proxy to loopback addresses
         return f"{text}; try --reach direct on the machine where the pod runs"
+    if isinstance(error, Unauthorized):
+        return f"{text}; renew the credentials of the kubeconfig"
     if isinstance(error, Forbidden) and (right := explain_forbidden(error)):
         return f'eureka "{name}": {right}, or --reach direct from where pods can be reached'
     return (

@@ -17,7 +17,7 @@ from spiko_nanoservice.contract.handshake import render_keys
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.sockets import Endpoint, Sockets
 from spiko_operator.errors import ClusterError as ApiError
-from spiko_operator.errors import Forbidden, Missing, Refused
+from spiko_operator.errors import Forbidden, Missing, Refused, Unauthorized
 from tests.support.keys import KEYS
 
 Object = dict[str, Any]
@@ -117,6 +117,11 @@ DENIED = (
             Forbidden(f"GET: 403: {DENIED}", DENIED),
             'you need the right to `get pods/proxy` in namespace "demo" (you are "jane"), or --reach direct',
             id="no right",
+        ),
+        pytest.param(
+            Unauthorized("GET: 401: Unauthorized"),
+            "401: Unauthorized; renew the credentials of the kubeconfig",
+            id="expired",
         ),
         pytest.param(
             Refused("GET: 503: error trying to reach service"),

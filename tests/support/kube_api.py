@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 Object = dict[str, Any]
 GROUP = "/apis/spiko.dev/v1alpha1"
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_PROXIED = re.compile(r"/api/v1/namespaces/[^/]+/pods/(?P<pod>[^/]+):(?P<port>\d+)/proxy(?P<path>/.*)")
 KINDS = {"resources": [{"name": "architectures"}, {"name": "faults"}]}
 
 
@@ -43,7 +46,10 @@ class KubeApi:
         self.requests: list[str] = []
         self.denied: set[str] = set()
         self.stored: dict[str, Object] = {}
-        self.conditions: list[Object] = []  # of every stored object
+        self.status: Object = {}  # of every object that is applied
+        self.pods: dict[str, str] = {}  # addresses by name, to which the proxy forwards
+        # Called with every object that is applied, and with None when one is deleted.
+        self.changed: Callable[[Object | None], None] = lambda body: None
 
     def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         """Answer a request."""
@@ -53,12 +59,17 @@ class KubeApi:
             return self.answers[request]
         if path == REVIEWS:
             return 201, {"status": {"allowed": self._right(body) not in self.denied}}
+        if method == "GET" and path.endswith("/pods"):
+            return 200, {"metadata": {}, "items": [_pod(*each) for each in self.pods.items()]}
         if method == "PATCH":
             metadata = body["metadata"] | {"uid": "u1", "generation": 1}
-            self.stored[path] = body | {"metadata": metadata, "status": {"conditions": self.conditions}}
+            self.stored[path] = body | {"metadata": metadata, "status": self.status}
+            self.changed(body)
+        if path in self.stored and method == "DELETE":
+            self.changed(None)
+            return 200, self.stored.pop(path)
         if path in self.stored:
-            found = self.stored.pop(path) if method == "DELETE" else self.stored[path]
-            return 200, found
+            return 200, self.stored[path]
         return status(404, "the server could not find the requested resource")
 
     @staticmethod
@@ -66,6 +77,59 @@ class KubeApi:
         about = review["spec"]["resourceAttributes"]
         below = f"/{about['subresource']}" if about["subresource"] else ""
         return f"{about['verb']} {about['resource']}{below}"
+
+
+def _pod(name: str, address: str) -> Object:
+    return {"metadata": {"name": name, "uid": name}, "status": {"podIP": address}}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers one connection; a request to the proxy of a pod makes it a tunnel to the pod."""
+
+    api: KubeApi
+
+    def handle_any(self) -> None:
+        if proxied := _PROXIED.fullmatch(self.path):
+            self._tunnel(self.api.pods[proxied["pod"]], int(proxied["port"]), proxied["path"])
+            return
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length)) if length else None
+        code, answer = self.api.answer(self.command, self.path.partition("?")[0], body)
+        sent = json.dumps(answer).encode()
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(sent)))
+        self.end_headers()
+        self.wfile.write(sent)
+
+    do_GET = do_POST = do_PATCH = do_DELETE = handle_any  # names of the standard library
+
+    def _tunnel(self, address: str, port: int, path: str) -> None:
+        self.close_connection = True
+        with socket.create_connection((address, port)) as pod:
+            head = [
+                f"{self.command} {path} HTTP/1.1",
+                *(f"{k}: {v}" for k, v in self.headers.items()),
+                "",
+                "",
+            ]
+            pod.sendall("\r\n".join(head).encode())
+            back = threading.Thread(target=_pump, args=(pod, self.connection))
+            back.start()
+            _pump(self.connection, pod)
+            back.join()
+
+    def log_request(self, code: Any = "-", size: Any = "-") -> None:
+        pass
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    """Copy until one side closes, then close both directions."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65_536):
+            sink.sendall(data)
+    for each in (source, sink):
+        with contextlib.suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
@@ -81,23 +145,8 @@ def kube_api(folder: Path, namespace: str = "demo") -> Iterator[tuple[KubeApi, P
     """
     api = KubeApi()
 
-    class Handler(BaseHTTPRequestHandler):
-        def handle_any(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
-            code, answer = api.answer(self.command, re.sub(r"\?.*", "", self.path), body)
-            sent = json.dumps(answer).encode()
-            self.send_response(code)
-            self.send_header("Content-Length", str(len(sent)))
-            self.end_headers()
-            self.wfile.write(sent)
-
-        do_GET = do_POST = do_PATCH = do_DELETE = handle_any
-
-        def log_request(self, code: Any = "-", size: Any = "-") -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    handler = type("Handler", (_Handler,), {"api": api})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -162,7 +162,8 @@ def test_an_architecture_that_cannot_be_removed_is_named(far: tuple[KubeApi, Pat
 def test_an_endpoint_that_the_operator_rejects_is_explained(far: tuple[KubeApi, Path]) -> None:
     """Given an operator that allows other collectors only, then the error names --no-traces."""
     api, kubeconfig = far
-    api.conditions = [{"type": "Accepted", "status": "False", "message": "spec.telemetry.otlpEndpoint: no"}]
+    rejected = {"type": "Accepted", "status": "False", "message": "spec.telemetry.otlpEndpoint: no"}
+    api.status = {"conditions": [rejected]}
     done = run(kubeconfig, "--kubeconfig", str(kubeconfig))
 
     assert "is not accepted: spec.telemetry.otlpEndpoint: no; --no-traces" in str(done.exception)
