@@ -41,16 +41,16 @@ create() { # create CONFIG: the cluster, unless there is one with these nodes
 }
 
 load() { # load IMAGE...: into the workers; the control plane runs no pods of Spiko
-    local archive
-    archive=$(mktemp)
-    # shellcheck disable=SC2064 # the name of today's file
-    trap "rm -f '$archive'" EXIT
-    if [[ $ENGINE == podman ]]; then
-        podman save --quiet --multi-image-archive --output "$archive" "$@"
-    else
-        docker save --output "$archive" "$@"
+    local nodes
+    nodes=$(workers | paste -sd ,)
+    if [[ $ENGINE == docker ]]; then # kind leaves out the images that all nodes have
+        kind load docker-image "$@" --name "$cluster" --nodes "$nodes"
+        return
     fi
-    kind load image-archive "$archive" --name "$cluster" --nodes "$(workers | paste -sd ,)"
+    archive=$(mktemp)
+    trap 'rm -f "$archive"' EXIT
+    podman save --quiet --multi-image-archive --output "$archive" "$@"
+    kind load image-archive "$archive" --name "$cluster" --nodes "$nodes"
 }
 
 up() {
@@ -75,7 +75,7 @@ up() {
 Spiko $tag is ready in the kind cluster "$cluster". Next:
   kubectl --context $context apply --filename examples/lamp.yaml
   kubectl --context $context get architectures --watch
-  kubectl --context $context spiko top lamp
+  kubectl spiko top lamp --context $context
   make kind-down
 END
 }

@@ -109,19 +109,24 @@ def test_missing_command_is_named_in_one_line(
     assert not machine.log.exists()
 
 
-def test_kind_loads_the_images_into_the_workers_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("engine", "sends"),
+    [("docker", "kind load docker-image"), ("podman", "podman save")],
+    ids=["docker", "podman"],
+)
+def test_kind_loads_the_images_into_the_workers_alone(tmp_path: Path, engine: str, sends: str) -> None:
     """Given no cluster, when `make kind` runs, then it creates that of the configuration, loads both images
-    into its workers in one archive, and installs the chart with the tag of the images.
+    into its workers, and installs the chart with the tag of the images.
     """
-    machine = Machine(tmp_path, "docker", "kind", "kubectl", "helm")
+    machine = Machine(tmp_path, engine, "kind", "kubectl", "helm")
 
     done = machine.run("kind.sh", "up")
 
     assert done.returncode == 0, done.stderr
     assert len(machine.calls("kind create cluster --config kind-config.yaml --wait")) == 1
-    (save,) = machine.calls("docker save")
-    assert save.endswith(f" docker.io/spiko/operator:{VERSION} docker.io/spiko/nanoservice:{VERSION}")
-    (load,) = machine.calls("kind load image-archive")
+    images = f"docker.io/spiko/operator:{VERSION} docker.io/spiko/nanoservice:{VERSION}"
+    assert len([call for call in machine.calls(sends) if images in call]) == 1
+    (load,) = machine.calls("kind load")
     assert load.endswith(" --name spiko --nodes spiko-worker,spiko-worker2,spiko-worker3")
     (install,) = machine.calls("helm upgrade --install spiko charts/spiko")
     assert f"image.tag={VERSION}" in install
