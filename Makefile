@@ -52,10 +52,10 @@ images: ## the container images, with docker, podman or buildah; TAG, BASE and R
 	images/build.sh
 
 kind: ## a kind cluster with three zones, with the images and the chart
-	images/kind.sh up kind-config.yaml
+	images/kind.sh up kind-config.yaml lamp
 
 kind-two-regions: ## the same with two regions of three zones
-	images/kind.sh up kind-config-two-regions.yaml
+	images/kind.sh up kind-config-two-regions.yaml netflixoss-two-regions
 
 kind-down: ## delete the kind cluster
 	images/kind.sh down

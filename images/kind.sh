@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Run Spiko in a kind cluster: images/kind.sh up [CONFIG] builds the images, creates the cluster of CONFIG
-# (kind-config.yaml by default) unless it exists, loads the images into its workers and installs the chart;
+# Run Spiko in a kind cluster: images/kind.sh up CONFIG EXAMPLE builds the images, creates the cluster of CONFIG
+# unless it exists, loads the images into its workers, installs the chart and says how to deploy EXAMPLE;
 # images/kind.sh down deletes the cluster. Variables, all optional:
 #   ENGINE      docker or podman
 #   NODE_IMAGE  image of the nodes, and so the version of Kubernetes; kind's own by default
@@ -54,7 +54,7 @@ load() { # load IMAGE...: into the workers; the control plane runs no pods of Sp
 }
 
 up() {
-    local config=${1:-kind-config.yaml} version tag operator nanoservice
+    local config=$1 example=$2 version tag operator nanoservice
     choose_engine
     need kind https://kind.sigs.k8s.io/docs/user/quick-start
     need kubectl https://kubernetes.io/docs/tasks/tools
@@ -73,9 +73,9 @@ up() {
         --wait --timeout 120s >/dev/null
     cat <<END
 Spiko $tag is ready in the kind cluster "$cluster". Next:
-  kubectl --context $context apply --filename examples/lamp.yaml
+  kubectl --context $context apply --filename examples/$example.yaml
   kubectl --context $context get architectures --watch
-  kubectl spiko top lamp --context $context
+  kubectl spiko top $example --context $context
   make kind-down
 END
 }
@@ -86,7 +86,7 @@ down() {
     kind delete cluster --name "$cluster"
 }
 
-case ${1:-} in
-up | down) "$@" ;;
-*) fail "use: images/kind.sh up [CONFIG], or images/kind.sh down" ;;
+case $#${1:-} in
+3up | 1down) "$@" ;;
+*) fail "use: images/kind.sh up CONFIG EXAMPLE, or images/kind.sh down" ;;
 esac

@@ -13,6 +13,7 @@ from tests.support.paths import ROOT
 
 VERSION = re.findall(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[0]
 TOOLS = ("bash", "cat", "dirname", "env", "git", "grep", "mktemp", "paste", "rm", "sed", "sort", "wc")
+UP = ("kind.sh", "up", "kind-config.yaml", "lamp")
 # Writes its name and arguments to $LOG. `kind get nodes` prints the nodes of kind-config.yaml once there is a
 # cluster, which $STATE says.
 STAND_IN = """#!/usr/bin/env bash
@@ -86,10 +87,10 @@ def test_registry_tag_and_base_can_be_chosen(tmp_path: Path) -> None:
     ("script", "installed", "missing"),
     [
         (("build.sh",), (), "docker, podman or buildah"),
-        (("kind.sh", "up"), (), "neither docker nor podman"),
-        (("kind.sh", "up"), ("docker",), "kind"),
-        (("kind.sh", "up"), ("docker", "kind"), "kubectl"),
-        (("kind.sh", "up"), ("docker", "kind", "kubectl"), "helm"),
+        (UP, (), "neither docker nor podman"),
+        (UP, ("docker",), "kind"),
+        (UP, ("docker", "kind"), "kubectl"),
+        (UP, ("docker", "kind", "kubectl"), "helm"),
         (("kind.sh", "down"), ("docker",), "kind"),
     ],
 )
@@ -120,7 +121,7 @@ def test_kind_loads_the_images_into_the_workers_alone(tmp_path: Path, engine: st
     """
     machine = Machine(tmp_path, engine, "kind", "kubectl", "helm")
 
-    done = machine.run("kind.sh", "up")
+    done = machine.run(*UP)
 
     assert done.returncode == 0, done.stderr
     assert len(machine.calls("kind create cluster --config kind-config.yaml --wait")) == 1
@@ -139,10 +140,10 @@ def test_kind_uses_a_cluster_that_exists(tmp_path: Path) -> None:
     another number of workers, it says what to do.
     """
     machine = Machine(tmp_path, "docker", "kind", "kubectl", "helm")
-    machine.run("kind.sh", "up")
+    machine.run(*UP)
 
-    again = machine.run("kind.sh", "up")
-    other = machine.run("kind.sh", "up", "kind-config-two-regions.yaml")
+    again = machine.run(*UP)
+    other = machine.run("kind.sh", "up", "kind-config-two-regions.yaml", "lamp")
 
     assert again.returncode == 0, again.stderr
     assert len(machine.calls("kind create")) == 1
