@@ -1,11 +1,12 @@
 # Every command that the project is developed with; `make help` lists them. They use the python on the PATH.
 .DEFAULT_GOAL := help
-.PHONY: help install format lint types test test-all control-plane differential e2e-real generate picture clean
+.PHONY: help install format lint types test test-all control-plane differential e2e-real generate lock \
+	images kind kind-two-regions kind-down picture clean
 PYTHON ?= python
 CONTROL_PLANE ?= $(or $(SPIKO_CLUSTER_BIN),$(HOME)/.cache/spiko-cluster/bin)
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 install: ## the package, editable, with all that tests and linters need
 	$(PYTHON) -m pip install --upgrade 'pip>=25.1'
@@ -42,6 +43,22 @@ e2e-real: ## the end-to-end tests on the real control plane, and kubectl's answe
 generate: ## crds and docs/reference from the models
 	$(PYTHON) -m spiko_operator.api.schema crds/
 	$(PYTHON) -m spiko_cli.reference docs/reference
+
+lock: ## the locked packages of the images, from pyproject.toml (needs uv)
+	for image in nanoservice operator; do $(PYTHON) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-build \
+		--generate-hashes --extra $$image --custom-compile-command 'make lock' --output-file images/$$image.lock pyproject.toml || exit; done
+
+images: ## the container images, with docker, podman or buildah; TAG, BASE and REGISTRY as in images/build.sh
+	images/build.sh
+
+kind: ## a kind cluster with three zones, with the images and the chart
+	images/kind.sh up kind-config.yaml lamp
+
+kind-two-regions: ## the same with two regions of three zones
+	images/kind.sh up kind-config-two-regions.yaml netflixoss-two-regions
+
+kind-down: ## delete the kind cluster
+	images/kind.sh down
 
 picture: ## docs/pictures/run.svg, from a real run
 	spiko run examples/lamp.yaml | $(PYTHON) docs/pictures/make.py 'spiko run examples/lamp.yaml' docs/pictures/run.svg

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 from aiohttp import ClientSession
@@ -15,25 +13,9 @@ from aiohttp import ClientSession
 from spiko_nanoservice.settings import Settings
 from tests.support.keys import open_session, volumes_root
 from tests.support.loopback_cluster import configuration, loopback_cluster, tier, until
+from tests.support.name_service import name_service
 
 CONFIGURATION = configuration(tier("front", "monolith", "db"), tier("db", "store"))
-
-
-@asynccontextmanager
-async def names(address: str) -> AsyncIterator[str]:
-    """Run a name service that answers every look-up with one address; yield its own address."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        body = json.dumps({"addresses": [address]}).encode()
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
 
 
 async def answer(socket: Any, kind: str) -> dict[str, Any]:
@@ -77,7 +59,7 @@ async def test_a_crash_ends_only_the_process_it_names() -> None:
         )
         eureka = await t.add_eureka("a", CONFIGURATION)
         address = t.names["arch-eureka-a.default"][0]
-        resolver = await stack.enter_async_context(names(address))
+        resolver = await stack.enter_async_context(name_service(address))
         front = await t.add("front-0", "front", "monolith")
         settings = t.settings("db-0", "db", "store")
         process = await start(settings, resolver)
