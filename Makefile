@@ -41,6 +41,7 @@ e2e-real: ## the end-to-end tests on the real control plane, and kubectl's answe
 
 generate: ## crds and docs/reference from the models
 	$(PYTHON) -m spiko_operator.api.schema crds/
+	$(PYTHON) -m spiko_operator.api.schema charts/spiko/files/crds/
 	$(PYTHON) -m spiko_cli.reference docs/reference
 
 picture: ## docs/pictures/run.svg, from a real run
