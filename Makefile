@@ -36,8 +36,8 @@ differential: ## compare our API server with Kubernetes' own, and record that it
 	KUBE_DEVSERVER_BINARIES="$(CONTROL_PLANE)" $(PYTHON) -m pytest -m differential kube-devserver
 	$(PYTHON) kube-devserver/tests/differential/verified.py write
 
-e2e-real: ## the end-to-end tests on the real control plane, and kubectl's answers there compared with ours
-	SPIKO_TEST_CONTROL_PLANE=real $(PYTHON) -m pytest -m "e2e or differential" tests
+e2e-real: ## the end-to-end tests on the real control plane, the Helm chart's, and kubectl's answers there compared with ours
+	SPIKO_TEST_CONTROL_PLANE=real $(PYTHON) -m pytest -m "e2e or differential or helm" tests
 
 generate: ## crds, docs/reference and the chart from the models
 	$(PYTHON) -m spiko_operator.api.schema crds/
