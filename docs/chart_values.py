@@ -1,7 +1,7 @@
 """Write the table of all values into the chart's README: `python docs/chart_values.py charts/spiko`.
 
-A comment `# -- text` in values.yaml describes the value on the next line; every value needs one, or all values
-below it do.
+A comment `# -- text` in values.yaml describes the value on the next line. Every value needs one, or all
+values below it do.
 """
 
 from __future__ import annotations

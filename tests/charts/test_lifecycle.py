@@ -29,9 +29,7 @@ NEW_FIELD = "chaos"  # that the older chart's CustomResourceDefinition lacks
 def namespace(plane: BareControlPlane) -> Iterator[str]:
     """A namespace that admits only pods of the Pod Security Standard `restricted`; nothing of it is left."""
     labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
-    plane.create(
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
-    )
+    plane.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}})
     yield NAMESPACE
     run_helm("uninstall", "spiko", "-n", NAMESPACE, kubeconfig=plane.kubeconfig)
     plane.kubectl("delete", *CRDS, check=False)

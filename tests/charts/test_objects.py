@@ -133,6 +133,18 @@ def test_the_operator_reads_the_settings_of_the_values() -> None:
     assert read_settings(environment(render(CLUSTER))).namespaces == ()
 
 
+def test_the_service_and_network_policies_find_the_operator() -> None:
+    """Given the operator's pods, then the Service selects them, and so does the label in NetworkPolicies; no
+    additional label can change that.
+    """
+    objects = render({"podLabels": {"app.kubernetes.io/name": "other", "team": "a"}})
+    labels = only(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+
+    assert only(objects, "Service")["spec"]["selector"].items() <= labels.items()
+    assert only(objects, "Deployment")["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert (labels["app.kubernetes.io/name"], labels["team"]) == ("spiko-operator", "a")
+
+
 def test_switches_arrive_as_words() -> None:
     """Given values for everything, then each switch of the operator is `true` or `false`."""
     found = environment(render(EVERYTHING | CLUSTER))
@@ -143,6 +155,8 @@ def test_switches_arrive_as_words() -> None:
         "SPIKO_ALLOW_DELETE": "true",
         "SPIKO_DISRUPTION_BUDGETS": "true",
         "SPIKO_NETWORK_POLICIES": "true",
+        "SPIKO_API_SERVER_BLOCKS": "10.0.0.0/24,fd00::/64",
+        "SPIKO_PROMETHEUS_NAMESPACE": "monitoring",
         "SPIKO_DEFAULT_COLLECTOR": "http://collector.observability:4318",
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.observability:4318",
     }.items() <= found.items()
@@ -161,6 +175,7 @@ def test_an_update_never_runs_two_operators_without_a_lease() -> None:
 
 def test_images_are_named_by_digest_tag_or_version() -> None:
     """Given a digest, then it names the image; else the tag does, else the chart's appVersion."""
+
     def image(**values: str) -> str:
         pod = only(render({"image": values}), "Deployment")["spec"]["template"]["spec"]
         return str(pod["containers"][0]["image"])
@@ -200,7 +215,7 @@ def test_a_missing_file_is_named(tmp_path: Path, value: str, name: str) -> None:
 
 
 def test_alerts_and_dashboard_arrive_unchanged(tmp_path: Path) -> None:
-    """Given alerts with braces and a dashboard, then a PrometheusRule and a ConfigMap have them as they are."""
+    """Given alerts with braces and a dashboard, then a PrometheusRule and a ConfigMap have them unchanged."""
     chart = shutil.copytree(CHART, tmp_path / "spiko")
     alerts = {"groups": [{"name": "a", "rules": [{"alert": "B", "annotations": {"c": "{{ $value }}"}}]}]}
     (chart / "files/alerts.yaml").write_text("# Alerts.\n" + yaml.safe_dump(alerts))

@@ -1,4 +1,4 @@
-"""The rights that the chart grants, compared with `rbac.golden.yaml`: a change of rights must be seen there."""
+"""The rights that the chart grants: those of `rbac.golden.yaml`, where every change must be visible."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.helm import CLUSTER, EVERYTHING, NAMESPACED, render
+from tests.support.helm import CLUSTER, EVERYTHING, NAMESPACE, NAMESPACED, render
 
 pytestmark = pytest.mark.helm
 GOLDEN = Path(__file__).with_name("rbac.golden.yaml")
@@ -68,14 +68,25 @@ def test_no_rule_is_broader_than_it_must_be(case: str) -> None:
     """
     rules = [line for found in rights(CASES[case]).values() for line in found if ": " in line]
     forbidden = ("*", "pods/exec", "pods/attach", "pods/portforward", "rolebindings", "clusterroles")
-    secrets = {verb for line in rules if line.startswith("core secrets") for verb in line.split(": ")[1].split(", ")}
-    pods = {verb for line in rules if line.startswith("core pods:") for verb in line.split(": ")[1].split(", ")}
+    secrets = {
+        verb for line in rules if line.startswith("core secrets") for verb in line.split(": ")[1].split(", ")
+    }
+    pods = {
+        verb for line in rules if line.startswith("core pods:") for verb in line.split(": ")[1].split(", ")
+    }
 
     assert [] == [line for line in rules if any(word in line for word in forbidden)]
     assert [] == [line for line in rules if {"impersonate", "bind", "escalate"} & set(line.split())]
     assert secrets == {"get", "create", "patch"}
     assert ("delete" in pods) is ("everything" in case)
     assert {"create", "update", "patch", "deletecollection"}.isdisjoint(pods)
+
+
+def test_a_user_of_one_namespace_can_install_the_chart() -> None:
+    """Given no CustomResourceDefinitions, people and zones, then no object belongs to the whole cluster."""
+    values = NOTHING | {"crds": {"install": False}}
+
+    assert {NAMESPACE} == {body["metadata"].get("namespace") for body in render(values)}
 
 
 def test_faults_are_written_by_one_role_only() -> None:

@@ -1,55 +1,54 @@
-"""Questions to a real API server: may a user do this? Each is one line of text."""
+"""Questions to a real API server: may a user do this?"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from tests.support.bare_control_plane import BareControlPlane
 
 
-def ask(plane: BareControlPlane, user: str, questions: Iterable[str]) -> dict[str, bool]:
-    """Return whether a user may do what each question says.
+class Question(NamedTuple):
+    """The attributes of one request; an empty namespace is all namespaces, or none."""
 
-    Args:
-        plane: the control plane to ask.
-        user: of Kubernetes.
-        questions: such as `get apps/deployments web in team-a`: verb, resource with its group and subresource,
-            name, namespace. A resource without a group is `secrets`, one of the core group with a subresource
-            is `/pods/exec`; without `in`, all namespaces or no namespace are meant.
+    verb: str
+    group: str
+    resource: str
+    subresource: str
+    name: str
+    namespace: str
+
+
+def questions(table: Mapping[str, str], namespace: str = "") -> Iterator[Question]:
+    """Return the questions of a table from resources to verbs.
+
+    >>> [tuple(each) for each in questions({"core/pods/exec web": "get create"}, "a")]
+    [('get', '', 'pods', 'exec', 'web', 'a'), ('create', '', 'pods', 'exec', 'web', 'a')]
     """
-    asked = list(questions)
-    items = [_review(user, question) for question in asked]
+    for what, verbs in table.items():
+        path, _, name = what.partition(" ")
+        group, resource, subresource = [*path.split("/"), ""][:3]
+        group = "" if group == "core" else group
+        for verb in verbs.split():
+            yield Question(verb, group, resource, subresource, name, namespace)
+
+
+def ask(plane: BareControlPlane, user: str, asked: list[Question]) -> tuple[list[Question], list[Question]]:
+    """Return the questions that the API server answers with yes, and those that it answers with no."""
+    items = [
+        {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user, "resourceAttributes": question._asdict()},
+        }
+        for question in asked
+    ]
     given = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-    answers = plane.kubectl("create", "-f", "-", "-o", "jsonpath={.status.allowed}{'\\n'}", given=given)
-    return dict(zip(asked, (answer == "true" for answer in answers.split()), strict=True))
-
-
-def attributes(question: str) -> dict[str, str]:
-    """Return the attributes of a question.
-
-    >>> attributes("create /pods/exec web in team-a")
-    {'verb': 'create', 'group': '', 'resource': 'pods', 'subresource': 'exec', 'name': 'web', 'namespace': 'team-a'}
-    >>> attributes("list spiko.dev/faults")
-    {'verb': 'list', 'group': 'spiko.dev', 'resource': 'faults', 'subresource': '', 'name': '', 'namespace': ''}
-    """
-    what, _, namespace = question.partition(" in ")
-    verb, path, *name = what.split()
-    group, resource, subresource = ([*path.split("/"), ""] if "/" in path else ["", path, ""])[:3]
-    return {
-        "verb": verb,
-        "group": group,
-        "resource": resource,
-        "subresource": subresource,
-        "name": "".join(name),
-        "namespace": namespace,
-    }
-
-
-def _review(user: str, question: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "spec": {"user": user, "resourceAttributes": attributes(question)},
-    }
+    output = "jsonpath={.status.allowed}{'\\n'}"
+    answers = plane.kubectl("create", "-f", "-", "-o", output, given=given).split()
+    assert len(answers) == len(asked)
+    pairs = list(zip(asked, answers, strict=True))
+    return [each for each, answer in pairs if answer == "true"], [
+        each for each, answer in pairs if answer == "false"
+    ]

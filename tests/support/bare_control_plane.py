@@ -56,9 +56,7 @@ class BareControlPlane:
 
     def create(self, body: Object) -> Object:
         """Create an object, and return what the API server answered."""
-        made: Object = json.loads(
-            self.kubectl("create", "-f", "-", "-o", "json", given=json.dumps(body))
-        )
+        made: Object = json.loads(self.kubectl("create", "-f", "-", "-o", "json", given=json.dumps(body)))
         return made
 
 

@@ -28,7 +28,11 @@ EVERYTHING: Object = {
     "nanoservice": {"image": {"repository": "registry.example:5000/spiko/nanoservice", "tag": "1.2.3"}},
     "imagePullSecrets": [{"name": "registry"}],
     "chaos": {"allowDelete": True},
-    "networkPolicies": {"enabled": True},
+    "networkPolicies": {
+        "enabled": True,
+        "apiServerBlocks": ["10.0.0.0/24", "fd00::/64"],
+        "prometheusNamespace": "monitoring",
+    },
     "openshift": {"enabled": True},
     "defaultCollector": "http://collector.observability:4318",
     "operatorTraces": {"endpoint": "http://collector.observability:4318"},

@@ -26,6 +26,14 @@
   value: {{ .Values.disruptionBudgets.enabled | quote }}
 - name: SPIKO_NETWORK_POLICIES
   value: {{ .Values.networkPolicies.enabled | quote }}
+{{- with .Values.networkPolicies.apiServerBlocks }}
+- name: SPIKO_API_SERVER_BLOCKS
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with .Values.networkPolicies.prometheusNamespace }}
+- name: SPIKO_PROMETHEUS_NAMESPACE
+  value: {{ . | quote }}
+{{- end }}
 {{- with .Values.defaultCollector }}
 - name: SPIKO_DEFAULT_COLLECTOR
   value: {{ . | quote }}

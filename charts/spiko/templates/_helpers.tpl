@@ -11,13 +11,13 @@
 {{- end -}}
 
 {{- define "spiko.selectorLabels" -}}
-app.kubernetes.io/name: spiko
+app.kubernetes.io/name: spiko-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: operator
 {{- end -}}
 
 {{- define "spiko.commonLabels" -}}
-app.kubernetes.io/name: spiko
+app.kubernetes.io/name: spiko-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
