@@ -130,6 +130,21 @@ def test_definitions_of_another_release_are_not_taken_silently(
     assert (0, 0) == (without.returncode, taken.returncode), without.stderr + taken.stderr
 
 
+def test_definitions_that_kubectl_applied_are_taken_over(
+    plane: BareControlPlane, namespace: str, older: Path
+) -> None:
+    """Given older definitions that kubectl has applied, when the chart is installed as the docs say, then
+    the new field is there. Helm 3 applies on the client's side, so that there are no conflicts to force.
+    """
+    plane.kubectl("apply", "-f", str(older / "files/crds"))
+    install = ("install", "spiko", str(CHART), "--take-ownership")
+    force = ("--force-conflicts",) if "--force-conflicts" in run_helm("install", "--help").stdout else ()
+
+    helm(plane, *install, *force)
+
+    assert NEW_FIELD in properties(plane.get("crd", CRDS[1]))
+
+
 def test_pod_security_admits_the_operator(plane: BareControlPlane, namespace: str) -> None:
     """Given a namespace that enforces `restricted`, when the chart is installed, then Pod Security warns of
     nothing, and admits the operator's pod.
