@@ -86,6 +86,7 @@ def build_components(
             "KUBECONFIG": str(home.kubeconfig),
             "SPIKO_LIVENESS": liveness,
             "SPIKO_OPERATOR_NAMESPACE": OPERATOR_NAMESPACE,
+            "SPIKO_ALLOW_DELETE": "true",  # it has all rights: faults of every method work
         }
         components.append(
             Component("operator", OTHER_STAGE, (sys.executable, "-m", "spiko_operator"), liveness, environ)

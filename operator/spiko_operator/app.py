@@ -23,7 +23,7 @@ from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
-from spiko_operator.handlers.architecture import read_node_zones, reconcile
+from spiko_operator.handlers.architecture import read_nodes, reconcile
 from spiko_operator.handlers.fault import inject
 from spiko_operator.handlers.monkey import visit
 from spiko_operator.handlers.registrations import RegistrationCheck
@@ -53,6 +53,8 @@ WATCHED: Mapping[str, str] = {
     "PodDisruptionBudget": names.ARCHITECTURE,
     "Pod": f"{names.TIER}={names.EUREKA}",
 }
+# Only with SPIKO_NETWORK_POLICIES: without it, the operator needs no permission for these.
+WATCHED_POLICIES: Mapping[str, str] = {"NetworkPolicy": names.ARCHITECTURE}
 log = logging.getLogger("spiko.operator")
 
 
@@ -237,8 +239,9 @@ class Running:
 
     async def _list(self) -> None:
         """Compare the cache with full lists, and queue the keys of objects that differ."""
-        for kind, labels in WATCHED.items():
-            for namespace in self._context.settings.namespaces or (None,):
+        settings = self._context.settings
+        for kind, labels in {**WATCHED, **(WATCHED_POLICIES if settings.policies else {})}.items():
+            for namespace in settings.namespaces or (None,):
                 snapshot = await self._context.client.snapshot(kind, namespace, labels)
                 for body in snapshot.items:
                     _add_type(kind, body)
@@ -253,13 +256,13 @@ class Running:
             self._reconcile(key)
 
     async def _list_nodes(self) -> None:
-        """Read the zones of the nodes.
+        """Read the nodes.
 
         Nodes are listed and not watched, because they report their status too often.
         """
         context = self._context
-        before, context.node_zones = context.node_zones, await read_node_zones(context.client)
-        if before != context.node_zones:
+        before, context.nodes = context.nodes, await read_nodes(context.client)
+        if before != context.nodes:
             for body in self._cache.all("Architecture"):
                 self._queue("Architecture", body)
 

@@ -94,6 +94,7 @@ def revoke_token(cluster: Cluster, secret: str, token: str) -> None:
 def operator(cluster: Cluster, kubeconfig: Path, resync_s: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run an operator for the test, which logs to the file of the cluster's operator."""
     environ = os.environ | {"KUBECONFIG": str(kubeconfig), "SPIKO_RESYNC_SECONDS": str(resync_s)}
+    environ["SPIKO_ALLOW_DELETE"] = "true"
     with (cluster.home / "logs" / "operator.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "spiko_operator"],

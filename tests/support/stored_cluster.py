@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
 import copy
 import random
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import yaml
 from opentelemetry.trace import NoOpTracerProvider
 
 from kube_devserver.api import verbs
+from kube_devserver.api.list_options import select
 from kube_devserver.api.options import Options, Target
 from kube_devserver.api.verbs import Verbs
 from kube_devserver.api_errors import StatusError
@@ -26,7 +29,7 @@ from spiko_operator.cluster.owners import Owners
 from spiko_operator.cluster.resources import RESOURCES
 from spiko_operator.cluster.sockets import Endpoint
 from spiko_operator.context import Context
-from spiko_operator.errors import Conflict, Forbidden, Invalid, Missing, Refused
+from spiko_operator.errors import ClusterError, Conflict, Forbidden, Invalid, Missing, Refused
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
 from spiko_operator.handlers.architecture import reconcile
@@ -40,7 +43,8 @@ from tests.support.paths import ROOT
 Object = dict[str, Any]
 NAMESPACE, KIND = "default", "Architecture"
 KEYRING = Keyring(b"k" * 32)
-OWNED = ("Deployment", "Service", "PodDisruptionBudget")
+OWNED = ("Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy")
+SETTINGS = Settings("spiko/nanoservice:1", "direct", None, 60.0)
 _LABELED = ("ConfigMap", *OWNED)
 _ERRORS = {400: Invalid, 403: Forbidden, 404: Missing, 409: Conflict, 422: Invalid}
 
@@ -69,6 +73,8 @@ class StoredApi:
         )
         self.writes: list[str] = []
         self.events: list[str] = []
+        self.pages: list[str] = []
+        self.unavailable = False  # for lists of pods
         self.refused: set[str] = set()
         self.added: Object = {}
         self.applied: Callable[[Object, Object], None] = lambda sent, stored: None
@@ -95,6 +101,17 @@ class StoredApi:
     async def list(self, kind: str, namespace: str | None = None, labels: str = "") -> list[Object]:
         """Return all objects of a kind; there are no nodes."""
         return [] if kind == "Node" else self.bodies(kind)
+
+    async def first_page(
+        self, kind: str, namespace: str, labels: str, fields: str, most: int
+    ) -> builtins.list[Object]:
+        """Return at most so many objects that both selectors select, and record the request in `pages`."""
+        self.pages.append(f"{kind} {labels} {fields} {most}")
+        if self.unavailable:
+            raise ClusterError("GET /pods: the API server does not answer")
+        query = {"labelSelector": labels, "fieldSelector": fields}
+        test = select(query, self.target(kind, "").resource, namespace).test
+        return [body for body in self.bodies(kind) if test is None or test(body)][:most]
 
     async def get(self, kind: str, namespace: str, name: str) -> Object:
         """Return one object."""
@@ -187,18 +204,24 @@ class _Links:
 
 
 class StoredCluster:
-    """One Architecture, its operator, and clients that change its objects."""
+    """One Architecture, its operator, and clients that change its objects.
 
-    def __init__(self, architecture: Object) -> None:
+    `now_s` is the operator's clock; `requeue_s` is what the last pass returned.
+    """
+
+    def __init__(self, architecture: Object, settings: Settings = SETTINGS) -> None:
+        self._settings = settings
         self.api, self.name = StoredApi(), architecture["metadata"]["name"]
+        self.now_s = 0.0
+        self.requeue_s: float | None = None
         self.restart_operator()
         self.put(architecture)
 
-    def restart_operator(self) -> None:
-        """Replace the operator by one that has only listed the objects."""
+    def restart_operator(self, **settings: Any) -> None:
+        """Replace the operator by one that has only listed the objects, with these settings."""
         client, self._cache = cast(Client, self.api), Cache()
         self._context = Context(
-            settings=Settings("spiko/nanoservice:1", "direct", None, 60.0),
+            settings=replace(self._settings, **settings),
             client=client,
             cache=self._cache,
             executor=Executor(client, self._cache),
@@ -207,6 +230,7 @@ class StoredCluster:
             tracer=NoOpTracerProvider().get_tracer("test"),
             owners=Owners(client, self._cache),
             keys=KeyPublisher(client, self._cache, KEYRING),
+            monotonic_s=lambda: self.now_s,
         )
 
     def put(self, architecture: Object) -> None:
@@ -235,7 +259,7 @@ class StoredCluster:
             labeled = [b for b in self.api.bodies(kind) if kind == "Architecture" or _is_labeled(b)]
             self._cache.compare(kind, labeled, version)
         self.api.writes.clear()
-        await reconcile(self._context, (NAMESPACE, self.name))
+        self.requeue_s = await reconcile(self._context, (NAMESPACE, self.name))
         return [write for write in self.api.writes if not write.startswith("STATUS")]
 
     async def settle(self, passes: int = 4) -> None:

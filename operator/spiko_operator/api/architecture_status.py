@@ -19,7 +19,11 @@ class NotReady(Model):
     ready: Annotated[int, Field(ge=0, description="number of pods that are Ready")]
     desired: Annotated[int, Field(ge=0, description="number of desired pods, after spec.scale")]
     message: Annotated[
-        str | None, Field(max_length=64, description="what is missing: pods, or the rollout of a change")
+        str | None,
+        Field(
+            max_length=256,
+            description="what is missing: pods, or the rollout of a change; and why, if that is known",
+        ),
     ] = None
 
 
@@ -28,6 +32,12 @@ class Summary(Model):
 
     tiers: Annotated[str, Field(max_length=24, description="ready tiers / all tiers")]
     pods: Annotated[str, Field(max_length=24, description="ready pods / desired pods")]
+
+
+class RecordedRuntime(Model):
+    """What was recorded when spec.runtime was accepted."""
+
+    image: Annotated[str, Field(max_length=255, description="nanoservice image of the pods of tiers")]
 
 
 class SelectedVictim(ReplaceablePod):
@@ -68,9 +78,10 @@ class ChaosStatus(Model):
         Field(max_length=32, description="time of the last draw, or when the monkey was switched on"),
     ] = None
     next_at: Annotated[str | None, Field(max_length=32, description="earliest time of the next kill")] = None
-    waiting: Annotated[str | None, Field(max_length=256, description="why a kill that is due is blocked")] = (
-        None
-    )
+    waiting: Annotated[
+        str | None,
+        Field(max_length=256, description="why a kill that is due is blocked, or the monkey is refused"),
+    ] = None
     victim: Annotated[
         SelectedVictim | None, Field(description="selected pod whose kill is not counted yet")
     ] = None
@@ -89,12 +100,23 @@ class ArchitectureStatus(Model):
     scale: Annotated[
         int | None, Field(ge=0, description="active percentage of every count, for the scale subresource")
     ] = None
+    selector: Annotated[
+        str | None,
+        Field(
+            max_length=256,
+            description="label selector of the pods of all tiers, without eurekas, for the scale subresource",
+        ),
+    ] = None
     summary: Annotated[Summary | None, Field(description="counts for the printer columns")] = None
     regions: Annotated[
         list[RegionTopology] | None, Field(max_length=6, description="active regions and zones")
     ] = None
     config_revision: Annotated[
         str | None, Field(max_length=32, description="revision of the configuration that the eurekas have")
+    ] = None
+    runtime: Annotated[
+        RecordedRuntime | None,
+        Field(description="recorded at first acceptance and with each change of spec.runtime"),
     ] = None
     not_ready: Annotated[
         list[NotReady] | None,
@@ -105,7 +127,7 @@ class ArchitectureStatus(Model):
         list[Condition] | None,
         Field(
             max_length=16,
-            description="Accepted, Applied, Programmed, Ready, ZonesLabeled; Serving and Exporting once "
-            "there is evidence; StateVerified and PodsVerified once there was a doubt",
+            description="Accepted, Applied, Programmed, Ready, ZonesLabeled, RuntimeOutdated; Serving and "
+            "Exporting once there is evidence; StateVerified and PodsVerified once there was a doubt",
         ),
     ] = None

@@ -46,7 +46,13 @@ class Reason(StrEnum):
     LABELED = "Labeled"
     LOGICAL_ZONES = "LogicalZones"
     MORE_ZONES = "MoreZones"
+    ZONES_UNSCHEDULABLE = "ZonesUnschedulable"
     ZONES_WITHOUT_NODES = "ZonesWithoutNodes"
+
+    # RuntimeOutdated
+    RUNTIME_CURRENT = "RuntimeCurrent"
+    OTHER_IMAGE = "OtherImage"
+    EARLIER_RENDERER = "EarlierRenderer"
 
     # Serving
     REQUESTS_ANSWERED = "RequestsAnswered"
@@ -59,6 +65,7 @@ class Reason(StrEnum):
     # Accepted, of a Fault
     ARCHITECTURE_NOT_FOUND = "ArchitectureNotFound"
     ARCHITECTURE_NOT_READY = "ArchitectureNotReady"
+    DELETE_NOT_ALLOWED = "DeleteNotAllowed"
     EUREKA_CANNOT_CRASH = "EurekaCannotCrash"
     FEWER_READY = "FewerReady"
     NO_READY_POD = "NoReadyPod"

@@ -20,7 +20,16 @@ from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.exceptions import ApiException
 
 from spiko_operator.cluster.credentials import read_credentials
-from spiko_operator.errors import ClusterError, Conflict, Forbidden, Invalid, Missing, Refused, Throttled
+from spiko_operator.errors import (
+    ClusterError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    Missing,
+    Refused,
+    Throttled,
+    Unauthorized,
+)
 from spiko_operator.plan.objects import Object
 
 # The default of the library is 300 s, for which a silent connection would occupy a worker.
@@ -29,6 +38,7 @@ BUSY_S = 10.0  # total time to retry while the server is busy
 _BUSY = (429, 503)
 _ERRORS: dict[int, type[Refused]] = {
     400: Invalid,
+    401: Unauthorized,
     403: Forbidden,
     404: Missing,
     409: Conflict,
