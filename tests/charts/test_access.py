@@ -99,6 +99,19 @@ def test_people_may_do_what_their_role_says(installed: BareControlPlane, role: s
     assert [] == allowed
 
 
+def test_three_roles_suffice_for_a_run(installed: BareControlPlane) -> None:
+    """Given a user with spiko-editor, spiko-chaos and spiko-stream, then the user has all rights that
+    `spiko run` asks for.
+    """
+    for role in ("spiko-editor", "spiko-chaos", "spiko-stream"):
+        binding = ("create", "rolebinding", f"run-{role}", f"--clusterrole={role}", "--user=runner")
+        installed.kubectl(*binding, "-n", "team-a")
+
+    _, refused = ask(installed, "runner", list(questions(TABLES["run"], "team-a")))
+
+    assert [] == refused
+
+
 def wait_for_aggregation(plane: BareControlPlane) -> None:
     """Wait until the built-in roles have the rules of the chart's."""
     end = time.monotonic() + 30

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 from spiko_operator.api.schema import architecture_crd, fault_crd
+from spiko_operator.plan.network_policies import PolicySettings
 from spiko_operator.settings import read_settings
 from tests.support.helm import (
     CHART,
@@ -115,10 +117,7 @@ def test_the_operator_reads_the_default_settings() -> None:
     settings = read_settings(environment(render()))
     plain = read_settings({})
 
-    assert (plain.image, plain.reach, plain.resync_s, plain.key_epoch, plain.limits) == (
-        settings.image, settings.reach, settings.resync_s, settings.key_epoch, settings.limits,
-    )  # fmt: skip
-    assert settings.namespaces == (NAMESPACE,)
+    assert replace(plain, namespaces=(NAMESPACE,)) == settings
 
 
 def test_the_operator_reads_the_settings_of_the_values() -> None:
@@ -130,6 +129,9 @@ def test_the_operator_reads_the_settings_of_the_values() -> None:
     assert (settings.resync_s, settings.key_epoch) == (3600, 1_000_000)
     assert settings.limits.all_pods == 1_000_000
     assert settings.limits.images == ("registry.example/*", "spiko/*")
+    assert settings.default_collector == "http://collector.observability:4318"
+    assert settings.allow_delete
+    assert settings.policies == PolicySettings("default", ("10.0.0.0/24", "fd00::/64"), "monitoring")
     assert read_settings(environment(render(CLUSTER))).namespaces == ()
 
 
