@@ -6,7 +6,6 @@ import base64
 import gzip
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +116,11 @@ def test_the_operator_reads_the_default_settings() -> None:
     settings = read_settings(environment(render()))
     plain = read_settings({})
 
-    assert replace(plain, namespaces=(NAMESPACE,)) == settings
+    chosen = {"namespaces", "http_listen"}  # for pods in a cluster
+    assert {name: value for name, value in vars(plain).items() if name not in chosen} == {
+        name: value for name, value in vars(settings).items() if name not in chosen
+    }
+    assert settings.namespaces == (NAMESPACE,)
 
 
 def test_the_operator_reads_the_settings_of_the_values() -> None:
