@@ -31,18 +31,20 @@ test-all: ## these, and the end-to-end tests on our own API server
 	$(PYTHON) -m pytest --all
 
 control-plane: ## build the real control plane and its measuring tools, with Go (minutes, then cached)
-	$(PYTHON) tests/support/control_plane/build.py etcd kubernetes otelcol load jaeger
+	$(PYTHON) tests/support/control_plane/build.py etcd kubernetes otelcol load jaeger helm
 
 differential: ## compare our API server with Kubernetes' own, and record that it was done
 	KUBE_DEVSERVER_BINARIES="$(CONTROL_PLANE)" $(PYTHON) -m pytest -m differential kube-devserver
 	$(PYTHON) kube-devserver/tests/differential/verified.py write
 
-e2e-real: ## the end-to-end tests on the real control plane, and kubectl's answers there compared with ours
-	SPIKO_TEST_CONTROL_PLANE=real $(PYTHON) -m pytest -m "e2e or differential" tests
+e2e-real: ## the end-to-end tests on the real control plane, the Helm chart's, and kubectl's answers there compared with ours
+	SPIKO_TEST_CONTROL_PLANE=real $(PYTHON) -m pytest -m "e2e or differential or helm" tests
 
-generate: ## crds and docs/reference from the models
+generate: ## crds, docs/reference and the chart from the models
 	$(PYTHON) -m spiko_operator.api.schema crds/
+	$(PYTHON) -m spiko_operator.api.schema charts/spiko/files/crds/
 	$(PYTHON) -m spiko_cli.reference docs/reference
+	$(PYTHON) docs/chart_values.py charts/spiko
 
 lock: ## the locked packages of the images, from pyproject.toml (needs uv)
 	for image in nanoservice operator; do $(PYTHON) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-build \

@@ -59,6 +59,7 @@ BUILDS = {
         f"k8s.io/client-go/pkg/version.gitVersion={{version}}",
     ),
     "otelcol": Build(((".", "otelcol"),)),
+    "helm": Build((("helm.sh/helm/v4/cmd/helm", "helm"),)),
     "jaeger": Build((("github.com/jaegertracing/jaeger/cmd/jaeger", "jaeger"),)),
     "load": Build((("github.com/tsenart/vegeta/v12", "vegeta"),)),
 }
