@@ -86,6 +86,8 @@ def build_components(
             "KUBECONFIG": str(home.kubeconfig),
             "SPIKO_LIVENESS": liveness,
             "SPIKO_OPERATOR_NAMESPACE": OPERATOR_NAMESPACE,
+            # The supervisor runs one operator, and after a crash the next one must not wait for a Lease.
+            "SPIKO_LEADER_ELECTION": "false",
         }
         components.append(
             Component("operator", OTHER_STAGE, (sys.executable, "-m", "spiko_operator"), liveness, environ)

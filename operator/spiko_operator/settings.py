@@ -34,6 +34,8 @@ class Settings:
             http://0.0.0.0:8081/healthz; None for no probes.
         own_namespace: where the operator's key is kept (SPIKO_OPERATOR_NAMESPACE); by default the namespace
             of the service account, or `default` outside a cluster.
+        leader_election: whether to write only while holding the Lease `spiko-operator` in that namespace
+            (SPIKO_LEADER_ELECTION, true or false); without it, at most one operator may run.
         key_epoch: epoch of all keys (SPIKO_KEY_EPOCH): raise it by one to replace them; eurekas also accept
             the keys of the epoch before.
         limits: what Architectures may ask for: SPIKO_MAX_PODS_PER_ARCHITECTURE,
@@ -49,6 +51,7 @@ class Settings:
     namespaces: tuple[str, ...] = ()
     liveness: str | None = None
     own_namespace: str = "default"
+    leader_election: bool = True
     key_epoch: int = 1
     limits: Limits = field(default_factory=Limits)
 
@@ -72,6 +75,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
                 f"SPIKO_NAMESPACES: {name!r}: not a valid namespace name; use a comma-separated list "
                 "without patterns"
             )
+    election = environ.get("SPIKO_LEADER_ELECTION") or "true"
+    if election not in ("true", "false"):
+        raise SettingsError(f"SPIKO_LEADER_ELECTION: {election!r}: must be true or false")
     return Settings(
         image=environ.get("SPIKO_IMAGE", f"{IMAGE_REPOSITORY}:{version('spiko')}"),
         reach="proxy" if reach == "proxy" else "direct",
@@ -80,6 +86,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         namespaces=namespaces,
         liveness=environ.get("SPIKO_LIVENESS") or None,
         own_namespace=environ.get("SPIKO_OPERATOR_NAMESPACE") or _service_account_namespace(),
+        leader_election=election == "true",
         key_epoch=_number(environ, "SPIKO_KEY_EPOCH", 1, MOST_EPOCH),
         limits=_limits(environ),
     )
