@@ -25,8 +25,9 @@ from spiko_operator.cluster.execute import Executor
 from spiko_operator.cluster.owners import Owners
 from spiko_operator.cluster.resources import RESOURCES
 from spiko_operator.cluster.sockets import Endpoint
+from spiko_operator.cluster.write_guard import WriteGuard
 from spiko_operator.context import Context
-from spiko_operator.errors import Conflict, Forbidden, Invalid, Missing, Refused
+from spiko_operator.errors import Conflict, Forbidden, Invalid, Missing, NamespaceTerminating, Refused
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
 from spiko_operator.handlers.architecture import reconcile
@@ -38,7 +39,7 @@ from spiko_operator.settings import Settings
 from tests.support.paths import ROOT
 
 Object = dict[str, Any]
-NAMESPACE, KIND = "default", "Architecture"
+NAMESPACE, KIND = "shops", "Architecture"
 KEYRING = Keyring(b"k" * 32)
 OWNED = ("Deployment", "Service", "PodDisruptionBudget")
 _LABELED = ("ConfigMap", *OWNED)
@@ -162,14 +163,41 @@ class StoredApi:
         try:
             return do()
         except StatusError as error:
-            raise _ERRORS.get(error.code, Refused)(f"{verb}: {error.code}: {error}", str(error)) from error
+            kind = _ERRORS.get(error.code, Refused)
+            causes = (error.details or {}).get("causes") or ()
+            if "NamespaceTerminating" in [cause.get("reason") for cause in causes]:
+                kind = NamespaceTerminating
+            raise kind(f"{verb}: {error.code}: {error}", str(error)) from error
+
+
+class GuardedApi:
+    """The verbs of one of several operators: as `Connection` does, it checks the guard before each write."""
+
+    def __init__(self, api: StoredApi, guard: WriteGuard) -> None:
+        self._api, self._guard = api, guard
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a verb."""
+        verb = getattr(self._api, name)
+        if name in ("get", "list"):
+            return verb
+
+        async def write(*arguments: Any, **options: Any) -> Any:
+            self._guard.check()
+            return await verb(*arguments, **options)
+
+        return write
 
 
 class _Links:
     """Eurekas that have every configuration; there are no pods."""
 
+    def __init__(self, configurations: list[Configuration]) -> None:
+        self._configurations = configurations
+
     def configure(self, key: tuple[str, str], configuration: Configuration) -> None:
-        """Do nothing."""
+        """Record the configuration."""
+        self._configurations.append(configuration)
 
     def keep(self, key: tuple[str, str], endpoints: dict[str, Endpoint]) -> None:
         """Do nothing."""
@@ -187,22 +215,35 @@ class _Links:
 
 
 class StoredCluster:
-    """One Architecture, its operator, and clients that change its objects."""
+    """One Architecture, its operator, and clients that change its objects.
 
-    def __init__(self, architecture: Object) -> None:
-        self.api, self.name = StoredApi(), architecture["metadata"]["name"]
+    Args:
+        architecture: is created, or replaced.
+        api: has the objects, which other operators may share.
+        guard: of the operator's writes.
+
+    Attributes:
+        configurations: those that the operator sent to the eurekas, in order.
+    """
+
+    def __init__(
+        self, architecture: Object, api: StoredApi | None = None, guard: WriteGuard | None = None
+    ) -> None:
+        self.api, self.name, self._guard = api or StoredApi(), architecture["metadata"]["name"], guard
+        self.configurations: list[Configuration] = []
         self.restart_operator()
         self.put(architecture)
 
     def restart_operator(self) -> None:
         """Replace the operator by one that has only listed the objects."""
-        client, self._cache = cast(Client, self.api), Cache()
+        verbs_of = self.api if self._guard is None else GuardedApi(self.api, self._guard)
+        client, self._cache = cast(Client, verbs_of), Cache()
         self._context = Context(
             settings=Settings("spiko/nanoservice:1", "direct", None, 60.0),
             client=client,
             cache=self._cache,
             executor=Executor(client, self._cache),
-            links=cast(Links, _Links()),
+            links=cast(Links, _Links(self.configurations)),
             reach=Reacher("direct", ""),
             tracer=NoOpTracerProvider().get_tracer("test"),
             owners=Owners(client, self._cache),
@@ -224,6 +265,17 @@ class StoredCluster:
 
     async def reconcile(self) -> list[str]:
         """Deliver all changes to the operator, run one pass, and return its writes to owned objects."""
+        self.deliver()
+        self.api.writes.clear()
+        await self.run_pass()
+        return [write for write in self.api.writes if not write.startswith("STATUS")]
+
+    async def run_pass(self) -> float | None:
+        """Run one pass with what the operator has seen; return when it is requeued."""
+        return await reconcile(self._context, (NAMESPACE, self.name))
+
+    def deliver(self) -> None:
+        """Deliver all changes to the operator."""
         version = str(
             max(
                 int(b["metadata"]["resourceVersion"])
@@ -234,9 +286,6 @@ class StoredCluster:
         for kind in ("Architecture", *_LABELED):
             labeled = [b for b in self.api.bodies(kind) if kind == "Architecture" or _is_labeled(b)]
             self._cache.compare(kind, labeled, version)
-        self.api.writes.clear()
-        await reconcile(self._context, (NAMESPACE, self.name))
-        return [write for write in self.api.writes if not write.startswith("STATUS")]
 
     async def settle(self, passes: int = 4) -> None:
         """Run passes until there are no writes."""
