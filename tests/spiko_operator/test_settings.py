@@ -46,3 +46,12 @@ def test_a_limit_that_is_not_a_number_is_rejected(value: str) -> None:
         SettingsError, match=f"SPIKO_MAX_PODS: '{value}': must be an integer from 1 to 1000000"
     ):
         read_settings({"SPIKO_MAX_PODS": value})
+
+
+def test_leader_election_is_on_by_default_and_can_be_switched_off() -> None:
+    """Given no value, `true` or `false`, then it is the setting; another value is an error."""
+    assert read_settings({}).leader_election
+    assert read_settings({"SPIKO_LEADER_ELECTION": "true"}).leader_election
+    assert not read_settings({"SPIKO_LEADER_ELECTION": "false"}).leader_election
+    with pytest.raises(SettingsError, match="SPIKO_LEADER_ELECTION: 'no': must be true or false"):
+        read_settings({"SPIKO_LEADER_ELECTION": "no"})
