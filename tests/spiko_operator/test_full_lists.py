@@ -81,8 +81,8 @@ async def test_namespace_without_permissions_does_not_stop_the_others(
 
 
 async def test_namespace_is_opened_when_its_permissions_exist(caplog: pytest.LogCaptureFixture) -> None:
-    """Given a namespace without permissions, then it is tried with pauses that grow, and opened once all kinds
-    can be listed; when the permissions are gone, it is closed and reported once more.
+    """Given a namespace without permissions, then it is tried with pauses that grow, and opened once all
+    kinds can be listed; when the permissions are gone, it is closed and reported once more.
     """
     api = Api(architecture("later"))
     api.forbidden = {("later", "Pod")}
@@ -115,8 +115,8 @@ async def test_namespace_is_opened_when_its_permissions_exist(caplog: pytest.Log
 
 
 async def test_all_namespaces_are_one_list(caplog: pytest.LogCaptureFixture) -> None:
-    """Given no list of namespaces, then all are open once they could be listed, and the warning before has the
-    remedy for that case.
+    """Given no list of namespaces, then all are open once they could be listed, and the warning before has
+    the remedy for that case.
     """
     api = Api(architecture("a"), architecture("b"))
     api.forbidden = {(None, "Architecture")}

@@ -26,8 +26,8 @@ def test_pauses_grow_to_13_s_and_have_no_end() -> None:
 
 
 def test_forbidden_lists_have_no_line_and_forbidden_watches_have_few() -> None:
-    """Given attempts without permissions, then lists have no line, since the operator reports them, a watch has
-    one, and other errors have all.
+    """Given attempts without permissions, then lists have no line, since the operator reports them, a watch
+    has one, and other errors have all.
     """
     lines = ForbiddenLines()
 

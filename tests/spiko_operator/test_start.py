@@ -40,8 +40,8 @@ def holder(recorder: Recorder) -> str:
 
 
 async def test_standby_writes_nothing_and_takes_over_at_once(tmp_path: Path) -> None:
-    """Given two operators, then the second one watches and writes nothing; when the first one gets SIGTERM, it
-    releases the Lease after its last write, exits with 0, and the second one works within 5 s.
+    """Given two operators, then the second one watches and writes nothing; when the first one gets SIGTERM,
+    it releases the Lease after its last write, exits with 0, and the second one works soon.
     """
     recorder = Recorder()
     one, two = folders(tmp_path, "one", "two")

@@ -1,6 +1,4 @@
-"""Event loops with a simulated clock: one that a test moves, or whose every pass takes long, and one that skips
-waiting times.
-"""
+"""Event loops with a simulated clock, which a test moves, or which skips the time of waiting."""
 
 from __future__ import annotations
 

@@ -275,8 +275,8 @@ async def test_server_that_is_not_an_api_server_is_reported(
 
 
 async def test_deletes_evictions_and_patches_name_the_uid(tmp_path: Path) -> None:
-    """Given an object, then each request that deletes, evicts or changes it has its UID as a precondition, and
-    the kill of a pod also the version that was read.
+    """Given an object, then each request that deletes, evicts or changes it has its UID as a precondition;
+    the kill of a pod also has the version that was read.
     """
     bodies: list[dict[str, Any]] = []
 

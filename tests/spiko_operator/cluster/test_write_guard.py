@@ -148,7 +148,7 @@ async def test_write_is_checked_again_right_before_its_bytes(looks: int, tmp_pat
 async def test_event_is_guarded_and_no_line_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Given an operator that does not lead, when it emits an event, then none is sent, and its caller ends."""
+    """Given an operator that does not lead, when it emits an event, then its pass ends, and none is sent."""
     async with guarded(tmp_path, Clock()) as (server, _, client):
         with caplog.at_level(logging.INFO), pytest.raises(NotLeader):
             await Recorder(client).emit(Emit("Normal", "Applied", "text"), POD)

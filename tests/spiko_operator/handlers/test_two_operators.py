@@ -45,9 +45,9 @@ def last(cluster: StoredCluster) -> Revision:
 
 @pytest.mark.parametrize("seed", range(5))
 async def test_revisions_of_a_new_leader_are_higher_than_those_of_the_old_one(seed: int) -> None:
-    """Given two operators that lead in turns, each with a cache from when it last led, then each configuration
-    has a revision of its own, the first change under a new leader gets one that is higher than all before,
-    and the one that leads no more sends none that is not recorded.
+    """Given two operators that lead in turns, each with a cache from when it last led, then each
+    configuration has a revision of its own, the first change under a new leader gets one that is higher than
+    all before, and the one that leads no more sends none that is not recorded.
     """
     random = Random(seed)
     guards = [guard(), guard()]

@@ -21,7 +21,7 @@ HELD = Record("a", "t0", "t0", transitions=3)
 
 
 def test_lease_of_another_holder_is_judged_by_the_time_since_it_was_first_seen() -> None:
-    """Given a Lease whose own times are from another clock, then it is free 15 s after it last changed here."""
+    """Given a Lease with times of another clock, then it is free 15 s after its last change was seen."""
     record = Record("a", "2099-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z")
     first = see(None, record, 100.0)
     same = see(first, record, 114.0)
