@@ -85,6 +85,7 @@ def pause_leaders(operators: ElectedOperators, pauses_s: list[float], random: Ra
     took_s = []
     for pause_s in pauses_s:
         leader = operators.until_led()
+        operators.until("a standby", lambda: operators.standby(leader))  # noqa: B023
         time.sleep(random.random() * 2)
         began_s = time.monotonic()
         operators.stop_for(leader, pause_s)
@@ -131,6 +132,7 @@ def test_restart_takes_over_at_once(bare: Cluster, space: str, operators: Electe
     """Given a leader, when it gets SIGTERM, then the other one leads within 5 s, and no write comes late."""
     bare.apply(shop(rate=1), space)
     leader = operators.until_led()
+    operators.until("a standby", lambda: operators.standby(leader))
     with changing(bare, space):
         time.sleep(1)
         began_s = time.monotonic()

@@ -80,6 +80,11 @@ class ElectedOperators:
         last = max(led)[2] if led else None
         return last if last is not None and last.process.poll() is None else None
 
+    def standby(self, leader: ElectedOperator) -> bool:
+        """Return whether another running operator has seen who leads."""
+        others = [o for o in self.all if o is not leader and o.process.poll() is None]
+        return any("standby: " in operator.log.read_text() for operator in others)
+
     def until(self, what: str, asked: Callable[[], Any], seconds: float = 40.0) -> Any:
         """Wait until the result is true; return it."""
         end = time.monotonic() + seconds

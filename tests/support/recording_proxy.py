@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 import time
@@ -46,7 +47,7 @@ class RecordingProxy:
         self.port = 0
         self._kubeconfig = kubeconfig
         self._ready, self._end = threading.Event(), asyncio.Event()
-        self._loop = asyncio.new_event_loop()
+        self._runner = asyncio.Runner()
 
     def write_kubeconfig(self, path: Path) -> None:
         """Write a kubeconfig with the address of the proxy."""
@@ -60,8 +61,8 @@ class RecordingProxy:
 
     def run(self) -> None:
         """Serve until `stop`, in a thread of its own."""
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
+        with self._runner:  # which also cancels watches at its end
+            self._runner.run(self._serve())
 
     def wait(self) -> None:
         """Wait until the proxy listens."""
@@ -69,7 +70,7 @@ class RecordingProxy:
 
     def stop(self) -> None:
         """Stop to serve."""
-        self._loop.call_soon_threadsafe(self._end.set)
+        self._runner.get_loop().call_soon_threadsafe(self._end.set)
 
     async def _serve(self) -> None:
         connection = await Connection.connect(str(self._kubeconfig), None, 30.0)
@@ -104,9 +105,10 @@ class RecordingProxy:
         ) as answer:
             kept = {key: value for key, value in answer.headers.items() if key.lower() not in HOP_BY_HOP}
             response = web.StreamResponse(status=answer.status, headers=kept)
-            await response.prepare(request)
-            async for chunk in answer.content.iter_any():
-                await response.write(chunk)
+            with contextlib.suppress(ConnectionError):  # an operator that has ended reads no watch
+                await response.prepare(request)
+                async for chunk in answer.content.iter_any():
+                    await response.write(chunk)
         made.status, made.answered_s = answer.status, time.monotonic()
         return response
 
