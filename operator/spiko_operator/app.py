@@ -104,6 +104,8 @@ class App:
         add_type(kind, body)
         if event["type"] == "DELETED":
             self._cache.drop(kind, body)
+            if self._running is None:
+                self._cache.forget_deletions()  # a standby makes no lists, which would do it
         else:
             self._cache.put(kind, body)
         if self._running is not None:

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -169,11 +169,20 @@ def _resources(kinds: dict[str, str]) -> Object:
 
 @asynccontextmanager
 async def operator(
-    recorder: Recorder, folder: Path, program: tuple[str, ...] = ("-m", "spiko_operator"), **settings: str
+    recorder: Recorder, folder: Path, **settings: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run an operator process with the recorder as its API server; `settings` are
     added to its environment. There is no election unless they ask for it.
     """
+    async with running(recorder, folder, ("-m", "spiko_operator"), settings) as process:
+        yield process
+
+
+@asynccontextmanager
+async def running(
+    recorder: Recorder, folder: Path, arguments: tuple[str, ...], settings: Mapping[str, str]
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run Python with these arguments, which start an operator, as `operator` does."""
     runner = web.ServerRunner(web.Server(recorder.answer), shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -185,11 +194,11 @@ async def operator(
     }
     (folder / "config").write_text(yaml.safe_dump(document))
     election = {"SPIKO_LEADER_ELECTION": "false"}
-    environ = os.environ | {"KUBECONFIG": str(folder / "config")} | election | settings
+    environ = os.environ | {"KUBECONFIG": str(folder / "config")} | election | dict(settings)
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *program,
+            *arguments,
             env=environ,
             stdout=log,
             stderr=log,

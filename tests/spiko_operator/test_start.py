@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiohttp import ClientSession, ClientTimeout
 
-from tests.spiko_operator.test_app import SELECTORS, Recorder, operator, wait_until
+from tests.spiko_operator.test_app import SELECTORS, Recorder, operator, running, wait_until
 
 STATUS = "/apis/spiko.dev/v1alpha1/namespaces/default/architectures/shop/status"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
@@ -146,5 +146,5 @@ async def test_probes_are_answered_before_the_operator_has_its_key(tmp_path: Pat
 async def test_operator_starts_under_a_user_id_without_a_name(tmp_path: Path) -> None:
     """Given a user id that the list of users does not have, then the operator starts all the same."""
     recorder = Recorder()
-    async with operator(recorder, tmp_path, ("-c", WITHOUT_USER)):
+    async with running(recorder, tmp_path, ("-c", WITHOUT_USER), {}):
         await wait_until("a status", lambda: ("PATCH", STATUS) in recorder.writes(), tmp_path / "log")
