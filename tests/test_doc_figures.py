@@ -20,13 +20,14 @@ from spiko_local import home
 from spiko_local.kubelet import kubelet, probes
 from spiko_local.nodes import read_nodes
 from spiko_nanoservice import contract, roles
+from spiko_nanoservice.contract import otlp_endpoint, otlp_headers
 from spiko_nanoservice.eureka import liveness_check, server
 from spiko_nanoservice.eureka.registry import entries, slots, views
 from spiko_nanoservice.eureka.registry.health import WINDOW
 from spiko_nanoservice.telemetry import collector_reply, export
 from spiko_nanoservice.telemetry.totals import BOUNDS_US
 from spiko_nanoservice.tier import pod, source, step_executor
-from spiko_nanoservice.wire import request, server_connection
+from spiko_nanoservice.wire import collector_client, request, server_connection
 from spiko_operator import app, queueing, settings
 from spiko_operator.api.fault import MOST_VICTIMS, FaultSpec
 from spiko_operator.cluster import connection, events, execute
@@ -63,7 +64,7 @@ README, START, CONCEPTS, CODE = (
     "docs/architecture.md",
 )
 RINGS, KOPF, FAST, TROUBLE = "docs/rings.md", "docs/kopf.md", "docs/performance.md", "docs/troubleshooting.md"
-METRICS, CONDITIONS = "docs/metrics.md", "docs/conditions.md"
+METRICS, CONDITIONS, COLLECTORS = "docs/metrics.md", "docs/conditions.md", "docs/collectors.md"
 ROWS: list[tuple[str, str, Any]] = [
     (README, "a Kubernetes API with {} nodes", word(len(read_nodes(None)))),
     (README, "sends {} requests a second", contract.DEFAULT_RATE_PER_SECOND),
@@ -86,6 +87,14 @@ ROWS: list[tuple[str, str, Any]] = [
     (CONCEPTS, "a back-off from {} to 30 s", int(export.FIRST_PAUSE_S)),
     (CONCEPTS, "a back-off from 1 to {} s", int(export.LONGEST_PAUSE_S)),
     (CONCEPTS, "at most {} spans", f"{export.MOST_QUEUED:,}"),
+    (COLLECTORS, "`http://HOST[:{}]`", otlp_endpoint.HTTP_PORT),
+    (COLLECTORS, "`https://HOST[:{}]`", otlp_endpoint.HTTPS_PORT),
+    (COLLECTORS, "The files are in `{}`", contract.OTLP_SECRET_PATH),
+    (COLLECTORS, "at most {} headers", otlp_headers.MOST_HEADERS),
+    (COLLECTORS, "headers and {} KiB", otlp_headers.MOST_HEADERS_BYTES >> 10),
+    (COLLECTORS, "at most {} of a pod wait", f"{export.MOST_QUEUED:,}"),
+    (COLLECTORS, "bodies from {} KiB on", collector_client.GZIP_FROM_BYTES >> 10),
+    (COLLECTORS, "took longer than {} s", int(collector_client.TIMEOUT_S)),
     (CONDITIONS, "when another Architecture changes, and every {} s", int(REEVALUATE_S)),
     (CONDITIONS, "after {} s, later after up to 60 s", queueing.FIRST_DELAY_S),
     (CONDITIONS, "left to garbage collection for {} s", ownership.GARBAGE_COLLECTION_S),

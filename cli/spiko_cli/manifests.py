@@ -45,7 +45,8 @@ class Manifest:
         while path:
             if path in self.positions:
                 return self.positions[path]
-            path = re.sub(r"(\.[^.\[\]]+|\[\d+\]|^[^.\[\]]+)$", "", path)
+            parent = re.sub(r"(\.[^.\[\]]+|\[[^\[\]]*\]|^[^.\[\]]+)$", "", path)
+            path = parent if parent != path else ""
         return self.positions.get("", (1, 1))
 
     def location(self, finding: Finding) -> str:

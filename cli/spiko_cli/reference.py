@@ -23,6 +23,7 @@ _LIMITS = {
     "maxLength": "up to {} characters",
     "minItems": "{} or more",
     "maxItems": "up to {}",
+    "maxProperties": "up to {} entries",
 }
 
 
@@ -80,7 +81,9 @@ def _rows(schema: Schema, path: str) -> Iterator[tuple[str, ...]]:
         text = " ".join(str(field.get("description", "")).split()).replace("|", "\\|")
         default = f" (default {field['default']})" if "default" in field else ""
         star = " (required)" if name in required else ""
+        values = field.get("additionalProperties")
         kind = f"list of {items['type']}s" if items else field.get("type", "")
+        kind = f"map of {values['type']}s" if values else kind
         yield f"`{where}`{star}", kind, _limits(field, items), f"{text}{default}"
         yield from _rows(items or field, f"{where}.")
 

@@ -3,6 +3,7 @@
 NanoserviceError
 ├── SettingsError    a variable of the environment is missing or invalid; the process exits with the message
 ├── CallError        a call to another pod failed; carries the reason that counters and replies use
+├── ExportError      spans could not be sent to the collector; the message says why and has no secret
 └── LinkError        the connection to a eureka broke, or the other side violated the protocol
 """
 
@@ -30,6 +31,13 @@ class CallError(NanoserviceError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class ExportError(NanoserviceError):
+    """Spans could not be sent to the collector.
+
+    The message becomes part of the status of the Architecture: it never has a header of the Secret.
+    """
 
 
 class LinkError(NanoserviceError):

@@ -23,6 +23,7 @@ class Settings:
         lifeline: file descriptor of a pipe that closes when the local cluster ends; None outside a local
             cluster.
         keys: directory of the key files.
+        otlp_secret: directory of the Secret for the collector; it may not exist.
     """
 
     architecture: str
@@ -44,6 +45,7 @@ class Settings:
     resolver: str
     lifeline: int | None
     keys: str
+    otlp_secret: str
 
     @property
     def source(self) -> str | None:
@@ -86,6 +88,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         resolver=environ.get(c.ENV_RESOLVER, ""),
         lifeline=_number(environ, c.ENV_LIFELINE, -1) if c.ENV_LIFELINE in environ else None,
         keys=environ.get(c.ENV_VOLUMES_ROOT, "") + c.KEYS_PATH,
+        otlp_secret=environ.get(c.ENV_VOLUMES_ROOT, "") + c.OTLP_SECRET_PATH,
     )
 
 

@@ -175,7 +175,7 @@ class Running:
         self._monkeys: KeyedQueue[Key] = KeyedQueue(lambda key: visit(context, key), WAITING_WORKERS, random)
         self._registrations = RegistrationCheck(context)
         self._lists = FullLists(
-            client, cache, settings.namespaces, self.queue, self._queue_namespace, self._forget_links
+            client, cache, settings, self.queue, self._queue_namespace, self._forget_links
         )
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -276,6 +276,7 @@ class Running:
             await asyncio.sleep(self._context.settings.resync_s)
             try:
                 await self._lists.run()
+                self._context.executor.forget_gone()
                 await self._check_trust()
             except ClusterError as error:
                 log.warning("a full list, or a check after it, failed: %s", error)

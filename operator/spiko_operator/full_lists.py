@@ -17,6 +17,7 @@ from spiko_operator.cluster.resources import RESOURCES
 from spiko_operator.errors import Forbidden
 from spiko_operator.plan import names
 from spiko_operator.plan.objects import Object
+from spiko_operator.settings import Settings
 
 # Kind -> label selector. Full lists are in this order: owners before the objects that they own.
 WATCHED: Mapping[str, str] = {
@@ -28,6 +29,8 @@ WATCHED: Mapping[str, str] = {
     "PodDisruptionBudget": names.ARCHITECTURE,
     "Pod": f"{names.TIER}={names.EUREKA}",
 }
+# Only with SPIKO_NETWORK_POLICIES: without it, the operator needs no permission for these.
+WATCHED_POLICIES: Mapping[str, str] = {"NetworkPolicy": names.ARCHITECTURE}
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 15.0
 log = logging.getLogger("spiko.operator")
 
@@ -46,7 +49,7 @@ class FullLists:
     Args:
         client: of the API server.
         cache: is compared with the lists.
-        namespaces: to list; empty for all, by one list of each kind.
+        settings: with the namespaces to list; if there are none, all are one list of each kind.
         changed: called with the kind and each object of an open namespace that differed.
         opened: called with a namespace once all its objects are in the cache; None for all namespaces.
         closed: called with an open namespace that may not be listed any more.
@@ -59,14 +62,15 @@ class FullLists:
         self,
         client: Client,
         cache: Cache,
-        namespaces: tuple[str, ...],
+        settings: Settings,
         changed: Callable[[str, Object], None],
         opened: Callable[[str | None], None],
         closed: Callable[[str | None], None],
     ) -> None:
         self._client, self._cache = client, cache
         self._changed, self._opened, self._closed = changed, opened, closed
-        self._namespaces: tuple[str | None, ...] = namespaces or (None,)
+        self._namespaces: tuple[str | None, ...] = settings.namespaces or (None,)
+        self._kinds = {**WATCHED, **(WATCHED_POLICIES if settings.policies else {})}
         self._open: set[str | None] = set()
         self._forbidden: dict[str | None, _Forbidden] = {}
         self.listed_at_s = time.monotonic()
@@ -98,7 +102,7 @@ class FullLists:
     async def _list(self, namespace: str | None) -> None:
         """List one namespace, or all with None."""
         is_open = namespace in self._open
-        for kind, labels in WATCHED.items():
+        for kind, labels in self._kinds.items():
             try:
                 snapshot = await self._client.snapshot(kind, namespace, labels)
             except Forbidden as error:

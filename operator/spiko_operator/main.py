@@ -14,10 +14,10 @@ import kopf
 from spiko_operator.app import App
 from spiko_operator.cluster.connection import REQUEST_S
 from spiko_operator.cluster.resources import RESOURCES
-from spiko_operator.full_lists import WATCHED
+from spiko_operator.full_lists import WATCHED, WATCHED_POLICIES
 from spiko_operator.kopf_retries import EndlessBackoff
 from spiko_operator.plan import names
-from spiko_operator.settings import read_settings
+from spiko_operator.settings import has_network_policies, read_settings
 
 OWNED = {names.ARCHITECTURE: kopf.PRESENT}
 EUREKAS = {names.TIER: names.EUREKA}
@@ -32,7 +32,7 @@ async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.peering.standalone = True
     settings.watching.chunk_size = 500
     # The labels of a handler filter events after they were received; these filter them at the API server.
-    for kind, labels in WATCHED.items():
+    for kind, labels in {**WATCHED, **WATCHED_POLICIES}.items():
         if labels:
             group, _slash, version = RESOURCES[kind].api_version.rpartition("/")
             settings.watching.label_selectors[group, version, RESOURCES[kind].plural] = labels
@@ -103,6 +103,14 @@ async def config_map(event: Any, **_: Any) -> None:
 async def budget(event: Any, **_: Any) -> None:
     """An owned disruption budget changed."""
     app.deliver("PodDisruptionBudget", event)
+
+
+if has_network_policies(os.environ):  # kopf watches what has a handler, and needs the permission to
+
+    @kopf.on.event("networking.k8s.io", "v1", "networkpolicies", labels=OWNED)
+    async def network_policy(event: Any, **_: Any) -> None:
+        """An owned NetworkPolicy changed."""
+        app.deliver("NetworkPolicy", event)
 
 
 @kopf.on.event("", "v1", "pods", labels=EUREKAS)

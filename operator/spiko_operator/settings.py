@@ -6,16 +6,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from ipaddress import ip_network
 from typing import Literal
 
 from spiko_nanoservice.contract.handshake import MOST_EPOCH
+from spiko_operator.api.architecture import ENDPOINT_PATTERN, MOST_ENDPOINT
 from spiko_operator.errors import SettingsError
 from spiko_operator.plan.limits import Limits
+from spiko_operator.plan.network_policies import PolicySettings
 from spiko_operator.plan.workloads import IMAGE_REPOSITORY
 
 SERVICE_ACCOUNT_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 Reach = Literal["direct", "proxy"]
 MOST = 1_000_000  # of any limit
+_NAMESPACE = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,12 @@ class Settings:
             SPIKO_MAX_OBJECTS_PER_ARCHITECTURE, and SPIKO_MAX_PODS and SPIKO_MAX_OBJECTS of all Architectures
             together; SPIKO_ALLOWED_IMAGES, SPIKO_ALLOWED_TOLERATIONS and SPIKO_ALLOWED_COLLECTORS, patterns
             separated by commas; empty for all.
+        policies: with SPIKO_NETWORK_POLICIES=true, every Architecture gets NetworkPolicies; the API server's
+            proxy connects from SPIKO_API_SERVER_BLOCKS, CIDR blocks separated by commas, by default any
+            address; pods in SPIKO_PROMETHEUS_NAMESPACE may scrape. None without them.
+        default_collector: OTLP endpoint of Architectures whose spec names none (SPIKO_DEFAULT_COLLECTOR);
+            empty for none. SPIKO_ALLOWED_COLLECTORS does not apply to it.
+        disruption_budgets: whether tiers have disruption budgets (SPIKO_DISRUPTION_BUDGETS: true or false).
     """
 
     image: str
@@ -54,6 +64,9 @@ class Settings:
     leader_election: bool = True
     key_epoch: int = 1
     limits: Limits = field(default_factory=Limits)
+    policies: PolicySettings | None = None
+    default_collector: str = ""
+    disruption_budgets: bool = True
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -70,14 +83,12 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         dict.fromkeys(name.strip() for name in environ.get("SPIKO_NAMESPACES", "").split(",") if name.strip())
     )
     for name in namespaces:
-        if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name):
+        if not re.fullmatch(_NAMESPACE, name):
             raise SettingsError(
                 f"SPIKO_NAMESPACES: {name!r}: not a valid namespace name; use a comma-separated list "
                 "without patterns"
             )
-    election = environ.get("SPIKO_LEADER_ELECTION") or "true"
-    if election not in ("true", "false"):
-        raise SettingsError(f"SPIKO_LEADER_ELECTION: {election!r}: must be true or false")
+    own_namespace = environ.get("SPIKO_OPERATOR_NAMESPACE") or _service_account_namespace()
     return Settings(
         image=environ.get("SPIKO_IMAGE", f"{IMAGE_REPOSITORY}:{version('spiko')}"),
         reach="proxy" if reach == "proxy" else "direct",
@@ -85,11 +96,35 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         resync_s=float(resync),
         namespaces=namespaces,
         liveness=environ.get("SPIKO_LIVENESS") or None,
-        own_namespace=environ.get("SPIKO_OPERATOR_NAMESPACE") or _service_account_namespace(),
-        leader_election=election == "true",
+        own_namespace=own_namespace,
+        leader_election=_boolean(environ, "SPIKO_LEADER_ELECTION", default=True),
         key_epoch=_number(environ, "SPIKO_KEY_EPOCH", 1, MOST_EPOCH),
         limits=_limits(environ),
+        policies=_policies(environ, own_namespace),
+        default_collector=_collector(environ),
+        disruption_budgets=_boolean(environ, "SPIKO_DISRUPTION_BUDGETS", default=True),
     )
+
+
+def has_network_policies(environ: Mapping[str, str]) -> bool:
+    """Whether SPIKO_NETWORK_POLICIES is true; `read_settings` refuses other values than true and false."""
+    return environ.get("SPIKO_NETWORK_POLICIES") == "true"
+
+
+def _policies(environ: Mapping[str, str], own_namespace: str) -> PolicySettings | None:
+    if not _boolean(environ, "SPIKO_NETWORK_POLICIES", default=False):
+        return None
+    blocks = _patterns(environ, "SPIKO_API_SERVER_BLOCKS")
+    for block in blocks:
+        try:
+            ip_network(block)
+        except ValueError as error:
+            text = f"SPIKO_API_SERVER_BLOCKS: {error}; use CIDR blocks such as 10.0.0.0/24"
+            raise SettingsError(text) from None
+    namespace = environ.get("SPIKO_PROMETHEUS_NAMESPACE", "")
+    if namespace and not re.fullmatch(_NAMESPACE, namespace):
+        raise SettingsError(f"SPIKO_PROMETHEUS_NAMESPACE: {namespace!r}: not a valid namespace name")
+    return PolicySettings(own_namespace, blocks or PolicySettings.api_server_blocks, namespace)
 
 
 def _service_account_namespace() -> str:
@@ -118,6 +153,23 @@ def _number(environ: Mapping[str, str], name: str, default: int, most: int = MOS
     if not re.fullmatch(r"[0-9]{1,7}", text) or not 1 <= int(text) <= most:
         raise SettingsError(f"{name}: {text!r}: must be an integer from 1 to {most}")
     return int(text)
+
+
+def _boolean(environ: Mapping[str, str], name: str, default: bool) -> bool:
+    text = environ.get(name) or str(default).lower()
+    if text not in ("true", "false"):
+        raise SettingsError(f"{name}: {text!r}: must be true or false")
+    return text == "true"
+
+
+def _collector(environ: Mapping[str, str]) -> str:
+    url = environ.get("SPIKO_DEFAULT_COLLECTOR", "")
+    if url and (len(url) > MOST_ENDPOINT or not re.fullmatch(ENDPOINT_PATTERN, url)):
+        raise SettingsError(
+            f"SPIKO_DEFAULT_COLLECTOR: {url!r}: must be http://HOST:PORT or https://HOST:PORT with a port "
+            f"from 1 to 65535, optionally with a path, of at most {MOST_ENDPOINT} characters"
+        )
+    return url
 
 
 def _patterns(environ: Mapping[str, str], name: str) -> tuple[str, ...]:

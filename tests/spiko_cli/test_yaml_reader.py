@@ -162,7 +162,7 @@ BOMBS = [
 ]  # fmt: skip
 
 
-SLOW = ("documents", "items")
+SLOW = ("documents", "items", "aliases")
 
 
 @pytest.mark.parametrize(

@@ -272,7 +272,7 @@ async def test_namespace_pattern_is_a_settings_error(tmp_path: Path) -> None:
     assert "SPIKO_NAMESPACES: 'team-*': not a valid namespace name" in (tmp_path / "log").read_text()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 async def test_operator_stops_within_5_s_with_open_watches(tmp_path: Path, number: signal.Signals) -> None:
     """Given open watches, when the process gets a signal, then it exits within 5 s, of the 20 s that it may
     take.
@@ -286,6 +286,7 @@ async def test_operator_stops_within_5_s_with_open_watches(tmp_path: Path, numbe
     assert code == 0
 
 
+@pytest.mark.long
 async def test_watches_are_retried_after_429(tmp_path: Path) -> None:
     """Given watches that are refused twice with 429 and Retry-After, then all are open in the end, and no
     request was sent too early.

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
-from spiko_nanoservice.contract import Configuration
+from spiko_nanoservice.contract import OTLP_SECRET_PATH, Configuration
 from spiko_operator.eureka_links import Links
 from spiko_operator.plan.health import Verdict
+from tests.support.certificates import make_certificate
+from tests.support.collector_server import Collector, listening, write_secret
+from tests.support.keys import write_keys
 from tests.support.loopback_cluster import LoopbackCluster, configuration, loopback_cluster, tier, until
 from tests.support.operator_sockets import control_endpoint, operator_sockets
 
@@ -54,6 +58,24 @@ async def test_requests_and_exports_that_fail_reach_the_operator() -> None:
     assert (verdicts.exporting.holds, verdicts.exporting.subject) == (False, DEAD)
     assert verdicts.exporting.detail.endswith("of 3 pods: refused")
     assert 1 <= requeued <= 2
+
+
+async def test_the_cause_of_a_tls_failure_reaches_the_operator(tmp_path: Path) -> None:
+    """Given a collector whose certificate has expired, then the operator's verdict names that cause."""
+    expired = make_certificate(None, "localhost", first_day=-9, last_day=-2)
+    async with listening(Collector().serve, expired.server_context(tmp_path)) as port:
+        root = str(tmp_path)
+        write_keys(root)
+        write_secret(Path(root + OTLP_SECRET_PATH), ca=expired.pem)
+        async with linked(otlp_endpoint=f"https://localhost:{port}") as (t, links, _):
+            for name, role in (("db", "store"), ("web", "monolith"), ("www", "denominator")):
+                await t.add(f"{name}-0", name, role, SPIKO_VOLUMES_ROOT=root)
+            await until(lambda: links.verdicts(KEY).exporting is not None, 20)
+            verdict = links.verdicts(KEY).exporting
+
+    assert verdict is not None
+    assert not verdict.holds
+    assert verdict.detail.endswith("of 3 pods: TLS: its certificate has expired")
 
 
 async def test_a_silent_source_makes_no_message() -> None:

@@ -13,6 +13,7 @@ from spiko_operator.cluster.cache import Cache
 from spiko_operator.cluster.client import Client, Snapshot
 from spiko_operator.errors import Forbidden
 from spiko_operator.full_lists import WATCHED, FullLists
+from spiko_operator.settings import Settings
 
 Object = dict[str, Any]
 
@@ -51,7 +52,7 @@ class Lists:
         self.lists = FullLists(
             cast(Client, api),
             self.cache,
-            namespaces,
+            Settings("image", "direct", None, 60.0, namespaces),
             lambda kind, body: self.changed.append((body["metadata"]["namespace"], kind)),
             self.opened.append,
             self.closed.append,

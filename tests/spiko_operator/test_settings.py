@@ -10,6 +10,7 @@ import pytest
 from spiko_operator import settings
 from spiko_operator.errors import SettingsError
 from spiko_operator.plan.limits import Limits
+from spiko_operator.plan.network_policies import PolicySettings
 from spiko_operator.settings import read_settings
 from tests.support.paths import ROOT
 
@@ -55,3 +56,58 @@ def test_leader_election_is_on_by_default_and_can_be_switched_off() -> None:
     assert not read_settings({"SPIKO_LEADER_ELECTION": "false"}).leader_election
     with pytest.raises(SettingsError, match="SPIKO_LEADER_ELECTION: 'no': must be true or false"):
         read_settings({"SPIKO_LEADER_ELECTION": "no"})
+
+
+def test_network_policies_are_read() -> None:
+    """Given the settings for NetworkPolicies, then they are read; without the first there are none."""
+    others = {"SPIKO_API_SERVER_BLOCKS": "10.0.0.0/24, fd00::/8", "SPIKO_OPERATOR_NAMESPACE": "spiko-system"}
+    policies = read_settings({"SPIKO_NETWORK_POLICIES": "true", **others}).policies
+
+    assert policies == PolicySettings("spiko-system", ("10.0.0.0/24", "fd00::/8"))
+    assert read_settings(others).policies is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SPIKO_NETWORK_POLICIES", "yes"),
+        ("SPIKO_API_SERVER_BLOCKS", "10.0.0.1/24"),
+        ("SPIKO_PROMETHEUS_NAMESPACE", "Monitoring"),
+    ],
+)
+def test_a_wrong_setting_of_network_policies_is_rejected(name: str, value: str) -> None:
+    """Given a wrong value, then the error names the variable and the value."""
+    with pytest.raises(SettingsError, match=f"{name}: .*{value}"):
+        read_settings({"SPIKO_NETWORK_POLICIES": "true", name: value})
+
+
+def test_default_collector_and_disruption_budgets_are_read() -> None:
+    """Given values, then they are those of the settings; by default, no collector and budgets."""
+    default = read_settings({})
+    given = read_settings(
+        {"SPIKO_DEFAULT_COLLECTOR": "http://otel.monitoring:4318", "SPIKO_DISRUPTION_BUDGETS": "false"}
+    )
+
+    assert ("", True) == (default.default_collector, default.disruption_budgets)
+    assert ("http://otel.monitoring:4318", False) == (given.default_collector, given.disruption_budgets)
+    assert ("", True) == (
+        read_settings({"SPIKO_DEFAULT_COLLECTOR": ""}).default_collector,
+        read_settings({"SPIKO_DISRUPTION_BUDGETS": ""}).disruption_budgets,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SPIKO_DEFAULT_COLLECTOR", "otel:4318"),
+        ("SPIKO_DEFAULT_COLLECTOR", "http://otel:99999"),
+        ("SPIKO_DEFAULT_COLLECTOR", "http://otel:4318\n"),
+        ("SPIKO_DEFAULT_COLLECTOR", f"http://{'a' * 249}"),
+        ("SPIKO_DISRUPTION_BUDGETS", "no"),
+        ("SPIKO_DISRUPTION_BUDGETS", "False"),
+    ],
+)
+def test_a_collector_or_a_switch_that_is_not_valid_is_rejected(name: str, value: str) -> None:
+    """Given a value that is not valid, then the error names the variable, the value and what is allowed."""
+    with pytest.raises(SettingsError, match=re.escape(f"{name}: {value!r}: must be ")):
+        read_settings({name: value})

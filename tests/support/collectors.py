@@ -26,7 +26,7 @@ Object = dict[str, Any]
 READY_S, STOP_S = 20.0, 10.0
 SIGNALS = ("traces", "metrics", "logs")
 COLLECTOR = """
-receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{http}"}}, grpc: {{endpoint:
+receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{http}"{tls}}}, grpc: {{endpoint:
     "127.0.0.1:{grpc}"}}}}}}}}
 exporters:
   file/traces: {{path: "{folder}/traces.jsonl", flush_interval: 200ms}}
@@ -59,8 +59,8 @@ exporters: {{jaeger_storage_exporter: {{trace_storage: memory}}}}
 class Collector:
     """A running OpenTelemetry Collector. `endpoint` is for OTLP/HTTP."""
 
-    def __init__(self, port: int, folder: Path) -> None:
-        self.endpoint, self._folder = f"http://127.0.0.1:{port}", folder
+    def __init__(self, endpoint: str, folder: Path) -> None:
+        self.endpoint, self._folder = endpoint, folder
 
     def spans(self) -> list[Object]:
         """Return every span so far, with its attributes as a dictionary and those of its resource under
@@ -118,17 +118,19 @@ class Jaeger:
 
 
 @contextmanager
-def collector(folder: Path) -> Iterator[Collector]:
+def collector(folder: Path, certificate: Path | None = None) -> Iterator[Collector]:
     """Run a collector for the duration of the context.
 
     Args:
         folder: for its configuration, log and output.
+        certificate: PEM file with key and certificate, for https at 127.0.0.1; http without one.
     """
     http, grpc = free_ports(2)
     config = folder / "collector.yaml"
-    config.write_text(COLLECTOR.format(http=http, grpc=grpc, folder=folder))
+    tls = f', tls: {{cert_file: "{certificate}", key_file: "{certificate}"}}' if certificate else ""
+    config.write_text(COLLECTOR.format(http=http, grpc=grpc, folder=folder, tls=tls))
     with _running("otelcol", config, folder / "collector.log", {}, lambda: _listens(http)):
-        yield Collector(http, folder)
+        yield Collector(f"http{'s' if certificate else ''}://127.0.0.1:{http}", folder)
 
 
 @contextmanager

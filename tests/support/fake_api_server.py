@@ -51,6 +51,7 @@ class FakeCluster:
         self.reports: tuple[EurekaReport, ...] = ()
         self.unknown_pods: frozenset[tuple[str, str]] = frozenset()
         self.health = Verdicts()
+        self.collector = ""  # of the operator, for Architectures that name none
         self._nodes = NODES if nodes is None else nodes
         self._numbers = itertools.count(1)
 
@@ -108,6 +109,7 @@ class FakeCluster:
                 body for (kind, n), body in self.objects.items() if kind == "Architecture" and n != name
             ),
             health=self.health,
+            collector=self.collector,
         )
 
     def reconcile(self, name: str) -> list[Action]:

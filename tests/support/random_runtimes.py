@@ -11,12 +11,18 @@ _AMOUNTS = {
     "memory": ("64Mi", "1024Mi", "1Gi", "1024Gi", "1000G", "1000k", "67108864"),
 }
 
+_MAPS = {
+    "nodeSelector": ("disk", "node-role.kubernetes.io/worker"),
+    "labels": ("team", "example.com/cost-center"),
+    "annotations": ("example.com/contact", "sidecar.istio.io/inject"),
+}
+
 
 def random_runtime(random: Random) -> Object | None:
     """Return a runtime, or None for one that is left out.
 
-    >>> random_runtime(Random(10))
-    {'image': 'spiko/nanoservice:1', 'resources': {}}
+    >>> random_runtime(Random(52))["labels"], random_runtime(Random(52))["tolerations"]
+    ({'example.com/cost-center': ''}, [])
     """
     if random.random() < 0.15:
         return None
@@ -30,7 +36,23 @@ def random_runtime(random: Random) -> Object | None:
         runtime["resources"] = {part: _amounts(random, part) for part in parts}
     if random.random() < 0.6:
         runtime["tolerations"] = [_toleration(random) for _ in range(random.randint(0, 3))]
-    return runtime
+    return runtime | _pod_settings(random)
+
+
+def _pod_settings(random: Random) -> Object:
+    """Return some of the fields that are copied into pods, maps and lists of which may be empty."""
+    found: Object = {}
+    for name, keys in _MAPS.items():
+        if random.random() < 0.4:
+            kept = [key for key in keys if random.random() < 0.6]
+            found[name] = {key: random.choice(("", "a", "b")) for key in kept}
+    if random.random() < 0.4:
+        names = [name for name in ("registry", "mirror") if random.random() < 0.7]
+        found["imagePullSecrets"] = [{"name": name} for name in names]
+    for name in ("priorityClassName", "otlpSecretName"):
+        if random.random() < 0.3:
+            found[name] = random.choice(("one", "two"))
+    return found
 
 
 def _amounts(random: Random, part: str) -> Object:

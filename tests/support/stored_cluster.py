@@ -6,6 +6,7 @@ import copy
 import random
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import yaml
@@ -41,7 +42,8 @@ from tests.support.paths import ROOT
 Object = dict[str, Any]
 NAMESPACE, KIND = "shops", "Architecture"
 KEYRING = Keyring(b"k" * 32)
-OWNED = ("Deployment", "Service", "PodDisruptionBudget")
+OWNED = ("Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy")
+SETTINGS = Settings("spiko/nanoservice:1", "direct", None, 60.0)
 _LABELED = ("ConfigMap", *OWNED)
 _ERRORS = {400: Invalid, 403: Forbidden, 404: Missing, 409: Conflict, 422: Invalid}
 
@@ -219,6 +221,7 @@ class StoredCluster:
 
     Args:
         architecture: is created, or replaced.
+        settings: of the operator.
         api: has the objects, which other operators may share.
         guard: of the operator's writes.
 
@@ -227,19 +230,24 @@ class StoredCluster:
     """
 
     def __init__(
-        self, architecture: Object, api: StoredApi | None = None, guard: WriteGuard | None = None
+        self,
+        architecture: Object,
+        settings: Settings = SETTINGS,
+        api: StoredApi | None = None,
+        guard: WriteGuard | None = None,
     ) -> None:
+        self._settings = settings
         self.api, self.name, self._guard = api or StoredApi(), architecture["metadata"]["name"], guard
         self.configurations: list[Configuration] = []
         self.restart_operator()
         self.put(architecture)
 
-    def restart_operator(self) -> None:
-        """Replace the operator by one that has only listed the objects."""
+    def restart_operator(self, **settings: Any) -> None:
+        """Replace the operator by one that has only listed the objects, with these settings."""
         verbs_of = self.api if self._guard is None else GuardedApi(self.api, self._guard)
         client, self._cache = cast(Client, verbs_of), Cache()
         self._context = Context(
-            settings=Settings("spiko/nanoservice:1", "direct", None, 60.0),
+            settings=replace(self._settings, **settings),
             client=client,
             cache=self._cache,
             executor=Executor(client, self._cache),

@@ -99,6 +99,7 @@ def test_a_yaml_bomb_is_refused(server: Server) -> None:
     assert 400 == ask(server, "POST", CM, b"&a [*a]", "application/yaml").status
 
 
+@pytest.mark.long
 def test_a_compressed_bomb_is_refused(server: Server) -> None:
     """Given 100 MB in 100 kB of gzip, or invalid gzip, when it is sent, then it is refused."""
     import http.client

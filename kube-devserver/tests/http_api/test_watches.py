@@ -98,6 +98,7 @@ def test_a_future_version_is_refused(maps: Server) -> None:
     assert ("ERROR", 504) == (initial["type"], initial["object"]["code"])
 
 
+@pytest.mark.long
 def test_watches_are_limited_by_open_files() -> None:
     """Given a hundred files, when the eighty-first watch begins, then only it is refused."""
     with own_home() as own:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import pytest
+
 from kube_devserver.objects.patches import strategic_patch
 from kube_devserver.objects.resource_registry import Registry
 from kube_devserver.objects.schema import Node
@@ -24,6 +26,7 @@ def pod(env: list[dict[str, Any]]) -> dict[str, Any]:
     return {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "env": env}]}}
 
 
+@pytest.mark.long
 def test_long_lists_are_merged_in_bounded_time() -> None:
     """Given two lists of twenty thousand items, when they are merged, then items are found by their keys."""
     body = pod([{"name": f"N{i}", "value": "old"} for i in range(MANY)])

@@ -29,6 +29,7 @@ def body_of(name: str, size: int = 0) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.long
 def test_ten_cycles_of_pods_leave_no_object_behind() -> None:
     """Given Deployments whose pods become ready, when they are deleted and their Events expire, then the
     tenth cycle leaves as many Python objects as the second.

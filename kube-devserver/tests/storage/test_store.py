@@ -50,6 +50,7 @@ def test_history_is_bounded_in_bytes(store: Store) -> None:
     assert len(told(store.watch(MAPS, store.history.oldest))) == len(history)
 
 
+@pytest.mark.long
 def test_history_is_bounded_in_events(store: Store) -> None:
     """Given small objects, when many are written, then a watch from an old version is refused."""
     for i in range(HISTORY * 5 // 4 + 10):

@@ -93,6 +93,8 @@ ENV_LIFELINE = "SPIKO_LIFELINE"
 # The directory in which a cluster without containers puts volumes; the paths of mounts begin there.
 ENV_VOLUMES_ROOT = "SPIKO_VOLUMES_ROOT"
 KEYS_PATH = "/var/run/spiko/keys"
+# The directory with what an OTLP collector asks for: the optional files `headers` and `ca.crt`.
+OTLP_SECRET_PATH = "/var/run/spiko-otlp"
 
 
 class Reason(StrEnum):
@@ -186,6 +188,7 @@ class Configuration:
     started: bool = False
     deadline_ms: DeadlineMs = DEFAULT_DEADLINE_MS
     otlp_endpoint: Url = ""
+    otlp_gzip: bool = False
     samples_per_million: PerMillion = DEFAULT_SAMPLES_PER_MILLION
 
     @cached_property
@@ -203,6 +206,7 @@ class PodConfig:
         rate_per_second: requests per second that a source sends.
         deadline_ms: of requests that begin at the pod or come without a deadline.
         otlp_endpoint: base URL of the collector; empty for none.
+        otlp_gzip: whether spans are compressed.
         samples_per_million: the share of traces beginning at the pod that are sampled.
         regions: the regions to register in, the own one first.
         zones: the zones of the own region in order; slot and zone give the instance's index.
@@ -213,6 +217,7 @@ class PodConfig:
     rate_per_second: Count = 0
     deadline_ms: DeadlineMs = DEFAULT_DEADLINE_MS
     otlp_endpoint: Url = ""
+    otlp_gzip: bool = False
     samples_per_million: PerMillion = DEFAULT_SAMPLES_PER_MILLION
     regions: Annotated[tuple[Name, ...], Items(MOST_ITEMS)] = ()
     zones: Annotated[tuple[Name, ...], Items(MOST_ITEMS)] = ()

@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 RETRYABLE = frozenset({429, 502, 503, 504})
 # Statuses whose Retry-After is the collector's.
 THROTTLING = frozenset({429, 503})
+UNSUPPORTED_MEDIA_TYPE = 415
 LONGEST_RETRY_AFTER_S = 60.0
 LONGEST_MESSAGE = 120  # characters of a collector's text
 
@@ -34,7 +35,9 @@ class Verdict:
     retry_after_s: float | None = None
 
 
-def judge(status: int, body: bytes, retry_after: bytes | None, spans: int, now: datetime) -> Verdict:
+def judge(
+    status: int, body: bytes, retry_after: bytes | None, spans: int, now: datetime, gzip: bool = False
+) -> Verdict:
     """Return what a reply says about a batch.
 
     Args:
@@ -43,10 +46,14 @@ def judge(status: int, body: bytes, retry_after: bytes | None, spans: int, now: 
         retry_after: the header's value.
         spans: the size of the batch.
         now: the time, for a Retry-After that is a date.
+        gzip: whether the batch was compressed.
     """
     if status in RETRYABLE:
         wait_s = parse_retry_after(retry_after, now) if status in THROTTLING else None
         return Verdict(again=True, error=f"status {status}", retry_after_s=wait_s)
+    if status == UNSUPPORTED_MEDIA_TYPE and gzip:
+        # The next batches can be taken once `compression` is changed: these spans are lost.
+        return Verdict(lost=spans, error=f"status {status}: it does not take gzip; use compression: None")
     if not 200 <= status < 300:
         return Verdict(lost=spans, error=f"status {status}")
     rejected, message = parse_partial_success(body)

@@ -10,21 +10,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from spiko_nanoservice.contract import authority
-from spiko_nanoservice.contract.otlp_endpoint import parse_otlp_endpoint
-from spiko_nanoservice.errors import CallError
+from spiko_nanoservice.contract import OTLP_SECRET_PATH
+from spiko_nanoservice.errors import ExportError
 from spiko_nanoservice.telemetry.collector_reply import Verdict, judge
 from spiko_nanoservice.telemetry.export_health import ExportHealth
 from spiko_nanoservice.telemetry.spans import Envelope
-from spiko_nanoservice.wire.connection_pool import Pool
+from spiko_nanoservice.wire.collector_client import CollectorClient, is_compressed
 
 MOST_QUEUED = 2_048
 BATCH = 512
 EVERY_S = 0.5
-TIMEOUT_S = 5.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 log = logging.getLogger("spiko.export")
 
@@ -34,22 +32,24 @@ class Exporter:
 
     Args:
         envelope: the pod's resource and scope.
+        secret: directory of the Secret for the collector; it may not exist.
 
     Attributes:
         endpoint: base URL of the collector; empty for none.
+        gzip: whether batches are compressed.
         health: whether the exports succeed.
         exported: spans that the collector took, since the start of the pod.
         lost: spans that were dropped, or rejected by the collector, since the start of the pod.
     """
 
-    def __init__(self, envelope: Envelope) -> None:
+    def __init__(self, envelope: Envelope, secret: str = OTLP_SECRET_PATH) -> None:
         self._envelope = envelope
         self._queue: list[bytes] = []
         self.endpoint = ""
-        self._path = b""
-        self._pool: Pool | None = None
+        self.gzip = False
+        self._secret = secret
+        self._client = CollectorClient("", secret)
         self._pause_s = 0.0
-        self._lookups = 0
         self._nonempty = asyncio.Event()
         self._full = asyncio.Event()
         self._redirected = asyncio.Event()
@@ -65,7 +65,8 @@ class Exporter:
         """Export to this base URL from now on; an empty one stops exporting."""
         if endpoint != self.endpoint:
             self.endpoint = endpoint
-            self._close_pool()
+            self._client.close()
+            self._client = CollectorClient(endpoint, self._secret)
             self._pause_s = 0.0
             self.health = ExportHealth()
             self._redirected.set()
@@ -138,19 +139,19 @@ class Exporter:
         return verdict
 
     async def _send(self, batch: list[bytes]) -> Verdict:
-        headers = b"Content-Type: application/x-protobuf\r\n"
+        body, client, gzip = self._envelope.wrap(batch), self._client, self.gzip
         try:
-            pool = await self._get_pool()
-            reply = await pool.call(
-                b"POST", self._path, lambda: headers, self._envelope.wrap(batch), TIMEOUT_S
-            )
-        except (CallError, OSError, ValueError) as error:
-            self._close_pool()
-            return Verdict(again=True, error=getattr(error, "strerror", None) or str(error))
-        return judge(reply.status, reply.body, reply.retry_after, len(batch), datetime.now(UTC))
+            reply = await client.post(body, gzip)
+        except ExportError as error:
+            return Verdict(again=True, error=str(error))
+        now, compressed = datetime.now(UTC), is_compressed(body, gzip)
+        verdict = judge(reply.status, reply.body, reply.retry_after, len(batch), now, compressed)
+        return replace(verdict, error=client.explain(verdict.error)) if verdict.error else verdict
 
     async def flush(self, timeout_s: float) -> None:
-        """Send the queued spans before the process ends; stop at the first failure or after `timeout_s`."""
+        """Send the queued spans and close the connection before the process ends; stop at the first failure
+        or after `timeout_s`.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while self._queue and self.endpoint and not (await self.send_batch()).again:
@@ -158,22 +159,4 @@ class Exporter:
         if self._queue and self.endpoint:
             self.lost += len(self._queue)
             log.warning("collector %s: %d spans were lost at the end", self.endpoint, len(self._queue))
-
-    async def _get_pool(self) -> Pool:
-        if self._pool is None:
-            endpoint = parse_otlp_endpoint(self.endpoint)
-            self._path = endpoint.path.encode()
-            found = await asyncio.get_running_loop().getaddrinfo(
-                endpoint.host, endpoint.port, type=socket.SOCK_STREAM
-            )
-            # The collector may listen on one of the addresses of its name only.
-            address = str(found[self._lookups % len(found)][4][0])
-            self._lookups += 1
-            self._pool = Pool(address, endpoint.port)
-            self._pool.host = authority(endpoint.host, endpoint.port).encode()
-        return self._pool
-
-    def _close_pool(self) -> None:
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
+        self._client.close()

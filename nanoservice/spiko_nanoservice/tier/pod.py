@@ -68,7 +68,7 @@ class TierPod:
         self._random = random or Random(f"{settings.pod_uid}/{time.time_ns()}")
         resolve = resolve or choose_resolver(settings.resolver)
         self._dialer = Dialer(resolve, KeyFiles(settings.keys), settings.source, EUREKA_PORT)
-        self.exporter = Exporter(Envelope(resource_of(settings), package_name, RELEASE))
+        self.exporter = Exporter(Envelope(resource_of(settings), package_name, RELEASE), settings.otlp_secret)
         tracer = Tracer(self.exporter, self._random, settings.address, settings.port)
         routes = Routes(settings.pod_uid)
         self.tier = Tier(settings, make_role(package), routes, RequestCounters(), tracer, self._random)
@@ -131,6 +131,7 @@ class TierPod:
         self.tier.config = config
         self.tier.tracer.samples_per_million = config.samples_per_million
         self.exporter.point_at(config.otlp_endpoint)
+        self.exporter.gzip = config.otlp_gzip
         if self.source is not None:
             self.source.set_rate(config.rate_per_second, config.started)
         self._update_routes()

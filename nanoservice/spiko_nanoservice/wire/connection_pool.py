@@ -8,7 +8,8 @@ repeated. No other failure is retried here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from spiko_nanoservice.contract import Reason, authority
 from spiko_nanoservice.errors import CallError
@@ -26,13 +27,15 @@ class Pool:
     Args:
         address: an IPv4 or IPv6 address.
         port: of the server.
+        tls: arguments of `create_connection` for TLS; None for a plain connection.
 
     Attributes:
         host: the value of the Host header.
     """
 
-    def __init__(self, address: str, port: int) -> None:
+    def __init__(self, address: str, port: int, tls: Mapping[str, Any] | None = None) -> None:
         self._address, self._port = address, port
+        self._tls = tls or {}
         self._idle: list[ClientConnection] = []
         self._open = self._opening = 0
         self._closed = False
@@ -120,7 +123,7 @@ class Pool:
             async with asyncio.timeout(max(0.0, timeout_s)):
                 loop = asyncio.get_running_loop()
                 _, connection = await loop.create_connection(
-                    lambda: ClientConnection(self), self._address, self._port
+                    lambda: ClientConnection(self), self._address, self._port, **self._tls
                 )
         except TimeoutError as error:
             raise CallError(Reason.TIMEOUT) from error

@@ -6,7 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from spiko_operator.api.common import MAX_SERVICES, ImageName, Model, PerMillion, PlaceName, Quantity
+from spiko_nanoservice.contract import OTLP_SECRET_PATH
+from spiko_operator.api.common import (
+    MAX_POD_ENTRIES,
+    MAX_SERVICES,
+    AnnotationValue,
+    ImageName,
+    LabelValue,
+    Model,
+    ObjectName,
+    PerMillion,
+    PlaceName,
+    Quantity,
+)
 from spiko_operator.api.service import Service
 
 KIND = "Architecture"
@@ -14,7 +26,8 @@ PLURAL = "architectures"
 
 _HOST = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?)"
 _PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
-ENDPOINT_PATTERN = rf"^http://{_HOST}(:{_PORT})?(/[^\s?#]*)?$"
+MOST_ENDPOINT = 255  # characters
+ENDPOINT_PATTERN = rf"^https?://{_HOST}(:{_PORT})?(/[^\s?#]*)?$"
 
 
 class RegionTopology(Model):
@@ -52,10 +65,12 @@ class Telemetry(Model):
     otlp_endpoint: Annotated[
         str | None,
         Field(
-            max_length=255,
+            max_length=MOST_ENDPOINT,
             pattern=ENDPOINT_PATTERN,
-            description="base URL of an OTLP/HTTP collector, such as http://collector:4318; port 4318 if "
-            "left out. Pods add /v1/traces unless the URL ends in it. Live: a change restarts no pod",
+            description="base URL of an OTLP/HTTP collector, such as http://collector:4318 or "
+            "https://otlp.example; port 4318 for http and 443 for https if left out. Pods add /v1/traces "
+            "unless the URL ends in it. The operator's default collector if the field is left out. Live: a "
+            "change restarts no pod",
         ),
     ] = None
     samples_per_million: Annotated[
@@ -63,6 +78,13 @@ class Telemetry(Model):
         Field(
             description="traces per million that are recorded; 1000000 (all) if left out. Live: a change "
             "restarts no pod"
+        ),
+    ] = None
+    compression: Annotated[
+        Literal["None", "Gzip"] | None,
+        Field(
+            description="how pods compress spans; None if left out. Gzip saves traffic and takes CPU time of "
+            "the pods. Live: a change restarts no pod"
         ),
     ] = None
 
@@ -101,6 +123,12 @@ class Toleration(Model):
     ] = None
 
 
+class SecretReference(Model):
+    """A Secret of the Architecture's namespace."""
+
+    name: Annotated[ObjectName, Field(description="name of the Secret")]
+
+
 class Runtime(Model):
     """How the pods of every tier run. Recorded at first acceptance. Rolling: a change replaces the pods."""
 
@@ -119,6 +147,47 @@ class Runtime(Model):
             max_length=16,
             description="tolerations in addition to those of an unreachable or not-ready node, which last 5 "
             "s. Rolling",
+        ),
+    ] = None
+    image_pull_secrets: Annotated[
+        list[SecretReference] | None,
+        Field(
+            max_length=8,
+            description="Secrets of the namespace with the credentials of image registries. Rolling",
+        ),
+    ] = None
+    node_selector: Annotated[
+        dict[str, LabelValue] | None,
+        Field(
+            max_length=MAX_POD_ENTRIES,
+            description="labels of the nodes that pods may run on, besides the region and the zone of each "
+            "pod, which spec.topology decides. Rolling",
+        ),
+    ] = None
+    labels: Annotated[
+        dict[str, LabelValue] | None,
+        Field(
+            max_length=MAX_POD_ENTRIES,
+            description="labels of every pod; keys that begin with spiko.dev/ are the operator's. Rolling",
+        ),
+    ] = None
+    annotations: Annotated[
+        dict[str, AnnotationValue] | None,
+        Field(
+            max_length=MAX_POD_ENTRIES,
+            description="annotations of every pod; keys that begin with spiko.dev/ are the operator's. "
+            "Rolling",
+        ),
+    ] = None
+    priority_class_name: Annotated[
+        ObjectName | None,
+        Field(description="PriorityClass of every pod; the cluster's default if left out. Rolling"),
+    ] = None
+    otlp_secret_name: Annotated[
+        ObjectName | None,
+        Field(
+            description="Secret of the namespace with the optional keys headers and ca.crt for the "
+            f"collector, mounted into the pods of tiers at {OTLP_SECRET_PATH}. Pods start without it. Rolling"
         ),
     ] = None
 

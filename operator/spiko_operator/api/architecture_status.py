@@ -30,6 +30,12 @@ class Summary(Model):
     pods: Annotated[str, Field(max_length=24, description="ready pods / desired pods")]
 
 
+class RecordedRuntime(Model):
+    """What was recorded when spec.runtime was accepted."""
+
+    image: Annotated[str, Field(max_length=255, description="nanoservice image of the pods of tiers")]
+
+
 class SelectedVictim(ReplaceablePod):
     """The pod that the chaos monkey selected. Recorded before the pod is killed."""
 
@@ -96,6 +102,10 @@ class ArchitectureStatus(Model):
     config_revision: Annotated[
         str | None, Field(max_length=32, description="revision of the configuration that the eurekas have")
     ] = None
+    runtime: Annotated[
+        RecordedRuntime | None,
+        Field(description="recorded at first acceptance and with each change of spec.runtime"),
+    ] = None
     not_ready: Annotated[
         list[NotReady] | None,
         Field(max_length=32, description="Deployments that are not ready, at most 32"),
@@ -105,7 +115,7 @@ class ArchitectureStatus(Model):
         list[Condition] | None,
         Field(
             max_length=16,
-            description="Accepted, Applied, Programmed, Ready, ZonesLabeled; Serving and Exporting once "
-            "there is evidence; StateVerified and PodsVerified once there was a doubt",
+            description="Accepted, Applied, Programmed, Ready, ZonesLabeled, RuntimeOutdated; Serving and "
+            "Exporting once there is evidence; StateVerified and PodsVerified once there was a doubt",
         ),
     ] = None

@@ -25,10 +25,17 @@ TIER_NAME_PATTERN = (
 VERSION_PATTERN = r"^(0|[1-9]\d{0,4})\.(0|[1-9]\d{0,4})\.(0|[1-9]\d{0,4})$"
 PLACE_PATTERN = r"^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$"  # a label value
 
+LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?)?$"
+OBJECT_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"  # a DNS name
+MAX_POD_ENTRIES = 16  # of each map that all pods get
+
 TierName = Annotated[str, Field(min_length=1, max_length=MAX_TIER_NAME, pattern=TIER_NAME_PATTERN)]
 VersionName = Annotated[str, Field(max_length=17, pattern=VERSION_PATTERN)]
 PlaceName = Annotated[str, Field(min_length=1, max_length=63, pattern=PLACE_PATTERN)]
 ImageName = Annotated[str, Field(min_length=1, max_length=255)]
+ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=OBJECT_NAME_PATTERN)]
+LabelValue = Annotated[str, Field(max_length=63, pattern=LABEL_VALUE_PATTERN)]
+AnnotationValue = Annotated[str, Field(max_length=1024)]
 Count = Annotated[int, Field(ge=0)]
 PerMillion = Annotated[int, Field(ge=0, le=1_000_000)]
 Quantity = Annotated[str, Field(max_length=20, pattern=r"^\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi)?$")]

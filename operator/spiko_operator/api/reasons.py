@@ -48,6 +48,11 @@ class Reason(StrEnum):
     MORE_ZONES = "MoreZones"
     ZONES_WITHOUT_NODES = "ZonesWithoutNodes"
 
+    # RuntimeOutdated
+    RUNTIME_CURRENT = "RuntimeCurrent"
+    OTHER_IMAGE = "OtherImage"
+    EARLIER_RENDERER = "EarlierRenderer"
+
     # Serving
     REQUESTS_ANSWERED = "RequestsAnswered"
     REQUESTS_FAIL = "RequestsFail"

@@ -32,6 +32,7 @@ _KEPT = (
     "maximum",
     "minItems",
     "maxItems",
+    "maxProperties",
 )
 _LIST_KEYS = {
     "services": "name",
@@ -39,6 +40,7 @@ _LIST_KEYS = {
     "split": "version",
     "conditions": "type",
     "victims": "uid",
+    "imagePullSecrets": "name",
 }
 _SETS = ("dependencies", "zones")
 
@@ -71,7 +73,9 @@ def _node(raw: Mapping[str, Any], definitions: Mapping[str, Any], field: str) ->
     node["description"] = " ".join(str(node.get("description", "")).split("\n\n")[0].split())
     if not node["description"]:
         del node["description"]
-    if node.get("type") == "object":
+    if node.get("type") == "object" and isinstance(raw.get("additionalProperties"), Mapping):
+        node["additionalProperties"] = _node(raw["additionalProperties"], definitions, "")
+    elif node.get("type") == "object":
         properties = raw.get("properties", {})
         node["properties"] = {name: _node(child, definitions, name) for name, child in properties.items()}
         if required := raw.get("required"):
@@ -138,6 +142,7 @@ def architecture_crd() -> Schema:
         _column("Victim", "string", ".spec.victim", wide=True),
         _column("Monkey", "string", ".spec.chaos.monkey.mode", wide=True),
         _column("Kills", "integer", ".status.chaos.kills", wide=True),
+        _column("Image", "string", ".status.runtime.image", wide=True),
     ]
     definition = Definition(
         architecture.KIND,

@@ -41,5 +41,6 @@ RESOURCES = {
     "Event": Resource("events.k8s.io/v1", "events"),
     "Deployment": Resource("apps/v1", "deployments"),
     "ReplicaSet": Resource("apps/v1", "replicasets"),
+    "NetworkPolicy": Resource("networking.k8s.io/v1", "networkpolicies"),
     "PodDisruptionBudget": Resource("policy/v1", "poddisruptionbudgets"),
 }

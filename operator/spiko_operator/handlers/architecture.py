@@ -24,7 +24,7 @@ from spiko_operator.plan.topology import from_labels
 
 MANY = 300  # objects; the first plan of 3,000 objects takes 0.3 s, a later one 0.015 s
 CONFLICT_RETRY_S = 0.05
-OWNED = ("ConfigMap", "Deployment", "Service", "PodDisruptionBudget")
+OWNED = ("ConfigMap", "Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy")
 log = logging.getLogger("spiko.operator")
 
 
@@ -205,11 +205,14 @@ async def _observe(
         state_key=context.keys.keyring.state_key(namespace, name),
         unknown_pods=context.unknown_pods.get((namespace, name), frozenset()),
         health=context.links.verdicts((namespace, name)),
+        policies=context.settings.policies,
         applied={key: digest for key, digest in digests.items() if digest is not None},
         neighbors=tuple(a for a in neighbors if a["metadata"]["name"] != name),
         reserved=dict(context.reserved),
         limits=context.settings.limits,
         others=total_size((a for a in architectures if a is not architecture), context.reserved),
+        collector=context.settings.default_collector,
+        has_budgets=context.settings.disruption_budgets,
     )
 
 

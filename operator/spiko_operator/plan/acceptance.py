@@ -19,6 +19,7 @@ from spiko_operator.plan.name_claims import claims, tiers_of
 from spiko_operator.plan.objects import Key, Object
 from spiko_operator.plan.observed import Observed
 from spiko_operator.plan.ownership import is_ours
+from spiko_operator.plan.runtime import record_runtime
 from spiko_operator.plan.services import all_releases
 from spiko_operator.plan.state import ArchitectureState, from_data, from_topology_copy
 from spiko_operator.plan.status import Rejection
@@ -78,7 +79,7 @@ def accept(observed: Observed) -> Acceptance:
         return Acceptance(state, (), state)
     runtime, revision = state.runtime, state.runtime_revision
     if raw.get("runtime") != state.accepted.get("runtime"):
-        runtime, revision = _runtime(observed, spec), revision + 1
+        runtime, revision = record_runtime(spec, observed.image), revision + 1
     changed = replace(state, topology=topology, accepted=raw, runtime=runtime, identities=known | identities)
     return Acceptance(replace(changed, runtime_revision=revision), (), state)
 
@@ -168,7 +169,7 @@ def _first_state(
     return ArchitectureState(
         topology,
         observed.architecture.get("spec", {}),
-        _runtime(observed, spec),
+        record_runtime(spec, observed.image),
         identities=identities,
         started=lost,
         # The revision that the eurekas have was lost as well. The time is higher than a counter of changes.
@@ -199,11 +200,6 @@ def _topology_copy(observed: Observed) -> Topology | None:
                     str(annotations.get(names.TOPOLOGY_ANNOTATION, "")), observed.state_key
                 )
     return None
-
-
-def _runtime(observed: Observed, spec: ArchitectureSpec) -> Object:
-    given = spec.runtime.model_dump(mode="json", by_alias=True, exclude_none=True) if spec.runtime else {}
-    return {"image": observed.image} | given
 
 
 def _conflict(version: str) -> Rejection:

@@ -18,6 +18,7 @@ from spiko_operator.plan.objects import Object, truncate
 ACCEPTED, APPLIED, PROGRAMMED, READY, ZONES = "Accepted", "Applied", "Programmed", "Ready", "ZonesLabeled"
 STATE_VERIFIED, PODS_VERIFIED = "StateVerified", "PodsVerified"
 SERVING, EXPORTING = "Serving", "Exporting"
+RUNTIME_OUTDATED = "RuntimeOutdated"
 # Conditions that emit a warning whenever they become False.
 _WARNED = (ACCEPTED, APPLIED, ZONES, STATE_VERIFIED, PODS_VERIFIED, SERVING, EXPORTING)
 

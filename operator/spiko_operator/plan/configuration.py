@@ -22,7 +22,12 @@ from spiko_operator.plan.topology import Space, Topology, scaled, spaces
 
 
 def build_configuration(
-    architecture: str, spec: ArchitectureSpec, topology: Topology, revision: Revision, started: bool
+    architecture: str,
+    spec: ArchitectureSpec,
+    topology: Topology,
+    revision: Revision,
+    started: bool,
+    collector: str = "",
 ) -> Configuration:
     """Return the configuration of one architecture.
 
@@ -32,6 +37,7 @@ def build_configuration(
         topology: the active topology.
         revision: higher than that of every configuration with other content.
         started: whether the architecture was ever Ready.
+        collector: the endpoint if the spec names none; empty for none.
     """
     telemetry = spec.telemetry
     samples = (
@@ -46,8 +52,9 @@ def build_configuration(
         tiers=tuple(_tier(service, spec, topology) for service in spec.services),
         started=started,
         deadline_ms=DEFAULT_DEADLINE_MS,
-        otlp_endpoint=(telemetry.otlp_endpoint if telemetry else None) or "",
+        otlp_endpoint=(telemetry.otlp_endpoint if telemetry else None) or collector,
         samples_per_million=DEFAULT_SAMPLES_PER_MILLION if samples is None else samples,
+        otlp_gzip=telemetry is not None and telemetry.compression == "Gzip",
     )
 
 

@@ -11,7 +11,8 @@ from spiko_operator.plan.configuration import build_configuration
 from spiko_operator.plan.defaults import with_defaults
 from spiko_operator.plan.diff import Wanted
 from spiko_operator.plan.memo import Memo
-from spiko_operator.plan.objects import Key, owner_reference
+from spiko_operator.plan.network_policies import build_network_policies
+from spiko_operator.plan.objects import Key, Object, owner_reference
 from spiko_operator.plan.observed import Observed
 from spiko_operator.plan.ownership import object_key_of
 from spiko_operator.plan.services import all_releases
@@ -39,18 +40,30 @@ _CONFIGURATIONS: Memo[tuple[Configuration, str]] = Memo()
 def build_desired(observed: Observed, state: ArchitectureState) -> Desired | None:
     """Return what a state asks for; None if its spec does not follow the schema of this release."""
     owner = owner_reference(observed.architecture)
-    arguments = (state.accepted, state.topology, state.runtime, observed.image, owner, observed.state_key)
+    settings = (observed.image, observed.has_budgets, observed.policies, observed.collector)
+    arguments = (state.accepted, state.topology, state.runtime, owner, observed.state_key, *settings)
 
     def build() -> Desired | None:
         spec = parse_spec(state.accepted)
         if spec is None:
             return None
         copy = topology_copy(state.topology, observed.state_key)
+        policies: dict[str, Object] = {}
+        if observed.policies is not None:
+            endpoint = (spec.telemetry.otlp_endpoint if spec.telemetry else None) or observed.collector
+            policies = build_network_policies(observed.name, spec, endpoint, observed.policies)
         rendering = Rendering(
-            observed.name, observed.namespace, owner, state.topology, state.runtime, observed.image, copy
+            observed.name,
+            observed.namespace,
+            owner,
+            state.topology,
+            state.runtime,
+            observed.image,
+            copy,
+            policies,
         )
         tiers = [service.name for service in spec.services]
-        objects = build_all(rendering, tiers, all_releases(spec, state.topology))
+        objects = build_all(rendering, tiers, all_releases(spec, state.topology), observed.has_budgets)
         return Desired(spec, Wanted(objects, {object_key_of(body): with_defaults(body) for body in objects}))
 
     return _DESIRED.get((observed.namespace, observed.name), arguments, build)
@@ -60,10 +73,12 @@ def draft_configuration(
     observed: Observed, spec: ArchitectureSpec, state: ArchitectureState
 ) -> tuple[Configuration, str]:
     """Return the configuration with revision 0.0, and the digest of its content."""
-    arguments = (state.accepted, state.topology, state.started)
+    arguments = (state.accepted, state.topology, state.started, observed.collector)
 
     def build() -> tuple[Configuration, str]:
-        draft = build_configuration(observed.name, spec, state.topology, Revision(0, 0), state.started)
+        draft = build_configuration(
+            observed.name, spec, state.topology, Revision(0, 0), state.started, observed.collector
+        )
         return draft, digest(encode(draft))
 
     return _CONFIGURATIONS.get((observed.namespace, observed.name), arguments, build)

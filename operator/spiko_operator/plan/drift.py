@@ -24,6 +24,8 @@ _TOLERATED = {
     "spec": frozenset({"clusterIPs", "ipFamilies", "ipFamilyPolicy"}),
     "spec.template.metadata.annotations": frozenset({"kubectl.kubernetes.io/restartedAt"}),
 }
+# Maps in which an entry with an empty value differs from a missing one.
+_WITH_EMPTY_VALUES = (".labels", ".annotations", ".nodeSelector")
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)([numkKMGTPE]?)(i?)")
 _POWERS = {"n": -3, "u": -2, "m": -1, "": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 _ABSENT: Any = object()
@@ -115,16 +117,17 @@ def _compare_field(
     path, key = _join(*at), at[1]
     ours = wanted.get(key, _ABSENT) if isinstance(wanted, Mapping) else _ABSENT
     theirs = found.get(key)
+    is_missing = theirs is None if at[0].endswith(_WITH_EMPTY_VALUES) else is_empty(theirs)
     if key not in complete:
-        if is_empty(theirs) or key in _TOLERATED.get(at[0], ()):
+        if is_missing or key in _TOLERATED.get(at[0], ()):
             return _SAME
         if path in _TOLERATED and isinstance(theirs, Mapping):
             return _compare({}, {}, theirs, path, fields)
         fields.append(path)
         return None
-    if is_empty(theirs):
+    if is_missing:
         # A default that the API server does not show is not a difference.
-        if ours is _ABSENT or is_empty(ours):
+        if ours is _ABSENT or (is_empty(ours) and not at[0].endswith(_WITH_EMPTY_VALUES)):
             return _SAME
         fields.append(path)
         return ours

@@ -14,11 +14,11 @@ def observe_health(verdicts: Verdicts, endpoint: str, before: Sequence[Object]) 
     """Return the conditions that have evidence.
 
     A condition without new evidence stays as it is, for instance after a restart of the operator, unless it
-    is about another endpoint than that of the spec.
+    is about another endpoint than the one in effect.
 
     Args:
         verdicts: from the eurekas.
-        endpoint: `spec.telemetry.otlpEndpoint`; empty for none.
+        endpoint: in effect; empty for none.
         before: the conditions of the status.
     """
     known = {condition["type"]: condition for condition in before}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from spiko_operator.plan.health import Verdicts
 from spiko_operator.plan.limits import Limits, Size
+from spiko_operator.plan.network_policies import PolicySettings
 from spiko_operator.plan.objects import Object, controller_of
 from spiko_operator.plan.registrations import Registration
 from spiko_operator.plan.status import EurekaReport
@@ -52,6 +53,9 @@ class Observed:
         limits: settings of the operator.
         others: size of all other Architectures of the operator.
         health: whether requests are answered and spans exported.
+        policies: settings for NetworkPolicies; None for no policies.
+        collector: the endpoint of Architectures whose spec names none; empty for none.
+        has_budgets: whether tiers have disruption budgets.
     """
 
     architecture: Object
@@ -71,6 +75,9 @@ class Observed:
     limits: Limits = field(default_factory=Limits)
     others: Size = field(default_factory=Size)
     health: Verdicts = field(default_factory=Verdicts)
+    policies: PolicySettings | None = None
+    collector: str = ""
+    has_budgets: bool = True
 
     @property
     def name(self) -> str:

@@ -23,7 +23,7 @@ from spiko_operator.plan.timestamps import epoch_s
 
 # Seconds after which garbage collection is assumed to have missed an object.
 GARBAGE_COLLECTION_S = 10
-OWNED_KINDS = frozenset({"Deployment", "Service", "PodDisruptionBudget"})
+OWNED_KINDS = frozenset({"Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy"})
 _GROUPS = {"ReplicaSet": "apps", "Deployment": "apps", KIND: API_VERSION.partition("/")[0]}
 
 

@@ -1,6 +1,7 @@
 """Pure: the pod template of a tier or a eureka.
 
-A changed template restarts pods, so it depends on the active runtime and the version's identity only.
+A changed template restarts pods, so it depends on the active runtime and the version's identity only. To
+change it for the same runtime, raise RENDERER, and render a runtime of an earlier `renderer` as before.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ LOST_NODE_S = 5
 # large part of the CPU time of idle pods.
 READINESS_S = 3
 USER = 65532  # "nonroot" of distroless images
+# Revision of the template, which a runtime records as `renderer`; one without it has the first.
+FIRST_RENDERER = RENDERER = 1
+# The only keys of the Secret for the collector that pods see: who may create Architectures may not therefore
+# read every Secret of the namespace.
+_OTLP_KEYS = ("headers", "ca.crt")
 
 _FIELDS = {
     c.ENV_POD_NAME: "metadata.name",
@@ -52,7 +58,31 @@ def pod_spec(runtime: Object, image: str, port: int, env: Mapping[str, str], key
         "tolerations": _lost_node_tolerations() + pruned(runtime.get("tolerations") or ()),
         "volumes": [keys],
         "containers": [_container(runtime, image, port, env)],
+        **{name: runtime[name] for name in ("imagePullSecrets", "priorityClassName") if runtime.get(name)},
     }
+
+
+def pod_metadata(runtime: Object, labels: Mapping[str, str]) -> Object:
+    """Return the metadata of a pod.
+
+    Args:
+        runtime: the active runtime.
+        labels: of the operator, which win.
+    """
+    annotations = runtime.get("annotations")
+    own = {"labels": {**(runtime.get("labels") or {}), **labels}}
+    return own | ({"annotations": annotations} if annotations else {})
+
+
+def add_otlp_secret(pod: Object, runtime: Object) -> None:
+    """Mount the Secret for the collector into a pod, if the runtime names one."""
+    if (secret := runtime.get("otlpSecretName")) is None:
+        return
+    items = [{"key": key, "path": key} for key in _OTLP_KEYS]
+    source = {"secretName": secret, "optional": True, "defaultMode": 0o440, "items": items}
+    pod["volumes"].append({"name": "otlp", "secret": source})
+    mount = {"name": "otlp", "mountPath": c.OTLP_SECRET_PATH, "readOnly": True}
+    pod["containers"][0]["volumeMounts"].append(mount)
 
 
 def _container(runtime: Object, image: str, port: int, env: Mapping[str, str]) -> Object:
@@ -98,24 +128,29 @@ def _lost_node_tolerations() -> list[Object]:
     ]
 
 
-def placement(region: Region | None, zone: Zone | None, selector: Mapping[str, str]) -> Object:
+def placement(
+    runtime: Object, region: Region | None, zone: Zone | None, selector: Mapping[str, str]
+) -> Object:
     """Return the placement of a pod: the labels of its nodes, or a best-effort spread for logical zones.
 
     Args:
+        runtime: the active runtime; the labels of region and zone win over its node selector.
         region: None for a pod outside any region.
         zone: None for a pod outside any zone.
         selector: labels of the pods that are spread.
     """
-    if region is None:
-        return {}
-    if zone is not None and not zone.logical:
-        return {"nodeSelector": {REGION_LABEL: region.name, ZONE_LABEL: zone.name}}
-    if zone is None and not all(z.logical for z in region.zones):
-        return {"nodeSelector": {REGION_LABEL: region.name}}
-    spread = {
-        "maxSkew": 1,
-        "topologyKey": "kubernetes.io/hostname",
-        "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": dict(selector)},
-    }
-    return {"topologySpreadConstraints": [spread]}
+    node_labels = dict(runtime.get("nodeSelector") or {})
+    found: Object = {}
+    if region is not None and zone is not None and not zone.logical:
+        node_labels |= {REGION_LABEL: region.name, ZONE_LABEL: zone.name}
+    elif region is not None and zone is None and not all(z.logical for z in region.zones):
+        node_labels |= {REGION_LABEL: region.name}
+    elif region is not None:
+        spread = {
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": dict(selector)},
+        }
+        found["topologySpreadConstraints"] = [spread]
+    return found | ({"nodeSelector": node_labels} if node_labels else {})

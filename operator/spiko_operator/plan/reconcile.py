@@ -46,11 +46,12 @@ from spiko_operator.plan.objects import Key, Object, is_deleting, owner_referenc
 from spiko_operator.plan.observed import ObjectKey, Observed, Reservation
 from spiko_operator.plan.ownership import NameCheck, check_names, release, unknown_names
 from spiko_operator.plan.reevaluation import reevaluate
+from spiko_operator.plan.runtime import observe_runtime
 from spiko_operator.plan.state import ArchitectureState, config_map
 
 GARBAGE_COLLECTION_RETRY_S = 0.25
 # Fields of the status that stay as they are while no spec is in effect.
-_KEPT_FIELDS = ("scale", "regions", "configRevision")
+_KEPT_FIELDS = ("scale", "regions", "configRevision", "runtime")
 
 
 @dataclass(frozen=True)
@@ -222,13 +223,14 @@ def _status(
     """Report what is observed; a `special` observation replaces the ordinary one of its type."""
     revision = state.revision
     conditions = (observed.architecture.get("status") or {}).get("conditions") or []
-    endpoint = (state.accepted.get("telemetry") or {}).get("otlpEndpoint") or ""
+    endpoint = (state.accepted.get("telemetry") or {}).get("otlpEndpoint") or observed.collector
     ordinary = [
         status.accepted(rejections, in_effect=True),
         status.applied(observed.refused),
         status.programmed(revision, len(state.topology.zones), readiness.pods_ready, observed.reports),
         readiness.observation(),
         status.zones_labeled(state.topology, observed.node_zones, state.topology_reassigned),
+        observe_runtime(state.runtime, state.accepted, observed.image),
         *_verified(observed, state),
         *observe_health(observed.health, endpoint, conditions),
     ]
@@ -243,6 +245,8 @@ def _status(
             for region in state.topology.regions
         ],
         "configRevision": str(revision),
+        # The schema bounds it; the operator's setting does not.
+        "runtime": {"image": state.runtime["image"][:255]},
     }
     if r.not_ready:
         fields["notReady"] = list(r.not_ready)

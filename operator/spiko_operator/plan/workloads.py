@@ -7,13 +7,14 @@ rates, dependencies and routes reach pods through eurekas, so changing them rest
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from spiko_nanoservice import contract as c
 from spiko_nanoservice.contract.handshake import KEY_FILES, Purpose
 from spiko_operator.plan import names
 from spiko_operator.plan.objects import Object
-from spiko_operator.plan.pod_template import placement, pod_spec
+from spiko_operator.plan.pod_template import add_otlp_secret, placement, pod_metadata, pod_spec
 from spiko_operator.plan.services import Release
 from spiko_operator.plan.state import digest
 from spiko_operator.plan.topology import ANYWHERE, Region, Space, Topology, Zone
@@ -32,6 +33,7 @@ class Rendering:
     runtime: Object
     eureka_image: str
     topology_copy: str
+    policies: Mapping[str, Object] = field(default_factory=dict)  # specs of NetworkPolicies by tier
 
     def metadata(self, name: str, labels: dict[str, str]) -> Object:
         """Return the metadata of an object: name, labels, owner."""
@@ -64,7 +66,8 @@ def build_deployment(r: Rendering, release: Release, space: Space) -> Object:
         env[c.ENV_BEHAVIOR] = json.dumps(release.behavior_json, sort_keys=True, separators=(",", ":"))
     image = release.identity.image or r.runtime["image"]
     pod = pod_spec(r.runtime, image, names.HTTP_PORT, env, _keys_volume(r, Purpose.JOIN))
-    pod |= placement(region if space.region != ANYWHERE else None, zone, selector)
+    pod |= placement(r.runtime, region if space.region != ANYWHERE else None, zone, selector)
+    add_otlp_secret(pod, r.runtime)
     name = names.deployment_name(r.architecture, release.tier, release.version, space.place)
     return _deployment(r, name, labels, selector, space.size, pod)
 
@@ -77,7 +80,7 @@ def build_eureka_deployment(r: Rendering, region: Region, zone: Zone) -> Object:
     env[c.ENV_EUREKA] = names.eureka_name(r.architecture)
     volume = _keys_volume(r, *Purpose)
     pod = pod_spec(r.runtime, r.eureka_image, names.EUREKA_PORT, env, volume)
-    pod |= placement(region, zone, selector)
+    pod |= placement(r.runtime, region, zone, selector)
     name = names.eureka_name(r.architecture, zone.index)
     body = _deployment(r, name, {**selector, names.PACKAGE: names.EUREKA}, selector, 1, pod)
     body["spec"]["strategy"] = {"type": "Recreate"}
@@ -128,15 +131,31 @@ def build_budget(r: Rendering, tier: str) -> Object:
     }
 
 
-def build_all(r: Rendering, tiers: list[str], releases: list[Release]) -> list[Object]:
-    """Return every object in the order of creation: eurekas first, so that pods find them."""
-    found = build_eureka_services(r)
+def build_network_policy(r: Rendering, tier: str, spec: Object) -> Object:
+    """Return the NetworkPolicy of a tier."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": r.metadata(names.service_name(r.architecture, tier), {names.TIER: tier}),
+        "spec": spec,
+    }
+
+
+def build_all(
+    r: Rendering, tiers: list[str], releases: list[Release], has_budgets: bool = True
+) -> list[Object]:
+    """Return every object in the order of creation: policies before the pods that they are for, and eurekas
+    before the pods that look for them.
+    """
+    found = [build_network_policy(r, tier, spec) for tier, spec in r.policies.items()]
+    found += build_eureka_services(r)
     found += [
         build_eureka_deployment(r, region, zone) for region in r.topology.regions for zone in region.zones
     ]
     found += [build_service(r, tier) for tier in tiers]
     found += [build_deployment(r, release, space) for release in releases for space in release.spaces]
-    found += [build_budget(r, tier) for tier in (names.EUREKA, *tiers)]
+    if has_budgets:
+        found += [build_budget(r, tier) for tier in (names.EUREKA, *tiers)]
     for body in found:
         body["metadata"].setdefault("annotations", {})[names.DESIRED_ANNOTATION] = digest(body)
     return found
@@ -155,7 +174,7 @@ def _deployment(
             "replicas": replicas,
             "revisionHistoryLimit": 2,
             "selector": {"matchLabels": selector},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
+            "template": {"metadata": pod_metadata(r.runtime, labels), "spec": pod},
         },
     }
 

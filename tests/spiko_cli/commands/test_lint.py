@@ -192,3 +192,16 @@ def test_unreadable_files_and_folders_are_reported(tmp_path: Path) -> None:
     for name in ("/proc/1/task/1/fdinfo/9999", str(long)):
         result = lint(name)
         assert (2, True) == (result.exit_code, "name a readable file" in result.output), result.output
+
+
+def test_a_finding_in_a_map_has_the_position_of_its_entry() -> None:
+    """Given label values that are not valid, then each has the position of its own entry, also if the key has
+    dots, slashes or brackets.
+    """
+    labels = '  runtime:\n    labels:\n      team: "-"\n      a.b/c: "-"\n      "x[y]": "-"\n'
+    result = lint("-", stdin=GOOD.replace("spec:\n", f"spec:\n{labels}"))
+
+    assert "-:7:13: error SPK015 spec.runtime.labels.team:" in result.output
+    assert "-:8:14: error SPK015 spec.runtime.labels[a.b/c]:" in result.output
+    assert "-:9:15: error SPK015 spec.runtime.labels.x[y]:" in result.output
+    assert '-:7:7: error SPK055 spec.runtime.labels: key "x[y]"' in result.output

@@ -68,6 +68,35 @@ def test_the_websocket_library_is_loaded_by_the_template_and_not_by_an_import() 
     )
 
 
+def test_tls_is_loaded_for_an_https_endpoint_only() -> None:
+    """Given a process, then neither warming up nor an http endpoint loads TLS for collectors or makes a
+    context, and an https endpoint does.
+    """
+    python(
+        """
+        import asyncio, gc, ssl, sys
+        from spiko_nanoservice.process import entry
+        from spiko_nanoservice.telemetry.export import Exporter
+        from spiko_nanoservice.telemetry.spans import Envelope
+
+        async def contexts(url):
+            exporter = Exporter(Envelope({}, "s", "1"), "/nowhere")
+            exporter.point_at(url)
+            exporter.add(b"")
+            assert (await exporter.send_batch()).again
+            # asyncio loads ssl itself; what takes memory is a context with its certificates.
+            return sum(isinstance(each, ssl.SSLContext) for each in gc.get_objects())
+
+        entry.warm()
+        gc.unfreeze()
+        assert 0 == asyncio.run(contexts("http://127.0.0.1:1"))
+        assert "spiko_nanoservice.wire.tls" not in sys.modules
+        assert 1 == asyncio.run(contexts("https://127.0.0.1:1"))
+        assert "spiko_nanoservice.wire.tls" in sys.modules
+        """
+    )
+
+
 def test_an_invalid_environment_is_reported_by_exit_code_78() -> None:
     """Given an environment without SPIKO_PACKAGE, when a pod runs, then it logs the variable and returns
     EX_CONFIG.

@@ -52,6 +52,15 @@ def test_only_retryable_statuses_keep_the_batch(status: int, expected: Verdict) 
     assert judge(status, b"", b"7", 512, NOW) == expected
 
 
+def test_415_names_gzip_only_if_the_batch_was_compressed() -> None:
+    """Given 415, then the batch is lost, and the error has the remedy if the batch was compressed."""
+    remedy = "status 415: it does not take gzip; use compression: None"
+
+    assert judge(415, b"", None, 512, NOW, gzip=True) == Verdict(lost=512, error=remedy)
+    assert judge(415, b"", None, 512, NOW) == Verdict(lost=512, error="status 415")
+    assert judge(400, b"", None, 512, NOW, gzip=True) == Verdict(lost=512, error="status 400")
+
+
 def test_rejected_spans_of_a_partial_success_are_lost() -> None:
     """Given a partial success, then its count is lost, at most the batch, with the collector's words."""
     assert judge(200, partial(3, "too old\n"), None, 512, NOW) == Verdict(
@@ -62,6 +71,7 @@ def test_rejected_spans_of_a_partial_success_are_lost() -> None:
     assert len(judge(200, partial(1, "x" * 100_000), None, 512, NOW).error) < 200
 
 
+@pytest.mark.long
 @given(st.integers(0, 2**63 - 1), st.text(max_size=50))
 def test_a_partial_success_is_read_as_the_sdk_writes_it(rejected: int, message: str) -> None:
     """Given any partial success, then count and message are those that were encoded."""

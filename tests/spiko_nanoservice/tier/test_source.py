@@ -50,7 +50,7 @@ def totals(t: LoopbackCluster) -> tuple[HdrHistogram, int]:
 
 
 @pytest.mark.parametrize(
-    ("stopped_s", "lost_s"), [(0.9, 0.0), pytest.param(4.0, 3.0, marks=pytest.mark.long)]
+    ("stopped_s", "lost_s"), [(0.5, 0.0), pytest.param(4.0, 3.0, marks=pytest.mark.long)]
 )
 async def test_a_stop_is_in_the_response_times_or_in_not_sent(stopped_s: float, lost_s: float) -> None:
     """Given a source at 200 requests/s, when its event loop stops, then the due requests of at most one

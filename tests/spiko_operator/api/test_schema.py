@@ -24,14 +24,15 @@ def nodes(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield schema
     for child in schema.get("properties", {}).values():
         yield from nodes(child)
-    if "items" in schema:
-        yield from nodes(schema["items"])
+    for part in ("items", "additionalProperties"):
+        if part in schema:
+            yield from nodes(schema[part])
 
 
 @pytest.mark.parametrize("crd", [architecture_crd(), fault_crd()], ids=["Architecture", "Fault"])
 def test_schemas_are_structural_and_bounded(crd: dict[str, Any]) -> None:
-    """Every node has one type and no reference, and every list and string of a spec is bounded, which limits
-    the cost of CEL rules.
+    """Every node has one type and no reference, and every list, map and string of a spec is bounded, which
+    limits the cost of CEL rules.
     """
     root = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     for node in nodes(root):
@@ -40,6 +41,8 @@ def test_schemas_are_structural_and_bounded(crd: dict[str, Any]) -> None:
     for node in nodes(root["properties"]["spec"]):
         if node["type"] == "array":
             assert "maxItems" in node
+        if "additionalProperties" in node:
+            assert "maxProperties" in node
         if node["type"] == "string":
             assert "maxLength" in node or "enum" in node
         if node["type"] == "integer":

@@ -164,6 +164,80 @@ async def test_edited_field_is_restored_in_one_pass(kind: str, name: str, field:
     assert [] == await cluster.reconcile()
 
 
+RUNTIME: Object = {
+    "imagePullSecrets": [{"name": "registry"}],
+    "nodeSelector": {"disk": "ssd", "node-role.kubernetes.io/worker": ""},
+    "labels": {"team": "shop", "example.com/empty": ""},
+    "annotations": {"sidecar.istio.io/inject": "false", "example.com/empty": ""},
+    "priorityClassName": "low",
+    "otlpSecretName": "collector",
+}
+
+
+def template_metadata(part: str, **entries: Any) -> Object:
+    """Return a patch of the pod template's labels or annotations."""
+    return {"spec": {"template": {"metadata": {part: entries}}}}
+
+
+# Field that the event names -> strategic merge patch of a Deployment whose Architecture has RUNTIME.
+RUNTIME_EDITS: list[tuple[str, Object]] = [
+    ("spec.template.spec.imagePullSecrets", pod(imagePullSecrets=[{"name": "other"}])),
+    ("spec.template.spec.imagePullSecrets", pod(imagePullSecrets=None)),
+    ("spec.template.spec.nodeSelector.disk", pod(nodeSelector={"disk": "hdd"})),
+    ("spec.template.spec.nodeSelector.disk", pod(nodeSelector={"disk": ""})),
+    (
+        "nodeSelector[node-role.kubernetes.io/worker]",
+        pod(nodeSelector={"node-role.kubernetes.io/worker": None}),
+    ),
+    ("spec.template.spec.nodeSelector.gpu", pod(nodeSelector={"gpu": ""})),
+    ("spec.template.spec.nodeSelector", pod(nodeSelector=None)),
+    ("labels.team", template_metadata("labels", team=None)),
+    ("labels[example.com/empty]", template_metadata("labels", **{"example.com/empty": None})),
+    ("labels.more", template_metadata("labels", more="")),
+    (
+        "annotations[sidecar.istio.io/inject]",
+        template_metadata("annotations", **{"sidecar.istio.io/inject": "x"}),
+    ),
+    ("annotations[example.com/empty]", template_metadata("annotations", **{"example.com/empty": None})),
+    ("annotations.more", template_metadata("annotations", more="")),
+    ("spec.template.spec.priorityClassName", pod(priorityClassName="system-node-critical")),
+    ("spec.template.spec.priorityClassName", pod(priorityClassName=None)),
+    ("secret.optional", pod(volumes=[{"name": "otlp", "secret": {"optional": False}}])),
+    ("secret.secretName", pod(volumes=[{"name": "otlp", "secret": {"secretName": "other"}}])),
+    (
+        "volumeMounts",
+        container(volumeMounts=[{"mountPath": "/var/run/spiko-otlp", "$patch": "delete"}]),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("field", "patch"), RUNTIME_EDITS, ids=[f"{i}-{field}" for i, (field, _) in enumerate(RUNTIME_EDITS)]
+)
+async def test_edited_field_of_the_runtime_is_restored(field: str, patch: Object) -> None:
+    """Given an Architecture with every field of the runtime, when another client changes one in a Deployment,
+    then one write restores it, with an event that names the field; `kubectl rollout restart` is kept.
+    """
+    body = shop()
+    body["spec"]["runtime"] = RUNTIME
+    cluster = StoredCluster(body)
+    await cluster.settle()
+    restart = {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
+    cluster.edit("Deployment", WEB, template_metadata("annotations", **restart))
+    quiet = await cluster.reconcile()
+    before = cluster.owned()
+    cluster.edit("Deployment", WEB, patch)
+    edited = cluster.owned()
+    writes = await cluster.reconcile()
+
+    assert [] == quiet
+    assert before != edited
+    assert before == cluster.owned()
+    assert [f"PATCH Deployment/{WEB}"] == writes
+    assert field in cluster.api.events[-1]
+    assert [] == await cluster.reconcile()
+
+
 @pytest.mark.parametrize("seed", range(20))
 async def test_any_edits_by_any_client_are_restored(seed: int) -> None:
     """Given several edits of several objects by kubectl and by server-side apply, also while no operator

@@ -52,7 +52,7 @@ async def test_revisions_of_a_new_leader_are_higher_than_those_of_the_old_one(se
     random = Random(seed)
     guards = [guard(), guard()]
     first = StoredCluster(with_rate(1), guard=guards[0])
-    operators = [first, StoredCluster(with_rate(1), first.api, guards[1])]
+    operators = [first, StoredCluster(with_rate(1), api=first.api, guard=guards[1])]
     await first.settle()
     sent: dict[Revision, Configuration] = {}
     highest, rate = last(first), 1
@@ -85,7 +85,7 @@ async def test_state_of_a_new_leader_is_not_overwritten() -> None:
     then the write of the first one conflicts, also without a guard, and its configuration is not sent.
     """
     first = StoredCluster(with_rate(1))
-    second = StoredCluster(with_rate(1), first.api)
+    second = StoredCluster(with_rate(1), api=first.api)
     await first.settle()
     first.put(with_rate(2))
     first.deliver()

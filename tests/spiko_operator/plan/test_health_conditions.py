@@ -5,7 +5,7 @@ from __future__ import annotations
 from spiko_operator.plan.actions import SetStatus
 from spiko_operator.plan.health import Verdict, Verdicts
 from tests.support.fake_api_server import FakeCluster
-from tests.support.settled_shop import Object, running, shop
+from tests.support.settled_shop import Object, running, shop, templates
 
 COLLECTOR = "http://otel:4318"
 EXPORTS, EXPORT_FAILS = (
@@ -95,3 +95,29 @@ def test_exporting_goes_with_its_endpoint() -> None:
 
         assert seen(cluster, "Exporting") == ("", "", "")
         assert seen(cluster, "Serving")[0] == "True"
+
+
+def test_the_default_collector_is_used_without_an_endpoint_of_the_spec() -> None:
+    """Given a default collector, then the configuration and Exporting of an Architecture without an endpoint
+    name it; an endpoint of the spec wins. A change restarts no pod.
+    """
+    cluster = running()
+    before = templates(cluster)
+    assert endpoint(cluster) == ""
+    cluster.collector = COLLECTOR
+    cluster.settle("shop")
+    assert (COLLECTOR, before) == (endpoint(cluster), templates(cluster))
+    cluster.health = Verdicts(exporting=EXPORT_FAILS)
+    assert seen(cluster, "Exporting")[:2] == ("False", "ExportFails")
+
+    cluster.put(traced("http://other:4318"))
+    assert seen(cluster, "Exporting") == ("", "", "")
+    assert endpoint(cluster) == "http://other:4318"
+
+
+def endpoint(cluster: FakeCluster) -> str:
+    """Return the endpoint in the configuration of the last pass, after one pass."""
+    cluster.reconcile("shop")
+    assert cluster.last_plan is not None
+    assert cluster.last_plan.configuration is not None
+    return cluster.last_plan.configuration.otlp_endpoint

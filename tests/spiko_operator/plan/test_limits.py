@@ -215,6 +215,12 @@ HOSTS = Limits(collectors=("collector", "*.monitoring.svc", "::1"))
         (HOSTS, {"telemetry": {"otlpEndpoint": "http://otel.monitoring.svc:4318/x"}}, None),
         (HOSTS, {"telemetry": {"otlpEndpoint": "http://[::1]:4318"}}, None),
         (HOSTS, {"telemetry": {"otlpEndpoint": "http://COLLECTOR"}}, None),
+        (HOSTS, {"telemetry": {"otlpEndpoint": "https://otel.monitoring.svc"}}, None),
+        (
+            HOSTS,
+            {"telemetry": {"otlpEndpoint": "https://evil.example"}},
+            ("CollectorNotAllowed", "spec.telemetry.otlpEndpoint"),
+        ),
         (
             HOSTS,
             {"telemetry": {"otlpEndpoint": "http://evil.example/.monitoring.svc"}},

@@ -33,6 +33,7 @@ def pod_config(configuration: Configuration, hello: Hello) -> PodConfig:
         rate_per_second=tier.rate_per_second if tier else 0,
         deadline_ms=configuration.deadline_ms,
         otlp_endpoint=configuration.otlp_endpoint,
+        otlp_gzip=configuration.otlp_gzip,
         samples_per_million=configuration.samples_per_million,
         regions=regions_of(tier, hello.region, names) if tier else (hello.region,),
         zones=zones,

@@ -18,6 +18,7 @@ from spiko_operator.plan.validation.findings import Finding, found, shorten
 from spiko_operator.plan.validation.graph_rules import graph_rules
 from spiko_operator.plan.validation.limit_rules import default_limit_rules
 from spiko_operator.plan.validation.partial_spec import PartialSpec, read_partial_spec
+from spiko_operator.plan.validation.runtime_rules import runtime_rules
 from spiko_operator.plan.validation.schema_errors import name_findings, shape_findings
 from spiko_operator.plan.validation.service_rules import service_rules
 from spiko_operator.plan.validation.telemetry_rules import telemetry_rules
@@ -25,7 +26,7 @@ from spiko_operator.plan.validation.telemetry_rules import telemetry_rules
 
 def spec_rules(spec: PartialSpec) -> list[Finding]:
     """Return the findings about rules that a schema cannot express, in the order of the reference page."""
-    return [*service_rules(spec), *graph_rules(spec), *telemetry_rules(spec)]
+    return [*service_rules(spec), *graph_rules(spec), *runtime_rules(spec), *telemetry_rules(spec)]
 
 
 def check(document: Any) -> list[Finding]:

@@ -57,6 +57,7 @@ class PartialSpec:
     monkey: Mapping[str, Any] = field(default_factory=dict)
     otlp_endpoint: str | None = None
     scale: int = 100
+    runtime: Mapping[str, Any] = field(default_factory=dict)
 
     def zones_of(self, region: int) -> tuple[str, ...]:
         """Return the names of the zones of a region, in order."""
@@ -91,6 +92,7 @@ def read_partial_spec(document: Mapping[str, Any]) -> PartialSpec:
         _mapping(_mapping(spec.get("chaos")).get("monkey")),
         _text(_mapping(spec.get("telemetry")).get("otlpEndpoint")),
         _scale(spec),
+        _mapping(spec.get("runtime")),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from spiko_operator.api.common import API_VERSION
 from spiko_operator.plan.validation.limit_table import LIMIT_RULES
 from spiko_operator.plan.validation.rule import Rule, Severity
+from spiko_operator.plan.validation.runtime_table import RUNTIME_RULES
 
 E, W = Severity.ERROR, Severity.WARNING
 RULES = {
@@ -263,7 +264,7 @@ RULES = {
             W,
             "The otlpEndpoint is a URL that is unlikely to take spans over OTLP/HTTP: the port of gRPC, or a "
             "path that is not a base.",
-            "Use the base URL of a collector, such as http://collector:4318.",
+            "Use the base URL of a collector, such as http://collector:4318 or https://otlp.example.",
         ),
         Rule(
             "SPK070",
@@ -334,6 +335,7 @@ RULES = {
             "checked.",
             "Give the Architecture's file as well, or ignore this if the cluster has it.",
         ),
+        *RUNTIME_RULES,
         *LIMIT_RULES,
     )
 }

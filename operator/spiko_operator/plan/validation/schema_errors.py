@@ -24,7 +24,14 @@ _TYPES = {
     "model": "an object",
     "dict": "an object",
 }
-_FORMS = {"otlpEndpoint": "use http://HOST:PORT with a port from 1 to 65535, optionally with a path"}
+_OBJECT_NAME = "use lower-case letters, digits, - and . only, starting and ending with a letter or digit"
+_FORMS = {
+    "otlpEndpoint": "use http://HOST:PORT or https://HOST:PORT with a port from 1 to 65535, optionally with "
+    "a path",
+    "priorityClassName": _OBJECT_NAME,
+    "otlpSecretName": _OBJECT_NAME,
+}
+_LABEL_MAPS = frozenset({"labels", "nodeSelector"})
 _NAME_FIELDS = ("name", "architecture", "tier", "victim")
 _RANGE_ERRORS = ("greater_than_equal", "less_than_equal", "greater_than", "less_than", "int_parsing_size")
 _LENGTH_ERRORS = ("string_too_long", "too_long", "string_too_short", "too_short")
@@ -93,10 +100,13 @@ def render_path(parts: Sequence[str | int]) -> str:
 
     >>> render_path(["spec", "services", 2, "count"])
     'spec.services[2].count'
+    >>> render_path(["spec", "runtime", "nodeSelector", "kubernetes.io/arch"])
+    'spec.runtime.nodeSelector[kubernetes.io/arch]'
     """
     text = ""
     for part in parts:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        is_bare = isinstance(part, str) and "." not in part and "/" not in part
+        text += f"[{part}]" if not is_bare else f".{part}" if text else str(part)
     return text
 
 
@@ -116,6 +126,10 @@ def _translate(error: Mapping[str, Any], model: type[BaseModel]) -> Finding:
         return found("OutOfRange", path, value, f"{shorten(value)}: must be {word} {limit}")
     if kind in _LENGTH_ERRORS:
         return _length(kind, path, value, context)
+    if kind == "string_pattern_mismatch" and _LABEL_MAPS.intersection(error["loc"][-2:-1]):
+        text = f"{shorten(value)}: not a valid label value"
+        hint = "use letters, digits, -, _ and ., starting and ending with a letter or digit"
+        return found("BadName", path, value, text, hint)
     if kind == "string_pattern_mismatch":
         hint = "" if field in _NAME_FIELDS else f"it must match {context.get('pattern')}"
         text = f"{shorten(value)}: not a valid {'name' if field in _NAME_FIELDS else field}"
@@ -128,7 +142,7 @@ def _translate(error: Mapping[str, Any], model: type[BaseModel]) -> Finding:
 
 def _length(kind: str, path: str, value: Any, context: Mapping[str, Any]) -> Finding:
     limit = context.get("max_length", context.get("min_length"))
-    size = len(value) if isinstance(value, str | list) else context.get("actual_length", "?")
+    size = len(value) if isinstance(value, str | list | dict) else context.get("actual_length", "?")
     unit = "characters" if kind.startswith("string") else "entries"
     word = "at most" if kind.endswith("long") else "at least"
     return found("TooLong", path, value, f"{size} {unit}: must have {word} {limit}")

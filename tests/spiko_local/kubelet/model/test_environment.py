@@ -73,3 +73,15 @@ def test_a_pod_must_have_exactly_one_container() -> None:
     assert "" == unsupported(pod())
     assert "spec.containers: 2 containers: must be exactly one" in unsupported(pod(2))
     assert "spec.initContainers: must be empty" in unsupported(pod(initContainers=[{}]))
+
+
+def test_settings_for_nodes_and_images_are_accepted() -> None:
+    """Given fields for the scheduler, admission and the pull of images, then the pod can run here."""
+    fields: Object = {
+        "imagePullSecrets": [{"name": "registry"}],
+        "nodeSelector": {"disk": "ssd"},
+        "priorityClassName": "low",
+        "volumes": [{"name": "v", "secret": {"secretName": "s", "optional": True, "defaultMode": 0o440}}],
+    }
+
+    assert "" == unsupported(pod(**fields))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from spiko_nanoservice.eureka.registry.totals import MOST_EDGES, OTHER_ENDS, Totals
 
 CALLER = ("web", "1.0.0", "r", "a")
@@ -33,6 +35,7 @@ def test_reasons_are_bounded_and_no_error_is_lost() -> None:
     assert sum(edge["errors"].values()) == 5 * 40 * 3
 
 
+@pytest.mark.long
 def test_edges_are_bounded_and_no_call_is_lost() -> None:
     """Given reports of more edges than the limit, then further edges are counted as one, and known edges are
     counted as before.

@@ -223,6 +223,8 @@ ENDPOINTS = (
     "http://a.b-c.svc:65535/x/y",
     "http://127.0.0.1:4318/",
     "http://[::1]:4318",
+    "https://otlp.example",
+    "https://otlp.example:8443/tenant",
 )
 
 
@@ -235,9 +237,8 @@ def test_otlp_endpoint_form(endpoint: str) -> None:
 
     refused = check(manifest(tier(), telemetry={"otlpEndpoint": endpoint + " "}))
 
-    assert ["use http://HOST:PORT with a port from 1 to 65535, optionally with a path"] == [
-        f.hint for f in refused
-    ]
+    form = "use http://HOST:PORT or https://HOST:PORT with a port from 1 to 65535, optionally with a path"
+    assert [form] == [f.hint for f in refused]
 
 
 @pytest.mark.parametrize(
@@ -247,6 +248,8 @@ def test_otlp_endpoint_form(endpoint: str) -> None:
         ("http://otel:4318/v1/traces", "must be a base URL", 'use "http://otel:4318"'),
         ("http://otel/tenant/v1/traces/", "must be a base URL", 'use "http://otel/tenant"'),
         ("http://otel/v1/metrics", "/v1/metrics/v1/traces", "use the base URL of the collector"),
+        ("https://otel:4317", "OTLP/gRPC", "use the HTTP port of the collector, usually 4318"),
+        ("https://otel/v1/traces", "must be a base URL", 'use "https://otel"'),
         ("http://otel/v1/logs/", "/v1/logs/v1/traces", "use the base URL of the collector"),
     ],
 )
@@ -263,9 +266,12 @@ def test_an_endpoint_that_is_unlikely_to_take_spans_is_a_warning(endpoint: str, 
     assert text in finding.message
 
 
-@pytest.mark.parametrize("endpoint", ["https://otel:4318", "grpc://otel:4317", "otel:4318", "//otel"])
+@pytest.mark.parametrize(
+    "endpoint",
+    ["httpss://otel:4318", "HTTPS://otel", "grpc://otel:4317", "otel:4318", "//otel", "https://me:pw@otel"],
+)
 def test_another_scheme_is_an_error(endpoint: str) -> None:
-    """Given an endpoint with another scheme, or without one, then it is refused."""
+    """Given an endpoint with another scheme, without one, or with a password, then it is refused."""
     (finding,) = check(manifest(tier(), telemetry={"otlpEndpoint": endpoint}))
 
     assert finding.severity is Severity.ERROR
