@@ -175,7 +175,7 @@ class StoredApi:
 class GuardedApi:
     """The verbs of one of several operators: as `Connection` does, it checks the guard before each write."""
 
-    def __init__(self, api: StoredApi, guard: WriteGuard) -> None:
+    def __init__(self, api: Any, guard: WriteGuard) -> None:
         self._api, self._guard = api, guard
 
     def __getattr__(self, name: str) -> Any:

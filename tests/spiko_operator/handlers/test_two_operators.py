@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from spiko_nanoservice.contract import Configuration, Revision
+from spiko_operator.cluster.client import Client
+from spiko_operator.cluster.execute import Executor
 from spiko_operator.cluster.write_guard import WriteGuard
 from spiko_operator.errors import NotLeader
 from spiko_operator.plan.state import from_data
+from tests.spiko_operator.handlers.test_shared_victims import run, victims, with_faults
+from tests.support.fake_control_plane import FakeApi
 from tests.support.settled_shop import shop
-from tests.support.stored_cluster import KEYRING, NAMESPACE, StoredCluster
+from tests.support.stored_cluster import KEYRING, NAMESPACE, GuardedApi, StoredCluster
 
 Object = dict[str, Any]
 
@@ -113,3 +118,28 @@ async def test_operator_that_leads_no_more_writes_nothing() -> None:
         await cluster.reconcile()
 
     assert cluster.api.writes == cluster.api.events == []
+
+
+@pytest.mark.parametrize("writes", range(8))
+async def test_fault_is_continued_by_the_new_leader_and_no_pod_is_killed_twice(writes: int) -> None:
+    """Given a Fault with three victims, when its operator loses leadership after some writes, then it writes
+    nothing more, and another one finishes the Fault: three pods are killed, each once.
+    """
+    api = FakeApi()
+    (name,) = with_faults(api, {"tier": "web", "count": 3})
+    left = iter([0.0] * writes + [9.0] * 99)
+    guard = WriteGuard(lambda: next(left))
+    guard.extend(1.0)
+    old, client = api.operator(), cast(Client, GuardedApi(api, guard))
+    old = replace(old, client=client, executor=Executor(client, old.cache))
+    with pytest.raises(NotLeader):
+        await run(old, name)
+    before = list(api.log)
+    with pytest.raises(NotLeader):
+        await run(old, name)
+    assert api.log == before
+    await run(api.operator(), name)
+
+    killed = [victim["pod"] for victim in victims(api, name) if victim["state"] in ("Killed", "Gone")]
+    assert sorted(api.killed()) == sorted(killed)
+    assert len(set(killed)) == 3
