@@ -47,18 +47,17 @@ def architectures(context: click.Context, _parameter: click.Parameter, incomplet
     options = context.params
     with contextlib.suppress(Exception):  # the edge of a process: completion must never print an error
         found = asyncio.run(
-            _names(options.get("namespace") or "default", options.get("kubeconfig"), options.get("context"))
+            _names(options.get("kubeconfig"), options.get("context"), options.get("namespace") or "")
         )
         return [name for name in found if name.startswith(incomplete)]
     return []
 
 
-async def _names(namespace: str, kubeconfig: str | None, context: str | None) -> list[str]:
-    from spiko_cli.kubeconfig import find_kubeconfig
-    from spiko_operator.cluster.client import Client
+async def _names(kubeconfig: str | None, context: str | None, namespace: str) -> list[str]:
+    from spiko_cli.connection import connect
+    from spiko_cli.kubeconfig import find_access
 
-    client = await Client.connect(find_kubeconfig(os.environ, kubeconfig), context, ANSWER_S)
-    try:
-        return sorted(body["metadata"]["name"] for body in await client.list("Architecture", namespace))
-    finally:
-        await client.close()
+    access = find_access(os.environ, kubeconfig, context, namespace)
+    async with connect(access, ANSWER_S) as client:
+        found = await client.list("Architecture", access.namespace)
+        return sorted(body["metadata"]["name"] for body in found)

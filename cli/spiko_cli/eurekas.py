@@ -9,12 +9,13 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 
+from spiko_cli.connection import connect, explain_forbidden, require_crds, require_namespace
 from spiko_cli.errors import ClusterError
-from spiko_cli.kubeconfig import explain, find_kubeconfig
+from spiko_cli.kubeconfig import find_access
 from spiko_cli.options import ClusterOptions
 from spiko_local.objects import Object, status_of
 from spiko_nanoservice.contract import parse_object
@@ -22,7 +23,7 @@ from spiko_nanoservice.contract.handshake import KEY_FILES, EpochKey, Purpose, p
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.sockets import Endpoint, Sockets
 from spiko_operator.errors import ClusterError as ApiError
-from spiko_operator.errors import Forbidden, Missing
+from spiko_operator.errors import Forbidden, Missing, Unauthorized
 from spiko_operator.eureka_urls import Reacher
 from spiko_operator.plan import names
 from spiko_operator.settings import Reach
@@ -210,12 +211,20 @@ def _explain_failure(pod: Object, way: Reach, error: Exception) -> str:
     if isinstance(error, NoKeysError):
         return str(error)
     name, address = pod["metadata"]["name"], pod["status"]["podIP"]
-    text = f'eureka "{name}" does not answer ({way}): {str(error) or type(error).__name__}'
+    why = " ".join(str(error).split()) or type(error).__name__  # the text of a pod may have several lines
+    text = f'eureka "{name}" does not answer ({way}): {why}'
     if way == "direct":
         return f"{text}; try --reach proxy, through the API server"
     if address.startswith("127."):  # Kubernetes does not proxy to loopback addresses
         return f"{text}; try --reach direct on the machine where the pod runs"
-    return f"{text}; you need the right to `get pods/proxy`, or --reach direct from where pods can be reached"
+    if isinstance(error, Unauthorized):
+        return f"{text}; renew the credentials of the kubeconfig"
+    if isinstance(error, Forbidden) and (right := explain_forbidden(error)):
+        return f'eureka "{name}": {right}, or --reach direct from where pods can be reached'
+    return (
+        f"{text}; check that network policies allow the API server to reach port {names.EUREKA_PORT} of the"
+        " pod, or use --reach direct from where pods can be reached"
+    )
 
 
 @asynccontextmanager
@@ -235,22 +244,16 @@ async def open_eurekas(target: Target) -> AsyncIterator[tuple[Object, Eurekas]]:
     Raises:
         ClusterError: no cluster, no such architecture, or no eureka is running.
     """
-    kubeconfig = find_kubeconfig(os.environ, target.cluster.kubeconfig)
-    try:
-        client = await Client.connect(kubeconfig, target.cluster.context)
-    except ApiError as error:
-        raise ClusterError(f"{error}; name another with --context or --kubeconfig") from error
-    try:
-        async with connected(client, target) as eurekas:
-            architecture = await _read(client, target)
-            await eurekas.refresh()
-            if not eurekas.pods:
-                raise ClusterError(f"{eurekas.problem()}; `kubectl describe arch {target.name}` shows why")
-            yield architecture, eurekas
-    except ApiError as error:
-        raise explain(error) from error
-    finally:
-        await client.close()
+    wanted = target.cluster
+    access = find_access(os.environ, wanted.kubeconfig, wanted.context, wanted.namespace)
+    target = replace(target, cluster=replace(wanted, namespace=access.namespace))
+    async with connect(access) as client, connected(client, target) as eurekas:
+        architecture = await _read(client, target)
+        await eurekas.refresh()
+        if not eurekas.pods:
+            where = f"{target.name} -n {access.namespace}"
+            raise ClusterError(f"{eurekas.problem()}; `kubectl describe arch {where}` shows why")
+        yield architecture, eurekas
 
 
 async def _read(client: Client, target: Target) -> Object:
@@ -258,18 +261,20 @@ async def _read(client: Client, target: Target) -> Object:
     try:
         return await client.get("Architecture", namespace, target.name)
     except Missing as error:
-        found = [body["metadata"]["name"] for body in await _list(client, namespace)]
-        hint = (
-            f"found: {', '.join(found)}" if found else "create one with `kubectl apply -f examples/lamp.yaml`"
-        )
+        await require_crds(client, "architectures")
+        await require_namespace(client, namespace)
+        hint = await _hint(client, namespace)
         raise ClusterError(
-            f'architecture "{target.name}" not found in namespace "{namespace}"; {hint}'
+            f'architecture "{target.name}" not found in namespace "{namespace}"{hint}'
         ) from error
 
 
-async def _list(client: Client, namespace: str) -> list[Object]:
+async def _hint(client: Client, namespace: str) -> str:
+    """Return what to do if an architecture does not exist; empty without the right to list others."""
     try:
-        return await client.list("Architecture", namespace)
-    except Missing as error:
-        text = "the Spiko CRDs are not installed; run `kubectl apply --server-side -f crds/`"
-        raise ClusterError(text) from error
+        found = [body["metadata"]["name"] for body in await client.list("Architecture", namespace)]
+    except Forbidden:
+        return ""
+    if found:
+        return f"; found: {', '.join(found)}"
+    return "; create one with `kubectl apply -f examples/lamp.yaml`, or name another namespace with -n"

@@ -17,7 +17,7 @@ class ClusterOptions:
     """Which cluster and namespace a command is for, and how it reaches eurekas.
 
     Args:
-        namespace: of the Architecture.
+        namespace: of the Architecture; empty for that of the context.
         context: of the kubeconfig; None for the current one.
         kubeconfig: file; None for the default.
         reach: direct or proxy; None chooses by the address of each eureka.
@@ -44,9 +44,26 @@ def cluster_options(function: F) -> Callable[..., Any]:
             type=click.Choice(["direct", "proxy"]),
             help="How to reach eurekas; chosen by their address if left out.",
         ),
-        click.option("--kubeconfig", help="Kubeconfig file."),
-        click.option("--context", help="Context of the kubeconfig."),
-        click.option("-n", "--namespace", default="default", show_default=True, help="Namespace."),
+        click.option("--kubeconfig", help="Kubeconfig file; by default that of KUBECONFIG."),
+        click.option("--context", help="Context of the kubeconfig; by default the current one."),
+        click.option("-n", "--namespace", default="", help="Namespace; by default that of the context."),
     ):
         command = option(command)
+    return command
+
+
+def local_only(function: F) -> Callable[..., Any]:
+    """Reject the options that select a cluster with a message: the command is for the local cluster only."""
+
+    def reject(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            raise click.UsageError(
+                f"{parameter.opts[0]}: `{context.command_path}` is for the local cluster only;"
+                " use kubectl for others",
+                context,
+            )
+
+    command: Callable[..., Any] = function
+    for names in (("--kubeconfig",), ("--context",), ("-n", "--namespace")):
+        command = click.option(*names, hidden=True, expose_value=False, callback=reject)(command)
     return command

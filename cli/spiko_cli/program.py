@@ -16,7 +16,7 @@ from spiko_cli.errors import Interrupted, SpikoError
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 EXIT_PIPE = 1  # click's, when the reader of the output has closed it
 COMMANDS = {
-    "run": "Run a file on a local cluster: traffic, a kill, a report.",
+    "run": "Run a file on a local cluster or yours: traffic, a kill, a report.",
     "up": "Start a local cluster: control plane, kubelet, operator.",
     "down": "Stop the local cluster and everything it started.",
     "status": "Show the state of the local cluster.",

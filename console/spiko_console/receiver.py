@@ -82,8 +82,8 @@ class Receiver:
         await runner.setup()
         site = web.TCPSite(runner, address, port)
         await site.start()
-        bound = runner.addresses[0]
-        self.endpoint = f"http://{bound[0]}:{bound[1]}"
+        host, bound_port = runner.addresses[0][:2]
+        self.endpoint = f"http://{f'[{host}]' if ':' in host else host}:{bound_port}"
         settling = asyncio.create_task(self._settle())
         try:
             yield self.endpoint

@@ -24,7 +24,7 @@ from spiko_operator.errors import ClusterError, NotLeader
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
 from spiko_operator.full_lists import FullLists, add_type
-from spiko_operator.handlers.architecture import read_node_zones, reconcile
+from spiko_operator.handlers.architecture import read_nodes, reconcile
 from spiko_operator.handlers.fault import inject
 from spiko_operator.handlers.monkey import visit
 from spiko_operator.handlers.registrations import RegistrationCheck
@@ -303,13 +303,13 @@ class Running:
             self._reconcile(key)
 
     async def _list_nodes(self) -> None:
-        """Read the zones of the nodes.
+        """Read the nodes.
 
         Nodes are listed and not watched, because they report their status too often.
         """
         context = self._context
-        before, context.node_zones = context.node_zones, await read_node_zones(context.client)
-        if before != context.node_zones:
+        before, context.nodes = context.nodes, await read_nodes(context.client)
+        if before != context.nodes:
             for body in self._cache.all("Architecture"):
                 self.queue("Architecture", body)
 

@@ -6,6 +6,7 @@ OperatorError
 ├── PlanError            stored state is damaged, or a pure function was called with values that it excludes
 └── ClusterError         the API server did not answer, or not with an object; chained to the library's error
     └── Refused          the API server answered with an error status
+        ├── Unauthorized 401: the credentials are wrong or have expired
         ├── Conflict     409: the object exists, or a precondition failed
         ├── Forbidden    403: no permission, or a quota or an admission webhook forbids the request
         │   └── NamespaceTerminating  the namespace of the object is being deleted
@@ -48,6 +49,10 @@ class Refused(ClusterError):
     def __init__(self, text: str, message: str = "") -> None:
         super().__init__(text)
         self.message = message or text
+
+
+class Unauthorized(Refused):
+    """401: the credentials are wrong or have expired."""
 
 
 class Conflict(Refused):

@@ -52,6 +52,8 @@ class Settings:
         default_collector: OTLP endpoint of Architectures whose spec names none (SPIKO_DEFAULT_COLLECTOR);
             empty for none. SPIKO_ALLOWED_COLLECTORS does not apply to it.
         disruption_budgets: whether tiers have disruption budgets (SPIKO_DISRUPTION_BUDGETS: true or false).
+        allow_delete: whether Faults and monkeys may delete pods (SPIKO_ALLOW_DELETE: true or false). The
+            operator then needs the right to delete pods, which evictions do not need.
     """
 
     image: str
@@ -67,6 +69,7 @@ class Settings:
     policies: PolicySettings | None = None
     default_collector: str = ""
     disruption_budgets: bool = True
+    allow_delete: bool = False
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -103,6 +106,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         policies=_policies(environ, own_namespace),
         default_collector=_collector(environ),
         disruption_budgets=_boolean(environ, "SPIKO_DISRUPTION_BUDGETS", default=True),
+        allow_delete=_boolean(environ, "SPIKO_ALLOW_DELETE", default=False),
     )
 
 

@@ -50,8 +50,7 @@ def operators(bare: Cluster, tmp_path: Path) -> Iterator[ElectedOperators]:
     """Two operators with an election."""
     with ExitStack() as stack:
         made = ElectedOperators(bare.home / "kubeconfig", tmp_path, stack)
-        made.start()
-        made.start()
+        made.keep_two()
         yield made
 
 
@@ -84,12 +83,10 @@ def pause_leaders(operators: ElectedOperators, pauses_s: list[float], random: Ra
     """Pause the leader for each of these times; return how long each takeover took since the pause began."""
     took_s = []
     for pause_s in pauses_s:
-        leader = operators.until_led()
-        operators.until("a standby", lambda: operators.standby(leader))  # noqa: B023
+        leader = operators.until_ready()
         time.sleep(random.random() * 2)
         began_s = time.monotonic()
         operators.stop_for(leader, pause_s)
-        operators.start()
         operators.until("the end of the paused operator", lambda: leader.process.poll() is not None)  # noqa: B023
         assert leader.process.returncode == 0
         assert leader.log.read_text().count("leadership is lost, stopping the process") == 1
@@ -131,8 +128,7 @@ def test_paused_leader_writes_nothing_a_hundred_times(
 def test_restart_takes_over_at_once(bare: Cluster, space: str, operators: ElectedOperators) -> None:
     """Given a leader, when it gets SIGTERM, then the other one leads within 5 s, and no write comes late."""
     bare.apply(shop(rate=1), space)
-    leader = operators.until_led()
-    operators.until("a standby", lambda: operators.standby(leader))
+    leader = operators.until_ready()
     with changing(bare, space):
         time.sleep(1)
         began_s = time.monotonic()

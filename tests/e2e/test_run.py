@@ -80,7 +80,7 @@ def _run_lamp(home: Path, traces: Path) -> tuple[dict[str, Any], list[Path]]:
     """Return the report of `spiko run` without a cluster, and the environments of processes that are left."""
     options = ["-d", "6", "--json", "--histograms", "--traces", str(traces)]
     command = [sys.executable, "-m", "spiko_cli", "run", str(LAMP), *options]
-    environ = os.environ | {"SPIKO_HOME": str(home)}
+    environ = os.environ | {"SPIKO_HOME": str(home), "KUBECONFIG": ""}
     with resting():
         done = subprocess.run(
             command, env=environ, capture_output=True, text=True, check=False, cwd=ROOT, timeout=150

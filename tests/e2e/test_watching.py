@@ -96,6 +96,7 @@ def operator(cluster: Cluster, kubeconfig: Path, resync_s: int) -> Iterator[subp
     # Operators of these tests are killed, and the next one must not wait for the end of a Lease.
     environ = os.environ | {"SPIKO_LEADER_ELECTION": "false"}
     environ |= {"KUBECONFIG": str(kubeconfig), "SPIKO_RESYNC_SECONDS": str(resync_s)}
+    environ["SPIKO_ALLOW_DELETE"] = "true"
     with (cluster.home / "logs" / "operator.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "spiko_operator"],

@@ -17,7 +17,7 @@ from spiko_nanoservice.contract.handshake import render_keys
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.sockets import Endpoint, Sockets
 from spiko_operator.errors import ClusterError as ApiError
-from spiko_operator.errors import Forbidden, Missing
+from spiko_operator.errors import Forbidden, Missing, Refused, Unauthorized
 from tests.support.keys import KEYS
 
 Object = dict[str, Any]
@@ -33,7 +33,7 @@ class Api:
     server = "https://127.0.0.1:1"
 
     def __init__(self, error: ApiError | None = None) -> None:
-        self.error, self.reads = error, 0
+        self.error, self.reads, self.pods = error, 0, PODS
 
     async def get(self, kind: str, namespace: str, name: str) -> Object:
         """Return the Secret."""
@@ -44,23 +44,26 @@ class Api:
 
     async def list(self, kind: str, namespace: str, labels: str) -> list[Object]:
         """Return the pods."""
-        return PODS
+        return self.pods
 
 
 class Refusing:
-    """Eurekas that refuse every session."""
+    """Eurekas that refuse every session, or an API server that does not forward it."""
+
+    def __init__(self, error: ApiError | None = None) -> None:
+        self._error = error or ApiError("the eureka refuses the connection: 'no key in common'")
 
     @asynccontextmanager
     async def open(self, endpoint: Endpoint, most_bytes: int) -> AsyncIterator[None]:
         """Refuse."""
-        raise ApiError("the eureka refuses the connection: 'no key in common'")
+        raise self._error
         yield
 
 
-def eurekas(api: Api) -> Eurekas:
+def eurekas(api: Api, refusing: Refusing | None = None) -> Eurekas:
     """Return the eurekas of lamp in the namespace demo."""
     target = Target("lamp", ClusterOptions("demo", None, None, None))
-    return Eurekas(cast(Client, api), cast(Sockets, Refusing()), target)
+    return Eurekas(cast(Client, api), cast(Sockets, refusing or Refusing()), target)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +102,43 @@ async def test_a_missing_right_is_said_once() -> None:
     await attempt_streams(found, 0.5 * POLL_S)
 
     assert 'you need the right to `get` Secret "spiko-read" in namespace "demo"' == found.problem()
+
+
+DENIED = (
+    'pods "lamp-eureka-z0" is forbidden: User "jane" cannot get resource "pods/proxy" in API group "" in the'
+    ' namespace "demo"'
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        pytest.param(
+            Forbidden(f"GET: 403: {DENIED}", DENIED),
+            'you need the right to `get pods/proxy` in namespace "demo" (you are "jane"), or --reach direct',
+            id="no right",
+        ),
+        pytest.param(
+            Unauthorized("GET: 401: Unauthorized"),
+            "401: Unauthorized; renew the credentials of the kubeconfig",
+            id="expired",
+        ),
+        pytest.param(
+            Refused("GET: 503: error trying to reach service"),
+            "503: error trying to reach service; check that network policies allow the API server to reach"
+            " port 7070 of the pod, or use --reach direct",
+            id="not forwarded",
+        ),
+    ],
+)
+async def test_the_proxy_of_the_api_server_is_explained(error: ApiError, words: str) -> None:
+    """Given pods behind an API server that does not forward to them, then the message has the remedy."""
+    api = Api()
+    api.pods = [{"metadata": {"name": "lamp-eureka-z0", "uid": "u0"}, "status": {"podIP": "10.0.0.9"}}]
+    found = eurekas(api, Refusing(error))
+    await attempt_streams(found, 0.5 * POLL_S)
+
+    assert words in found.problem()
 
 
 async def attempt_streams(found: Eurekas, seconds: float) -> None:

@@ -99,3 +99,14 @@ async def test_idle_and_slow_clients_end(data: bytes) -> None:
         writer.close()
 
     assert (b" 408 " in reply) == data.startswith(HEADER)
+
+
+async def test_an_ipv6_address_is_in_brackets() -> None:
+    """Given an IPv6 address to listen on, then the endpoint is a URL."""
+    try:
+        async with Receiver(TraceStore()).listen("::1") as endpoint:
+            pass
+    except OSError as error:
+        pytest.skip(f"this machine has no IPv6: {error.strerror}")
+
+    assert endpoint.startswith("http://[::1]:")

@@ -99,3 +99,11 @@ def test_a_taken_node_address_is_reported_with_the_remedy() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(LocalError, match=rf"127\.0\.0\.1:{port} is taken.*spiko down"):
             check_addresses(["127.0.0.1"], port)
+
+
+def test_the_operator_of_a_local_cluster_may_delete_pods() -> None:
+    """Given a local cluster, then faults of every method work there."""
+    components = build_components(Home(Path("/h")), None, PORTS, "/n.yaml", operator=True)
+    (environ,) = [component.environ for component in components if component.name == "operator"]
+
+    assert "true" == environ["SPIKO_ALLOW_DELETE"]

@@ -111,3 +111,14 @@ def test_a_collector_or_a_switch_that_is_not_valid_is_rejected(name: str, value:
     """Given a value that is not valid, then the error names the variable, the value and what is allowed."""
     with pytest.raises(SettingsError, match=re.escape(f"{name}: {value!r}: must be ")):
         read_settings({name: value})
+
+
+def test_pods_are_deleted_only_if_the_settings_say_so() -> None:
+    """Given no value, then the operator may not delete pods; given one that is not true or false, then the
+    error names the variable.
+    """
+    read = {text: read_settings({"SPIKO_ALLOW_DELETE": text}).allow_delete for text in ("", "false", "true")}
+    assert {"": False, "false": False, "true": True} == read
+    assert not read_settings({}).allow_delete
+    with pytest.raises(SettingsError, match="SPIKO_ALLOW_DELETE: 'yes': must be true or false"):
+        read_settings({"SPIKO_ALLOW_DELETE": "yes"})

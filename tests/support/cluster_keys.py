@@ -32,6 +32,7 @@ class Place:
         environ = self.cluster.environ | {
             "SPIKO_OPERATOR_NAMESPACE": OPERATOR_NAMESPACE,
             "SPIKO_RESYNC_SECONDS": "1",
+            "SPIKO_ALLOW_DELETE": "true",
             "SPIKO_KEY_EPOCH": str(epoch),
         }
         with (self.cluster.home / "logs" / "operator.log").open("ab") as log:

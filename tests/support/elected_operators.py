@@ -80,11 +80,6 @@ class ElectedOperators:
         last = max(led)[2] if led else None
         return last if last is not None and last.process.poll() is None else None
 
-    def standby(self, leader: ElectedOperator) -> bool:
-        """Return whether another running operator has seen who leads."""
-        others = [o for o in self.all if o is not leader and o.process.poll() is None]
-        return any("standby: " in operator.log.read_text() for operator in others)
-
     def until(self, what: str, asked: Callable[[], Any], seconds: float = 40.0) -> Any:
         """Wait until the result is true; return it."""
         end = time.monotonic() + seconds
@@ -94,6 +89,11 @@ class ElectedOperators:
             time.sleep(0.02)
         return answer
 
+    def keep_two(self) -> None:
+        """Start operators until two are running: on a busy machine a leader may lose its Lease by itself."""
+        while sum(operator.process.poll() is None for operator in self.all) < 2:
+            self.start()
+
     def until_led(self, besides: ElectedOperator | None = None) -> ElectedOperator:
         """Wait until an operator leads and has written; `besides` does not count."""
 
@@ -102,6 +102,19 @@ class ElectedOperators:
             return leader if leader is not besides and leader is not None and leader.writes() else None
 
         result: ElectedOperator = self.until("a leader", found)
+        return result
+
+    def until_ready(self) -> ElectedOperator:
+        """Wait until one operator leads and another one waits for its Lease; return the leader."""
+
+        def found() -> ElectedOperator | None:
+            self.keep_two()
+            leader = self.leader()
+            others = [o for o in self.all if o is not leader and o.process.poll() is None]
+            waits = any("standby: " in operator.log.read_text() for operator in others)
+            return leader if waits and leader is not None and leader.writes() else None
+
+        result: ElectedOperator = self.until("a leader and a standby", found, 60)
         return result
 
     def stop_for(self, operator: ElectedOperator, seconds: float) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 from spiko_operator.errors import ClusterError, Refused
@@ -21,11 +22,12 @@ from spiko_operator.plan.actions import (
 )
 from spiko_operator.plan.health import Verdicts
 from spiko_operator.plan.names import ARCHITECTURE, FIELD_MANAGER
+from spiko_operator.plan.nodes import Node
 from spiko_operator.plan.objects import controller_of
 from spiko_operator.plan.observed import Observed
 from spiko_operator.plan.reconcile import ReconcilePlan, plan
 from spiko_operator.plan.status import EurekaReport
-from spiko_operator.plan.topology import REGION_LABEL, ZONE_LABEL, from_labels
+from spiko_operator.plan.topology import REGION_LABEL, ZONE_LABEL
 
 Object = dict[str, Any]
 Key = tuple[str, str]
@@ -40,7 +42,7 @@ class Cut(ClusterError):
 class FakeCluster:
     """The objects of one namespace."""
 
-    def __init__(self, nodes: list[dict[str, str]] | None = None) -> None:
+    def __init__(self, nodes: Sequence[dict[str, str] | Node] | None = None) -> None:
         self.objects: dict[Key, Object] = {}
         self.events: list[Emit] = []
         self.log: list[str] = []
@@ -52,7 +54,7 @@ class FakeCluster:
         self.unknown_pods: frozenset[tuple[str, str]] = frozenset()
         self.health = Verdicts()
         self.collector = ""  # of the operator, for Architectures that name none
-        self._nodes = NODES if nodes is None else nodes
+        self.nodes: Sequence[dict[str, str] | Node] = NODES if nodes is None else nodes
         self._numbers = itertools.count(1)
 
     def put(self, body: Object) -> Object:
@@ -73,11 +75,12 @@ class FakeCluster:
             self.living.add(metadata["uid"])
         return body
 
-    def get_ready(self) -> None:
-        """Make the pods of all Deployments Ready."""
-        for (kind, _), body in self.objects.items():
+    def get_ready(self, most: int = 10_000) -> None:
+        """Make the eurekas and at most so many pods of the tiers Ready."""
+        for (kind, name), body in self.objects.items():
             if kind == "Deployment":
-                n = body["spec"]["replicas"]
+                n = body["spec"]["replicas"] if "-eureka-" in name else min(body["spec"]["replicas"], most)
+                most -= n * ("-eureka-" not in name)
                 body["status"] = {
                     "observedGeneration": body["metadata"]["generation"],
                     "readyReplicas": n,
@@ -99,7 +102,7 @@ class FakeCluster:
             ours,
             others,
             frozenset(self.living),
-            from_labels(self._nodes),
+            tuple(node if isinstance(node, Node) else Node(node) for node in self.nodes),
             self.reports,
             self.image,
             "2026-01-01T00:00:00Z",

@@ -62,6 +62,7 @@ class FakeApi:
         self.listeners: dict[str, Callable[[Object], None]] = {}
         self.connected = 1
         self.evictions_left = 1_000  # evictions until the budget refuses all
+        self.allow_delete = True
         self.forgets = ""  # field of the status that the CRD does not have
         self.deaf: set[str] = set()  # pods without a session
         self.frozen: set[str] = set()  # pods that keep running after a crash request
@@ -319,7 +320,7 @@ class FakeApi:
             if kind != "ReplicaSet":  # which the operator does not watch
                 cache.put(kind, copy.deepcopy(body))
         client, links = cast(Client, self), cast(Links, _Links(self))
-        settings = Settings("image", "direct", None, 60.0)
+        settings = Settings("image", "direct", None, 60.0, allow_delete=self.allow_delete)
         tracer = NoOpTracerProvider().get_tracer("test")
         reach = Reacher("direct", "")
         if self.connected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import copy
 import random
 import weakref
@@ -13,6 +14,7 @@ import yaml
 from opentelemetry.trace import NoOpTracerProvider
 
 from kube_devserver.api import verbs
+from kube_devserver.api.list_options import select
 from kube_devserver.api.options import Options, Target
 from kube_devserver.api.verbs import Verbs
 from kube_devserver.api_errors import StatusError
@@ -28,7 +30,15 @@ from spiko_operator.cluster.resources import RESOURCES
 from spiko_operator.cluster.sockets import Endpoint
 from spiko_operator.cluster.write_guard import WriteGuard
 from spiko_operator.context import Context
-from spiko_operator.errors import Conflict, Forbidden, Invalid, Missing, NamespaceTerminating, Refused
+from spiko_operator.errors import (
+    ClusterError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    Missing,
+    NamespaceTerminating,
+    Refused,
+)
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
 from spiko_operator.handlers.architecture import reconcile
@@ -72,6 +82,8 @@ class StoredApi:
         )
         self.writes: list[str] = []
         self.events: list[str] = []
+        self.pages: list[str] = []
+        self.unavailable = False  # for lists of pods
         self.refused: set[str] = set()
         self.added: Object = {}
         self.applied: Callable[[Object, Object], None] = lambda sent, stored: None
@@ -98,6 +110,17 @@ class StoredApi:
     async def list(self, kind: str, namespace: str | None = None, labels: str = "") -> list[Object]:
         """Return all objects of a kind; there are no nodes."""
         return [] if kind == "Node" else self.bodies(kind)
+
+    async def first_page(
+        self, kind: str, namespace: str, labels: str, fields: str, most: int
+    ) -> builtins.list[Object]:
+        """Return at most so many objects that both selectors select, and record the request in `pages`."""
+        self.pages.append(f"{kind} {labels} {fields} {most}")
+        if self.unavailable:
+            raise ClusterError("GET /pods: the API server does not answer")
+        query = {"labelSelector": labels, "fieldSelector": fields}
+        test = select(query, self.target(kind, "").resource, namespace).test
+        return [body for body in self.bodies(kind) if test is None or test(body)][:most]
 
     async def get(self, kind: str, namespace: str, name: str) -> Object:
         """Return one object."""
@@ -181,7 +204,7 @@ class GuardedApi:
     def __getattr__(self, name: str) -> Any:
         """Return a verb."""
         verb = getattr(self._api, name)
-        if name in ("get", "list"):
+        if name in ("get", "list", "first_page"):
             return verb
 
         async def write(*arguments: Any, **options: Any) -> Any:
@@ -227,6 +250,8 @@ class StoredCluster:
 
     Attributes:
         configurations: those that the operator sent to the eurekas, in order.
+        now_s: the operator's clock.
+        requeue_s: what the last pass returned.
     """
 
     def __init__(
@@ -239,6 +264,8 @@ class StoredCluster:
         self._settings = settings
         self.api, self.name, self._guard = api or StoredApi(), architecture["metadata"]["name"], guard
         self.configurations: list[Configuration] = []
+        self.now_s = 0.0
+        self.requeue_s: float | None = None
         self.restart_operator()
         self.put(architecture)
 
@@ -256,6 +283,7 @@ class StoredCluster:
             tracer=NoOpTracerProvider().get_tracer("test"),
             owners=Owners(client, self._cache),
             keys=KeyPublisher(client, self._cache, KEYRING),
+            monotonic_s=lambda: self.now_s,
         )
 
     def put(self, architecture: Object) -> None:
@@ -280,7 +308,8 @@ class StoredCluster:
 
     async def run_pass(self) -> float | None:
         """Run one pass with what the operator has seen; return when it is requeued."""
-        return await reconcile(self._context, (NAMESPACE, self.name))
+        self.requeue_s = await reconcile(self._context, (NAMESPACE, self.name))
+        return self.requeue_s
 
     def deliver(self) -> None:
         """Deliver all changes to the operator."""

@@ -6,14 +6,19 @@ import os
 
 import click
 
+from spiko_cli.options import local_only
 from spiko_local.cluster import down
 from spiko_local.home import Home, find_home
 
 
 @click.command(short_help="Stop the local cluster.")
 @click.option("--keep", is_flag=True, help="Keep data and logs; the next `spiko up` uses them.")
+@local_only
 def command(keep: bool) -> None:
-    """Stop the local cluster with everything that it started, and remove its state."""
+    """Stop the local cluster with everything that it started, and remove its state.
+
+    No other cluster is touched, whatever KUBECONFIG names.
+    """
     home = find_home(os.environ)
     had_state = home.plan.exists()
     state = down(home, keep)

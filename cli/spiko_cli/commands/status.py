@@ -10,6 +10,7 @@ import time
 
 import click
 
+from spiko_cli.options import local_only
 from spiko_local.cluster import status
 from spiko_local.errors import NotUp
 from spiko_local.home import find_home
@@ -20,8 +21,12 @@ EXIT_NOT_UP = 3
 
 @click.command(short_help="Show the state of the local cluster.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@local_only
 def command(as_json: bool) -> None:
-    """Show the components and nodes of the local cluster; exit code 3 if it is not up."""
+    """Show the components and nodes of the local cluster; exit code 3 if it is not up.
+
+    It is about the local cluster only, whatever KUBECONFIG names; `kubectl get nodes` is for any cluster.
+    """
     try:
         state = status(find_home(os.environ))
     except NotUp as error:

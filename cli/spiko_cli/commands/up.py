@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from spiko_cli.errors import SpikoError
+from spiko_cli.options import local_only
 from spiko_local.cluster import UpOptions, up
 from spiko_local.errors import LocalError
 from spiko_local.home import find_home
@@ -33,10 +34,12 @@ DEFAULT_NODES = Path("kind-config.yaml")
     "--timeout", type=click.FloatRange(1, 3600), default=60.0, show_default=True, metavar="SECONDS",
     help="How long the whole start may take.",
 )  # fmt: skip
+@local_only
 def command(binaries: Path | None, nodes: Path | None, without_operator: bool, timeout: float) -> None:
     """Start a local cluster: an API server, a kubelet that runs pods as processes, and the operator.
 
     Its state is in $SPIKO_HOME (~/.local/state/spiko), with a kubeconfig of its own; yours is not changed.
+    A cluster of your own needs no `spiko up`: `spiko run` uses the one that KUBECONFIG names.
     """
     if nodes is None and DEFAULT_NODES.exists():
         nodes = DEFAULT_NODES

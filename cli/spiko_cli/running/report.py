@@ -35,6 +35,7 @@ class Report:
         killed: addresses of the pods that Faults and the chaos monkey have killed, by UID; empty if unknown.
         traces: received here; None if they went to `endpoint`.
         endpoint: the Architecture's own.
+        lost_traces: why none were received; empty if some were, or none were to be expected.
         traces_file: that has all traces; empty for none.
         cut_s: when the traffic was interrupted; None if it was not.
         notes: for the user.
@@ -53,6 +54,7 @@ class Report:
     killed: Mapping[str, str] = field(default_factory=dict)
     traces: TraceStore | None = None
     endpoint: str = ""
+    lost_traces: str = ""
     traces_file: str = ""
     cut_s: float | None = None
     notes: Sequence[str] = field(default=())
@@ -89,7 +91,7 @@ def to_json(report: Report, histograms: bool = False) -> Object:
         ],
         "errorsSinceFaults": None if report.errors_since is None else dict(report.errors_since),
         "traces": _store_json(report.traces, report.killed) if report.traces is not None else None,
-        "notes": list(report.notes),
+        "notes": [*report.notes, *([report.lost_traces] if report.lost_traces else [])],
     }
 
 
@@ -115,7 +117,9 @@ def render(report: Report, histograms: bool) -> str:
     if report.errors_since is not None:
         causes = f" ({render_causes(report.errors_since)})" if report.errors_since else ""
         parts.append(f"errors at the sources since the faults: {sum(report.errors_since.values())}{causes}")
-    if report.traces is not None:
+    if report.lost_traces:
+        parts.append(report.lost_traces)
+    elif report.traces is not None:
         parts.append(_traces(report.traces, report.killed, report.traces_file))
     elif report.endpoint:
         parts.append(f"traces were exported to {report.endpoint} (spec.telemetry.otlpEndpoint)")

@@ -13,7 +13,7 @@ from spiko_local.objects import Object, status_of
 from spiko_operator.api.architecture import KIND
 from spiko_operator.api.common import API_VERSION
 from spiko_operator.cluster.client import Client
-from spiko_operator.errors import Missing
+from spiko_operator.errors import ClusterError, Missing
 from spiko_operator.plan import names
 
 MANAGER = "spiko-run"
@@ -128,15 +128,18 @@ class RunObjects:
         """Remove all objects of the run; with --keep restore the Architecture of the file instead.
 
         Raises:
-            SpikoError: the API server does not answer within 20 s.
+            SpikoError: the API server refuses that, or does not answer within 20 s.
         """
         try:
             async with asyncio.timeout(REMOVE_S):
                 await (self.apply(self._spec.architecture) if self._keep and self._uid else self._remove())
-        except TimeoutError as error:
-            name = self._spec.name
+        except (TimeoutError, ClusterError) as error:
+            name, why = (
+                self._spec.name,
+                str(error) or f"the API server does not answer within {REMOVE_S:.0f} s",
+            )
             raise SpikoError(
-                f'the API server does not answer: architecture "{name}" may still exist;'
+                f'{why}: architecture "{name}" may still exist;'
                 f" `kubectl delete arch {name} -n {self._namespace}`"
             ) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from spiko_cli.errors import SpikoError
 from spiko_cli.manifests import Manifest
@@ -25,7 +26,8 @@ class RunOptions:
         seed: draws the victim.
         timeout_s: how long it may take until the architecture is ready.
         keep: whether the architecture stays.
-        endpoint: of the OTLP receiver that runs here; empty if traces go elsewhere.
+        endpoint: of the OTLP receiver that runs here; empty if traces go elsewhere, or nowhere.
+        reach: how to reach eurekas, direct or proxy; None chooses by their addresses.
     """
 
     seconds: float
@@ -34,6 +36,7 @@ class RunOptions:
     timeout_s: float
     keep: bool
     endpoint: str = ""
+    reach: Any = None
 
 
 @dataclass(frozen=True)

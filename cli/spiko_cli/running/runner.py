@@ -1,4 +1,4 @@
-"""Runs a file on a local cluster: starts one unless it is up, receives traces, and prints the report."""
+"""Runs a file on a cluster: opens the cluster, receives traces, and prints the report."""
 
 from __future__ import annotations
 
@@ -7,47 +7,28 @@ import json
 import os
 import sys
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import click
 
+from spiko_cli.connection import connect
 from spiko_cli.errors import Interrupted, SpikoError
-from spiko_cli.kubeconfig import explain, find_kubeconfig
 from spiko_cli.lint_report import find_all, render_text
 from spiko_cli.manifests import read_files
+from spiko_cli.running.arguments import Arguments
+from spiko_cli.running.clusters import RunCluster, open_cluster
 from spiko_cli.running.interrupts import stop_on_interrupt
+from spiko_cli.running.preflight import check_cluster, explain_missing_operator
 from spiko_cli.running.progress import Lines, Progress, Screen
 from spiko_cli.running.report import Report, render, to_json
-from spiko_cli.running.run_spec import RunOptions, RunSpec, choose_run
+from spiko_cli.running.run_spec import RunOptions, RunSpec, choose_run, faults_of
 from spiko_cli.running.session import Session
 from spiko_console import otlp
 from spiko_console.receiver import Receiver
 from spiko_console.store import TraceStore
-from spiko_local.cluster import UpOptions, down, up
-from spiko_local.errors import LocalError
-from spiko_local.home import Home, find_home
-from spiko_local.interrupts import uninterrupted
-from spiko_operator.cluster.client import Client
-from spiko_operator.errors import ClusterError as ApiError
 from spiko_operator.plan.validation.rule import Severity
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """The command's arguments, by the names of click's parameters."""
-
-    file: str
-    seconds: float
-    as_json: bool
-    histograms: bool
-    traces: Path | None
-    keep: bool
-    seed: int
-    timeout_s: float
-    nodes: Path | None
-    namespace: str
 
 
 def run(arguments: Arguments) -> None:
@@ -58,33 +39,22 @@ def run(arguments: Arguments) -> None:
     """
     as_json = arguments.as_json
     spec = _read(arguments.file)
-    home = find_home(os.environ)
+    arguments.check(spec.endpoint)
     progress = _choose_progress(as_json)
-    if arguments.traces and spec.endpoint:
-        raise SpikoError(
-            f"--traces: the Architecture exports its traces to {spec.endpoint};"
-            " remove spec.telemetry.otlpEndpoint to receive them here"
-        )
     with ExitStack() as stack:
         sink = _open(arguments.traces, stack)
-        running = home.read_state() is not None
-        if running and arguments.nodes:
-            raise SpikoError(
-                "--nodes: a local cluster is up already and has its nodes; run `spiko down` first"
-            )
-        if not running:
-            _up(home, arguments, progress)
-            if not arguments.keep:
-                stack.callback(_down, home)
-        report = asyncio.run(_run(home, spec, arguments, progress, sink, running))
+        cluster = stack.enter_context(open_cluster(arguments, progress))
+        report = asyncio.run(_run(cluster, spec, arguments, progress, sink))
         click.echo(
             json.dumps(to_json(report, arguments.histograms), indent=1)
             if as_json
             else f"\n{render(report, arguments.histograms)}"
         )
     if arguments.keep:
-        commands = f"  export KUBECONFIG={home.kubeconfig}\n  spiko top {spec.name}\n  spiko down"
-        click.echo(f"\nstill running; next:\n{commands}", err=as_json)
+        lines = "".join(
+            f"\n  {line}" for line in cluster.commands(spec.name, os.environ.get("KUBECONFIG", ""))
+        )
+        click.echo(f"\nstill running; next:{lines}", err=as_json)
     if report.interrupted:
         sys.exit(Interrupted.exit_code)
 
@@ -110,48 +80,58 @@ def _open(path: Path | None, stack: ExitStack) -> IO[str] | None:
         raise SpikoError(f"--traces: {path}: {error.strerror}; name a writable file") from error
 
 
-def _up(home: Home, arguments: Arguments, progress: Progress) -> None:
-    try:
-        up(home, UpOptions(nodes=arguments.nodes, timeout_s=arguments.timeout_s, join=False), progress.say)
-    except LocalError as error:
-        raise SpikoError(str(error)) from error
-    except KeyboardInterrupt:
-        _down(home)
-        raise
-
-
-def _down(home: Home) -> None:
-    """Stop the cluster; further interrupts are ignored."""
-    with uninterrupted():
-        down(home, False)
-
-
 async def _run(
-    home: Home, spec: RunSpec, arguments: Arguments, progress: Progress, sink: IO[str] | None, stays_up: bool
+    cluster: RunCluster, spec: RunSpec, arguments: Arguments, progress: Progress, sink: IO[str] | None
 ) -> Report:
     stop = stop_on_interrupt()
     store = TraceStore()
     receiver = Receiver(store, (lambda export: _write(sink, export)) if sink else None)
-    options = RunOptions(
-        arguments.seconds, arguments.namespace, arguments.seed, arguments.timeout_s, arguments.keep
-    )
+    options = _options(cluster, arguments)
     try:
         async with AsyncExitStack() as stack:
-            if not spec.endpoint:
-                options = replace(options, endpoint=await stack.enter_async_context(receiver.listen()))
-            client = await Client.connect(find_kubeconfig(os.environ, str(home.kubeconfig)))
-            stack.push_async_callback(client.close)
+            client = await stack.enter_async_context(connect(cluster.access))
+            if cluster.named:
+                where = f'({client.server}), namespace "{options.namespace}"'
+                progress.say(f"using {cluster.access} {where}")
+            # Pods of a local cluster have loopback addresses, which are reached directly.
+            proxy = options.reach == "proxy" or not (options.reach or cluster.access.local)
+            await check_cluster(client, options.namespace, bool(faults_of(spec, 0)), proxy)
+            if not cluster.access.local and (warning := await explain_missing_operator(client)):
+                progress.say(warning)
+            if not spec.endpoint and not arguments.no_traces:
+                options = replace(options, endpoint=await _listen(receiver, arguments, stack))
             session = Session(client, spec, options, progress, stop)
             with progress:
                 report = await session.run(store)
-            if stays_up and not options.keep:
+            if cluster.stays_up and not options.keep:
                 await session.wait_pods_gone()
-    except ApiError as error:
-        raise explain(error) from error
     except asyncio.CancelledError as error:
         raise Interrupted("interrupted twice: no report; created resources were removed") from error
     store.close()
     return replace(report, interrupted=stop.is_set(), traces_file=str(arguments.traces or ""))
+
+
+def _options(cluster: RunCluster, arguments: Arguments) -> RunOptions:
+    return RunOptions(
+        seconds=arguments.seconds,
+        namespace=cluster.access.namespace,
+        seed=arguments.seed,
+        timeout_s=arguments.timeout_s,
+        keep=arguments.keep,
+        reach=arguments.cluster.reach,
+    )
+
+
+async def _listen(receiver: Receiver, arguments: Arguments, stack: AsyncExitStack) -> str:
+    """Start the receiver and return its endpoint."""
+    address, port = arguments.listen
+    try:
+        return await stack.enter_async_context(receiver.listen(address, port))
+    except OSError as error:
+        raise SpikoError(
+            f"--otlp-listen: {address}: {error.strerror or error}; name an address of this machine and a free"
+            " port"
+        ) from error
 
 
 def _write(sink: IO[str], export: otlp.Request) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from spiko_cli.errors import Interrupted, SpikoError
 from spiko_cli.eurekas import Target
@@ -13,6 +15,7 @@ from spiko_cli.options import ClusterOptions
 from spiko_cli.running.progress import Progress
 from spiko_cli.running.report import Report, killed_pods
 from spiko_cli.running.run_objects import RunObjects
+from spiko_cli.running.run_problems import explain_no_spans, explain_not_accepted, explain_not_ready
 from spiko_cli.running.run_spec import RunOptions, RunSpec, silenced, with_endpoint
 from spiko_cli.running.traffic_meter import LATEST_QUIET_S, TrafficMeter
 from spiko_console.store import TraceStore
@@ -69,7 +72,7 @@ class Session:
             ready_s = time.monotonic() - began
             self._addresses = await self._objects.read_addresses()
             self._announce(status, ready_s)
-            target = Target(spec.name, ClusterOptions(options.namespace, None, None, None))
+            target = Target(spec.name, ClusterOptions(options.namespace, None, None, options.reach))
             async with self._meter.collecting(self._client, target) as problem:
                 self._notes += [problem] if problem else []
                 seconds = await self._send_traffic(manifest)
@@ -98,10 +101,19 @@ class Session:
             killed={uid: self._addresses.get(uid, "") for uid in killed},
             errors_since=self._meter.errors() - self._errors_before if injected else None,
             traces=traces,
+            lost_traces=self._explain_no_spans(architecture, traces),
             endpoint=spec.endpoint,
             cut_s=self._cut_s,
             notes=tuple(self._notes),
         )
+
+    def _explain_no_spans(self, architecture: Object, traces: TraceStore | None) -> str:
+        """Return why no spans arrived here; empty if some did, or if none were to be expected."""
+        if traces is None or traces.spans:
+            return ""
+        requests = self._meter.totals.from_tiers(self._spec.sources).row("", 1.0).total
+        conditions = _conditions(status_of(architecture))
+        return explain_no_spans(self._spec, self._options.endpoint, requests, conditions)
 
     async def wait_pods_gone(self) -> None:
         """Wait until the pods of the removed architecture are gone, for 30 s at most."""
@@ -109,26 +121,19 @@ class Session:
 
     async def _wait_ready(self) -> Object:
         """Wait until the Architecture is Ready and Programmed, and return its status."""
-        name, timeout_s = self._spec.name, self._options.timeout_s
-        end = time.monotonic() + timeout_s
+        name, end = self._spec.name, time.monotonic() + self._options.timeout_s
         while True:
             status: Object = dict(status_of(await self._objects.read()))
-            conditions = {c["type"]: c for c in status.get("conditions") or ()}
-            accepted = conditions.get("Accepted", {})
-            if accepted.get("status") == "False":
-                raise SpikoError(f'architecture "{name}" is not accepted: {accepted["message"]}')
+            conditions = _conditions(status)
+            if problem := explain_not_accepted(name, self._options, conditions):
+                raise SpikoError(problem)
             if all(conditions.get(kind, {}).get("status") == "True" for kind in ("Ready", "Programmed")):
                 return status
             if self._stop.is_set():
                 rest = "it is kept" if self._options.keep else "it was removed"
                 raise Interrupted(f'interrupted before architecture "{name}" was ready; {rest}')
             if time.monotonic() > end:
-                messages = (c["message"] for c in conditions.values() if c["status"] != "True")
-                reason = next(messages, "no operator has reconciled it")
-                raise SpikoError(
-                    f'architecture "{name}" is not ready after {timeout_s:.0f} s: {reason};'
-                    " allow more time with --timeout"
-                )
+                raise SpikoError(explain_not_ready(name, self._options, conditions))
             await asyncio.sleep(POLL_S)
 
     def _announce(self, status: Object, ready_s: float) -> None:
@@ -209,3 +214,8 @@ class Session:
                 await asyncio.sleep(POLL_S)
             else:
                 self._progress.say(f"fault {name}: {body['status'].get('summary', '')}")
+
+
+def _conditions(status: Mapping[str, Any]) -> dict[str, Object]:
+    """Return the conditions of a status by type."""
+    return {condition["type"]: condition for condition in status.get("conditions") or ()}

@@ -205,7 +205,8 @@ class Monkey(Model):
     method: Annotated[
         Literal["Evict", "Delete"] | None,
         Field(
-            description="Evict (if left out) respects disruption budgets; Delete kills without a grace period"
+            description="Evict (if left out) respects disruption budgets; Delete kills without a grace "
+            "period, and needs an operator with SPIKO_ALLOW_DELETE=true"
         ),
     ] = None
     mean_seconds: Annotated[

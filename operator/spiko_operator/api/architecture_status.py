@@ -19,7 +19,11 @@ class NotReady(Model):
     ready: Annotated[int, Field(ge=0, description="number of pods that are Ready")]
     desired: Annotated[int, Field(ge=0, description="number of desired pods, after spec.scale")]
     message: Annotated[
-        str | None, Field(max_length=64, description="what is missing: pods, or the rollout of a change")
+        str | None,
+        Field(
+            max_length=256,
+            description="what is missing: pods, or the rollout of a change; and why, if that is known",
+        ),
     ] = None
 
 
@@ -74,9 +78,10 @@ class ChaosStatus(Model):
         Field(max_length=32, description="time of the last draw, or when the monkey was switched on"),
     ] = None
     next_at: Annotated[str | None, Field(max_length=32, description="earliest time of the next kill")] = None
-    waiting: Annotated[str | None, Field(max_length=256, description="why a kill that is due is blocked")] = (
-        None
-    )
+    waiting: Annotated[
+        str | None,
+        Field(max_length=256, description="why a kill that is due is blocked, or the monkey is refused"),
+    ] = None
     victim: Annotated[
         SelectedVictim | None, Field(description="selected pod whose kill is not counted yet")
     ] = None
@@ -94,6 +99,13 @@ class ArchitectureStatus(Model):
     ] = None
     scale: Annotated[
         int | None, Field(ge=0, description="active percentage of every count, for the scale subresource")
+    ] = None
+    selector: Annotated[
+        str | None,
+        Field(
+            max_length=256,
+            description="label selector of the pods of all tiers, without eurekas, for the scale subresource",
+        ),
     ] = None
     summary: Annotated[Summary | None, Field(description="counts for the printer columns")] = None
     regions: Annotated[

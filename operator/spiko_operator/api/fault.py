@@ -70,8 +70,9 @@ class Kill(Model):
     method: Annotated[
         Method,
         Field(
-            description="Evict respects disruption budgets; Delete does not; Crash exits the process "
-            "without an API call, and the kubelet restarts it in the same pod"
+            description="Evict respects disruption budgets; Delete does not, and needs an operator with "
+            "SPIKO_ALLOW_DELETE=true; Crash exits the process without an API call, and the kubelet restarts "
+            "it in the same pod"
         ),
     ] = "Evict"
     grace_period_seconds: Annotated[

@@ -46,6 +46,7 @@ class Reason(StrEnum):
     LABELED = "Labeled"
     LOGICAL_ZONES = "LogicalZones"
     MORE_ZONES = "MoreZones"
+    ZONES_UNSCHEDULABLE = "ZonesUnschedulable"
     ZONES_WITHOUT_NODES = "ZonesWithoutNodes"
 
     # RuntimeOutdated
@@ -64,6 +65,7 @@ class Reason(StrEnum):
     # Accepted, of a Fault
     ARCHITECTURE_NOT_FOUND = "ArchitectureNotFound"
     ARCHITECTURE_NOT_READY = "ArchitectureNotReady"
+    DELETE_NOT_ALLOWED = "DeleteNotAllowed"
     EUREKA_CANNOT_CRASH = "EurekaCannotCrash"
     FEWER_READY = "FewerReady"
     NO_READY_POD = "NoReadyPod"

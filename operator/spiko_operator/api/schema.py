@@ -157,6 +157,7 @@ def architecture_crd() -> Schema:
     body["spec"]["versions"][0]["subresources"]["scale"] = {
         "specReplicasPath": ".spec.scale",
         "statusReplicasPath": ".status.scale",
+        "labelSelectorPath": ".status.selector",
     }
     return body
 

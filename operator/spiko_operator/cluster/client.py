@@ -80,6 +80,15 @@ class Client:
         """
         return await self.connection.request("GET", RESOURCES[kind].path(namespace, name))
 
+    async def first_page(
+        self, kind: str, namespace: str, labels: str, fields: str, most: int
+    ) -> list[Object]:
+        """Return at most so many objects that both selectors select, in one request."""
+        query = {"labelSelector": labels, "fieldSelector": fields, "limit": str(most)}
+        page = await self.connection.request("GET", RESOURCES[kind].path(namespace), query)
+        # A server may ignore the limit.
+        return [*(page.get("items") or ())][:most]
+
     async def list(self, kind: str, namespace: str | None = None, labels: str = "") -> list[Object]:
         """Return all objects of a kind, in one namespace or in all."""
         return (await self.snapshot(kind, namespace, labels)).items

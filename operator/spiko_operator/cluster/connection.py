@@ -31,6 +31,7 @@ from spiko_operator.errors import (
     NamespaceTerminating,
     Refused,
     Throttled,
+    Unauthorized,
 )
 from spiko_operator.plan.objects import Object
 
@@ -41,6 +42,7 @@ _BUSY = (429, 503)
 _TERMINATING = "NamespaceTerminating"
 _ERRORS: dict[int, type[Refused]] = {
     400: Invalid,
+    401: Unauthorized,
     403: Forbidden,
     404: Missing,
     409: Conflict,

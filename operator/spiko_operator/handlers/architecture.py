@@ -14,13 +14,14 @@ from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.sockets import Endpoint
 from spiko_operator.context import Context
 from spiko_operator.errors import Conflict, Forbidden, Missing, NamespaceTerminating, Refused
+from spiko_operator.handlers.pod_inspection import inspect
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Emit, SetStatus
-from spiko_operator.plan.objects import Key, Object, is_deleting, key_of, labels_of
+from spiko_operator.plan.nodes import Node, read_node
+from spiko_operator.plan.objects import Key, Object, is_deleting, key_of
 from spiko_operator.plan.observed import ObjectKey, Observed, total_size
 from spiko_operator.plan.reconcile import ReconcilePlan, forget, plan
 from spiko_operator.plan.state import is_started
-from spiko_operator.plan.topology import from_labels
 
 MANY = 300  # objects; the first plan of 3,000 objects takes 0.3 s, a later one 0.015 s
 CONFLICT_RETRY_S = 0.05
@@ -82,9 +83,10 @@ async def _reconcile(context: Context, key: Key) -> float | None:
     if pass_.configuration is not None and outcome.state_written:
         context.links.configure(key, pass_.configuration)
         context.links.keep(key, await eureka_endpoints(context, architecture))
+    inspect_s = await inspect(context, key, pass_.incomplete)
     if outcome.refused:
         raise Refused(f"the API server refused {len(outcome.refused)} of the objects: {outcome.refused[0]}")
-    return outcome.requeue_s
+    return min((s for s in (outcome.requeue_s, inspect_s) if s is not None), default=None)
 
 
 def _is_admitted(context: Context, architecture: Object | None) -> bool:
@@ -99,6 +101,7 @@ def _forget(context: Context, key: Key) -> None:
     """Forget a deleted Architecture."""
     context.links.forget(key)
     context.keys.forget(key)
+    context.inspections.pop(key, None)
     forget(key)
     live = {body["metadata"]["uid"] for body in context.cache.all("Architecture")}
     context.reserved = {uid: kept for uid, kept in context.reserved.items() if uid in live}
@@ -178,18 +181,10 @@ async def _observe(
     context: Context, architecture: Object, foreign: Mapping[ObjectKey, Object] | None = None
 ) -> Observed:
     """Observe an Architecture; Secrets of other owners are looked up unless `foreign` has them."""
-    namespace, name = key_of(architecture)
+    key = namespace, name = key_of(architecture)
     objects = context.cache.of_architecture(namespace, name, OWNED)
-    state_key = ("ConfigMap", names.state_name(name))
-    if state_key not in objects:  # the topology will be chosen, from the current labels of the nodes
-        context.node_zones = await read_node_zones(context.client)
-        try:
-            state = await context.client.get("ConfigMap", namespace, names.state_name(name))
-        except Missing:
-            pass
-        else:
-            context.cache.put("ConfigMap", state)
-            objects[state_key] = state
+    if ("ConfigMap", names.state_name(name)) not in objects:
+        objects |= await _look_before_the_first_pass(context, key)
     architectures = context.cache.all("Architecture")
     neighbors = [a for a in architectures if a["metadata"]["namespace"] == namespace]
     digests = {key: context.executor.applied_digest(key[0], body) for key, body in objects.items()}
@@ -198,14 +193,15 @@ async def _observe(
         objects=objects,
         foreign=await context.keys.find_foreign(architecture) if foreign is None else foreign,
         live_uids=frozenset(a["metadata"]["uid"] for a in architectures),
-        node_zones=context.node_zones,
-        reports=context.links.reports((namespace, name)),
+        nodes=context.nodes,
+        reports=context.links.reports(key),
         image=context.settings.image,
         now=now_text(),
-        state_key=context.keys.keyring.state_key(namespace, name),
-        unknown_pods=context.unknown_pods.get((namespace, name), frozenset()),
-        health=context.links.verdicts((namespace, name)),
+        state_key=context.keys.keyring.state_key(*key),
+        unknown_pods=context.unknown_pods.get(key, frozenset()),
+        health=context.links.verdicts(key),
         policies=context.settings.policies,
+        causes=context.inspections[key].causes if key in context.inspections else {},
         applied={key: digest for key, digest in digests.items() if digest is not None},
         neighbors=tuple(a for a in neighbors if a["metadata"]["name"] != name),
         reserved=dict(context.reserved),
@@ -216,14 +212,27 @@ async def _observe(
     )
 
 
+async def _look_before_the_first_pass(context: Context, key: Key) -> dict[ObjectKey, Object]:
+    """Return the state, if the watch has not delivered it yet; without one the topology will be chosen, from
+    the nodes as they are now.
+    """
+    context.nodes = await read_nodes(context.client)
+    try:
+        state = await context.client.get("ConfigMap", key[0], names.state_name(key[1]))
+    except Missing:
+        return {}
+    context.cache.put("ConfigMap", state)
+    return {("ConfigMap", names.state_name(key[1])): state}
+
+
 def was_started(context: Context, key: Key) -> bool:
     """Return whether an Architecture was ever Ready, by its state."""
     state = context.cache.get("ConfigMap", key[0], names.state_name(key[1])) or {}
     return is_started(state.get("data") or {}, context.keys.keyring.state_key(*key))
 
 
-async def read_node_zones(client: Client) -> dict[str, list[str]]:
-    """Return region -> zones from the labels of all nodes; empty without permission to list nodes.
+async def read_nodes(client: Client) -> tuple[Node, ...]:
+    """Return all nodes; empty without permission to list nodes.
 
     Raises:
         ClusterError: the API server does not answer, or with another error, so that the zones are unknown.
@@ -232,8 +241,8 @@ async def read_node_zones(client: Client) -> dict[str, list[str]]:
         nodes = await client.list("Node")
     except Forbidden as error:
         log.info("no permission to list nodes, zones are logical: %s", error)
-        return {}
-    return from_labels([labels_of(node) for node in nodes])
+        return ()
+    return tuple(read_node(body) for body in nodes)
 
 
 async def _look_up(client: Client, namespace: str, keys: tuple[ObjectKey, ...]) -> dict[ObjectKey, Object]:

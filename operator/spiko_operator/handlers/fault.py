@@ -15,6 +15,7 @@ from spiko_operator.handlers.architecture import was_started
 from spiko_operator.handlers.evidence_collector import write_until_accepted
 from spiko_operator.handlers.fault_kind import FAULT_KINDS, FaultKind
 from spiko_operator.plan.conditions import Observation
+from spiko_operator.plan.faults.delete_right import refusal
 from spiko_operator.plan.faults.fault_status import (
     ACCEPTED,
     FIRST_RETRY_S,
@@ -56,6 +57,10 @@ async def inject(context: Context, key: Key) -> float | None:
         await _write(context, fault, update)
         return None
     kind = FAULT_KINDS[str(kind_of(spec))](context, fault, spec)
+    if refused := _refusal(context, spec):
+        context.claims.release(holder)
+        await _refuse(context, fault, kind, refused)
+        return None
     if context.cache.get("Architecture", key[0], spec.architecture) is None:
         return await _without_architecture(context, fault, spec, kind)
     if not kind.is_chosen():
@@ -85,11 +90,33 @@ async def _without_architecture(
         return await _wait(
             context, fault, spec, Observation(ACCEPTED, "False", Reason.ARCHITECTURE_NOT_FOUND, text)
         )
+    await _end(context, fault, kind, Reason.ARCHITECTURE_GONE, text)
+    return None
+
+
+def _refusal(context: Context, spec: FaultSpec) -> str:
+    """Return why this operator does not inject the Fault; empty if it does."""
+    method = spec.kill.method if spec.kill is not None else None
+    allowed = context.settings.allow_delete
+    return refusal("spec.kill.method", method, allowed=allowed, instead="Evict or Crash")
+
+
+async def _refuse(context: Context, fault: Object, kind: FaultKind, text: str) -> None:
+    """End a Fault that needs a right which this operator, perhaps unlike an earlier one, does not have."""
+    reason = Reason.DELETE_NOT_ALLOWED
+    if kind.is_chosen():
+        await _end(context, fault, kind, reason, text)
+        return
+    conditions = (Observation(ACCEPTED, "False", reason, text), ended(reason, text))
+    await _write(context, fault, StatusUpdate(conditions, summary=text))
+
+
+async def _end(context: Context, fault: Object, kind: FaultKind, reason: Reason, text: str) -> None:
+    """End a Fault that may have acted on some of its targets."""
     so_far = kind.summarize(over=False)
     summary = f"{text}; {so_far.summary}" if so_far.summary else text
-    conditions = (*so_far.conditions, ended(Reason.ARCHITECTURE_GONE, summary))
+    conditions = (*so_far.conditions, ended(reason, summary))
     await _write(context, fault, StatusUpdate(conditions, so_far.targets, so_far.summary, so_far.events))
-    return None
 
 
 async def _wait(context: Context, fault: Object, spec: FaultSpec, why: Observation) -> float | None:

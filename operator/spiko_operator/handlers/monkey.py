@@ -23,6 +23,7 @@ from spiko_operator.handlers.evidence_collector import EvidenceCollector, write_
 from spiko_operator.handlers.kill_request import KillRequest
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Emit, SetStatus
+from spiko_operator.plan.faults.delete_right import refusal
 from spiko_operator.plan.faults.evidence import Evidence
 from spiko_operator.plan.faults.fault_status import victims_of_others
 from spiko_operator.plan.faults.monkey import (
@@ -35,7 +36,7 @@ from spiko_operator.plan.faults.monkey import (
     with_evidence,
 )
 from spiko_operator.plan.faults.monkey_schedule import effective
-from spiko_operator.plan.objects import Key, Object, is_deleting, truncate
+from spiko_operator.plan.objects import Key, Object, is_deleting, key_of, truncate
 from spiko_operator.plan.ownership import owned_by
 from spiko_operator.victim_claims import Holder
 
@@ -58,7 +59,7 @@ async def visit(context: Context, key: Key) -> float | None:
     ) is not None:
         chaos = _chaos(architecture)
         tier = chaos.victim.tier if chaos.victim is not None else str(architecture["spec"].get("victim", ""))
-        next_ = plan_monkey(monkey, chaos, _observe(context, key, architecture, tier, pods))
+        next_ = plan_monkey(monkey, chaos, _observe(context, architecture, monkey, tier, pods))
         if next_.list_pods:
             selector = f"{names.ARCHITECTURE}={key[1]},{names.TIER}={tier}"
             pods = await context.client.list("Pod", key[0], selector)
@@ -117,8 +118,9 @@ def _chaos(architecture: Object) -> ChaosStatus:
 
 
 def _observe(
-    context: Context, key: Key, architecture: Object, tier: str, pods: list[Object] | None
+    context: Context, architecture: Object, monkey: Monkey, tier: str, pods: list[Object] | None
 ) -> ObservedTier:
+    key = key_of(architecture)
     labeled = context.cache.of_architecture(*key, ("Deployment",)).values()
     deployments = owned_by(labeled, architecture["metadata"]["uid"])
     taken = victims_of_others(context.cache.all("Fault"), (key[0], ""), None)
@@ -131,7 +133,13 @@ def _observe(
         now_milli_text(),
         taken | context.claims.of_others(("Architecture", *key)),
         unsent=victim is not None and victim.uid in context.claims.unsent,
+        refused=_refusal(context, monkey),
     )
+
+
+def _refusal(context: Context, monkey: Monkey) -> str:
+    allowed = context.settings.allow_delete
+    return refusal("spec.chaos.monkey.method", monkey.method, allowed=allowed, instead="Evict")
 
 
 async def _kill(context: Context, key: Key, monkey: Monkey, selected: SelectedVictim) -> str:

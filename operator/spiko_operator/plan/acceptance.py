@@ -16,6 +16,7 @@ from spiko_operator.plan import names
 from spiko_operator.plan.limits import Size, size_of
 from spiko_operator.plan.memo import Memo
 from spiko_operator.plan.name_claims import claims, tiers_of
+from spiko_operator.plan.nodes import open_zones
 from spiko_operator.plan.objects import Key, Object
 from spiko_operator.plan.observed import Observed
 from spiko_operator.plan.ownership import is_ours
@@ -183,11 +184,17 @@ def _topology(
     observed: Observed, state: ArchitectureState | None, spec: ArchitectureSpec, lost: bool
 ) -> Topology:
     wanted = wanted_regions(spec.services)
+    labeled = open_zones(observed.nodes, _tolerations(spec))
     if state is not None:
-        return grow(state.topology, spec.topology, observed.node_zones, wanted)
+        return grow(state.topology, spec.topology, labeled, wanted)
     if lost and (copy := _topology_copy(observed)) is not None:
-        return grow(copy, spec.topology, observed.node_zones, wanted)
-    return choose(spec.topology, observed.node_zones, wanted)
+        return grow(copy, spec.topology, labeled, wanted)
+    return choose(spec.topology, labeled, wanted)
+
+
+def _tolerations(spec: ArchitectureSpec) -> list[Object]:
+    given = (spec.runtime.tolerations if spec.runtime else None) or ()
+    return [toleration.model_dump(mode="json", by_alias=True, exclude_none=True) for toleration in given]
 
 
 def _topology_copy(observed: Observed) -> Topology | None:

@@ -98,6 +98,15 @@ def eureka_name(architecture: str, zone_index: int | None = None) -> str:
     return f"{architecture}-{EUREKA}" if zone_index is None else f"{architecture}-{EUREKA}-z{zone_index}"
 
 
+def pod_selector(architecture: str) -> str:
+    """Return the label selector of the pods of all tiers.
+
+    >>> pod_selector("lamp")
+    'spiko.dev/architecture=lamp,spiko.dev/tier!=eureka'
+    """
+    return f"{ARCHITECTURE}={architecture},{TIER}!={EUREKA}"
+
+
 def needed_names(architecture: str, tiers: Iterable[str]) -> frozenset[str]:
     """Return the names of the Services of an Architecture and of all eurekas that it may have.
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from spiko_operator.plan.health import Verdicts
 from spiko_operator.plan.limits import Limits, Size
 from spiko_operator.plan.network_policies import PolicySettings
+from spiko_operator.plan.nodes import Node
 from spiko_operator.plan.objects import Object, controller_of
+from spiko_operator.plan.pod_causes import Causes
 from spiko_operator.plan.registrations import Registration
 from spiko_operator.plan.status import EurekaReport
 
@@ -39,7 +41,7 @@ class Observed:
         objects: the objects labeled with the architecture's name.
         foreign: other objects that have a name which the architecture needs.
         live_uids: UIDs of all Architectures that exist.
-        node_zones: region -> zones, from the nodes' labels.
+        nodes: all nodes; empty without permission to list them.
         reports: the last reports of the connected eurekas.
         image: the operator's default nanoservice image.
         now: the time, in the format of Kubernetes.
@@ -56,13 +58,14 @@ class Observed:
         policies: settings for NetworkPolicies; None for no policies.
         collector: the endpoint of Architectures whose spec names none; empty for none.
         has_budgets: whether tiers have disruption budgets.
+        causes: why pods are not Ready, if that was looked up.
     """
 
     architecture: Object
     objects: Mapping[ObjectKey, Object]
     foreign: Mapping[ObjectKey, Object]
     live_uids: frozenset[str]
-    node_zones: Mapping[str, list[str]]
+    nodes: tuple[Node, ...]
     reports: tuple[EurekaReport, ...]
     image: str
     now: str
@@ -78,6 +81,7 @@ class Observed:
     policies: PolicySettings | None = None
     collector: str = ""
     has_budgets: bool = True
+    causes: Causes = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -9,8 +9,8 @@ the status reports the observed state. A pass that is interrupted anywhere is si
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from spiko_nanoservice.contract import Configuration, Revision
 from spiko_operator.api.architecture import ArchitectureSpec
@@ -45,13 +45,14 @@ from spiko_operator.plan.limits import size_of
 from spiko_operator.plan.objects import Key, Object, is_deleting, owner_reference
 from spiko_operator.plan.observed import ObjectKey, Observed, Reservation
 from spiko_operator.plan.ownership import NameCheck, check_names, release, unknown_names
+from spiko_operator.plan.readiness import Readiness, observe_readiness
 from spiko_operator.plan.reevaluation import reevaluate
 from spiko_operator.plan.runtime import observe_runtime
 from spiko_operator.plan.state import ArchitectureState, config_map
 
 GARBAGE_COLLECTION_RETRY_S = 0.25
 # Fields of the status that stay as they are while no spec is in effect.
-_KEPT_FIELDS = ("scale", "regions", "configRevision", "runtime")
+_KEPT_FIELDS = ("scale", "selector", "regions", "configRevision", "runtime")
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,14 @@ class ReconcilePlan:
         configuration: for the eurekas.
         unknown: the names to look up before the first apply.
         reservation: what is in effect after this pass, for those of other Architectures; None if nothing.
+        incomplete: Deployment -> tier, of Deployments that are not complete.
     """
 
     actions: list[Action]
     configuration: Configuration | None = None
     unknown: tuple[ObjectKey, ...] = ()
     reservation: Reservation | None = None
+    incomplete: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ def plan(observed: Observed) -> ReconcilePlan:
         configuration,
         unknown_names(observed, draft.built.wanted.objects),
         _reservation(observed, draft, is_latest=not acceptance.rejections),
+        readiness.incomplete,
     )
 
 
@@ -150,12 +154,12 @@ def _wait_for_names(
     return ReconcilePlan(actions, reservation=kept)
 
 
-def _readiness(observed: Observed, draft: _Draft, changes: Sequence[Apply]) -> status.Readiness:
+def _readiness(observed: Observed, draft: _Draft, changes: Sequence[Apply]) -> Readiness:
     deployments = [body for body in draft.built.wanted.objects if body["kind"] == "Deployment"]
     changing = frozenset(
         a.body["metadata"]["name"] for a in changes if a.body["kind"] == "Deployment" and a.changes_spec
     )
-    return status.readiness(deployments, observed.objects, changing)
+    return observe_readiness(deployments, observed.objects, changing, observed.causes)
 
 
 # -------------------------------------------------------------------- configuration and state
@@ -176,12 +180,16 @@ def _configure(
     return state, replace(draft, revision=state.revision)
 
 
-def _is_started(observed: Observed, state: ArchitectureState, readiness: status.Readiness) -> bool:
+def _is_started(observed: Observed, state: ArchitectureState, readiness: Readiness) -> bool:
     """Whether every pod is Ready and acts on the configuration: from then on sources send requests."""
-    programmed = status.programmed(
-        state.revision, len(state.topology.zones), readiness.pods_ready, observed.reports
-    )
+    programmed = _programmed(observed, state, readiness)
     return readiness.observation().status == programmed.status == "True"
+
+
+def _programmed(observed: Observed, state: ArchitectureState, readiness: Readiness) -> Observation:
+    first = 0 if state.started else readiness.pods
+    eurekas = len(state.topology.zones)
+    return status.programmed(state.revision, eurekas, readiness.pods_ready, observed.reports, first)
 
 
 def _write_state(observed: Observed, state: ArchitectureState) -> list[Action]:
@@ -217,20 +225,21 @@ def _status(
     observed: Observed,
     rejections: Sequence[status.Rejection],
     state: ArchitectureState,
-    readiness: status.Readiness,
+    readiness: Readiness,
     *special: Observation,
 ) -> list[Action]:
     """Report what is observed; a `special` observation replaces the ordinary one of its type."""
-    revision = state.revision
     conditions = (observed.architecture.get("status") or {}).get("conditions") or []
     endpoint = (state.accepted.get("telemetry") or {}).get("otlpEndpoint") or observed.collector
     ordinary = [
         status.accepted(rejections, in_effect=True),
         status.applied(observed.refused),
-        status.programmed(revision, len(state.topology.zones), readiness.pods_ready, observed.reports),
+        _programmed(observed, state, readiness),
         readiness.observation(),
-        status.zones_labeled(state.topology, observed.node_zones, state.topology_reassigned),
         observe_runtime(state.runtime, state.accepted, observed.image),
+        status.zones_labeled(
+            state.topology, observed.nodes, state.runtime.get("tolerations") or (), state.topology_reassigned
+        ),
         *_verified(observed, state),
         *observe_health(observed.health, endpoint, conditions),
     ]
@@ -239,14 +248,15 @@ def _status(
     r = readiness
     fields: Object = {
         "scale": int(state.accepted.get("scale", 100)),
+        "selector": names.pod_selector(observed.name),
         "summary": {"tiers": f"{r.tiers_ready}/{r.tiers}", "pods": f"{r.pods_ready}/{r.pods}"},
         "regions": [
             {"name": region.name, "zones": [zone.name for zone in region.zones]}
             for region in state.topology.regions
         ],
-        "configRevision": str(revision),
         # The schema bounds it; the operator's setting does not.
         "runtime": {"image": state.runtime["image"][:255]},
+        "configRevision": str(state.revision),
     }
     if r.not_ready:
         fields["notReady"] = list(r.not_ready)

@@ -1,28 +1,25 @@
-"""Pure: the observed conditions of an Architecture, and the counts over its Deployments."""
+"""Pure: the observed conditions of an Architecture, except Ready."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from spiko_nanoservice.contract import Revision
 from spiko_operator.api.reasons import Reason
-from spiko_operator.plan import names
 from spiko_operator.plan.conditions import (
     ACCEPTED,
     APPLIED,
     PODS_VERIFIED,
     PROGRAMMED,
-    READY,
     STATE_VERIFIED,
     ZONES,
     Observation,
 )
-from spiko_operator.plan.objects import Object, truncate
+from spiko_operator.plan.nodes import Node, closed_zones, labeled_zones, open_zones
+from spiko_operator.plan.objects import truncate
 from spiko_operator.plan.topology import Topology
-
-MOST_NOT_READY = 32  # entries
 
 
 class Rejection(NamedTuple):
@@ -113,6 +110,7 @@ def programmed(
     eurekas: int,
     pods: int,
     reports: Sequence[EurekaReport],
+    first: int = 0,
 ) -> Observation:
     """Observe whether every eureka has the configuration and every pod acts on it.
 
@@ -121,12 +119,16 @@ def programmed(
         eurekas: how many there must be.
         pods: how many are Ready, and therefore registered: a report that counts fewer is outdated.
         reports: the last report of each connected eureka.
+        first: how many must have been Ready for the first start; 0 once the Architecture was started. Pods
+            become Ready one after another, and the condition must not come and go with each of them.
     """
     current = [report for report in reports if report.revision == revision]
     if len(current) < eurekas:
         pending = f"{len(current)} of {eurekas} eurekas have configuration {revision}"
     elif not all(report.complete for report in current):
         pending = "not all eurekas are connected to each other yet"
+    elif pods < first:
+        pending = f"not all {first} pods are Ready for the first time yet"
     elif (counted := sum(report.pods for report in current)) < pods:
         pending = f"eurekas report {counted} of {pods} pods"
     elif any(report.acked < report.pods for report in current):
@@ -138,130 +140,39 @@ def programmed(
 
 
 def zones_labeled(
-    topology: Topology, node_zones: Mapping[str, Sequence[str]], reassigned: bool
+    topology: Topology, nodes: Sequence[Node], tolerations: Sequence[Mapping[str, str]], reassigned: bool
 ) -> Observation:
     """Observe whether every zone of the topology is the zone of a node.
 
     Args:
         topology: in effect.
-        node_zones: region -> zones, from the labels of the nodes that exist.
+        nodes: that exist.
+        tolerations: of the pods, `spec.runtime.tolerations`.
         reassigned: whether an earlier topology was lost and this one was chosen instead.
     """
-    lost = (
-        ("; state and annotations were lost: zones were reassigned, pods may have moved")
-        if reassigned
-        else ""
-    )
+    usable, labeled = open_zones(nodes, tolerations), labeled_zones(nodes)
     if logical := [zone.name for zone in topology.zones if zone.logical]:
         text = "no node is labeled with these zones; pods are spread on a best-effort basis"
-        return Observation(
-            ZONES, "False", Reason.LOGICAL_ZONES, truncate(f"{text}: {', '.join(logical)}{lost}")
-        )
-    missing = [z.name for r in topology.regions for z in r.zones if z.name not in node_zones.get(r.name, ())]
-    if missing:
+        if labeled and not usable:
+            text = f"all labeled nodes are cordoned or have taints, and {text}"
+        return _zones("False", Reason.LOGICAL_ZONES, text, logical, reassigned)
+    used = [(region.name, zone.name) for region in topology.regions for zone in region.zones]
+    if missing := [zone for region, zone in used if zone not in labeled.get(region, ())]:
         text = "no node is labeled with these zones; their pods stay Pending"
-        return Observation(
-            ZONES, "False", Reason.ZONES_WITHOUT_NODES, truncate(f"{text}: {', '.join(missing)}{lost}")
-        )
-    used = {region.name: {zone.name for zone in region.zones} for region in topology.regions}
-    others = [zone for name, zones in used.items() for zone in node_zones.get(name, ()) if zone not in zones]
-    if others:
+        return _zones("False", Reason.ZONES_WITHOUT_NODES, text, missing, reassigned)
+    closed = closed_zones(nodes, tolerations)
+    # A node that is cordoned for an upgrade keeps its labels and its pods, so the condition stays True.
+    if shut := [f"{place[1]} ({closed[place]})" for place in used if place in closed]:
+        text = "nodes of these zones are cordoned or have taints; new pods of these zones stay Pending"
+        return _zones("True", Reason.ZONES_UNSCHEDULABLE, text, shut, reassigned)
+    regions = {region.name for region in topology.regions}
+    if others := [z for name in usable if name in regions for z in usable[name] if (name, z) not in used]:
         text = "nodes also have these zones; add them to spec.topology to use them"
-        return Observation(ZONES, "True", Reason.MORE_ZONES, truncate(f"{text}: {', '.join(others)}{lost}"))
-    return Observation(ZONES, "True", Reason.LABELED, f"every zone is the label of a node{lost}")
+        return _zones("True", Reason.MORE_ZONES, text, others, reassigned)
+    return _zones("True", Reason.LABELED, "every zone is the label of a node", (), reassigned)
 
 
-@dataclass(frozen=True)
-class Readiness:
-    """Counts over the Deployments of all tiers; eurekas count in `not_ready` only."""
-
-    tiers: int
-    tiers_ready: int
-    pods: int
-    pods_ready: int
-    not_ready: tuple[Object, ...]
-    paused: tuple[str, ...] = ()  # names of Deployments that another client paused
-
-    def observation(self) -> Observation:
-        """Observe the Ready condition."""
-        if not self.not_ready and not self.paused and self.pods_ready == self.pods:
-            return Observation(READY, "True", Reason.ALL_TIERS_READY, f"{self.tiers} tiers, {self.pods} pods")
-        paused = f"paused Deployments: {', '.join(self.paused[:8])}; " if self.paused else ""
-        lacking = ", ".join(
-            " ".join(filter(None, (n["tier"], n["place"], f"({n['message']})"))) for n in self.not_ready[:8]
-        )
-        return Observation(
-            READY,
-            "False",
-            Reason.PODS_MISSING,
-            truncate(f"{self.tiers_ready} of {self.tiers} tiers are ready; {paused}not ready: {lacking}"),
-        )
-
-
-def readiness(
-    desired: Iterable[Object], found: Mapping[tuple[str, str], Object], changing: Container[str] = ()
-) -> Readiness:
-    """Compare the Deployments with their observed status; an outdated status counts as not ready.
-
-    Args:
-        desired: the Deployments.
-        found: the observed objects, by kind and name.
-        changing: names of Deployments that this pass changes: their status describes what they were before.
-    """
-    tiers: dict[str, bool] = {}  # tier -> whether all its Deployments are complete
-    not_ready: list[Object] = []
-    paused: list[str] = []
-    pods = pods_ready = 0
-    for body in desired:
-        existing = found.get(("Deployment", body["metadata"]["name"]), {})
-        if existing.get("spec", {}).get("paused"):
-            paused.append(body["metadata"]["name"])
-        rollout = _rollout(body, existing, changing)
-        if rollout.tier != names.EUREKA:
-            tiers[rollout.tier] = tiers.get(rollout.tier, True) and rollout.complete
-            pods, pods_ready = pods + rollout.desired, pods_ready + rollout.ready
-        if not rollout.complete and len(not_ready) < MOST_NOT_READY:
-            not_ready.append(rollout.entry(body["metadata"]["labels"]))
-    return Readiness(len(tiers), sum(tiers.values()), pods, pods_ready, tuple(not_ready), tuple(paused))
-
-
-class _Rollout(NamedTuple):
-    tier: str
-    desired: int
-    ready: int
-    message: str  # what is missing; empty if nothing is
-
-    @property
-    def complete(self) -> bool:
-        """Whether all pods are Ready and have the current template."""
-        return not self.message
-
-    def entry(self, labels: Mapping[str, str]) -> Object:
-        """Return the entry of `status.notReady`."""
-        place = "/".join(labels[key] for key in (names.REGION, names.ZONE) if key in labels)
-        version = labels.get(names.VERSION, "")
-        return {
-            "tier": self.tier,
-            "version": version,
-            "place": place,
-            "ready": self.ready,
-            "desired": self.desired,
-            "message": self.message,
-        }
-
-
-def _rollout(body: Object, existing: Object, changing: Container[str]) -> _Rollout:
-    desired = int(body["spec"]["replicas"])
-    status = existing.get("status", {})
-    fresh = status.get("observedGeneration", 0) >= existing.get("metadata", {}).get("generation", 1)
-    ready, updated = (int(status.get(key, 0)) for key in ("readyReplicas", "updatedReplicas"))
-    message = ""
-    if not existing:
-        message = "no Deployment yet"
-    elif ready < desired:
-        message = f"{ready} of {desired} pods Ready"
-    elif not fresh or body["metadata"]["name"] in changing:
-        message = "change not rolled out yet"
-    elif updated < desired:
-        message = f"{updated} of {desired} pods updated"
-    return _Rollout(body["metadata"]["labels"][names.TIER], desired, min(desired, ready), message)
+def _zones(status: str, reason: Reason, text: str, places: Sequence[str], reassigned: bool) -> Observation:
+    lost = "state and annotations were lost: zones were reassigned, pods may have moved" if reassigned else ""
+    listed = f": {', '.join(places)}" if places else ""
+    return Observation(ZONES, status, reason, truncate(f"{text}{listed}{'; ' if lost else ''}{lost}"))

@@ -140,6 +140,15 @@ def test_spans_lost_in_a_killed_pod_are_told_from_others() -> None:
     assert (1, 1) == tuple(to_json(found)["traces"][name] for name in ("cutByKills", "incomplete"))
 
 
+def test_lost_traces_are_one_line_instead_of_a_count_of_zero() -> None:
+    """Given a receiver without any span, then the text has the reason only, and JSON has it as a note."""
+    run = report(traces=TraceStore(), lost_traces="no spans arrived at http://a")
+    parts = render(run, histograms=False).split("\n\n")
+
+    assert ["no spans arrived at http://a"] == [part for part in parts if "traces" in part or "spans" in part]
+    assert ["no spans arrived at http://a"] == to_json(run)["notes"]
+
+
 def test_a_run_without_requests_is_reported() -> None:
     """Given a run without requests and a fault without a status, then all outputs work."""
     empty = Report(

@@ -330,3 +330,27 @@ async def test_namespace_that_is_being_deleted_is_an_error_of_its_own(
             await client.close()
 
     assert type(found.value) is kind
+
+
+async def test_first_page_is_one_bounded_request(tmp_path: Path) -> None:
+    """Given a server with more pages, or one that ignores the limit, then one request is sent, with both
+    selectors, and no more objects than the limit are returned.
+    """
+    queries: list[dict[str, str]] = []
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        queries.append(dict(request.query))
+        items = [{"metadata": {"name": str(number)}} for number in range(9)]
+        return web.json_response({"metadata": {"continue": "more"}, "items": items})
+
+    async with api_server(serve) as server:
+        write_kubeconfig(tmp_path / "config", server, "good")
+        client = await Client.connect(str(tmp_path / "config"))
+        try:
+            found = await client.first_page("Pod", "default", "a=b,c in (d,e)", "status.phase=Pending", 5)
+        finally:
+            await client.close()
+
+    selectors = {"labelSelector": "a=b,c in (d,e)", "fieldSelector": "status.phase=Pending"}
+    assert [selectors | {"limit": "5"}] == queries
+    assert 5 == len(found)

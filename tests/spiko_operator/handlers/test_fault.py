@@ -308,3 +308,48 @@ async def test_fault_on_an_architecture_that_was_ready_before_does_not_wait() ->
     await run_to_end(api)
 
     assert 1 == len(api.killed())
+
+
+@pytest.mark.parametrize("mode", ["Enforce", "DryRun"])
+async def test_delete_is_refused_without_the_right_to_delete_pods(mode: str) -> None:
+    """Given an operator that may not delete pods, then a Fault with Delete ends at once, its status names
+    field, value and remedy, and no pod is killed.
+    """
+    api = prepared(mode=mode, kill={"method": "Delete"})
+    api.allow_delete = False
+    status = await run_to_end(api)
+
+    assert [] == api.killed()
+    assert ("False", "DeleteNotAllowed") == condition(status, "Accepted")
+    assert ("True", "DeleteNotAllowed") == condition(status, "Ended")
+    assert 'spec.kill.method: "Delete": this operator may not delete pods' in status["summary"]
+    assert "chaos.allowDelete=true" in status["summary"]
+    assert "victims" not in status
+    assert ["DeleteNotAllowed", "Ended"] == [event.partition(":")[0] for event in api.events]
+
+
+@pytest.mark.parametrize("method", ["Evict", "Crash"])
+async def test_other_methods_need_no_right_to_delete_pods(method: str) -> None:
+    """Given an operator that may not delete pods, then the other methods work."""
+    api = prepared(kill={"method": method})
+    api.allow_delete = False
+    status = await run_to_end(api)
+
+    assert ("True", "Killed") == condition(status, "Injected")
+    assert 1 == len(api.killed())
+
+
+async def test_a_restarted_operator_without_the_right_ends_a_running_fault() -> None:
+    """Given an operator that stops after it recorded three victims, when the next one may not delete pods,
+    then it kills none of them, and the Fault ends.
+    """
+    api = prepared(kill={"method": "Delete", "count": 3}, cut_at=1)
+    assert await inject(api.operator(), KEY) == 0.0
+    with pytest.raises(Cut):
+        await inject(api.operator(), KEY)
+    api.allow_delete = False
+    status = await run_to_end(api)
+
+    assert [] == api.killed()
+    assert ["Planned"] * 3 == [victim["state"] for victim in status["victims"]]
+    assert ("True", "DeleteNotAllowed") == condition(status, "Ended")

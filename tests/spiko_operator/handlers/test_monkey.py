@@ -219,3 +219,53 @@ async def test_deployment_with_labels_and_without_owners_does_not_stop_the_monke
     chaos = await run_until_idle(api)
 
     assert (1, 1) == (chaos["kills"], len(api.killed()))
+
+
+async def test_delete_is_refused_once_without_the_right_to_delete_pods() -> None:
+    """Given an operator that may not delete pods, then a monkey with Delete kills none: status and one event
+    name field, value and remedy, also after a restart.
+    """
+    api = switched_on()
+    api.allow_delete = False
+    chaos = await run_until_idle(api)
+    assert await visit(api.operator(), KEY) is None
+
+    assert ([], ["status Architecture"]) == (api.killed(), api.log)
+    assert chaos["waiting"].startswith('spec.chaos.monkey.method: "Delete": this operator may not delete')
+    assert "chaos.allowDelete=true" in chaos["waiting"]
+    assert [f"DeleteNotAllowed: {chaos['waiting']}"] == api.events
+    assert {"waiting"} == set(chaos)
+
+
+async def test_a_refused_monkey_starts_with_another_method_or_the_right() -> None:
+    """Given a refused monkey, when its method becomes Evict or the operator gets the right, then its schedule
+    starts; when it is switched off, then the reason disappears.
+    """
+    for edit, allowed, mode in (
+        ({"mode": "Enforce", "method": "Evict"}, False, "Enforce"),
+        ({"mode": "Enforce", "method": "Delete"}, True, "Enforce"),
+        ({"mode": "Off", "method": "Delete"}, False, None),
+    ):
+        api = switched_on()
+        api.allow_delete = False
+        await run_until_idle(api)
+        api.allow_delete = allowed
+        api.put_architecture(edit | {"meanSeconds": 86_400, "minSeconds": 86_400})
+        chaos = await run_until_idle(api)
+
+        assert (mode, None) == (chaos.get("mode"), chaos.get("waiting"))
+        assert [] == api.killed()
+
+
+async def test_a_recorded_victim_is_released_without_the_right_to_delete_pods() -> None:
+    """Given an operator that stops between record and kill, when the next one may not delete pods, then the
+    victim lives and is released.
+    """
+    api = switched_on(cut_at=1)
+    with pytest.raises(Cut):
+        await visit(api.operator(), KEY)
+    api.allow_delete = False
+    chaos = await run_until_idle(api)
+
+    assert [] == api.killed()
+    assert {"waiting"} == set(chaos)

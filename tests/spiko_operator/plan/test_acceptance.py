@@ -108,7 +108,7 @@ def test_lost_state_is_rebuilt_from_deployments() -> None:
     """
     cluster = running()
     before = templates(cluster)
-    cluster._nodes = []
+    cluster.nodes = []
     del cluster.objects["ConfigMap", "shop-state"]
     cluster.settle("shop")
 

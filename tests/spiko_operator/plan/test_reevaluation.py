@@ -8,6 +8,7 @@ import pytest
 
 from spiko_operator import queueing
 from spiko_operator.api.reasons import Reason
+from spiko_operator.handlers.pod_inspection import EVERY_S
 from spiko_operator.plan.conditions import (
     ACCEPTED,
     APPLIED,
@@ -22,6 +23,12 @@ from spiko_operator.plan.status import Rejection
 from tests.support.paths import ROOT
 
 MINUTE_S = 60.0
+EXPECTED_S = {
+    APPLIED: queueing.LONGEST_DELAY_S,
+    READY: EVERY_S,
+    ZONES: REEVALUATE_S,
+    PODS_VERIFIED: MINUTE_S,
+}
 PAGE = (ROOT / "docs" / "conditions.md").read_text()
 ROWS = [line.split("|")[1:-1] for line in PAGE.splitlines() if line.startswith("| ")][1:]
 LISTED = [(row[0], word) for row in ROWS for word in re.findall(r"`(\w+)`", row[1])]
@@ -50,9 +57,7 @@ def test_what_is_not_watched_is_evaluated_again_within_a_minute(row: list[str]) 
         for reason in reasons:
             assert [seconds] == [action.after_s for action in reevaluate([Rejection(reason, "")])]
     else:
-        with_lists = PODS_VERIFIED in row[0]
-        expected = MINUTE_S if with_lists else REEVALUATE_S
-        assert seconds == (queueing.LONGEST_DELAY_S if APPLIED in row[0] else expected)
+        assert seconds == next(expected for kind, expected in EXPECTED_S.items() if f"`{kind}`" in row[0])
 
 
 def test_a_rejection_that_only_the_user_can_resolve_is_not_planned_again() -> None:

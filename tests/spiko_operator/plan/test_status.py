@@ -6,7 +6,9 @@ import pytest
 
 from spiko_nanoservice.contract import Revision
 from spiko_operator.plan.actions import SetStatus
-from spiko_operator.plan.status import EurekaReport, readiness
+from spiko_operator.plan.readiness import observe_readiness
+from spiko_operator.plan.status import EurekaReport
+from tests.support.fake_api_server import FakeCluster
 from tests.support.settled_shop import Object, running, shop
 
 
@@ -44,6 +46,39 @@ def test_programmed_needs_every_eureka_and_every_pod() -> None:
         assert expected == cluster.condition("shop", "Programmed")["status"]
 
 
+def test_programmed_becomes_true_once_while_pods_start() -> None:
+    """Given pods that become Ready and acknowledge one after another, then Programmed becomes True, with one
+    event, when all of them have; given a pod that is lost later, then it counts those that are left.
+    """
+    cluster = FakeCluster()
+    cluster.put(shop())
+    cluster.reconcile("shop")
+    assert cluster.last_plan is not None
+    assert cluster.last_plan.configuration is not None
+    revision = cluster.last_plan.configuration.revision
+    seen = []
+    for ready in range(8):
+        cluster.get_ready(ready)
+        cluster.reports = (EurekaReport(revision, ready, ready), *(EurekaReport(revision, 0, 0),) * 2)
+        cluster.reconcile("shop")
+        seen.append(cluster.condition("shop", "Programmed")["status"])
+
+    assert ["False"] * 7 == seen[:7]
+    started = cluster.last_plan.configuration.revision  # sources may send from now on
+    cluster.reports = (EurekaReport(started, 7, 7), *(EurekaReport(started, 0, 0),) * 2)
+    cluster.reconcile("shop")
+    assert "True" == cluster.condition("shop", "Programmed")["status"]
+    assert ["Programmed", "Ready"] == sorted(
+        event.reason for event in cluster.events if event.reason in ("Programmed", "Ready")
+    )
+
+    cluster.get_ready(6)
+    cluster.reports = (EurekaReport(started, 6, 6), *(EurekaReport(started, 0, 0),) * 2)
+    cluster.reconcile("shop")
+    conditions = [cluster.condition("shop", kind)["status"] for kind in ("Ready", "Programmed")]
+    assert ["False", "True"] == conditions
+
+
 def test_transition_time_changes_with_the_status_only() -> None:
     """Given an unchanged condition, then its time stays, and an unchanged status is not written."""
     cluster = running()
@@ -75,7 +110,7 @@ def test_the_message_tells_what_a_deployment_lacks(
     body = {"metadata": {"name": "a-depot", "labels": labels}, "spec": {"replicas": 2}}
     existing = {"metadata": {"generation": 2}, "status": found}
     observed = {("Deployment", "a-depot"): existing} if found is not None else {}
-    result = readiness([body], observed)
+    result = observe_readiness([body], observed)
 
     assert (ready, 2) == (result.pods_ready, result.pods)
     condition = result.observation()

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from spiko_operator.api.architecture import Monkey
 from spiko_operator.api.architecture_status import ChaosStatus, MonkeyKill, SelectedVictim
 from spiko_operator.api.fault import Victim
+from spiko_operator.api.reasons import Reason
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Emit
 from spiko_operator.plan.conditions import ACCEPTED, READY
@@ -32,6 +33,7 @@ from spiko_operator.plan.timestamps import later, span_s
 LEAST_READY = 2  # never kill the last pod of a tier
 MOST_RECENT = 8
 BLOCKED_S = 1.0  # between attempts while a kill is due and blocked
+_NOT_SCHEDULED: Object = dict.fromkeys(("seed", "draw", "since", "nextAt", "waiting"))
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class ObservedTier:
         now: the time, in the format of Kubernetes.
         taken: UIDs of the victims of running Faults, which are not drawn.
         unsent: whether no request was sent to the recorded victim: if it is gone, the monkey did not kill it.
+        refused: why this operator does not kill by the monkey's method, or empty.
     """
 
     tier: str
@@ -55,6 +58,7 @@ class ObservedTier:
     now: str
     taken: Container[str] = ()
     unsent: bool = False
+    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,9 +112,12 @@ def plan_monkey(monkey: Monkey, chaos: ChaosStatus, observed: ObservedTier) -> N
     """
     is_current = (chaos.mode, chaos.seed) == (monkey.mode, monkey.seed)
     if chaos.victim is not None:
-        return _resume(monkey, chaos, observed, chaos.victim, stays=is_current and monkey.mode == "Enforce")
+        stays = is_current and monkey.mode == "Enforce" and not observed.refused
+        return _resume(monkey, chaos, observed, chaos.victim, stays=stays)
     if monkey.mode == "Off":
         return _off(chaos)
+    if observed.refused:
+        return _refuse(chaos, observed.refused)
     if not is_current or chaos.since is None or chaos.draw is None:
         return _start(monkey, observed)
     due_s = interval_s(monkey, chaos.draw)
@@ -129,9 +136,18 @@ def plan_monkey(monkey: Monkey, chaos: ChaosStatus, observed: ObservedTier) -> N
 
 def _off(chaos: ChaosStatus) -> Next:
     if chaos.mode in (None, "Off"):
+        return Next({"waiting": None} if chaos.waiting else None)
+    return Next(
+        {"mode": "Off", **_NOT_SCHEDULED}, (Emit("Normal", "MonkeyOff", "the monkey is off", "Kill"),)
+    )
+
+
+def _refuse(chaos: ChaosStatus, why: str) -> Next:
+    """Stop the schedule and report why, once."""
+    if chaos.mode is None and chaos.waiting == why:
         return Next()
-    ended: Object = dict.fromkeys(("seed", "draw", "since", "nextAt", "waiting"))
-    return Next({"mode": "Off", **ended}, (Emit("Normal", "MonkeyOff", "the monkey is off", "Kill"),))
+    written = {"mode": None, **_NOT_SCHEDULED, "waiting": why}
+    return Next(written, (Emit("Warning", Reason.DELETE_NOT_ALLOWED, why, "Kill"),))
 
 
 def _start(monkey: Monkey, observed: ObservedTier) -> Next:

@@ -1,0 +1,76 @@
+"""Pods that cannot start: the status says why, and zones without usable nodes are not chosen."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.architectures import Object, shop
+from tests.support.local_cluster import Cluster
+
+pytestmark = pytest.mark.e2e
+BROKEN_WEB: Object = {"image": "example.com/no/such:1"}
+
+
+def ready_message(cluster: Cluster, namespace: str) -> str:
+    """Return the message of the condition Ready."""
+    return str(cluster.condition("arch", "shop", "Ready", namespace).get("message", ""))
+
+
+def closed_zones(cluster: Cluster, namespace: str) -> Object | None:
+    """Return the condition ZonesLabeled once it names zones without schedulable nodes."""
+    found = cluster.condition("arch", "older", "ZonesLabeled", namespace)
+    return found if found["reason"] == "ZonesUnschedulable" else None
+
+
+def test_an_image_that_cannot_be_pulled_is_explained(cluster: Cluster, namespace: str) -> None:
+    """Given a tier whose image does not exist, then Ready and the entry of the tier have the kubelet's
+    reason, and the other tiers are ready.
+    """
+    cluster.apply(shop(web=BROKEN_WEB), namespace)
+    cluster.until("the cause", lambda: "example.com/no/such:1" in ready_message(cluster, namespace))
+    message, status = ready_message(cluster, namespace), cluster.get("arch", "shop", namespace)["status"]
+
+    assert message.startswith("3 of 4 tiers are ready; 3 pods: ")
+    assert "ErrImagePull" in message or "ImagePullBackOff" in message
+    assert {"web"} == {entry["tier"] for entry in status["notReady"]}
+    assert all("1 pod: " in entry["message"] for entry in status["notReady"])
+
+
+@pytest.mark.real  # the API server of a local cluster does not enforce quotas
+def test_a_quota_that_forbids_pods_is_explained(cluster: Cluster, namespace: str) -> None:
+    """Given a quota of memory, which the pods do not request, then Ready names the quota."""
+    quota: Object = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "memory"},
+        "spec": {"hard": {"requests.memory": "1Gi"}},
+    }
+    cluster.apply(quota, namespace)
+    cluster.apply(shop(), namespace)
+    cluster.until("the cause", lambda: "pods are forbidden" in ready_message(cluster, namespace))
+
+    expected = "Deployments: pods are forbidden: failed quota: memory: must specify requests.memory"
+    assert expected in ready_message(cluster, namespace)
+
+
+def test_a_cordoned_zone_is_not_chosen(cluster: Cluster, namespace: str) -> None:
+    """Given a zone whose only node is cordoned, when an Architecture is created, then it uses the other zones
+    and becomes Ready; an Architecture that used the zone before stays Ready, and names it.
+    """
+    cluster.apply(shop("older"), namespace)
+    cluster.until_settled("older", namespace)
+    zone = "topology.kubernetes.io/zone"
+    node = next(n for n in cluster.items("nodes") if n["metadata"]["labels"].get(zone) == "us-east-1b")
+    cluster.kubectl("cordon", node["metadata"]["name"])
+    try:
+        cluster.apply(shop(), namespace)
+        cluster.until_settled("shop", namespace)
+        zones = cluster.get("arch", "shop", namespace)["status"]["regions"][0]["zones"]
+        older = cluster.until("the zone", lambda: closed_zones(cluster, namespace), 70)
+    finally:
+        cluster.kubectl("uncordon", node["metadata"]["name"])
+
+    assert ["us-east-1a", "us-east-1c"] == zones
+    assert "True" == older["status"]
+    assert older["message"].endswith("us-east-1b (cordoned)")
+    assert "True" == cluster.condition("arch", "older", "Ready", namespace)["status"]
