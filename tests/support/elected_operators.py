@@ -29,6 +29,7 @@ class ElectedOperator:
             "KUBECONFIG": str(config),
             "SPIKO_OPERATOR_NAMESPACE": OPERATOR_NAMESPACE,
             "SPIKO_LEADER_ELECTION": "true",
+            "SPIKO_ALLOW_DELETE": "true",
         }
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
