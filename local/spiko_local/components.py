@@ -86,6 +86,8 @@ def build_components(
             "KUBECONFIG": str(home.kubeconfig),
             "SPIKO_LIVENESS": liveness,
             "SPIKO_OPERATOR_NAMESPACE": OPERATOR_NAMESPACE,
+            # The supervisor runs one operator, and after a crash the next one must not wait for a Lease.
+            "SPIKO_LEADER_ELECTION": "false",
             "SPIKO_ALLOW_DELETE": "true",  # it has all rights: faults of every method work
         }
         components.append(

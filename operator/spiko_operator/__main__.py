@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import Any, cast
 
 from aiohttp.http import HttpProcessingError
 
 from spiko_operator.errors import SettingsError
+from spiko_operator.kopf_retries import ForbiddenLines
+from spiko_operator.leader import new_identity
 from spiko_operator.settings import read_settings
 
 
@@ -37,8 +40,12 @@ def main() -> None:
     for noisy in ("kopf.objects", "kopf.activities.probe", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("aiohttp.server").addFilter(is_own_error)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(ForbiddenLines())
     kopf.run(
         standalone=True,
+        # By default, kopf asks for the name of the user, and a random user id of a container has none.
+        identity=cast(Any, new_identity()),
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,
         liveness_endpoint=settings.liveness,

@@ -46,6 +46,8 @@ class Context:
     after all other evidence is complete: pods report once a second. `reserved` maps the UID of an
     Architecture to what this operator accepted for it; `admission` lets one pass at a time accept a spec, so
     that two passes do not give the same name away. `inspections` has the Architectures that are not Ready.
+    `terminating` has the UIDs of the Architectures whose namespace is being deleted: nothing is written for
+    them any more.
     """
 
     settings: Settings
@@ -63,6 +65,7 @@ class Context:
     unknown_pods: dict[Key, frozenset[Registration]] = field(default_factory=dict)
     late_reports_s: float = 2.5
     reserved: dict[str, Reservation] = field(default_factory=dict)
+    terminating: set[str] = field(default_factory=set)
     admission: asyncio.Lock = field(default_factory=asyncio.Lock)
     inspections: dict[Key, Inspection] = field(default_factory=dict)
     monotonic_s: Callable[[], float] = time.monotonic

@@ -2,12 +2,14 @@
 
 OperatorError
 ├── SettingsError        a setting of the operator is not valid
+├── NotLeader            a write was not sent, because this operator does not lead any more
 ├── PlanError            stored state is damaged, or a pure function was called with values that it excludes
 └── ClusterError         the API server did not answer, or not with an object; chained to the library's error
     └── Refused          the API server answered with an error status
         ├── Unauthorized 401: the credentials are wrong or have expired
         ├── Conflict     409: the object exists, or a precondition failed
         ├── Forbidden    403: no permission, or a quota or an admission webhook forbids the request
+        │   └── NamespaceTerminating  the namespace of the object is being deleted
         ├── Missing      404: no such object
         ├── Invalid      400 or 422: the API server rejects the object
         └── Throttled    429: a disruption budget refuses the eviction, or the server is busy
@@ -22,6 +24,10 @@ class OperatorError(Exception):
 
 class SettingsError(OperatorError):
     """A setting is not valid. The message has the variable, its value and the allowed values."""
+
+
+class NotLeader(OperatorError):
+    """A write was not sent, because this operator does not lead any more. The process is about to stop."""
 
 
 class PlanError(OperatorError):
@@ -55,6 +61,10 @@ class Conflict(Refused):
 
 class Forbidden(Refused):
     """403: no permission, or a quota or an admission webhook forbids the request."""
+
+
+class NamespaceTerminating(Forbidden):
+    """403: the namespace is being deleted, and takes no new objects."""
 
 
 class Missing(Refused):

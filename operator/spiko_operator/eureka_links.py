@@ -29,7 +29,8 @@ from spiko_nanoservice.contract.control_messages import (
 )
 from spiko_operator.backoff import Backoff
 from spiko_operator.cluster.sockets import Endpoint
-from spiko_operator.errors import ClusterError
+from spiko_operator.cluster.write_guard import WriteGuard
+from spiko_operator.errors import ClusterError, NotLeader
 from spiko_operator.plan.health import HealthMonitor, HealthReport, Verdicts, read_health
 from spiko_operator.plan.objects import Key, Object
 from spiko_operator.plan.status import EurekaReport
@@ -98,13 +99,20 @@ class Links:
         open_socket: opens a WebSocket to a URL.
         changed: called with the architecture's key when the report of a eureka changes.
         patience: number of failed attempts in a row before a warning is logged.
+        guard: checked before each message to a eureka; None to send all.
 
     Attributes:
         errors: number of unexpected errors; each ended a connection, which was opened again.
     """
 
-    def __init__(self, open_socket: Open, changed: Callable[[Key], None], patience: int = PATIENCE) -> None:
-        self._open, self._changed, self._patience = open_socket, changed, patience
+    def __init__(
+        self,
+        open_socket: Open,
+        changed: Callable[[Key], None],
+        patience: int = PATIENCE,
+        guard: WriteGuard | None = None,
+    ) -> None:
+        self._open, self._changed, self._patience, self._guard = open_socket, changed, patience, guard
         self._groups: dict[Key, _Group] = {}
         self.errors = 0
 
@@ -255,7 +263,7 @@ class Links:
             outbox.put_nowait(_configuration_message(group.configuration))
         for uid in group.followed:
             outbox.put_nowait(json.dumps({"t": "follow", "id": uid}))
-        pump = asyncio.create_task(_pump(socket, outbox))
+        pump = asyncio.create_task(_pump(socket, outbox, self._guard))
         received = TokenBuckets(BURST, 1.0 / PER_SECOND)
         try:
             async for frame in socket:
@@ -312,10 +320,14 @@ def _notify_all(group: _Group, message: Object) -> None:
             listener(message)
 
 
-async def _pump(socket: Any, outbox: asyncio.Queue[str]) -> None:
-    with contextlib.suppress(ConnectionError, RuntimeError):
+async def _pump(socket: Any, outbox: asyncio.Queue[str], guard: WriteGuard | None) -> None:
+    """Send the messages of a link; end when the operator does not lead any more."""
+    with contextlib.suppress(ConnectionError, RuntimeError, NotLeader):
         while True:
-            await socket.send_str(await outbox.get())
+            text = await outbox.get()
+            if guard is not None:
+                guard.check()
+            await socket.send_str(text)
 
 
 def _configuration_message(configuration: Configuration) -> str:

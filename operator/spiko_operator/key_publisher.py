@@ -11,7 +11,7 @@ import logging
 
 from spiko_operator.cluster.cache import Cache
 from spiko_operator.cluster.client import Client
-from spiko_operator.errors import ClusterError, Missing
+from spiko_operator.errors import ClusterError, Missing, NamespaceTerminating
 from spiko_operator.plan.keys import Keyring, is_foreign, is_up_to_date, keys_secret, read_secret
 from spiko_operator.plan.names import FIELD_MANAGER, READ_SECRET, keys_name
 from spiko_operator.plan.objects import Key, Object, is_deleting, key_of
@@ -103,6 +103,8 @@ class KeyPublisher:
         uid = self._namespaces.get(namespace)
         if uid is None:
             found = await self._client.get("Namespace", None, namespace)
+            if is_deleting(found):
+                raise NamespaceTerminating(f"namespace {namespace!r} is being deleted")
             uid = self._namespaces[namespace] = found["metadata"]["uid"]
         owners = [
             body

@@ -11,9 +11,11 @@ from typing import Any
 
 import kopf
 
-from spiko_operator.app import WATCHED, WATCHED_POLICIES, App
+from spiko_operator.app import App
 from spiko_operator.cluster.connection import REQUEST_S
 from spiko_operator.cluster.resources import RESOURCES
+from spiko_operator.full_lists import WATCHED, WATCHED_POLICIES
+from spiko_operator.kopf_retries import EndlessBackoff
 from spiko_operator.plan import names
 from spiko_operator.settings import has_network_policies, read_settings
 
@@ -38,6 +40,8 @@ async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
     # requests.
     settings.watching.inactivity_timeout = 70
     settings.networking.request_timeout = REQUEST_S
+    # By default, a namespace without the permissions would stop the process after nine attempts.
+    settings.networking.error_backoffs = EndlessBackoff()
     # By default, an error in a handler would suspend the object for up to ten minutes.
     settings.queueing.error_delays = (1, 1, 2, 3, 5, 8, 13)
     settings.process.ultimate_exiting_timeout = 20

@@ -2,7 +2,8 @@
 
 A key that is added several times is processed once, and never by two workers at the same time. After it was
 processed it rests for 0.1 s, so that a burst of events is processed together. A key whose processing fails is
-requeued after 0.5 s, doubling to 60 s, with jitter, until it succeeds.
+requeued after 0.5 s, doubling to 60 s, with jitter, until it succeeds. A key is dropped without a word if the
+process is about to stop, because it does not lead any more, or if the key's namespace is being deleted.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import logging
 from collections.abc import Awaitable, Callable, Hashable
 from random import Random
 from typing import Generic, TypeVar
+
+from spiko_operator.errors import NamespaceTerminating, NotLeader
 
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 60.0
 REST_S = 0.1
@@ -85,6 +88,8 @@ class KeyedQueue(Generic[K]):
             self._busy.add(key)
             try:
                 requeue_s = await self._work(key)
+            except (NotLeader, NamespaceTerminating):
+                self._failures.pop(key, None)
             except Exception as error:  # the failure of one key must not stop the others
                 delay_s = self._delay_s(key)
                 log.warning(

@@ -38,6 +38,8 @@ class Settings:
             http://0.0.0.0:8081/healthz; None for no probes.
         own_namespace: where the operator's key is kept (SPIKO_OPERATOR_NAMESPACE); by default the namespace
             of the service account, or `default` outside a cluster.
+        leader_election: whether to write only while holding the Lease `spiko-operator` in that namespace
+            (SPIKO_LEADER_ELECTION, true or false); without it, at most one operator may run.
         key_epoch: epoch of all keys (SPIKO_KEY_EPOCH): raise it by one to replace them; eurekas also accept
             the keys of the epoch before.
         limits: what Architectures may ask for: SPIKO_MAX_PODS_PER_ARCHITECTURE,
@@ -61,6 +63,7 @@ class Settings:
     namespaces: tuple[str, ...] = ()
     liveness: str | None = None
     own_namespace: str = "default"
+    leader_election: bool = True
     key_epoch: int = 1
     limits: Limits = field(default_factory=Limits)
     policies: PolicySettings | None = None
@@ -97,6 +100,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         namespaces=namespaces,
         liveness=environ.get("SPIKO_LIVENESS") or None,
         own_namespace=own_namespace,
+        leader_election=_boolean(environ, "SPIKO_LEADER_ELECTION", default=True),
         key_epoch=_number(environ, "SPIKO_KEY_EPOCH", 1, MOST_EPOCH),
         limits=_limits(environ),
         policies=_policies(environ, own_namespace),

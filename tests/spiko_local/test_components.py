@@ -52,6 +52,14 @@ def test_only_the_kubelet_has_the_lifeline() -> None:
     assert [component.name for component in components if component.lifeline] == ["kubelet"]
 
 
+def test_operator_of_a_local_cluster_waits_for_no_lease() -> None:
+    """Given the supervisor, which runs one operator and restarts it, then the operator makes no election."""
+    components = build_components(Home(Path("/h")), Path("/b"), PORTS, "/n.yaml", operator=True)
+    (operator,) = [component for component in components if component.name == "operator"]
+
+    assert operator.environ["SPIKO_LEADER_ELECTION"] == "false"
+
+
 def test_keys_are_secret_and_certificates_are_signed_by_the_authority(tmp_path: Path) -> None:
     """Given new files, then they are for their owner only, and certificates name their servers' addresses."""
     make_pki(tmp_path)

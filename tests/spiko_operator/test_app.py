@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,7 @@ import yaml
 from aiohttp import ClientSession, ClientTimeout, web
 
 from spiko_operator import main
-from spiko_operator.app import WATCHED
+from spiko_operator.full_lists import WATCHED
 from tests.support.signals import default_interrupts
 
 Object = dict[str, Any]
@@ -67,12 +67,19 @@ class Recorder:
 
     Args:
         busy: number of requests of each watch that are answered with 429 first.
+
+    Attributes:
+        lease: of the operators, once one has created it.
+        forbidden: namespaces in which nothing may be read.
+        without_key: whether reads of the operator's key fail.
     """
 
     def __init__(self, busy: int = 0) -> None:
         self.requests: list[web.BaseRequest] = []
         self.watches: dict[str, web.StreamResponse] = {}
-        self.silent = False
+        self.silent = self.without_key = False
+        self.lease: Object | None = None
+        self.forbidden: set[str] = set()
         self.tries: dict[str, list[float]] = {plural: [] for plural in SELECTORS}
         self._busy = busy
 
@@ -81,6 +88,10 @@ class Recorder:
         self.requests.append(request)
         if self.silent:
             await asyncio.sleep(3600)
+        if "/leases" in request.path:
+            return await self._answer_lease(request)
+        if (found := re.search("/namespaces/([^/]+)/", request.path)) and found[1] in self.forbidden:
+            return web.json_response({"message": f"forbidden in {found[1]}"}, status=403)
         group, _, plural = re.sub(r"/namespaces/[^/]+(?=/)", "", request.path).rpartition("/")
         if request.method != "GET":
             written = {"metadata": REFUSED["metadata"] | {"resourceVersion": "10"}}
@@ -89,6 +100,8 @@ class Recorder:
             return web.json_response(_groups(request.path))
         if request.path in KINDS:
             return web.json_response(_resources(KINDS[request.path]))
+        if plural == "spiko-operator-key" and self.without_key:
+            return web.json_response({"message": "no key today"}, status=500)
         if plural == "spiko-operator-key":
             return web.json_response({"metadata": {}, "data": {"key": base64.b64encode(b"k" * 32).decode()}})
         if request.path == "/api/v1/namespaces/default":
@@ -99,6 +112,19 @@ class Recorder:
             return await self._watch(request, plural)
         items = [REFUSED] if plural == "architectures" else []
         return web.json_response({"metadata": {"resourceVersion": "9"}, "items": items})
+
+    async def _answer_lease(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method == "GET":
+            return web.json_response(
+                self.lease or {"message": "not found"}, status=200 if self.lease else 404
+            )
+        body = await request.json()
+        before = self.lease["metadata"]["resourceVersion"] if self.lease else None
+        if body["metadata"].get("resourceVersion") != before:
+            return web.json_response({"message": "conflict"}, status=409)
+        body["metadata"]["resourceVersion"] = str(int(before or 0) + 1)
+        self.lease = body
+        return web.json_response(body)
 
     async def _watch(self, request: web.BaseRequest, plural: str) -> web.StreamResponse:
         self.tries[plural].append(time.monotonic())
@@ -146,8 +172,17 @@ async def operator(
     recorder: Recorder, folder: Path, **settings: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run an operator process with the recorder as its API server; `settings` are
-    added to its environment.
+    added to its environment. There is no election unless they ask for it.
     """
+    async with running(recorder, folder, ("-m", "spiko_operator"), settings) as process:
+        yield process
+
+
+@asynccontextmanager
+async def running(
+    recorder: Recorder, folder: Path, arguments: tuple[str, ...], settings: Mapping[str, str]
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run Python with these arguments, which start an operator, as `operator` does."""
     runner = web.ServerRunner(web.Server(recorder.answer), shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -158,11 +193,12 @@ async def operator(
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
     }
     (folder / "config").write_text(yaml.safe_dump(document))
-    environ = os.environ | {"KUBECONFIG": str(folder / "config")} | settings
+    election = {"SPIKO_LEADER_ELECTION": "false"}
+    environ = os.environ | {"KUBECONFIG": str(folder / "config")} | election | dict(settings)
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "spiko_operator"),
+            *arguments,
             env=environ,
             stdout=log,
             stderr=log,

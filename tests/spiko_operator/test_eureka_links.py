@@ -12,10 +12,11 @@ from typing import Any, cast
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType
 
-from spiko_nanoservice.contract import Revision
+from spiko_nanoservice.contract import Configuration, Revision
 from spiko_nanoservice.contract.handshake import Purpose
 from spiko_operator import eureka_links
 from spiko_operator.cluster.sockets import Endpoint
+from spiko_operator.cluster.write_guard import WriteGuard
 from spiko_operator.eureka_links import Links
 
 Object = dict[str, Any]
@@ -57,13 +58,15 @@ class Eureka:
         self._stays = stays
         self.opened: list[float] = []
         self.limits: list[int] = []
+        self.sockets: list[Socket] = []
 
     @asynccontextmanager
     async def open(self, endpoint: Endpoint, most_bytes: int) -> AsyncIterator[ClientWebSocketResponse]:
         """Open a connection."""
         self.opened.append(asyncio.get_running_loop().time())
         self.limits.append(most_bytes)
-        yield cast(ClientWebSocketResponse, Socket(self._texts, self._stays))
+        self.sockets.append(Socket(self._texts, self._stays))
+        yield cast(ClientWebSocketResponse, self.sockets[-1])
 
 
 async def connect(eureka: Eureka, seconds: float, follow: str = "") -> tuple[Links, list[Object]]:
@@ -224,3 +227,21 @@ class AskedSocket(Socket):
         await self._asked.wait()
         async for message in super().__aiter__():
             yield message
+
+
+async def test_nothing_is_sent_to_eurekas_without_leadership() -> None:
+    """Given a connection, when leadership ends, then neither a configuration nor a crash is sent any more."""
+    eureka, guard = Eureka(stays=True), WriteGuard(lambda: 0.0)
+    guard.extend(1.0)
+    links = Links(eureka.open, lambda _: None, guard=guard)
+    links.keep(KEY, {"e": ENDPOINT})
+    await asyncio.sleep(0.05)
+    links.crash(KEY, "p", 1)
+    await asyncio.sleep(0.05)
+    guard.revoke()
+    links.crash(KEY, "p", 2)
+    links.configure(KEY, Configuration("shop", Revision(0, 1), (), (), started=True))
+    await asyncio.sleep(0.05)
+    await links.close()
+
+    assert [json.loads(text)["process"] for text in eureka.sockets[0].sent] == [1]

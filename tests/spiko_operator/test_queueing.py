@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from random import Random
 
+import pytest
+
+from spiko_operator.errors import NamespaceTerminating, NotLeader
 from spiko_operator.queueing import KeyedQueue
 
 
@@ -85,3 +88,25 @@ async def test_failed_key_is_requeued_and_others_are_processed() -> None:
 
     assert tries["good"] == 1
     assert 2 <= tries["bad"] <= 3
+
+
+@pytest.mark.parametrize("error", [NotLeader("lost"), NamespaceTerminating("ends")], ids=["lost", "ends"])
+async def test_key_is_dropped_quietly_when_leadership_or_its_namespace_ends(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Given a pass that may write no more, then the key is not retried, and no line is logged; a later event
+    of the key is processed.
+    """
+    seen: list[str] = []
+
+    async def work(key: str) -> None:
+        seen.append(key)
+        raise error
+
+    queue = KeyedQueue[str](work, 1, Random(1), rest_s=0.01)
+    queue.add("a")
+    asyncio.get_running_loop().call_later(1.2, queue.add, "a")
+    await run(queue, 1.6)
+
+    assert seen == ["a", "a"]
+    assert not caplog.records

@@ -49,6 +49,15 @@ def test_a_limit_that_is_not_a_number_is_rejected(value: str) -> None:
         read_settings({"SPIKO_MAX_PODS": value})
 
 
+def test_leader_election_is_on_by_default_and_can_be_switched_off() -> None:
+    """Given no value, `true` or `false`, then it is the setting; another value is an error."""
+    assert read_settings({}).leader_election
+    assert read_settings({"SPIKO_LEADER_ELECTION": "true"}).leader_election
+    assert not read_settings({"SPIKO_LEADER_ELECTION": "false"}).leader_election
+    with pytest.raises(SettingsError, match="SPIKO_LEADER_ELECTION: 'no': must be true or false"):
+        read_settings({"SPIKO_LEADER_ELECTION": "no"})
+
+
 def test_network_policies_are_read() -> None:
     """Given the settings for NetworkPolicies, then they are read; without the first there are none."""
     others = {"SPIKO_API_SERVER_BLOCKS": "10.0.0.0/24, fd00::/8", "SPIKO_OPERATOR_NAMESPACE": "spiko-system"}

@@ -28,8 +28,17 @@ from spiko_operator.cluster.execute import Executor
 from spiko_operator.cluster.owners import Owners
 from spiko_operator.cluster.resources import RESOURCES
 from spiko_operator.cluster.sockets import Endpoint
+from spiko_operator.cluster.write_guard import WriteGuard
 from spiko_operator.context import Context
-from spiko_operator.errors import ClusterError, Conflict, Forbidden, Invalid, Missing, Refused
+from spiko_operator.errors import (
+    ClusterError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    Missing,
+    NamespaceTerminating,
+    Refused,
+)
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
 from spiko_operator.handlers.architecture import reconcile
@@ -41,7 +50,7 @@ from spiko_operator.settings import Settings
 from tests.support.paths import ROOT
 
 Object = dict[str, Any]
-NAMESPACE, KIND = "default", "Architecture"
+NAMESPACE, KIND = "shops", "Architecture"
 KEYRING = Keyring(b"k" * 32)
 OWNED = ("Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy")
 SETTINGS = Settings("spiko/nanoservice:1", "direct", None, 60.0)
@@ -179,14 +188,41 @@ class StoredApi:
         try:
             return do()
         except StatusError as error:
-            raise _ERRORS.get(error.code, Refused)(f"{verb}: {error.code}: {error}", str(error)) from error
+            kind = _ERRORS.get(error.code, Refused)
+            causes = (error.details or {}).get("causes") or ()
+            if "NamespaceTerminating" in [cause.get("reason") for cause in causes]:
+                kind = NamespaceTerminating
+            raise kind(f"{verb}: {error.code}: {error}", str(error)) from error
+
+
+class GuardedApi:
+    """The verbs of one of several operators: as `Connection` does, it checks the guard before each write."""
+
+    def __init__(self, api: Any, guard: WriteGuard) -> None:
+        self._api, self._guard = api, guard
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a verb."""
+        verb = getattr(self._api, name)
+        if name in ("get", "list", "first_page"):
+            return verb
+
+        async def write(*arguments: Any, **options: Any) -> Any:
+            self._guard.check()
+            return await verb(*arguments, **options)
+
+        return write
 
 
 class _Links:
     """Eurekas that have every configuration; there are no pods."""
 
+    def __init__(self, configurations: list[Configuration]) -> None:
+        self._configurations = configurations
+
     def configure(self, key: tuple[str, str], configuration: Configuration) -> None:
-        """Do nothing."""
+        """Record the configuration."""
+        self._configurations.append(configuration)
 
     def keep(self, key: tuple[str, str], endpoints: dict[str, Endpoint]) -> None:
         """Do nothing."""
@@ -206,12 +242,28 @@ class _Links:
 class StoredCluster:
     """One Architecture, its operator, and clients that change its objects.
 
-    `now_s` is the operator's clock; `requeue_s` is what the last pass returned.
+    Args:
+        architecture: is created, or replaced.
+        settings: of the operator.
+        api: has the objects, which other operators may share.
+        guard: of the operator's writes.
+
+    Attributes:
+        configurations: those that the operator sent to the eurekas, in order.
+        now_s: the operator's clock.
+        requeue_s: what the last pass returned.
     """
 
-    def __init__(self, architecture: Object, settings: Settings = SETTINGS) -> None:
+    def __init__(
+        self,
+        architecture: Object,
+        settings: Settings = SETTINGS,
+        api: StoredApi | None = None,
+        guard: WriteGuard | None = None,
+    ) -> None:
         self._settings = settings
-        self.api, self.name = StoredApi(), architecture["metadata"]["name"]
+        self.api, self.name, self._guard = api or StoredApi(), architecture["metadata"]["name"], guard
+        self.configurations: list[Configuration] = []
         self.now_s = 0.0
         self.requeue_s: float | None = None
         self.restart_operator()
@@ -219,13 +271,14 @@ class StoredCluster:
 
     def restart_operator(self, **settings: Any) -> None:
         """Replace the operator by one that has only listed the objects, with these settings."""
-        client, self._cache = cast(Client, self.api), Cache()
+        verbs_of = self.api if self._guard is None else GuardedApi(self.api, self._guard)
+        client, self._cache = cast(Client, verbs_of), Cache()
         self._context = Context(
             settings=replace(self._settings, **settings),
             client=client,
             cache=self._cache,
             executor=Executor(client, self._cache),
-            links=cast(Links, _Links()),
+            links=cast(Links, _Links(self.configurations)),
             reach=Reacher("direct", ""),
             tracer=NoOpTracerProvider().get_tracer("test"),
             owners=Owners(client, self._cache),
@@ -248,6 +301,18 @@ class StoredCluster:
 
     async def reconcile(self) -> list[str]:
         """Deliver all changes to the operator, run one pass, and return its writes to owned objects."""
+        self.deliver()
+        self.api.writes.clear()
+        await self.run_pass()
+        return [write for write in self.api.writes if not write.startswith("STATUS")]
+
+    async def run_pass(self) -> float | None:
+        """Run one pass with what the operator has seen; return when it is requeued."""
+        self.requeue_s = await reconcile(self._context, (NAMESPACE, self.name))
+        return self.requeue_s
+
+    def deliver(self) -> None:
+        """Deliver all changes to the operator."""
         version = str(
             max(
                 int(b["metadata"]["resourceVersion"])
@@ -258,9 +323,6 @@ class StoredCluster:
         for kind in ("Architecture", *_LABELED):
             labeled = [b for b in self.api.bodies(kind) if kind == "Architecture" or _is_labeled(b)]
             self._cache.compare(kind, labeled, version)
-        self.api.writes.clear()
-        self.requeue_s = await reconcile(self._context, (NAMESPACE, self.name))
-        return [write for write in self.api.writes if not write.startswith("STATUS")]
 
     async def settle(self, passes: int = 4) -> None:
         """Run passes until there are no writes."""

@@ -47,6 +47,10 @@ class Cache:
         if before is not None and before["metadata"]["uid"] == body["metadata"]["uid"]:
             self._remove(key)
 
+    def forget_deletions(self) -> None:
+        """Forget which objects were deleted: only lists that travel meanwhile need that."""
+        self._deleted.clear()
+
     def get(self, kind: str, namespace: str, name: str) -> Object | None:
         """Return one object, or None."""
         return self._objects.get((kind, namespace, name))

@@ -13,6 +13,7 @@ from typing import Any
 
 from spiko_operator.cluster.connection import REQUEST_S, Connection
 from spiko_operator.cluster.resources import RESOURCES
+from spiko_operator.cluster.write_guard import WriteGuard
 from spiko_operator.errors import ClusterError, Conflict, Missing
 from spiko_operator.plan.objects import Object
 
@@ -41,7 +42,11 @@ class Client:
 
     @classmethod
     async def connect(
-        cls, kubeconfig: str | None = None, context: str | None = None, timeout_s: float = REQUEST_S
+        cls,
+        kubeconfig: str | None = None,
+        context: str | None = None,
+        timeout_s: float = REQUEST_S,
+        guard: WriteGuard | None = None,
     ) -> Client:
         """Return a client with the credentials of a kubeconfig, or of the pod's service account.
 
@@ -49,11 +54,12 @@ class Client:
             kubeconfig: one or several files as in KUBECONFIG; None for the service account.
             context: of the kubeconfig; None for its current context.
             timeout_s: time limit of one request.
+            guard: checked right before each write, which raises NotLeader then; None to send all.
 
         Raises:
             ClusterError: there are no usable credentials.
         """
-        return cls(await Connection.connect(kubeconfig, context, timeout_s))
+        return cls(await Connection.connect(kubeconfig, context, timeout_s, guard))
 
     async def close(self) -> None:
         """Close the connection."""

@@ -1,9 +1,10 @@
 """Requests to one API server: credentials, retries and errors.
 
 The asynchronous part of the `kubernetes` package provides credentials, TLS and connections. A connection adds
-three rules. If the server rejects the token (401), the credentials are read again, because tokens are
+four rules. If the server rejects the token (401), the credentials are read again, because tokens are
 rotated. If the server does not answer in time, the request fails. If the server is busy and says for how long
-(429 or 503 with Retry-After), the request is sent again after that time, for up to 10 s in all.
+(429 or 503 with Retry-After), the request is sent again after that time, for up to 10 s in all. With a guard,
+a write is sent only while the operator leads.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.exceptions import ApiException
 
 from spiko_operator.cluster.credentials import read_credentials
+from spiko_operator.cluster.write_guard import WriteGuard, guarded_requests
 from spiko_operator.errors import (
     ClusterError,
     Conflict,
     Forbidden,
     Invalid,
     Missing,
+    NamespaceTerminating,
     Refused,
     Throttled,
     Unauthorized,
@@ -36,6 +39,7 @@ from spiko_operator.plan.objects import Object
 REQUEST_S = 30.0
 BUSY_S = 10.0  # total time to retry while the server is busy
 _BUSY = (429, 503)
+_TERMINATING = "NamespaceTerminating"
 _ERRORS: dict[int, type[Refused]] = {
     400: Invalid,
     401: Unauthorized,
@@ -87,18 +91,23 @@ class Connection:
         self._renewing = asyncio.Lock()
 
     @classmethod
-    async def connect(cls, kubeconfig: str | None, context: str | None, timeout_s: float) -> Connection:
+    async def connect(
+        cls, kubeconfig: str | None, context: str | None, timeout_s: float, guard: WriteGuard | None = None
+    ) -> Connection:
         """Return a connection with the credentials of a kubeconfig, or of the pod's service account.
 
         Args:
             kubeconfig: one or several files as in KUBECONFIG; None for the service account.
             context: of the kubeconfig; None for its current context.
             timeout_s: time limit of one request.
+            guard: checked right before each write; None to send all.
 
         Raises:
             ClusterError: there are no usable credentials.
         """
         settings = Configuration()
+        if guard is not None:
+            settings.client_session_kwargs = {"request_class": guarded_requests(guard)}
 
         async def read() -> None:
             await read_credentials(settings, kubeconfig, context)
@@ -161,6 +170,7 @@ class Connection:
         Raises:
             Refused: the response has an error status; a subclass for most of them.
             ClusterError: there is no response, or it is not JSON.
+            NotLeader: the guard does not permit the write.
         """
         token = self._token()
 
@@ -232,7 +242,21 @@ def _retry_s(header: str | None) -> float | None:
 
 def _error(status: int, text: str, method: str, path: str) -> ClusterError:
     try:
-        message = str(json.loads(text)["message"])
+        answer = json.loads(text)
+        message = str(answer["message"])
     except (ValueError, KeyError, TypeError):
-        message = text[:500]
-    return _ERRORS.get(status, Refused)(f"{method} {path}: {status}: {message}", message)
+        answer, message = {}, text[:500]
+    kind = _ERRORS.get(status, Refused)
+    if kind is Forbidden and _is_terminating(answer):
+        kind = NamespaceTerminating
+    return kind(f"{method} {path}: {status}: {message}", message)
+
+
+def _is_terminating(answer: Object) -> bool:
+    """Whether a status says that the namespace is being deleted."""
+    details = answer.get("details")
+    causes = details.get("causes") if isinstance(details, dict) else None
+    return any(
+        isinstance(cause, dict) and cause.get("reason") == _TERMINATING
+        for cause in (causes if isinstance(causes, list) else ())
+    )

@@ -1,4 +1,7 @@
-"""Events. Their rate is limited for each object, and a failed write is logged and not retried."""
+"""Events. Their rate is limited for each object, and a failed write is logged and not retried.
+
+A namespace that is being deleted takes none, which is not worth a line in the log.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import time
 from datetime import UTC, datetime
 
 from spiko_operator.cluster.client import Client
-from spiko_operator.errors import ClusterError
+from spiko_operator.errors import ClusterError, NamespaceTerminating
 from spiko_operator.plan.actions import Emit
 from spiko_operator.plan.names import FIELD_MANAGER
 from spiko_operator.plan.objects import Object, truncate
@@ -40,6 +43,8 @@ class Recorder:
             return
         try:
             await self._client.create("Event", _body(event, resource, datetime.now(UTC)), FIELD_MANAGER)
+        except NamespaceTerminating:
+            return
         except ClusterError as error:
             log.warning("event %s of %s could not be written: %s", event.reason, metadata["name"], error)
 

@@ -17,7 +17,7 @@ from typing import Any
 from spiko_operator.cluster.cache import Cache
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.events import Recorder
-from spiko_operator.errors import Conflict, Missing, Refused
+from spiko_operator.errors import Conflict, Missing, NamespaceTerminating, Refused
 from spiko_operator.plan.actions import (
     Action,
     Apply,
@@ -137,7 +137,7 @@ class Executor:
                         self._cache.put(action.body["kind"], applied)
                     else:
                         await self._patch(action, action.patch, resource)
-                except Conflict:
+                except (Conflict, NamespaceTerminating):
                     raise
                 except Refused as error:
                     return f"{_title(action.body)}: {error.message}"
@@ -180,7 +180,7 @@ class Executor:
         write = self._client.create if isinstance(action, CreateState) else self._client.replace
         try:
             self._cache.put("ConfigMap", await write("ConfigMap", body, FIELD_MANAGER))
-        except (Conflict, Missing):
+        except (Conflict, Missing, NamespaceTerminating):
             raise
         except Refused as error:
             return (f"{_title(body)}: {error.message}",)

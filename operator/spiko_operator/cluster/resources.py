@@ -37,6 +37,7 @@ RESOURCES = {
     "Service": Resource("v1", "services"),
     "Pod": Resource("v1", "pods"),
     "Node": Resource("v1", "nodes", namespaced=False),
+    "Lease": Resource("coordination.k8s.io/v1", "leases"),
     "Event": Resource("events.k8s.io/v1", "events"),
     "Deployment": Resource("apps/v1", "deployments"),
     "ReplicaSet": Resource("apps/v1", "replicasets"),

@@ -13,7 +13,7 @@ from spiko_operator.clock import now_text
 from spiko_operator.cluster.client import Client
 from spiko_operator.cluster.sockets import Endpoint
 from spiko_operator.context import Context
-from spiko_operator.errors import Conflict, Forbidden, Missing, Refused
+from spiko_operator.errors import Conflict, Forbidden, Missing, NamespaceTerminating, Refused
 from spiko_operator.handlers.pod_inspection import inspect
 from spiko_operator.plan import names
 from spiko_operator.plan.actions import Emit, SetStatus
@@ -30,7 +30,7 @@ log = logging.getLogger("spiko.operator")
 
 
 async def reconcile(context: Context, key: Key) -> float | None:
-    """Plan and execute one reconcile pass.
+    """Plan and execute one reconcile pass; for an Architecture whose namespace is being deleted, do nothing.
 
     Returns:
         In how many seconds to requeue the key; None if nothing is due.
@@ -39,6 +39,25 @@ async def reconcile(context: Context, key: Key) -> float | None:
         ClusterError: the API server did not answer, or it refused an object, which the status reports; the
             queue retries.
     """
+    if is_terminating(context, key):
+        return None
+    try:
+        return await _reconcile(context, key)
+    except NamespaceTerminating as error:
+        architecture = context.cache.get("Architecture", *key)
+        if architecture is not None:
+            context.terminating.add(architecture["metadata"]["uid"])
+        log.info("%s/%s: %s; its end is awaited", *key, error)
+        return None
+
+
+def is_terminating(context: Context, key: Key) -> bool:
+    """Return whether the namespace of an Architecture is known to be being deleted."""
+    architecture = context.cache.get("Architecture", *key)
+    return architecture is not None and architecture["metadata"]["uid"] in context.terminating
+
+
+async def _reconcile(context: Context, key: Key) -> float | None:
     namespace, name = key
     async with AsyncExitStack() as stack:
         if not _is_admitted(context, context.cache.get("Architecture", namespace, name)):
@@ -86,12 +105,15 @@ def _forget(context: Context, key: Key) -> None:
     forget(key)
     live = {body["metadata"]["uid"] for body in context.cache.all("Architecture")}
     context.reserved = {uid: kept for uid, kept in context.reserved.items() if uid in live}
+    context.terminating &= live
 
 
 async def _decide(context: Context, architecture: Object) -> tuple[Observed, ReconcilePlan]:
     """Observe and plan, and reserve what is accepted before another pass observes."""
     try:
         observed = await _observe(context, architecture)
+    except NamespaceTerminating:
+        raise
     except Forbidden as error:  # to read a Secret or the namespace
         await _report_refusals(context, architecture, {}, (str(error),))
         raise
@@ -114,7 +136,7 @@ async def _publish_keys(context: Context, architecture: Object, observed: Observ
     """Write the Secrets; without them no pod starts, so a refusal ends the pass. Raises ClusterError."""
     try:
         await context.keys.publish(architecture)
-    except (Conflict, Missing):  # the namespace is gone
+    except (Conflict, Missing, NamespaceTerminating):  # the namespace is gone, or will be
         raise
     except Refused as error:
         await _report_refusals(context, architecture, observed.foreign, (str(error),))

@@ -18,7 +18,7 @@ from spiko_operator.api.fault import Method, Victim
 from spiko_operator.clock import now_milli_text
 from spiko_operator.context import Context
 from spiko_operator.errors import Throttled
-from spiko_operator.handlers.architecture import was_started
+from spiko_operator.handlers.architecture import is_terminating, was_started
 from spiko_operator.handlers.evidence_collector import EvidenceCollector, write_until_accepted
 from spiko_operator.handlers.kill_request import KillRequest
 from spiko_operator.plan import names
@@ -95,7 +95,9 @@ def _claim(context: Context, holder: Holder, before: ChaosStatus, written: Objec
 
 def _current(context: Context, key: Key) -> Object | None:
     architecture = context.cache.get("Architecture", *key)
-    return None if architecture is None or is_deleting(architecture) else architecture
+    if architecture is None or is_deleting(architecture) or is_terminating(context, key):
+        return None
+    return architecture
 
 
 def _monkey(architecture: Object) -> Monkey | None:

@@ -22,6 +22,7 @@ DESIRED_ANNOTATION = "spiko.dev/desired"  # digest of the object that was applie
 MANAGED_BY = "app.kubernetes.io/managed-by"
 
 OPERATOR_KEY_SECRET = "spiko-operator-key"  # in the operator's namespace
+LEASE = "spiko-operator"  # in the operator's namespace
 READ_SECRET = "spiko-read"  # one per namespace
 
 EUREKA = "eureka"  # the reserved tier name

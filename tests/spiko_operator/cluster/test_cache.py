@@ -98,3 +98,18 @@ def test_object_is_indexed_again_when_its_label_is_restored() -> None:
     cache.put("Service", body("a", "u1", 9))
 
     assert ["9"] == [each["metadata"]["resourceVersion"] for each in cache.all("Service")]
+
+
+def test_deletions_are_forgotten_on_request() -> None:
+    """Given deletions that no list will end, when they are forgotten, then no memory of them is left: an
+    older list adds the object again.
+    """
+    cache = Cache()
+    cache.put("Service", body("a", "u", 4))
+    cache.drop("Service", body("a", "u", 5))
+    cache.put("Service", body("a", "u", 4))
+    assert cache.all("Service") == []
+    cache.forget_deletions()
+    cache.put("Service", body("a", "u", 4))
+
+    assert len(cache.all("Service")) == 1

@@ -13,7 +13,7 @@ import yaml
 from aiohttp import web
 
 from spiko_operator.cluster.client import Client
-from spiko_operator.errors import ClusterError, Missing, Throttled
+from spiko_operator.errors import ClusterError, Forbidden, Missing, NamespaceTerminating, Throttled
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 NOTHING: dict[str, Any] = {"metadata": {}, "items": []}
@@ -272,6 +272,64 @@ async def test_server_that_is_not_an_api_server_is_reported(
                 await client.list("Service")
         finally:
             await client.close()
+
+
+async def test_deletes_evictions_and_patches_name_the_uid(tmp_path: Path) -> None:
+    """Given an object, then each request that deletes, evicts or changes it has its UID as a precondition;
+    the kill of a pod also has the version that was read.
+    """
+    bodies: list[dict[str, Any]] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        bodies.append(await request.json())
+        return web.json_response({})
+
+    body = {"kind": "Pod", "metadata": {"name": "a", "namespace": "default"}}
+    async with api_server(answer) as server:
+        write_kubeconfig(tmp_path / "config", server, "good")
+        client = await Client.connect(str(tmp_path / "config"))
+        try:
+            await client.delete("Pod", "default", "a", "u")
+            await client.delete("Pod", "default", "a", "u", 0, "7")
+            await client.evict("default", "a", "u", "7")
+            await client.patch(body, {"metadata": {"labels": {}}}, "u", "m")
+            await client.patch_status("Fault", "default", "a", "u", {}, "m")
+        finally:
+            await client.close()
+
+    found = [b.get("preconditions") or b.get("deleteOptions", {}).get("preconditions") for b in bodies]
+    assert found[:3] == [{"uid": "u"}, *[{"uid": "u", "resourceVersion": "7"}] * 2]
+    assert [b["metadata"]["uid"] for b in bodies[3:]] == ["u", "u"]
+
+
+@pytest.mark.parametrize(
+    ("details", "kind"),
+    [
+        ({"causes": [{"reason": "NamespaceTerminating"}]}, NamespaceTerminating),
+        ({"causes": [{"reason": "FieldValueForbidden"}]}, Forbidden),
+        ({"causes": ["x"]}, Forbidden),
+        ({}, Forbidden),
+        (None, Forbidden),
+    ],
+)
+async def test_namespace_that_is_being_deleted_is_an_error_of_its_own(
+    details: Any, kind: type[Forbidden], tmp_path: Path
+) -> None:
+    """Given a 403, then it is NamespaceTerminating if a cause says so, else Forbidden."""
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"message": "no", "details": details}, status=403)
+
+    async with api_server(refuse) as server:
+        write_kubeconfig(tmp_path / "config", server, "good")
+        client = await Client.connect(str(tmp_path / "config"))
+        try:
+            with pytest.raises(Forbidden) as found:
+                await client.create("Service", {"metadata": {"namespace": "x"}}, "m")
+        finally:
+            await client.close()
+
+    assert type(found.value) is kind
 
 
 async def test_first_page_is_one_bounded_request(tmp_path: Path) -> None:
