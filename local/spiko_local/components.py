@@ -81,15 +81,14 @@ def build_components(
         Component("kubelet", OTHER_STAGE, kubelet_command(home, nodes), KUBELET_HEALTH, lifeline=True)
     )
     if operator:
-        liveness = f"http://127.0.0.1:{ports.operator}/healthz"
+        listen = f"127.0.0.1:{ports.operator}"
         environ = {
             "KUBECONFIG": str(home.kubeconfig),
-            "SPIKO_LIVENESS": liveness,
+            "SPIKO_HTTP_LISTEN": listen,
             "SPIKO_OPERATOR_NAMESPACE": OPERATOR_NAMESPACE,
         }
-        components.append(
-            Component("operator", OTHER_STAGE, (sys.executable, "-m", "spiko_operator"), liveness, environ)
-        )
+        command = (sys.executable, "-m", "spiko_operator")
+        components.append(Component("operator", OTHER_STAGE, command, f"http://{listen}/readyz", environ))
     return components
 
 

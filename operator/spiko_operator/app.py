@@ -7,7 +7,8 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -23,16 +24,20 @@ from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
+from spiko_operator.figures import read_figures
 from spiko_operator.handlers.architecture import read_node_zones, reconcile
 from spiko_operator.handlers.fault import inject
 from spiko_operator.handlers.monkey import visit
 from spiko_operator.handlers.registrations import RegistrationCheck
+from spiko_operator.http_server import HttpServer, Pages
 from spiko_operator.key_publisher import KeyPublisher
+from spiko_operator.metrics import Figures, Metrics, no_metrics, start_metrics
 from spiko_operator.plan import names
 from spiko_operator.plan.conditions import ACCEPTED
 from spiko_operator.plan.keys import Keyring
 from spiko_operator.plan.objects import Key, Object, condition, key_of
 from spiko_operator.plan.reevaluation import REEVALUATE_S, UNWATCHED
+from spiko_operator.progress import Progress
 from spiko_operator.queueing import KeyedQueue
 from spiko_operator.settings import Settings
 from spiko_operator.telemetry import start_tracing
@@ -42,7 +47,6 @@ WORKERS = 8
 # occupy the worker of another.
 WAITING_WORKERS = 64
 FIRST_LIST_RETRY_S, LONGEST_KEY_RETRY_S = 0.5, 15.0
-MISSED_LISTS = 3  # full lists that may be missed before the liveness probe fails
 # Kind -> label selector. Full lists are in this order: owners before the objects that they own.
 WATCHED: Mapping[str, str] = {
     "Architecture": "",
@@ -55,6 +59,7 @@ WATCHED: Mapping[str, str] = {
 }
 # Only with SPIKO_NETWORK_POLICIES: without it, the operator needs no permission for these.
 WATCHED_POLICIES: Mapping[str, str] = {"NetworkPolicy": names.ARCHITECTURE}
+Work = Callable[[Context, Key], Awaitable[float | None]]
 log = logging.getLogger("spiko.operator")
 
 
@@ -67,36 +72,46 @@ class App:
 
     def __init__(self) -> None:
         self._running: Running | None = None
+        self._server: HttpServer | None = None
+        self._metrics = no_metrics()
 
     async def start(self, settings: Settings) -> None:
         """Connect to the API server, list all objects, and start to reconcile.
 
         Raises:
             ClusterError: there are no usable credentials.
+            SettingsError: the address of the HTTP server is not available.
         """
+        await self._serve(settings)
         client = await Client.connect(settings.kubeconfig)
         key = await _load_key(client, settings.own_namespace)
-        self._running = Running(settings, client, Keyring(key, settings.key_epoch))
+        self._running = Running(settings, client, Keyring(key, settings.key_epoch), self._metrics)
         await self._running.start()
 
     async def stop(self) -> None:
         """Stop all work; the next operator repeats a pass that is interrupted."""
         if self._running is not None:
             await self._running.stop()
+        if self._server is not None:
+            await self._server.close()
 
     def deliver(self, kind: str, event: Mapping[str, Any]) -> None:
         """Update the cache by one event of kopf, and queue the keys that it concerns."""
         if self._running is not None:
             self._running.deliver(kind, event)
 
-    def progress(self) -> dict[str, float]:
-        """Return the seconds since the last full list, for the liveness probe.
+    def progress(self) -> Progress:
+        """Return the progress of the operator, for its probes."""
+        return self._running.progress() if self._running is not None else Progress()
 
-        Raises:
-            ClusterError: the last full list is too long ago: the process hangs, or the API server is
-                unreachable.
-        """
-        return self._running.progress() if self._running is not None else {}
+    async def _serve(self, settings: Settings) -> None:
+        """Start the HTTP server, before anything else, so that probes are answered from the first moment."""
+        if settings.http_listen is None or self._server is not None:  # kopf repeats a start that failed
+            return
+        self._metrics, render = start_metrics()
+        server = HttpServer(Pages(self.progress, settings.resync_s, render))
+        await server.listen(*settings.http_listen)
+        self._server = server
 
 
 class Running:
@@ -106,9 +121,10 @@ class Running:
         settings: of the operator.
         client: of the API server.
         keyring: the operator's key.
+        metrics: the instruments of the operator.
     """
 
-    def __init__(self, settings: Settings, client: Client, keyring: Keyring) -> None:
+    def __init__(self, settings: Settings, client: Client, keyring: Keyring, metrics: Metrics) -> None:
         tracer, self._stop_tracing = start_tracing(os.environ)
         self._sockets, self._cache = Sockets(client), Cache()
         self._context = context = Context(
@@ -121,16 +137,23 @@ class Running:
             tracer=tracer,
             owners=Owners(client, self._cache),
             keys=KeyPublisher(client, self._cache, keyring),
+            metrics=metrics,
         )
         random = Random(time.time_ns())
-        self._architectures: KeyedQueue[Key] = KeyedQueue(
-            lambda key: reconcile(context, key), WORKERS, random
-        )
-        self._faults: KeyedQueue[Key] = KeyedQueue(lambda key: inject(context, key), WAITING_WORKERS, random)
-        self._monkeys: KeyedQueue[Key] = KeyedQueue(lambda key: visit(context, key), WAITING_WORKERS, random)
+
+        def queue(kind: str, work: Work, workers: int) -> KeyedQueue[Key]:
+            return KeyedQueue(metrics.measure(kind, partial(work, context)), workers, random)
+
+        self._architectures = queue("architecture", reconcile, WORKERS)
+        self._faults = queue("fault", inject, WAITING_WORKERS)
+        self._monkeys = queue("monkey", visit, WAITING_WORKERS)
         self._registrations = RegistrationCheck(context)
         self._tasks: list[asyncio.Task[None]] = []
-        self._listed_at = time.monotonic()
+        self._listed = False
+        self._started_at = self._listed_at = time.monotonic()
+        self._event_at: dict[str, float] = {}
+        client.connection.observe = metrics.count_request
+        metrics.observe(self._figures)
 
     async def start(self) -> None:
         """List all objects, and start the workers."""
@@ -159,26 +182,30 @@ class Running:
         body: Object = dict(event["object"])
         body["metadata"] = dict(body["metadata"])
         _add_type(kind, body)
+        self._event_at[kind] = time.monotonic()
         if event["type"] == "DELETED":
             self._cache.drop(kind, body)
         else:
             self._cache.put(kind, body)
         self._queue(kind, body)
 
-    def progress(self) -> dict[str, float]:
-        """Return the seconds since the last full list, and the differences that full lists have found.
+    def progress(self) -> Progress:
+        """Return the progress of the operator. There is no leader election: this operator is the leader."""
+        now_s = time.monotonic()
+        return Progress(
+            listed=self._listed,
+            list_age_s=now_s - self._listed_at,
+            event_age_s=now_s - max(self._event_at.values()) if self._event_at else None,
+            queue_age_s=self._architectures.oldest_wait_s(),
+            pass_age_s=self._architectures.longest_pass_s(),
+            role="leader",
+        )
 
-        Raises:
-            ClusterError: the last full list is too long ago.
-        """
-        age_s = time.monotonic() - self._listed_at
-        if age_s > MISSED_LISTS * self._context.settings.resync_s:
-            raise ClusterError(f"no full list for {age_s:.0f} s")
-        return {
-            "list_age_seconds": age_s,
-            "divergences": float(self._cache.divergences),
-            "link_errors": float(self._context.links.errors),
-        }
+    def _figures(self) -> Figures:
+        now_s = time.monotonic()
+        queues = {"architecture": self._architectures, "fault": self._faults, "monkey": self._monkeys}
+        event_ages_s = {kind: now_s - self._event_at.get(kind, self._started_at) for kind in WATCHED}
+        return read_figures(self.progress(), queues, event_ages_s, self._cache, self._context.links)
 
     def _reconcile(self, key: Key) -> None:
         self._architectures.add(key)
@@ -217,7 +244,8 @@ class Running:
                 log.warning("the first full list failed, retrying: %s", error)
                 await asyncio.sleep(FIRST_LIST_RETRY_S)
             else:
-                self._cache.divergences = 0
+                self._cache.divergences.clear()
+                self._listed = True
                 return
 
     async def _list_periodically(self) -> None:

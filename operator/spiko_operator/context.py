@@ -14,6 +14,7 @@ from spiko_operator.cluster.owners import Owners
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
 from spiko_operator.key_publisher import KeyPublisher
+from spiko_operator.metrics import Metrics, no_metrics
 from spiko_operator.plan.objects import Key
 from spiko_operator.plan.observed import Reservation
 from spiko_operator.plan.registrations import Registration
@@ -40,6 +41,7 @@ class Context:
     tracer: Tracer
     owners: Owners
     keys: KeyPublisher
+    metrics: Metrics = field(default_factory=no_metrics)
     claims: VictimClaims = field(default_factory=VictimClaims)
     node_zones: dict[str, list[str]] = field(default_factory=dict)
     # Registrations that the API server contradicts, by Architecture.
