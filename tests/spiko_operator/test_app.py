@@ -268,12 +268,13 @@ async def test_watches_are_retried_after_429(tmp_path: Path) -> None:
 @pytest.mark.long
 async def test_liveness_fails_when_full_lists_stop(tmp_path: Path) -> None:
     """Given open watches, when the API server stops answering, then /healthz changes from 200 to 500 after
-    three missed lists (kopf caches a result for 10 s).
+    three missed lists, and /readyz to 503.
     """
     recorder = Recorder()
     with socket.create_server(("127.0.0.1", 0)) as probe:
-        url = f"http://127.0.0.1:{probe.getsockname()[1]}/healthz"
-    settings = {"SPIKO_LIVENESS": url, "SPIKO_RESYNC_SECONDS": "1"}
+        listen = f"127.0.0.1:{probe.getsockname()[1]}"
+    url = f"http://{listen}/healthz"
+    settings = {"SPIKO_HTTP_LISTEN": listen, "SPIKO_RESYNC_SECONDS": "1"}
     async with operator(recorder, tmp_path, **settings), ClientSession() as session:
         await wait_until("watches", lambda: SELECTORS.keys() <= recorder.watches.keys(), tmp_path / "log")
         async with session.get(url) as well:
@@ -285,10 +286,53 @@ async def test_liveness_fails_when_full_lists_stop(tmp_path: Path) -> None:
             await asyncio.sleep(0.5)
             async with session.get(url, timeout=ClientTimeout(5)) as later:
                 status = later.status
+        async with session.get(f"http://{listen}/readyz", timeout=ClientTimeout(5)) as ready:
+            readiness = ready.status
 
     assert before[0] == 200
-    assert before[1]["progress"]["list_age_seconds"] < 3
-    assert status == 500
+    assert before[1]["list_age_seconds"] < 3
+    assert (status, readiness) == (500, 503)
+
+
+async def test_probes_are_answered_before_the_api_server_is(tmp_path: Path) -> None:
+    """Given an API server that does not answer, when the operator starts, then it is alive and not ready, and
+    the page of its metrics has no figures yet.
+    """
+    recorder = Recorder()
+    recorder.silent = True
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        listen = f"127.0.0.1:{probe.getsockname()[1]}"
+    statuses: dict[str, int] = {}
+
+    async with operator(recorder, tmp_path, SPIKO_HTTP_LISTEN=listen), ClientSession() as session:
+
+        async def read(path: str) -> str:
+            try:
+                async with session.get(f"http://{listen}{path}", timeout=ClientTimeout(5)) as answer:
+                    statuses[path] = answer.status
+                    return await answer.text()
+            except OSError:
+                return ""
+
+        await wait_until("a request", lambda: bool(recorder.requests), tmp_path / "log")
+        health, ready, metrics = await read("/healthz"), await read("/readyz"), await read("/metrics")
+
+    assert {"/healthz": 200, "/readyz": 503, "/metrics": 200} == statuses
+    assert "the first full list has not succeeded yet" in health
+    assert "the first full list has not succeeded yet\n" == ready
+    assert "spiko_operator_reconciles_total" in metrics
+    assert "spiko_operator_list_age_seconds" not in metrics
+
+
+async def test_an_address_that_is_taken_ends_the_process(tmp_path: Path) -> None:
+    """Given an address in SPIKO_HTTP_LISTEN that another process has, then the operator exits, and its log
+    names the setting and the address.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        async with operator(Recorder(), tmp_path, SPIKO_HTTP_LISTEN=listen) as process:
+            assert 0 != await asyncio.wait_for(process.wait(), 20)
+    assert "SPIKO_HTTP_LISTEN: 127.0.0.1 port" in (tmp_path / "log").read_text()
 
 
 def test_only_raw_events_are_handled_and_only_by_coroutines() -> None:
@@ -305,7 +349,6 @@ def test_only_raw_events_are_handled_and_only_by_coroutines() -> None:
         "kopf.on.startup",
         "kopf.on.cleanup",
         "kopf.on.login",
-        "kopf.on.probe",
         "kopf.on.event",
     } == kinds.keys()
     assert {ast.AsyncFunctionDef} == set(kinds["kopf.on.event"])
