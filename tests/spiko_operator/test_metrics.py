@@ -17,8 +17,8 @@ from spiko_operator.handlers.monkey import visit
 from spiko_operator.metrics import Figures, Metrics, start_metrics
 from tests.spiko_operator.cluster.test_client import api_server, write_kubeconfig
 from tests.spiko_operator.handlers.test_fault import KEY, prepared
-from tests.spiko_operator.handlers.test_monkey import SHOP, switched_on
-from tests.support.fake_control_plane import NAMESPACE
+from tests.spiko_operator.handlers.test_monkey import switched_on
+from tests.support.fake_control_plane import NAMESPACE, SHOP
 
 Render = Callable[[], tuple[str, bytes]]
 
@@ -45,7 +45,7 @@ async def test_passes_are_counted_by_kind_and_result_with_their_duration() -> No
     assert (None, 5.0) == (await measured("done"), await measured("again"))
     with pytest.raises(ClusterError):
         await measured("fails")
-    interrupted = asyncio.create_task(measured("waits"))  # type: ignore[arg-type]
+    interrupted = asyncio.ensure_future(measured("waits"))
     await asyncio.sleep(0)
     interrupted.cancel()
     await asyncio.gather(interrupted, return_exceptions=True)
