@@ -204,8 +204,11 @@ class Running:
     def _figures(self) -> Figures:
         now_s = time.monotonic()
         queues = {"architecture": self._architectures, "fault": self._faults, "monkey": self._monkeys}
-        event_ages_s = {kind: now_s - self._event_at.get(kind, self._started_at) for kind in WATCHED}
+        event_ages_s = {kind: now_s - self._event_at.get(kind, self._started_at) for kind in self._watched()}
         return read_figures(self.progress(), queues, event_ages_s, self._cache, self._context.links)
+
+    def _watched(self) -> Mapping[str, str]:
+        return {**WATCHED, **(WATCHED_POLICIES if self._context.settings.policies else {})}
 
     def _reconcile(self, key: Key) -> None:
         self._architectures.add(key)
@@ -268,7 +271,7 @@ class Running:
     async def _list(self) -> None:
         """Compare the cache with full lists, and queue the keys of objects that differ."""
         settings = self._context.settings
-        for kind, labels in {**WATCHED, **(WATCHED_POLICIES if settings.policies else {})}.items():
+        for kind, labels in self._watched().items():
             for namespace in settings.namespaces or (None,):
                 snapshot = await self._context.client.snapshot(kind, namespace, labels)
                 for body in snapshot.items:
