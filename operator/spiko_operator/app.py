@@ -24,7 +24,7 @@ from spiko_operator.context import Context
 from spiko_operator.errors import ClusterError
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
-from spiko_operator.figures import read_figures
+from spiko_operator.figures import EventTimes, read_figures
 from spiko_operator.handlers.architecture import read_node_zones, reconcile
 from spiko_operator.handlers.fault import inject
 from spiko_operator.handlers.monkey import visit
@@ -73,7 +73,7 @@ class App:
     def __init__(self) -> None:
         self._running: Running | None = None
         self._server: HttpServer | None = None
-        self._metrics = no_metrics()
+        self._metrics, self._events = no_metrics(), EventTimes()
 
     async def start(self, settings: Settings) -> None:
         """Connect to the API server, list all objects, and start to reconcile.
@@ -84,6 +84,7 @@ class App:
         """
         await self._serve(settings)
         client = await Client.connect(settings.kubeconfig)
+        client.connection.observe = self._metrics.count_request
         key = await _load_key(client, settings.own_namespace)
         self._running = Running(settings, client, Keyring(key, settings.key_epoch), self._metrics)
         await self._running.start()
@@ -97,18 +98,23 @@ class App:
 
     def deliver(self, kind: str, event: Mapping[str, Any]) -> None:
         """Update the cache by one event of kopf, and queue the keys that it concerns."""
+        self._events.record(kind)
         if self._running is not None:
             self._running.deliver(kind, event)
 
     def progress(self) -> Progress:
         """Return the progress of the operator, for its probes."""
-        return self._running.progress() if self._running is not None else Progress()
+        return self._running.progress(self._events) if self._running is not None else Progress()
+
+    def _figures(self) -> Figures:
+        return self._running.figures(self._events) if self._running is not None else Figures()
 
     async def _serve(self, settings: Settings) -> None:
         """Start the HTTP server, before anything else, so that probes are answered from the first moment."""
         if settings.http_listen is None or self._server is not None:  # kopf repeats a start that failed
             return
         self._metrics, render = start_metrics()
+        self._metrics.observe(self._figures)
         server = HttpServer(Pages(self.progress, settings.resync_s, render))
         await server.listen(*settings.http_listen)
         self._server = server
@@ -149,11 +155,7 @@ class Running:
         self._monkeys = queue("monkey", visit, WAITING_WORKERS)
         self._registrations = RegistrationCheck(context)
         self._tasks: list[asyncio.Task[None]] = []
-        self._listed = False
-        self._started_at = self._listed_at = time.monotonic()
-        self._event_at: dict[str, float] = {}
-        client.connection.observe = metrics.count_request
-        metrics.observe(self._figures)
+        self._listed, self._listed_at = False, time.monotonic()
 
     async def start(self) -> None:
         """List all objects, and start the workers."""
@@ -182,30 +184,28 @@ class Running:
         body: Object = dict(event["object"])
         body["metadata"] = dict(body["metadata"])
         _add_type(kind, body)
-        self._event_at[kind] = time.monotonic()
         if event["type"] == "DELETED":
             self._cache.drop(kind, body)
         else:
             self._cache.put(kind, body)
         self._queue(kind, body)
 
-    def progress(self) -> Progress:
+    def progress(self, events: EventTimes) -> Progress:
         """Return the progress of the operator. There is no leader election: this operator is the leader."""
-        now_s = time.monotonic()
         return Progress(
             listed=self._listed,
-            list_age_s=now_s - self._listed_at,
-            event_age_s=now_s - max(self._event_at.values()) if self._event_at else None,
+            list_age_s=time.monotonic() - self._listed_at,
+            event_age_s=events.age_s(),
             queue_age_s=self._architectures.oldest_wait_s(),
             pass_age_s=self._architectures.longest_pass_s(),
             role="leader",
         )
 
-    def _figures(self) -> Figures:
-        now_s = time.monotonic()
+    def figures(self, events: EventTimes) -> Figures:
+        """Return the figures of `/metrics`."""
         queues = {"architecture": self._architectures, "fault": self._faults, "monkey": self._monkeys}
-        event_ages_s = {kind: now_s - self._event_at.get(kind, self._started_at) for kind in self._watched()}
-        return read_figures(self.progress(), queues, event_ages_s, self._cache, self._context.links)
+        ages_s = events.ages_s(self._watched())
+        return read_figures(self.progress(events), queues, ages_s, self._cache, self._context.links)
 
     def _watched(self) -> Mapping[str, str]:
         return {**WATCHED, **(WATCHED_POLICIES if self._context.settings.policies else {})}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from spiko_operator.cluster.cache import Cache
@@ -12,6 +13,26 @@ from spiko_operator.plan.conditions import ACCEPTED
 from spiko_operator.plan.objects import condition
 from spiko_operator.progress import Progress
 from spiko_operator.queueing import KeyedQueue
+
+
+class EventTimes:
+    """When the last event of each kind of object came."""
+
+    def __init__(self) -> None:
+        self._started, self._last = time.monotonic(), dict[str, float]()
+
+    def record(self, kind: str) -> None:
+        """Take the time of an event."""
+        self._last[kind] = time.monotonic()
+
+    def age_s(self) -> float | None:
+        """Return the seconds since the last event of any kind; None before the first."""
+        return time.monotonic() - max(self._last.values()) if self._last else None
+
+    def ages_s(self, kinds: Iterable[str]) -> dict[str, float]:
+        """Return the seconds since the last event of each kind; before the first, since the start."""
+        now_s = time.monotonic()
+        return {kind: now_s - self._last.get(kind, self._started) for kind in kinds}
 
 
 def read_figures(

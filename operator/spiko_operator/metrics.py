@@ -29,7 +29,7 @@ class Figures:
     """What the operator has at one moment; mappings are by the value of the label.
 
     Args:
-        list_age_s: seconds since the last full list; before the first, since the start.
+        list_age_s: seconds since the last full list; before the first, since the start; None before that.
         leader: whether this operator is the leader.
         queue_depths: keys that wait for a worker, by kind.
         queue_ages_s: for how long the oldest of them waits, seconds, by kind.
@@ -37,12 +37,12 @@ class Figures:
         event_ages_s: seconds since the last event of the watch, by kind of object.
         cached: objects in the cache, by kind of object.
         divergences: objects in which full lists differed from the cache, by kind of object.
-        rejected: Architectures whose latest spec is rejected.
+        rejected: Architectures whose latest spec is rejected; None if that is not known.
         links: eurekas, by whether they are connected.
         link_errors: ended or failed connections to eurekas, by cause.
     """
 
-    list_age_s: float = 0.0
+    list_age_s: float | None = None
     leader: bool = False
     queue_depths: Mapping[str, int] = field(default_factory=dict)
     queue_ages_s: Mapping[str, float] = field(default_factory=dict)
@@ -50,12 +50,18 @@ class Figures:
     event_ages_s: Mapping[str, float] = field(default_factory=dict)
     cached: Mapping[str, int] = field(default_factory=dict)
     divergences: Mapping[str, int] = field(default_factory=dict)
-    rejected: int = 0
+    rejected: int | None = None
     links: Mapping[str, int] = field(default_factory=dict)
     link_errors: Mapping[str, int] = field(default_factory=dict)
 
 
 Read = Callable[[Figures], Mapping[str, float]]
+
+
+def _known(value: float | None) -> Mapping[str, float]:
+    return {} if value is None else {"": value}
+
+
 # Name, unit, description, label, and what is read.
 GAUGES: tuple[tuple[str, str, str, str, Read], ...] = (
     ("queue_depth", "", "Keys that wait for a worker.", "queue", lambda f: f.queue_depths),
@@ -64,9 +70,9 @@ GAUGES: tuple[tuple[str, str, str, str, Read], ...] = (
     ("watch_age", "s", "Time since the last event of a watch.", "kind", lambda f: f.event_ages_s),
     ("cached_objects", "", "Objects in the cache.", "kind", lambda f: f.cached),
     ("eureka_links", "", "Eurekas to connect to.", "state", lambda f: f.links),
-    ("list_age", "s", "Time since the last full list.", "", lambda f: {"": f.list_age_s}),
+    ("list_age", "s", "Time since the last full list.", "", lambda f: _known(f.list_age_s)),
     ("leader", "", "1 if this operator is the leader, else 0.", "", lambda f: {"": float(f.leader)}),
-    ("rejected_architectures", "", "Architectures with Accepted=False.", "", lambda f: {"": f.rejected}),
+    ("rejected_architectures", "", "Architectures with Accepted=False.", "", lambda f: _known(f.rejected)),
 )
 SUMS: tuple[tuple[str, str, str, str, Read], ...] = (
     ("cache_divergences", "", "Objects that watches missed.", "kind", lambda f: f.divergences),

@@ -48,7 +48,8 @@ class Progress:
 def find_stall(progress: Progress, resync_s: float) -> str | None:
     """Return why the operator makes no progress, or None.
 
-    Before the first full list it makes progress: that list is retried for as long as it takes.
+    Before the first full list it makes progress: that list is retried for as long as it takes. A standby
+    waits, and makes no lists and passes.
 
     Args:
         progress: of the operator.
@@ -58,7 +59,7 @@ def find_stall(progress: Progress, resync_s: float) -> str | None:
     'no full list for 181 s: the API server does not answer, or rejects the list'
     >>> find_stall(Progress(list_age_s=181.0), 60.0)
     """
-    if not progress.listed:
+    if not progress.listed or progress.role == "standby":
         return None
     if progress.list_age_s > MISSED_LISTS * resync_s:
         age = f"no full list for {progress.list_age_s:.0f} s"
@@ -71,11 +72,13 @@ def find_stall(progress: Progress, resync_s: float) -> str | None:
 
 
 def find_missing(progress: Progress) -> str | None:
-    """Return what the operator lacks to begin its work, or None.
+    """Return what the operator lacks to begin its work, or None. A standby makes its first full list later.
 
-    >>> find_missing(Progress(role="standby"))
+    >>> find_missing(Progress(role="leader"))
     'the first full list has not succeeded yet'
     """
+    if progress.role == "standby":
+        return None
     if not progress.listed:
         return "the first full list has not succeeded yet"
     if progress.role is None:

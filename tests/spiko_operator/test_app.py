@@ -296,7 +296,7 @@ async def test_liveness_fails_when_full_lists_stop(tmp_path: Path) -> None:
 
 async def test_probes_are_answered_before_the_api_server_is(tmp_path: Path) -> None:
     """Given an API server that does not answer, when the operator starts, then it is alive and not ready, and
-    the page of its metrics has no figures yet.
+    the page of its metrics has it as no leader.
     """
     recorder = Recorder()
     recorder.silent = True
@@ -315,6 +315,7 @@ async def test_probes_are_answered_before_the_api_server_is(tmp_path: Path) -> N
     assert "the first full list has not succeeded yet" in texts["/healthz"]
     assert "the first full list has not succeeded yet\n" == texts["/readyz"]
     assert "spiko_operator_reconciles_total" in texts["/metrics"]
+    assert "spiko_operator_leader 0.0" in texts["/metrics"]
     assert "spiko_operator_list_age_seconds" not in texts["/metrics"]
 
 

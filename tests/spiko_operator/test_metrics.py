@@ -110,7 +110,7 @@ async def test_victims_are_counted_by_their_final_state() -> None:
 
 
 def test_figures_are_read_once_for_a_page() -> None:
-    """Given an operator, then a page has the figures of one moment, and without one it has none."""
+    """Given an operator, then a page has the figures of one moment; without one, it has none."""
     metrics, render = start_metrics()
     assert {} == values(render, "spiko_operator_list_age_seconds")
     reads: list[Figures] = []

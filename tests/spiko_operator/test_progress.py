@@ -24,6 +24,7 @@ WELL = Progress(listed=True, list_age_s=59.0, event_age_s=3600.0, role="leader")
         ({"pass_age_s": LONGEST_WAIT_S}, None),
         ({"pass_age_s": 601.0}, "a reconcile pass has run for 601 s"),
         ({"event_age_s": None}, None),
+        ({"role": "standby", "list_age_s": 3600.0}, None),
     ],
 )
 def test_a_stall_is_an_old_list_or_a_worker_that_hangs(change: dict[str, Any], reason: str | None) -> None:
@@ -40,10 +41,11 @@ def test_a_stall_is_an_old_list_or_a_worker_that_hangs(change: dict[str, Any], r
     [
         ({}, None),
         ({"role": "standby"}, None),
+        ({"role": "standby", "listed": False}, None),
         ({"role": None}, "the operator is neither leader nor standby yet"),
         ({"listed": False}, "the first full list has not succeeded yet"),
     ],
 )
 def test_ready_is_who_has_complete_caches_and_a_role(change: dict[str, Any], reason: str | None) -> None:
-    """Given an operator, then it is ready as leader or standby once the first full list has succeeded."""
+    """Given an operator, then it is ready as a standby, and as leader once the first list has succeeded."""
     assert reason == find_missing(dataclasses.replace(WELL, **change))
