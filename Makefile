@@ -31,7 +31,7 @@ test-all: ## these, and the end-to-end tests on our own API server
 	$(PYTHON) -m pytest --all
 
 control-plane: ## build the real control plane and its measuring tools, with Go (minutes, then cached)
-	$(PYTHON) tests/support/control_plane/build.py etcd kubernetes otelcol load jaeger helm
+	$(PYTHON) tests/support/control_plane/build.py etcd kubernetes otelcol load jaeger helm prometheus
 
 differential: ## compare our API server with Kubernetes' own, and record that it was done
 	KUBE_DEVSERVER_BINARIES="$(CONTROL_PLANE)" $(PYTHON) -m pytest -m differential kube-devserver

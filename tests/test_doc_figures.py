@@ -28,7 +28,7 @@ from spiko_nanoservice.telemetry import collector_reply, export
 from spiko_nanoservice.telemetry.totals import BOUNDS_US
 from spiko_nanoservice.tier import pod, source, step_executor
 from spiko_nanoservice.wire import collector_client, request, server_connection
-from spiko_operator import app, queueing, settings
+from spiko_operator import http_server, progress, queueing, running, settings
 from spiko_operator.api.fault import MOST_VICTIMS, FaultSpec
 from spiko_operator.cluster import connection, events, execute
 from spiko_operator.handlers import architecture, kill_executor
@@ -65,6 +65,7 @@ README, START, CONCEPTS, CODE = (
 )
 RINGS, KOPF, FAST, TROUBLE = "docs/rings.md", "docs/kopf.md", "docs/performance.md", "docs/troubleshooting.md"
 METRICS, CONDITIONS, COLLECTORS = "docs/metrics.md", "docs/conditions.md", "docs/collectors.md"
+SECURITY = "docs/security.md"
 ROWS: list[tuple[str, str, Any]] = [
     (README, "a Kubernetes API with {} nodes", word(len(read_nodes(None)))),
     (README, "sends {} requests a second", contract.DEFAULT_RATE_PER_SECOND),
@@ -116,7 +117,7 @@ ROWS: list[tuple[str, str, Any]] = [
     (KOPF, "backs off from {} s", queueing.FIRST_DELAY_S),
     (KOPF, "from 0.5 s to {} s with jitter", int(queueing.LONGEST_DELAY_S)),
     (KOPF, "a plan over more than {} objects", architecture.MANY),
-    (KOPF, "deduplicates keys; {} workers", word(app.WORKERS)),
+    (KOPF, "deduplicates keys; {} workers", word(running.WORKERS)),
     (KOPF, "a key rests for {} s after a pass", queueing.REST_S),
     (KOPF, "emits {} events of an object at once", events.BURST),
     (KOPF, "at once, then one in {} s", int(events.REFILL_S)),
@@ -129,6 +130,12 @@ ROWS: list[tuple[str, str, Any]] = [
     (TROUBLE, "`is not ready after {} s`", int(run_option("timeout_s"))),
     (METRICS, "A request that is due for longer than {} s", int(source.LONGEST_LAG_S)),
     (METRICS, "{} buckets from 0.1 ms to 10 s", len(BOUNDS_US)),
+    (METRICS, "older than {} times `SPIKO_RESYNC_SECONDS`", word(progress.MISSED_LISTS)),
+    (METRICS, "is in a pass, for more than {} s", int(progress.LONGEST_WAIT_S)),
+    (SECURITY, "It has at most {} connections", http_server.MOST_CONNECTIONS),
+    (SECURITY, "without a complete request ends after {} s", int(http_server.IDLE_S)),
+    (SECURITY, "at most {} headers of 4 KiB", http_server.MOST_HEADERS),
+    (SECURITY, "at most 32 headers of {} KiB", http_server.MOST_FIELD_BYTES >> 10),
     (METRICS, "15 buckets from {}", f"{BOUNDS_US[0] / 1000:g} ms to {BOUNDS_US[-1] // 1_000_000} s"),
 ]  # fmt: skip
 

@@ -81,18 +81,17 @@ def build_components(
         Component("kubelet", OTHER_STAGE, kubelet_command(home, nodes), KUBELET_HEALTH, lifeline=True)
     )
     if operator:
-        liveness = f"http://127.0.0.1:{ports.operator}/healthz"
+        listen = f"127.0.0.1:{ports.operator}"
         environ = {
             "KUBECONFIG": str(home.kubeconfig),
-            "SPIKO_LIVENESS": liveness,
+            "SPIKO_HTTP_LISTEN": listen,
             "SPIKO_OPERATOR_NAMESPACE": OPERATOR_NAMESPACE,
             # The supervisor runs one operator, and after a crash the next one must not wait for a Lease.
             "SPIKO_LEADER_ELECTION": "false",
             "SPIKO_ALLOW_DELETE": "true",  # it has all rights: faults of every method work
         }
-        components.append(
-            Component("operator", OTHER_STAGE, (sys.executable, "-m", "spiko_operator"), liveness, environ)
-        )
+        command = (sys.executable, "-m", "spiko_operator")
+        components.append(Component("operator", OTHER_STAGE, command, f"http://{listen}/readyz", environ))
     return components
 
 

@@ -36,9 +36,7 @@ def main() -> None:
     logging.basicConfig(
         stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    # These loggers write a line for every event, probe and request.
-    for noisy in ("kopf.objects", "kopf.activities.probe", "aiohttp.access"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # it writes a line for every event
     logging.getLogger("aiohttp.server").addFilter(is_own_error)
     for handler in logging.getLogger().handlers:
         handler.addFilter(ForbiddenLines())
@@ -48,7 +46,6 @@ def main() -> None:
         identity=cast(Any, new_identity()),
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,
-        liveness_endpoint=settings.liveness,
     )
 
 

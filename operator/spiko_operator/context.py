@@ -16,6 +16,7 @@ from spiko_operator.cluster.owners import Owners
 from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
 from spiko_operator.key_publisher import KeyPublisher
+from spiko_operator.metrics import Metrics, no_metrics
 from spiko_operator.plan.nodes import Node
 from spiko_operator.plan.objects import Key
 from spiko_operator.plan.observed import Reservation
@@ -59,6 +60,7 @@ class Context:
     tracer: Tracer
     owners: Owners
     keys: KeyPublisher
+    metrics: Metrics = field(default_factory=no_metrics)
     claims: VictimClaims = field(default_factory=VictimClaims)
     nodes: tuple[Node, ...] = ()
     # Registrations that the API server contradicts, by Architecture.

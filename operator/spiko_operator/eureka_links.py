@@ -103,6 +103,7 @@ class Links:
 
     Attributes:
         errors: number of unexpected errors; each ended a connection, which was opened again.
+        failures: number of connections that failed or broke, for any other cause.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class Links:
     ) -> None:
         self._open, self._changed, self._patience, self._guard = open_socket, changed, patience, guard
         self._groups: dict[Key, _Group] = {}
-        self.errors = 0
+        self.errors = self.failures = 0
 
     def keep(self, key: Key, endpoints: dict[str, Endpoint]) -> None:
         """Connect to exactly these eurekas of an architecture, by pod UID."""
@@ -179,6 +180,11 @@ class Links:
         group = self._groups.get(key)
         return sum(link.outbox is not None for link in group.links.values()) if group else 0
 
+    def count(self) -> tuple[int, int]:
+        """Return how many eurekas of all architectures are connected, and how many there are."""
+        links = [link for group in self._groups.values() for link in group.links.values()]
+        return sum(link.outbox is not None for link in links), len(links)
+
     def follow(self, key: Key, pod_uid: str, listener: Listener) -> None:
         """Call a listener with each message about a pod: callers, failed calls, answers to crash requests.
 
@@ -238,6 +244,7 @@ class Links:
                     await self._serve(key, group, link, socket)
             except (ClusterError, ClientError, OSError, TimeoutError) as error:
                 failures += 1
+                self.failures += 1
                 if failures >= self._patience:
                     reason = str(error) or type(error).__name__
                     link.warn("eureka %s is unreachable: %.300r; retrying", link.url, reason)

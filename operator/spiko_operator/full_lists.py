@@ -55,6 +55,7 @@ class FullLists:
         closed: called with an open namespace that may not be listed any more.
 
     Attributes:
+        kinds: of the objects that are listed, with the label selector of each.
         listed_at_s: when the last full list ended, monotonic seconds.
     """
 
@@ -70,7 +71,7 @@ class FullLists:
         self._client, self._cache = client, cache
         self._changed, self._opened, self._closed = changed, opened, closed
         self._namespaces: tuple[str | None, ...] = settings.namespaces or (None,)
-        self._kinds = {**WATCHED, **(WATCHED_POLICIES if settings.policies else {})}
+        self.kinds = {**WATCHED, **(WATCHED_POLICIES if settings.policies else {})}
         self._open: set[str | None] = set()
         self._forbidden: dict[str | None, _Forbidden] = {}
         self.listed_at_s = time.monotonic()
@@ -102,7 +103,7 @@ class FullLists:
     async def _list(self, namespace: str | None) -> None:
         """List one namespace, or all with None."""
         is_open = namespace in self._open
-        for kind, labels in self._kinds.items():
+        for kind, labels in self.kinds.items():
             try:
                 snapshot = await self._client.snapshot(kind, namespace, labels)
             except Forbidden as error:

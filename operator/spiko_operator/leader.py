@@ -71,6 +71,11 @@ class Elector:
         """Whether this process leads now."""
         return self.guard.permits
 
+    @property
+    def is_standby(self) -> bool:
+        """Whether another process leads, as far as this one knows."""
+        return not self.is_leader and bool(self._standby_for)
+
     async def run(self) -> None:
         """Acquire the Lease, and renew it until leadership is lost; log why, and return."""
         while not self.is_leader:

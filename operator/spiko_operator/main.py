@@ -14,6 +14,7 @@ import kopf
 from spiko_operator.app import App
 from spiko_operator.cluster.connection import REQUEST_S
 from spiko_operator.cluster.resources import RESOURCES
+from spiko_operator.errors import SettingsError
 from spiko_operator.full_lists import WATCHED, WATCHED_POLICIES
 from spiko_operator.kopf_retries import EndlessBackoff
 from spiko_operator.plan import names
@@ -45,7 +46,10 @@ async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
     # By default, an error in a handler would suspend the object for up to ten minutes.
     settings.queueing.error_delays = (1, 1, 2, 3, 5, 8, 13)
     settings.process.ultimate_exiting_timeout = 20
-    await app.start(read_settings(os.environ))
+    try:
+        await app.start(read_settings(os.environ))
+    except SettingsError as error:  # another attempt would not help
+        raise kopf.PermanentError(str(error)) from error
 
 
 @kopf.on.cleanup()
@@ -60,13 +64,6 @@ def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
     if read_settings(os.environ).kubeconfig is not None:
         return kopf.login_with_kubeconfig(**kwargs)
     return kopf.login_with_service_account(**kwargs)
-
-
-# With another error mode, kopf would retry in 60 s, and the probe would wait for it.
-@kopf.on.probe(id="progress", errors=kopf.ErrorsMode.PERMANENT)
-def progress(**_: Any) -> dict[str, float]:
-    """Return the age of the last full list; raise if it is too old, so that the probe gets a 500."""
-    return app.progress()
 
 
 @kopf.on.event("spiko.dev", "v1alpha1", "architectures")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Hashable
 from random import Random
 from typing import Generic, TypeVar
@@ -41,7 +42,9 @@ class KeyedQueue(Generic[K]):
     ) -> None:
         self._work, self._workers, self._random, self._rest_s = work, workers, random, rest_s
         self._ready: asyncio.Queue[K] = asyncio.Queue()
-        self._queued: set[K] = set()
+        # Keys that wait for a worker, in the order of the queue, and keys in a worker: since when, seconds.
+        self._queued: dict[K, float] = {}
+        self._running: dict[K, float] = {}
         self._busy: set[K] = set()  # being processed, or at rest afterwards
         self._dirty: set[K] = set()
         self._failures: dict[K, int] = {}
@@ -52,7 +55,7 @@ class KeyedQueue(Generic[K]):
         if key in self._busy:
             self._dirty.add(key)
         elif key not in self._queued:
-            self._queued.add(key)
+            self._queued[key] = time.monotonic()
             self._ready.put_nowait(key)
 
     def add_after(self, key: K, delay_s: float) -> None:
@@ -64,6 +67,19 @@ class KeyedQueue(Generic[K]):
                 return
             before.cancel()
         self._timers[key] = loop.call_later(delay_s, self._due, key)
+
+    @property
+    def depth(self) -> int:
+        """The number of keys that wait for a worker; those in backoff do not."""
+        return len(self._queued)
+
+    def oldest_wait_s(self) -> float:
+        """Return for how long the oldest of these keys waits, seconds; 0 if there is none."""
+        return _age_s(self._queued)
+
+    def longest_pass_s(self) -> float:
+        """Return for how long the key that a worker took first is processed, seconds; 0 if there is none."""
+        return _age_s(self._running)
 
     async def run(self) -> None:
         """Process keys until cancelled."""
@@ -84,8 +100,9 @@ class KeyedQueue(Generic[K]):
     async def _serve(self) -> None:
         while True:
             key = await self._ready.get()
-            self._queued.discard(key)
+            del self._queued[key]
             self._busy.add(key)
+            self._running[key] = time.monotonic()
             try:
                 requeue_s = await self._work(key)
             except (NotLeader, NamespaceTerminating):
@@ -101,12 +118,18 @@ class KeyedQueue(Generic[K]):
                 if requeue_s is not None:
                     self.add_after(key, requeue_s)
             finally:
+                del self._running[key]
                 asyncio.get_running_loop().call_later(self._rest_s, self._end_rest, key)
 
     def _delay_s(self, key: K) -> float:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         longest = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(failures - 1, 16))
         return longest * (0.5 + self._random.random() / 2)
+
+
+def _age_s(since: dict[K, float]) -> float:
+    """Return the age of the first entry, which is the oldest."""
+    return time.monotonic() - next(iter(since.values())) if since else 0.0
 
 
 def _is_unexpected(error: Exception) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from spiko_nanoservice.contract.handshake import MOST_EPOCH
@@ -34,8 +34,8 @@ class Settings:
         resync_s: seconds between full lists (SPIKO_RESYNC_SECONDS).
         namespaces: the only namespaces to watch (SPIKO_NAMESPACES, separated by commas); empty for all.
             Permissions in these namespaces suffice; without permission to list nodes, zones are logical.
-        liveness: URL at which kopf serves liveness probes (SPIKO_LIVENESS), such as
-            http://0.0.0.0:8081/healthz; None for no probes.
+        http_listen: address and port of the HTTP server for probes and metrics (SPIKO_HTTP_LISTEN), such as
+            0.0.0.0:8081; None for no server.
         own_namespace: where the operator's key is kept (SPIKO_OPERATOR_NAMESPACE); by default the namespace
             of the service account, or `default` outside a cluster.
         leader_election: whether to write only while holding the Lease `spiko-operator` in that namespace
@@ -61,7 +61,7 @@ class Settings:
     kubeconfig: str | None
     resync_s: float
     namespaces: tuple[str, ...] = ()
-    liveness: str | None = None
+    http_listen: tuple[str, int] | None = None
     own_namespace: str = "default"
     leader_election: bool = True
     key_epoch: int = 1
@@ -98,7 +98,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         kubeconfig=environ.get("KUBECONFIG") or None,
         resync_s=float(resync),
         namespaces=namespaces,
-        liveness=environ.get("SPIKO_LIVENESS") or None,
+        http_listen=_address(environ, "SPIKO_HTTP_LISTEN"),
         own_namespace=own_namespace,
         leader_election=_boolean(environ, "SPIKO_LEADER_ELECTION", default=True),
         key_epoch=_number(environ, "SPIKO_KEY_EPOCH", 1, MOST_EPOCH),
@@ -174,6 +174,22 @@ def _collector(environ: Mapping[str, str]) -> str:
             f"from 1 to 65535, optionally with a path, of at most {MOST_ENDPOINT} characters"
         )
     return url
+
+
+def _address(environ: Mapping[str, str], name: str) -> tuple[str, int] | None:
+    text = environ.get(name)
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    try:
+        address = ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+    except ValueError:
+        address = None
+    if address is None or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 1 << 16:
+        raise SettingsError(
+            f"{name}: {text!r}: must be an IP address and a port, such as 0.0.0.0:8081 or [::]:8081"
+        )
+    return str(address), int(port)
 
 
 def _patterns(environ: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -304,12 +304,13 @@ async def test_watches_are_retried_after_429(tmp_path: Path) -> None:
 @pytest.mark.long
 async def test_liveness_fails_when_full_lists_stop(tmp_path: Path) -> None:
     """Given open watches, when the API server stops answering, then /healthz changes from 200 to 500 after
-    three missed lists (kopf caches a result for 10 s).
+    three missed lists, and /readyz to 503.
     """
     recorder = Recorder()
     with socket.create_server(("127.0.0.1", 0)) as probe:
-        url = f"http://127.0.0.1:{probe.getsockname()[1]}/healthz"
-    settings = {"SPIKO_LIVENESS": url, "SPIKO_RESYNC_SECONDS": "1"}
+        listen = f"127.0.0.1:{probe.getsockname()[1]}"
+    url = f"http://{listen}/healthz"
+    settings = {"SPIKO_HTTP_LISTEN": listen, "SPIKO_RESYNC_SECONDS": "1"}
     async with operator(recorder, tmp_path, **settings), ClientSession() as session:
         await wait_until("watches", lambda: SELECTORS.keys() <= recorder.watches.keys(), tmp_path / "log")
         async with session.get(url) as well:
@@ -321,10 +322,12 @@ async def test_liveness_fails_when_full_lists_stop(tmp_path: Path) -> None:
             await asyncio.sleep(0.5)
             async with session.get(url, timeout=ClientTimeout(5)) as later:
                 status = later.status
+        async with session.get(f"http://{listen}/readyz", timeout=ClientTimeout(5)) as ready:
+            readiness = ready.status
 
     assert before[0] == 200
-    assert before[1]["progress"]["list_age_seconds"] < 3
-    assert status == 500
+    assert before[1]["list_age_seconds"] < 3
+    assert (status, readiness) == (500, 503)
 
 
 def test_only_raw_events_are_handled_and_only_by_coroutines() -> None:
@@ -341,7 +344,6 @@ def test_only_raw_events_are_handled_and_only_by_coroutines() -> None:
         "kopf.on.startup",
         "kopf.on.cleanup",
         "kopf.on.login",
-        "kopf.on.probe",
         "kopf.on.event",
     } == kinds.keys()
     assert {ast.AsyncFunctionDef} == set(kinds["kopf.on.event"])

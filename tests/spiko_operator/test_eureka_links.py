@@ -85,8 +85,10 @@ async def test_a_report_with_valid_values_is_kept() -> None:
     eureka = Eureka(PROGRAMMED, stays=True)
     links, _ = await connect(eureka, 0.05)
     (report,) = links.reports(KEY)
+    counts = links.count()
     await links.close()
 
+    assert ((1, 1), (0, 0)) == (counts, links.count())
     assert (Revision(0, 7), 3, 3, True) == (report.revision, report.pods, report.acked, report.complete)
     assert [1024 * 1024] == eureka.limits
 
@@ -121,7 +123,7 @@ async def test_an_invalid_message_ends_the_connection_and_it_is_opened_again(
     assert 2 <= len(eureka.opened) <= 4
     assert [] == [message for message in received if message["t"] != "lost"]
     assert ["invalid message" in record.getMessage() for record in caplog.records] == [True]
-    assert 0 == links.errors
+    assert (0, len(eureka.opened)) == (links.errors, links.failures)
 
 
 async def test_a_flood_of_messages_ends_the_connection() -> None:

@@ -110,3 +110,36 @@ async def test_key_is_dropped_quietly_when_leadership_or_its_namespace_ends(
 
     assert seen == ["a", "a"]
     assert not caplog.records
+
+
+async def test_ages_are_those_of_keys_that_wait_and_of_passes_in_progress() -> None:
+    """Given one worker that is busy and two keys that wait, then depth and age are those of the latter, and
+    the longest pass is that of the worker; a key in backoff does not wait.
+    """
+    finish = asyncio.Event()
+
+    async def work(key: str) -> None:
+        if key == "fails":
+            raise ValueError("a defect")
+        await finish.wait()
+
+    queue = KeyedQueue[str](work, 1, Random(1))
+    queue.add("fails")
+    queue.add("busy")
+    task = asyncio.create_task(queue.run())
+    await asyncio.sleep(0.1)
+    before = (queue.depth, queue.oldest_wait_s(), queue.longest_pass_s() > 0.05)
+    queue.add("waits")
+    await asyncio.sleep(0.1)
+    queue.add("waits too")
+    during = (queue.depth, queue.oldest_wait_s(), queue.longest_pass_s())
+    finish.set()
+    await asyncio.sleep(0.05)
+    after = (queue.depth, queue.oldest_wait_s(), queue.longest_pass_s())
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert (0, 0.0, True) == before
+    assert 2 == during[0]
+    assert 0.1 <= during[1] < during[2]
+    assert (0, 0.0, 0.0) == after

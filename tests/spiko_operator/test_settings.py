@@ -122,3 +122,28 @@ def test_pods_are_deleted_only_if_the_settings_say_so() -> None:
     assert not read_settings({}).allow_delete
     with pytest.raises(SettingsError, match="SPIKO_ALLOW_DELETE: 'yes': must be true or false"):
         read_settings({"SPIKO_ALLOW_DELETE": "yes"})
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("", None),
+        ("0.0.0.0:8081", ("0.0.0.0", 8081)),
+        ("127.0.0.1:1", ("127.0.0.1", 1)),
+        ("[::]:65535", ("::", 65535)),
+    ],
+)
+def test_the_address_of_the_http_server_is_read(text: str, address: tuple[str, int] | None) -> None:
+    """Given an address, then address and port are those of the settings."""
+    assert address == read_settings({"SPIKO_HTTP_LISTEN": text}).http_listen
+
+
+@pytest.mark.parametrize(
+    "text", ["8081", ":8081", "localhost:8081", "0.0.0.0:0", "0.0.0.0:65536", "http://0.0.0.0:8081"]
+)
+def test_another_address_of_the_http_server_is_rejected(text: str) -> None:
+    """Given no IP address or no port, then the error has the value and an example."""
+    with pytest.raises(
+        SettingsError, match=r"SPIKO_HTTP_LISTEN: .* must be an IP address and a port, such as"
+    ):
+        read_settings({"SPIKO_HTTP_LISTEN": text})

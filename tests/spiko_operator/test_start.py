@@ -133,10 +133,10 @@ async def test_probes_are_answered_before_the_operator_has_its_key(tmp_path: Pat
     recorder = Recorder()
     recorder.without_key = True
     with socket.create_server(("127.0.0.1", 0)) as probe:
-        url = f"http://127.0.0.1:{probe.getsockname()[1]}/healthz"
-    async with operator(recorder, tmp_path, SPIKO_LIVENESS=url), ClientSession() as session:
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    async with operator(recorder, tmp_path, SPIKO_HTTP_LISTEN=address), ClientSession() as session:
         await wait_until("watches", lambda: SELECTORS.keys() <= recorder.watches.keys(), tmp_path / "log")
-        async with session.get(url, timeout=ClientTimeout(5)) as answer:
+        async with session.get(f"http://{address}/healthz", timeout=ClientTimeout(5)) as answer:
             assert answer.status == 200
         assert recorder.writes() == set()
         recorder.without_key = False

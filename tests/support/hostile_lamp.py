@@ -101,7 +101,7 @@ def find_targets(cluster: Cluster, namespace: str) -> list[Target]:
     server = yaml.safe_load((cluster.home / "kubeconfig").read_text())["clusters"][0]["cluster"]["server"]
     found += [Target("127.0.0.1", int(server.rpartition(":")[2]), tls=True)] * 3
     known = {(target.address, target.port) for target in found}
-    # The name service, and the operator's liveness port.
+    # The name service, and the operator's HTTP server.
     for address, port in find_listening(cluster.processes()):
         if (address, port) not in known:
             found += [Target(address, port)] * 3

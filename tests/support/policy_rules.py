@@ -15,7 +15,7 @@ class Peer:
     """One end of a connection: a pod with its labels and namespace, or an address outside the cluster."""
 
     labels: Mapping[str, str] = field(default_factory=dict)
-    namespace: str = "default"
+    namespace: str = "shops"
     address: str = ""
 
 

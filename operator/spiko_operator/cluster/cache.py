@@ -8,6 +8,7 @@ deleted meanwhile are not added again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from spiko_operator.plan import names
@@ -25,7 +26,7 @@ class Cache:
         self._labeled: dict[tuple[str, str], dict[CacheKey, None]] = {}
         # Kind and UID -> version of the deletion; removed once a list is newer.
         self._deleted: dict[tuple[str, str], int] = {}
-        self.divergences = 0
+        self.divergences: Counter[str] = Counter()  # by kind
 
     def put(self, kind: str, body: Object) -> None:
         """Add or update an object, unless the cache has a newer version of it."""
@@ -58,6 +59,10 @@ class Cache:
     def all(self, kind: str) -> list[Object]:
         """Return all objects of a kind."""
         return [body for (k, _, _), body in self._objects.items() if k == kind]
+
+    def count(self) -> Counter[str]:
+        """Return the number of objects by kind."""
+        return Counter(kind for kind, _, _ in self._objects)
 
     def of_architecture(
         self, namespace: str, architecture: str, kinds: Iterable[str]
@@ -96,7 +101,7 @@ class Cache:
                 differing.append(body)
                 self.put(kind, body)
         self._deleted = {key: at for key, at in self._deleted.items() if key[0] != kind or at > limit}
-        self.divergences += len(differing)
+        self.divergences[kind] += len(differing)
         return differing
 
     def _is_gone(self, kind: str, body: Object) -> bool:

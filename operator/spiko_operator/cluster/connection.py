@@ -38,6 +38,7 @@ from spiko_operator.plan.objects import Object
 # The default of the library is 300 s, for which a silent connection would occupy a worker.
 REQUEST_S = 30.0
 BUSY_S = 10.0  # total time to retry while the server is busy
+NO_RESPONSE = "error"  # in place of a status
 _BUSY = (429, 503)
 _TERMINATING = "NamespaceTerminating"
 _ERRORS: dict[int, type[Refused]] = {
@@ -89,6 +90,8 @@ class Connection:
         self._api, self._read_credentials = api, read_credentials
         self._timeout, self._busy_s = ClientTimeout(total=timeout_s), min(BUSY_S, timeout_s)
         self._renewing = asyncio.Lock()
+        # Called after every request that was sent, with method, path, and status or `error`.
+        self.observe: Callable[[str, str, str], None] = lambda method, path, code: None
 
     @classmethod
     async def connect(
@@ -217,11 +220,14 @@ class Connection:
             response = await self._api.call_api(*serialized, _request_timeout=self._timeout)
             text = await response.read()
         except ApiException as error:
+            self.observe(method, path, NO_RESPONSE)
             # The library returns responses of every status: this request could not be sent.
             raise ClusterError(f"{method} {path}: {error.reason}") from error
         except (ClientError, OSError, TimeoutError, ValueError) as error:
+            self.observe(method, path, NO_RESPONSE)
             why = str(error) or type(error).__name__
             raise ClusterError(f"{method} {path}: the API server does not answer: {why}") from error
+        self.observe(method, path, str(response.status))
         retry_s = _retry_s(response.headers.get("Retry-After"))
         return _Response(response.status, text.decode(errors="replace"), retry_s)
 

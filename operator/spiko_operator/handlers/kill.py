@@ -119,7 +119,12 @@ class KillFault:
 
     async def act(self, seconds_left: float) -> bool:
         """Kill the next victim, or check the last kill; True if a victim's state changed."""
-        return await self._executor.step(late=seconds_left <= 0)
+        before = [one for one in self._collector.evidence if one.victim.state == "Planned"]
+        changed = await self._executor.step(late=seconds_left <= 0)
+        for one in before:
+            if one.victim.state != "Planned":
+                self._context.metrics.count_kill("fault", self._kill.method, one.victim.state)
+        return changed
 
     async def observe(self) -> None:
         """Find replacements of the victims, and wait a moment."""

@@ -162,6 +162,7 @@ async def _kill(context: Context, key: Key, monkey: Monkey, selected: SelectedVi
         one.judge("Killed")
         if not await _count(context, key, selected):
             return ""
+        context.metrics.count_kill("monkey", method, "Killed")
         while not collector.is_complete() and _current(context, key) is not None:
             await collector.wait()
         await asyncio.sleep(context.late_reports_s)

@@ -24,6 +24,7 @@ def test_full_list_finds_an_object_deleted_without_an_event() -> None:
     assert {"gone", "made again", "new"} == {o["metadata"]["name"] for o in differing}
     assert {"u3", "u4"} == {o["metadata"]["uid"] for o in cache.all("Service")}
     assert cache.compare("Service", [body("made again", "u3", 9), body("new", "u4", 8)], "9") == []
+    assert ({"Service": 4}, {"Service": 2}) == (cache.divergences, cache.count())
 
 
 def test_an_older_version_never_replaces_a_newer_one() -> None:
