@@ -5,6 +5,7 @@ The witness of all writes is a proxy between each operator and the API server.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import threading
@@ -68,7 +69,8 @@ def changing(cluster: Cluster, space: str) -> Iterator[RecordingProxy]:
                 rate = {"op": "replace", "path": RATE, "value": 1 + number % 9}
                 request = Request(url, json.dumps([rate]).encode(), method="PATCH")
                 request.add_header("Content-Type", "application/json-patch+json")
-                urlopen(request, timeout=10).close()
+                with contextlib.suppress(OSError):  # a busy machine
+                    urlopen(request, timeout=10).close()
 
         thread = threading.Thread(target=change)
         thread.start()
@@ -90,7 +92,7 @@ def pause_leaders(operators: ElectedOperators, pauses_s: list[float], random: Ra
         operators.until("the end of the paused operator", lambda: leader.process.poll() is not None)  # noqa: B023
         assert leader.process.returncode == 0
         assert leader.log.read_text().count("leadership is lost, stopping the process") == 1
-        assert " WARNING " not in leader.log.read_text().partition("leadership is lost")[2]
+        assert " WARNING spiko.operator " not in leader.log.read_text().partition("leadership is lost")[2]
         after = operators.until_led(besides=leader)
         took_s.append((after.acquired_s or 0.0) - began_s)
     return took_s
