@@ -110,7 +110,7 @@ def test_paused_leader_writes_nothing_after_the_takeover(
 
     assert operators.late_writes() == []
     assert max(took_s) < 20
-    assert all(len(operator.writes()) > 5 for operator in operators.all if operator.acquired_s)
+    assert sum(len(operator.writes()) for operator in operators.all) > 50
 
 
 @pytest.mark.long
@@ -146,7 +146,7 @@ def test_fault_and_monkey_have_all_evidence(bare: Cluster, space: str, operators
     """Given two operators, then a Fault has killed 3 of 3 with complete evidence, and each kill of the monkey
     is one event and one count.
     """
-    body = shop(web={"count": 6}, victim="web", chaos={"monkey": {"mode": "Off"}})
+    body = shop(web_count=6, victim="web", chaos={"monkey": {"mode": "Off"}})
     bare.apply(body, space)
     bare.until_settled("shop", space, 60)
     bare.apply(fault("three", "shop", tier="web", count=3, method="Delete", gracePeriodSeconds=0), space)
