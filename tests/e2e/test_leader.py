@@ -98,6 +98,7 @@ def pause_leaders(operators: ElectedOperators, pauses_s: list[float], random: Ra
     return took_s
 
 
+@pytest.mark.long
 def test_paused_leader_writes_nothing_after_the_takeover(
     bare: Cluster, space: str, operators: ElectedOperators
 ) -> None:
@@ -113,7 +114,7 @@ def test_paused_leader_writes_nothing_after_the_takeover(
     assert sum(len(operator.writes()) for operator in operators.all) > 50
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 @pytest.mark.timeout(3000)
 def test_paused_leader_writes_nothing_a_hundred_times(
     bare: Cluster, space: str, operators: ElectedOperators
