@@ -105,10 +105,15 @@ class RecordingProxy:
         ) as answer:
             kept = {key: value for key, value in answer.headers.items() if key.lower() not in HOP_BY_HOP}
             response = web.StreamResponse(status=answer.status, headers=kept)
-            with contextlib.suppress(ConnectionError):  # an operator that has ended reads no watch
-                await response.prepare(request)
-                async for chunk in answer.content.iter_any():
-                    await response.write(chunk)
+            try:
+                with contextlib.suppress(ConnectionError):  # an operator that has ended reads no watch
+                    await response.prepare(request)
+                    async for chunk in answer.content.iter_any():
+                        await response.write(chunk)
+            finally:
+                # A watch: closing it would wait for the end of TLS, and the loop ends before.
+                if answer.connection is not None and answer.connection.transport is not None:
+                    answer.connection.transport.abort()
         made.status, made.answered_s = answer.status, time.monotonic()
         return response
 
