@@ -27,4 +27,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         expensive.append("long")
     left = [item for item in items if any(item.get_closest_marker(mark) for mark in expensive)]
     items[:] = [item for item in items if item not in left]
+    for item in items:  # with -n: one process has all tests of clusters, since a machine can have one cluster
+        if item.get_closest_marker("e2e") or item.get_closest_marker("differential"):
+            item.add_marker(pytest.mark.xdist_group("cluster"))
     config.hook.pytest_deselected(items=left)

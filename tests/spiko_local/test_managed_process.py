@@ -33,7 +33,7 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
     made: list[ManagedProcess] = []
 
     def start(code: str = SERVE, command: tuple[str, ...] | None = None) -> ManagedProcess:
-        port = find_ports(Random(len(made))).api
+        port = find_ports(Random(1000 * os.getpid() + len(made))).api  # other tests may run beside this one
         component = Component(
             "web", 0, command or (sys.executable, "-c", code, str(port)), f"http://127.0.0.1:{port}/"
         )
