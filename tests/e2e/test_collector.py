@@ -149,7 +149,8 @@ def test_exporting_follows_the_ca_of_the_secret(cluster: Cluster, namespace: str
         cluster.until("Exporting=True", lambda: condition()["status"] == "True", 90)
 
         assert "ExportFails" == failing["reason"]
-        assert failing["message"].startswith(body["spec"]["telemetry"]["otlpEndpoint"])
-        assert failing["message"].endswith(": TLS: its certificate is signed by an unknown CA")
+        endpoint = body["spec"]["telemetry"]["otlpEndpoint"]
+        assert failing["message"].startswith(f"{endpoint} does not take the spans of ")
+        assert " pods: TLS: its certificate is signed by an unknown CA; " in failing["message"]
         assert before == cluster.uids(namespace)
         assert restarts == read_restarts(cluster, namespace)
