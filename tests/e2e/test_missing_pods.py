@@ -96,7 +96,7 @@ def test_pods_get_the_defaults_of_a_limit_range(cluster: Cluster, namespace: str
     pods = cluster.items("pods", namespace)
     found = [container["resources"] for pod in pods for container in pod["spec"]["containers"]]
     time.sleep(2)
-    before = writes(cluster)
+    status, before = cluster.get("arch", "shop", namespace)["status"], writes(cluster)
     for number in range(3):
         cluster.kubectl(
             "annotate", "arch", "shop", "-n", namespace, "--overwrite", f"example.dev/pass={number}"
@@ -104,6 +104,7 @@ def test_pods_get_the_defaults_of_a_limit_range(cluster: Cluster, namespace: str
         time.sleep(1)
 
     assert [{"limits": LIMITS, "requests": REQUESTS}] * len(pods) == found
+    assert status == cluster.get("arch", "shop", namespace)["status"]
     assert {"PATCH architectures": 3} == dict(writes(cluster) - before)
 
 

@@ -23,7 +23,7 @@ pytestmark = [
 ]
 RATE = 100  # requests/s of the source of lamp
 TIER_PORT, EUREKA_PORT = 8080, 7070
-SOURCE_RATE = 'sum(rate(spiko_edge_requests_total{tier="www", outcome="ok"}[15s]))'
+SOURCE_RATE = 'sum(rate(spiko_edge_requests_total{tier="www", outcome!="error"}[15s]))'
 
 
 def read_targets(cluster: Cluster, namespace: str) -> list[str]:
