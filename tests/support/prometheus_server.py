@@ -9,6 +9,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +55,14 @@ def prometheus(jobs: Mapping[str, Sequence[str]], folder: Path) -> Iterator[str]
 
 
 def ask(url: str, **query: str) -> Any:
-    """Return the data of an answer of Prometheus; None before it listens."""
+    """Return the data of an answer of Prometheus; None before it listens, or while it starts."""
     try:
         with urllib.request.urlopen(f"{url}?{urllib.parse.urlencode(query)}", timeout=10) as answer:
             return json.load(answer)["data"]
-    except urllib.error.HTTPError:
-        raise
+    except urllib.error.HTTPError as error:
+        if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+            raise
+        return None
     except urllib.error.URLError:
         return None
 
