@@ -19,8 +19,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect tests that need a cluster, or both API servers, unless their mark is selected."""
     selected = (config.getoption("-m") or "") + (" e2e" if config.getoption("--all") else "")
-    selected += " e2e" if "long" in selected else ""
-    expensive = [mark for mark in ("e2e", "differential") if mark not in selected]
+    selected += " e2e" if "long" in selected or "nightly" in selected else ""
+    expensive = [mark for mark in ("e2e", "differential", "nightly") if mark not in selected]
     is_real = os.environ.get("SPIKO_TEST_CONTROL_PLANE") == "real"
     expensive.append("built_in" if is_real else "real")
     if not config.getoption("-m"):

@@ -123,7 +123,7 @@ async def require_crds(client: Client, *plurals: str) -> None:
         names = ", ".join(f"{plural}.{API_VERSION.partition('/')[0]}" for plural in sorted(lacking))
         raise ClusterError(
             f"the Spiko CRDs are not installed on {client.server} ({names});"
-            f" run `kubectl apply --server-side -f {CRDS}`, and install the operator"
+            f" install Spiko with Helm (docs/install.md), or run `kubectl apply --server-side -f {CRDS}`"
         )
 
 

@@ -166,6 +166,8 @@ def test_two_faults_of_one_apply_kill_different_pods(cluster: Cluster, lamp: str
         fault(f"half-{n}", "lamp", tier="webserver", count=9, method="Delete", gracePeriodSeconds=0)
         for n in (1, 2)
     ]
+    for body in bodies:
+        body["spec"]["startingDeadlineSeconds"] = 60
     before = cluster.uids(lamp, WEB)
     cluster.apply(manifest_list(*bodies), lamp)
     for body in bodies:

@@ -132,7 +132,7 @@ def _scale(cluster: Cluster, namespace: str) -> tuple[int, int]:
     path = f"/apis/spiko.dev/v1alpha1/namespaces/{namespace}/architectures/lamp/scale"
     body = json.loads(cluster.kubectl("get", "--raw", path).stdout)
     assert (body["apiVersion"], body["kind"]) == ("autoscaling/v1", "Scale")
-    assert body["status"]["selector"] == "spiko.dev/architecture=lamp,spiko.dev/tier!=eureka"
+    assert body["status"]["selector"] == "spiko.dev/architecture=lamp,spiko.dev/tier notin (eureka)"
     return body["spec"]["replicas"], body["status"]["replicas"]
 
 

@@ -20,7 +20,7 @@ SMALL = {
     "spec": {
         "victim": "web",
         "services": [
-            {"name": "web", "package": "monolith", "count": 2, "regions": 1},
+            {"name": "web", "package": "store", "count": 2, "regions": 1},
             {
                 "name": "www",
                 "package": "denominator",

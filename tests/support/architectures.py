@@ -29,12 +29,14 @@ def service(name: str, package: str, count: int, *dependencies: str, regions: in
     }
 
 
-def shop(name: str = "shop", rate: int = 50, web: Object | None = None, **spec: Any) -> Object:
-    """Return a source, a load balancer, three web servers and two stores."""
+def shop(
+    name: str = "shop", rate: int = 50, web_count: int = 3, web: Object | None = None, **spec: Any
+) -> Object:
+    """Return a source, a load balancer, web servers and two stores."""
     return architecture(
         name,
         service("db", "store", 2),
-        service("web", "monolith", 3, "db", **(web or {})),
+        service("web", "monolith", web_count, "db", **(web or {})),
         service("lb", "elb", 0, "web"),
         service("www", "denominator", 0, "lb", regions=0, load={"ratePerSecond": rate}),
         **spec,

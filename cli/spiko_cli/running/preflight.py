@@ -10,10 +10,9 @@ from spiko_cli.errors import ClusterError
 from spiko_operator.api.common import API_VERSION
 from spiko_operator.cluster.client import Client
 from spiko_operator.errors import Forbidden, Missing, Refused
-from spiko_operator.plan.names import READ_SECRET
+from spiko_operator.plan import names
 
 GROUP = API_VERSION.partition("/")[0]
-LEASE = "spiko-operator"  # in the operator's namespace, which is not known here
 _LEASES = "/apis/coordination.k8s.io/v1/leases"
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -42,7 +41,7 @@ class Right:
 # Server-side apply of a new object needs `create` as well as `patch`.
 _ARCHITECTURES = tuple(Right(verb, "architectures", GROUP) for verb in ("get", "create", "patch", "delete"))
 _FAULTS = tuple(Right(verb, "faults", GROUP) for verb in ("get", "create", "delete"))
-_READING = (Right("list", "pods"), Right("get", "secrets", name=READ_SECRET))
+_READING = (Right("list", "pods"), Right("get", "secrets", name=names.READ_SECRET))
 _PROXY = Right("get", "pods/proxy")
 
 
@@ -78,12 +77,15 @@ async def explain_missing_operator(client: Client) -> str:
         spiko_operator.errors.ClusterError: the API server does not answer.
     """
     try:
-        answer = await client.connection.request("GET", _LEASES, {"fieldSelector": f"metadata.name={LEASE}"})
+        answer = await client.connection.request(
+            "GET", _LEASES, {"fieldSelector": f"metadata.name={names.LEASE}"}
+        )
     except Refused:
         return ""
     if any((lease.get("spec") or {}).get("holderIdentity") for lease in answer.get("items") or ()):
         return ""
-    return f'no operator seems to run: no namespace has a held Lease "{LEASE}"; install the Spiko operator'
+    missing = f'no namespace has a held Lease "{names.LEASE}"'
+    return f"no operator seems to run: {missing}; install the Spiko operator with Helm (docs/install.md)"
 
 
 async def _is_allowed(client: Client, namespace: str, right: Right) -> bool:

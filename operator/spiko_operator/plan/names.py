@@ -99,12 +99,12 @@ def eureka_name(architecture: str, zone_index: int | None = None) -> str:
 
 
 def pod_selector(architecture: str) -> str:
-    """Return the label selector of the pods of all tiers.
+    """Return the label selector of the pods of all tiers. kubectl does not read `!=` in a Scale.
 
     >>> pod_selector("lamp")
-    'spiko.dev/architecture=lamp,spiko.dev/tier!=eureka'
+    'spiko.dev/architecture=lamp,spiko.dev/tier notin (eureka)'
     """
-    return f"{ARCHITECTURE}={architecture},{TIER}!={EUREKA}"
+    return f"{ARCHITECTURE}={architecture},{TIER} notin ({EUREKA})"
 
 
 def needed_names(architecture: str, tiers: Iterable[str]) -> frozenset[str]:

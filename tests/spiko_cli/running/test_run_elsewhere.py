@@ -91,7 +91,8 @@ def test_nothing_is_applied_to_a_cluster_without_crds(far: tuple[KubeApi, Path])
     api.answers[f"GET {GROUP}"] = (200, {"resources": [{"name": "architectures"}]})
     done = run(kubeconfig, "--kubeconfig", str(kubeconfig))
 
-    assert "(faults.spiko.dev); run `kubectl apply --server-side -f crds/`" in str(done.exception)
+    lacking = "(faults.spiko.dev); install Spiko with Helm (docs/install.md), or run `kubectl apply"
+    assert lacking in str(done.exception)
     assert not [request for request in api.requests if request.startswith("PATCH")]
 
 

@@ -31,12 +31,14 @@ kubectl scale deployment/none --replicas=1
 kubectl set env deployment/web WORD=new
 kubectl rollout status deployment/web --timeout=60s
 kubectl annotate deployment/web kubernetes.io/change-cause='a new word'
+until kubectl rollout history deployment/web | grep -q 'a new word'; do sleep 0.1; done
 kubectl rollout history deployment/web
 kubectl rollout history deployment/web --revision=2
 kubectl rollout history deployment/web --revision=9
 kubectl rollout pause deployment/web
 kubectl rollout pause deployment/web
 kubectl set image deployment/web main=spiko/nanoservice:0.2.0
+until [ "$(kubectl get deployment web -o jsonpath='{.metadata.generation}')" = "$(kubectl get deployment web -o jsonpath='{.status.observedGeneration}')" ]; do sleep 0.1; done
 kubectl rollout status deployment/web --timeout=2s --watch=false
 kubectl rollout undo deployment/web
 kubectl rollout resume deployment/web
