@@ -23,12 +23,13 @@ from spiko_operator.eureka_links import Links
 from spiko_operator.eureka_urls import Reacher
 from spiko_operator.figures import EventTimes, read_figures
 from spiko_operator.full_lists import FullLists
-from spiko_operator.handlers.architecture import read_nodes, reconcile
+from spiko_operator.handlers.architecture import reconcile
 from spiko_operator.handlers.fault import inject
 from spiko_operator.handlers.monkey import visit
 from spiko_operator.handlers.registrations import RegistrationCheck
 from spiko_operator.key_publisher import KeyPublisher
 from spiko_operator.metrics import Figures, Metrics
+from spiko_operator.node_list import NodeList
 from spiko_operator.plan.conditions import ACCEPTED
 from spiko_operator.plan.keys import Keyring
 from spiko_operator.plan.objects import Key, Object, condition, key_of
@@ -92,6 +93,7 @@ class Running:
         self._faults = new_queue("fault", inject, WAITING_WORKERS)
         self._monkeys = new_queue("monkey", visit, WAITING_WORKERS)
         self._registrations = RegistrationCheck(context)
+        self._nodes = NodeList(context)
         self._lists = FullLists(
             client, cache, settings, self.queue, self._queue_namespace, self._forget_links
         )
@@ -225,13 +227,8 @@ class Running:
             self._reconcile(key)
 
     async def _list_nodes(self) -> None:
-        """Read the nodes.
-
-        Nodes are listed and not watched, because they report their status too often.
-        """
-        context = self._context
-        before, context.nodes = context.nodes, await read_nodes(context.client)
-        if before != context.nodes:
+        """List the nodes, and reconcile every Architecture if they have changed."""
+        if await self._nodes.refresh():
             for body in self._cache.all("Architecture"):
                 self.queue("Architecture", body)
 

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from devserver_support.servers import free_port, own_home
+from devserver_support.servers import own_home
 from tests.charts.test_monitoring import expressions
 from tests.spiko_operator.test_metrics_page import RULES as DEFINITIONS
 from tests.spiko_operator.test_metrics_page import operator
 from tests.support.control_plane.build import binaries
-from tests.support.paths import CRDS, ROOT
+from tests.support.paths import CRDS
+from tests.support.prometheus_server import RULES, ask, prometheus, rules
 
 pytestmark = [
     pytest.mark.e2e,
@@ -31,7 +25,6 @@ pytestmark = [
         reason="built on request: python tests/support/control_plane/build.py prometheus",
     ),
 ]
-RULES = ROOT / "charts" / "spiko" / "files" / "alerts.yaml"
 CASES = Path(__file__).with_name("alert_cases.yaml")
 
 
@@ -56,41 +49,6 @@ def test_alerts_fire_for_what_they_name_and_for_nothing_else(tmp_path: Path) -> 
     assert "SUCCESS" in promtool("test", "rules", str(cases))
 
 
-@contextmanager
-def prometheus(target: str, folder: Path) -> Iterator[str]:
-    """Run a Prometheus that scrapes a target every second; yield the URL of its API."""
-    scrape = {"job_name": "o", "static_configs": [{"targets": [target], "labels": {"namespace": "s"}}]}
-    every = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    document = {"global": every, "rule_files": [str(RULES)], "scrape_configs": [scrape]}
-    (folder / "prometheus.yaml").write_text(yaml.safe_dump(document))
-    address = f"127.0.0.1:{free_port()}"
-    command = [
-        str(binaries() / "prometheus"),
-        f"--config.file={folder / 'prometheus.yaml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address={address}",
-        "--scrape.discovery-reload-interval=500ms",  # otherwise the first scrape waits for 5 s
-    ]
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        yield f"http://{address}/api/v1"
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def ask(url: str, **query: str) -> Any:
-    """Return the data of an answer of Prometheus; None before it listens."""
-    try:
-        with urllib.request.urlopen(f"{url}?{urllib.parse.urlencode(query)}", timeout=10) as answer:
-            return json.load(answer)["data"]
-    except urllib.error.HTTPError:
-        raise
-    except urllib.error.URLError:
-        return None
-
-
 def test_prometheus_scrapes_an_operator_and_evaluates_rules_and_panels(tmp_path: Path) -> None:
     """Given an operator at rest, then Prometheus has its samples, all rules are evaluated, no alert is
     pending or fires, and every expression of the dashboard is valid.
@@ -99,7 +57,10 @@ def test_prometheus_scrapes_an_operator_and_evaluates_rules_and_panels(tmp_path:
         own.start()
         for path in sorted(CRDS.glob("*.yaml")):
             own.server.ask("POST", DEFINITIONS, yaml.safe_load(path.read_text()))
-        with operator(own, tmp_path) as target, prometheus(target.removeprefix("http://"), tmp_path) as url:
+        with (
+            operator(own, tmp_path) as target,
+            prometheus({"o": [target.removeprefix("http://")]}, tmp_path) as url,
+        ):
             end = time.monotonic() + 60
             while not (ask(f"{url}/query", query="spiko_operator_leader == 1") or {}).get("result"):
                 assert time.monotonic() < end, (tmp_path / "prometheus.log").read_text()[-3000:]
@@ -117,8 +78,3 @@ def test_prometheus_scrapes_an_operator_and_evaluates_rules_and_panels(tmp_path:
 
     assert {"ok"} == set(health)
     assert [] == [alert for alert in alerts if alert["labels"]["alertname"] != "SpikoOperatorDown"]
-
-
-def rules(url: str) -> list[dict[str, Any]]:
-    """Return the rules with their state."""
-    return [rule for group in ask(f"{url}/rules")["groups"] for rule in group["rules"]]

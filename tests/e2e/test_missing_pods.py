@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.support.architectures import Object, shop
 from tests.support.local_cluster import Cluster
 
 pytestmark = pytest.mark.e2e
+LIMITS, REQUESTS = {"cpu": "2", "memory": "512Mi"}, {"cpu": "1m", "memory": "16Mi"}
 BROKEN_WEB: Object = {"image": "example.com/no/such:1"}
 
 
 def ready_message(cluster: Cluster, namespace: str) -> str:
     """Return the message of the condition Ready."""
     return str(cluster.condition("arch", "shop", "Ready", namespace).get("message", ""))
+
+
+def versions(cluster: Cluster, namespace: str) -> dict[str, str]:
+    """Return a version of each of the shop's objects that a change of their status does not change."""
+    kinds = "deployments,services,poddisruptionbudgets,configmaps,secrets,pods"
+    found = {f"{body['kind']} {body['metadata']['name']}": body for body in cluster.items(kinds, namespace)}
+    return {
+        name: str(body["metadata"].get("generation") or body["metadata"]["resourceVersion"])
+        for name, body in found.items()
+    }
 
 
 def closed_zones(cluster: Cluster, namespace: str) -> Object | None:
@@ -51,6 +64,54 @@ def test_a_quota_that_forbids_pods_is_explained(cluster: Cluster, namespace: str
 
     expected = "Deployments: pods are forbidden: failed quota: memory: must specify requests.memory"
     assert expected in ready_message(cluster, namespace)
+
+
+@pytest.mark.real
+def test_the_pods_of_a_raised_quota_are_created(cluster: Cluster, namespace: str) -> None:
+    """Given a quota of fewer pods than the shop needs, then Ready has its name and its numbers; when it is
+    raised, then the shop becomes Ready.
+    """
+    quota: Object = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "few"},
+        "spec": {"hard": {"pods": "3"}},
+    }
+    cluster.apply(quota, namespace)
+    cluster.apply(shop(), namespace)
+    expected = "pods are forbidden: exceeded quota: few, requested: pods=1, used: pods=3, limited: pods=3"
+    cluster.until("the cause", lambda: expected in ready_message(cluster, namespace))
+    assert "False" == cluster.condition("arch", "shop", "Ready", namespace)["status"]
+
+    cluster.kubectl("patch", "quota", "few", "-n", namespace, "-p", '{"spec": {"hard": {"pods": "30"}}}')
+    # The controller of ReplicaSets retries with growing pauses.
+    cluster.until_settled("shop", namespace, 90)
+
+
+@pytest.mark.real
+def test_pods_get_the_defaults_of_a_limit_range(cluster: Cluster, namespace: str) -> None:
+    """Given a LimitRange with defaults, then the shop becomes Ready with pods that have them, and passes of
+    the operator change no object, although its templates lack them.
+    """
+    defaults: Object = {
+        "apiVersion": "v1",
+        "kind": "LimitRange",
+        "metadata": {"name": "defaults"},
+        "spec": {"limits": [{"type": "Container", "default": LIMITS, "defaultRequest": REQUESTS}]},
+    }
+    cluster.apply(defaults, namespace)
+    cluster.apply(shop(rate=0), namespace)
+    cluster.until_settled("shop", namespace)
+    pods = cluster.items("pods", namespace)
+    found = [container["resources"] for pod in pods for container in pod["spec"]["containers"]]
+    before = versions(cluster, namespace)
+    for number in range(3):
+        passed = f"example.dev/pass={number}"
+        cluster.kubectl("annotate", "arch", "shop", "-n", namespace, "--overwrite", passed)
+        time.sleep(1)
+
+    assert [{"limits": LIMITS, "requests": REQUESTS}] * len(pods) == found
+    assert before == versions(cluster, namespace)
 
 
 def test_a_cordoned_zone_is_not_chosen(cluster: Cluster, namespace: str) -> None:

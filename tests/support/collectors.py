@@ -19,11 +19,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from spiko_local.processes import die_with_parent
 from tests.support.local_cluster import need_binaries
 
 Object = dict[str, Any]
 READY_S, STOP_S = 20.0, 10.0
+LOOKBACK_MS = 3_600_000
 SIGNALS = ("traces", "metrics", "logs")
 COLLECTOR = """
 receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{http}"{tls}}}, grpc: {{endpoint:
@@ -112,23 +115,42 @@ class Jaeger:
             return {}
         return found[0]
 
+    def dependencies(self) -> dict[tuple[str, str], int]:
+        """Return the number of calls by caller and callee."""
+        found = self._ask(f"/api/dependencies?endTs={time.time_ns() // 10**6}&lookback={LOOKBACK_MS}")
+        edges = {(edge["parent"], edge["child"]): int(edge["callCount"]) for edge in found}
+        # The store in memory also counts the spans of one service below each other.
+        return {pair: count for pair, count in edges.items() if pair[0] != pair[1]}
+
     def _ask(self, path: str) -> Any:
         with urllib.request.urlopen(self.query + path, timeout=5) as reply:
             return json.load(reply)["data"]
 
 
 @contextmanager
-def collector(folder: Path, certificate: Path | None = None) -> Iterator[Collector]:
+def collector(
+    folder: Path, certificate: Path | None = None, token: str = "", forward: str = ""
+) -> Iterator[Collector]:
     """Run a collector for the duration of the context.
 
     Args:
         folder: for its configuration, log and output.
         certificate: PEM file with key and certificate, for https at 127.0.0.1; http without one.
+        token: the bearer token without which it answers 401; empty if it takes spans without one.
+        forward: base URL of a receiver for OTLP/HTTP, which gets the spans as well; empty for none.
     """
     http, grpc = free_ports(2)
     config = folder / "collector.yaml"
     tls = f', tls: {{cert_file: "{certificate}", key_file: "{certificate}"}}' if certificate else ""
-    config.write_text(COLLECTOR.format(http=http, grpc=grpc, folder=folder, tls=tls))
+    document = yaml.safe_load(COLLECTOR.format(http=http, grpc=grpc, folder=folder, tls=tls))
+    if token:
+        document["extensions"] = {"bearertokenauth": {"token": token}}
+        document["service"]["extensions"] = ["bearertokenauth"]
+        document["receivers"]["otlp"]["protocols"]["http"]["auth"] = {"authenticator": "bearertokenauth"}
+    if forward:
+        document["exporters"]["otlp_http"] = {"endpoint": forward}
+        document["service"]["pipelines"]["traces"]["exporters"].append("otlp_http")
+    config.write_text(yaml.safe_dump(document))
     with _running("otelcol", config, folder / "collector.log", {}, lambda: _listens(http)):
         yield Collector(f"http{'s' if certificate else ''}://127.0.0.1:{http}", folder)
 

@@ -178,6 +178,12 @@ class Cluster:
         state = json.loads(self.spiko("status", "--json").stdout)
         return int(next(p["pid"] for p in state["parts"] if p["name"] == part))
 
+    def operator_address(self) -> str:
+        """Return host and port of the server of the operator, for probes and metrics."""
+        environ = Path(f"/proc/{self.pid('operator')}/environ").read_bytes().split(b"\0")
+        name = b"SPIKO_HTTP_LISTEN="
+        return next(each.removeprefix(name).decode() for each in environ if each.startswith(name))
+
     def kill(self, part: str) -> None:
         """Send kill -9 to a component; one that is already down was killed a moment ago."""
         pid = self.pid(part)
