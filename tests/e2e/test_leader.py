@@ -129,7 +129,9 @@ def test_paused_leader_writes_nothing_a_hundred_times(
 
 
 def test_restart_takes_over_at_once(bare: Cluster, space: str, operators: ElectedOperators) -> None:
-    """Given a leader, when it gets SIGTERM, then the other one leads within 5 s, and no write comes late."""
+    """Given a leader, when it gets SIGTERM, then the other one leads before the Lease would have ended, after
+    15 s, and no write comes late.
+    """
     bare.apply(shop(rate=1), space)
     leader = operators.until_ready()
     with changing(bare, space):
@@ -139,7 +141,7 @@ def test_restart_takes_over_at_once(bare: Cluster, space: str, operators: Electe
         after = operators.until_led(besides=leader)
 
     assert leader.process.wait(10) == 0
-    assert (after.acquired_s or 0.0) - began_s < 5
+    assert (after.acquired_s or 0.0) - began_s < 10
     assert operators.late_writes() == []
 
 
@@ -150,7 +152,9 @@ def test_fault_and_monkey_have_all_evidence(bare: Cluster, space: str, operators
     body = shop(web_count=6, victim="web", chaos={"monkey": {"mode": "Off"}})
     bare.apply(body, space)
     bare.until_settled("shop", space, 60)
-    bare.apply(fault("three", "shop", tier="web", count=3, method="Delete", gracePeriodSeconds=0), space)
+    three = fault("three", "shop", tier="web", count=3, method="Delete", gracePeriodSeconds=0)
+    three["spec"]["startingDeadlineSeconds"] = 60
+    bare.apply(three, space)
     bare.until_true("three", "Ended", space, kind="fault")
     status = bare.get("fault", "three", space)["status"]
     assert status["summary"].startswith("3 of 3 killed, noticed within ")
