@@ -16,18 +16,20 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from aiohttp import web
-
 from kube_devserver.api.authentication import read_tokens
+from kube_devserver.api.http_listener import HttpListener, Limits, UnprovenConnections
 from kube_devserver.api.kubelet_proxy import Kubelets
 from kube_devserver.api.server import ApiServer
 from kube_devserver.api.verbs import Verbs
 from kube_devserver.controllers.manager import Controllers
 from kube_devserver.objects.resource_registry import Registry
+from kube_devserver.storage.memory import map_large_blocks
 from kube_devserver.storage.store import DamagedError, Store
 
 MOST_FILES = 1 << 20  # where the system sets no limit
-RESERVED_FILES = 0.2  # share of all files for requests that are not watches and for connections to kubelets
+# Share of all files for requests that are not watches and for connections to kubelets; unproven connections
+# take at most half of it.
+RESERVED_FILES = 0.2
 
 
 def main() -> None:
@@ -62,6 +64,7 @@ def _raise_file_limit() -> int:
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
+    map_large_blocks()
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -72,25 +75,31 @@ async def _serve(arguments: argparse.Namespace) -> None:
     verbs = Verbs(store, Registry(), lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
     controllers = Controllers(verbs, (pki / "ca.crt").read_text())
     controllers.prepare()
-    most_watches = int(_raise_file_limit() * (1 - RESERVED_FILES))
-    server = ApiServer(verbs, Kubelets(store, pki), read_tokens(pki / "tokens.csv"), most_watches)
-    runner = web.AppRunner(server.application, access_log=None, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", arguments.port, ssl_context=_tls(pki), shutdown_timeout=1).start()
-    # What exists now lives as long as the process: the garbage collector need not visit it.
+    most_files = _raise_file_limit()
+    most_unproven = min(Limits.connections, int(most_files * RESERVED_FILES / 2))
+    unproven = UnprovenConnections(Limits(most_unproven))
+    most_watches = int(most_files * (1 - RESERVED_FILES))
+    tokens = read_tokens(pki / "tokens.csv")
+    server = ApiServer(verbs, Kubelets(store, pki), tokens, most_watches, unproven.prove)
+    listener = HttpListener(server.application, server_context(pki), unproven)
+    await listener.listen("127.0.0.1", arguments.port)
+    # What exists now lives as long as the process: the garbage collector need not visit it. The second
+    # collection makes its number count no more: a full one waits until a quarter as many objects are new.
     gc.collect()
     gc.freeze()
+    gc.collect()
     running = asyncio.create_task(controllers.run())
     running.add_done_callback(lambda task: stop.set())
     server.ready = True
     await stop.wait()
     store.end()
     running.cancel()
-    await runner.cleanup()
+    await listener.close()
     store.close()
 
 
-def _tls(pki: Path) -> ssl.SSLContext:
+def server_context(pki: Path) -> ssl.SSLContext:
+    """TLS of the server, with the certificate of a folder."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pki / "apiserver.crt", pki / "apiserver.key")
     context.set_alpn_protocols(["http/1.1"])

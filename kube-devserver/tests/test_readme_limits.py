@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from kube_devserver.api import request_parsing, server
+from kube_devserver.api.http_listener import MOST_FIELD_BYTES, MOST_HEADERS, MOST_LINE_BYTES, Limits
 from kube_devserver.custom import expressions, validation_rules
 from kube_devserver.objects import kinds, patches
 from kube_devserver.objects.resource_registry import Registry
@@ -45,7 +46,18 @@ def test_the_limits_are_those_of_the_code() -> None:
         history.HISTORY_S,
     )
     assert (3 << 20, 512, 1_572_864, 10_000, 4.0, 3 << 20, 10_000, 20_000, 32 << 20, 75.0) == found
+    header = (MOST_HEADERS, MOST_FIELD_BYTES, MOST_LINE_BYTES)
+    assert (32, 4096, 8190, 256, 32.0, 90.0) == (
+        *header,
+        Limits.connections,
+        Limits.unproven_s,
+        Limits.idle_s,
+    )
     for text in (
+        "32 fields of 4 kB, a first line of 8 kB | 400 |",
+        "| 256, or a tenth of the open files",
+        "| time of such a connection | 32 s |",
+        "| time between two requests | 90 s |",
         "3 MB, 512 levels deep",
         "1.5 MB, as in etcd",
         "10,000 loops | 422",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
@@ -33,10 +33,18 @@ class ApiServer:
         kubelets: serve logs, exec and port-forward.
         tokens: any of them authenticates a client.
         most_watches: at one time; each holds a connection.
+        prove: called with every authenticated request before it is answered.
     """
 
-    def __init__(self, verbs: Verbs, kubelets: Kubelets, tokens: Sequence[str], most_watches: int) -> None:
-        self._store, self._tokens = verbs.store, tokens
+    def __init__(
+        self,
+        verbs: Verbs,
+        kubelets: Kubelets,
+        tokens: Sequence[str],
+        most_watches: int,
+        prove: Callable[[web.Request], None],
+    ) -> None:
+        self._store, self._tokens, self._prove = verbs.store, tokens, prove
         self._registry: Registry = verbs.registry
         self._routes = ResourceRoutes(verbs, kubelets, most_watches)
         self._openapi = OpenApi(self._registry)
@@ -81,6 +89,7 @@ class ApiServer:
         if (found := general_routes.open_route(request, self.ready)) is not None:
             return found
         authenticate(request.headers.get("Authorization", ""), self._tokens)
+        self._prove(request)
         path = parse_path(request.path)
         if request.path.split("/", 2)[1] not in ("api", "apis"):
             if request.path == "/metrics":
