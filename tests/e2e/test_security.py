@@ -73,7 +73,7 @@ def settled_shop(cluster: Cluster, space: str) -> None:
 
 def top(cluster: Cluster, space: str) -> str:
     """Return the output of `spiko top --once`, which must succeed."""
-    return cluster.spiko("top", "shop", "-n", space, "--once", "-t", "1").stdout
+    return cluster.spiko("top", "shop", "-n", space, "--once", "-t", "3").stdout
 
 
 def test_keys_are_rotated_under_load(place: Place, space: str) -> None:
