@@ -193,10 +193,11 @@ def node_cluster(home: Path) -> Iterator[NodeCluster]:
 
 
 def pod_places(pods: list[Object]) -> dict[str, tuple[str, str]]:
-    """Return the node of each pod, and the zone in its label."""
+    """Return the node of each pod that belongs to a zone, and the zone in its label."""
     return {
         pod["metadata"]["name"]: (pod["spec"]["nodeName"], pod["metadata"]["labels"]["spiko.dev/zone"])
         for pod in pods
+        if "spiko.dev/zone" in pod["metadata"]["labels"]
     }
 
 
