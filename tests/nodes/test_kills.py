@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.architectures import Object, fault, shop
+from tests.support.architectures import Object, fault, wide_shop
 from tests.support.node_cluster import NodeCluster, restarts
 
 pytestmark = [pytest.mark.nodes, pytest.mark.timeout(300)]
@@ -18,7 +18,7 @@ SPACE = "nodes-kills"
 def space(cluster: NodeCluster) -> Iterator[str]:
     """The namespace of one shop for these tests."""
     cluster.make_namespace(SPACE)
-    cluster.apply(shop(web={"count": 6}), SPACE)
+    cluster.apply(wide_shop(), SPACE)
     cluster.until_settled("shop", SPACE, 90)
     yield SPACE
     cluster.kubectl("delete", "namespace", SPACE, "--wait=false", check=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.architectures import shop
+from tests.support.architectures import wide_shop
 from tests.support.node_cluster import OPERATOR_PODS, SYSTEM, NodeCluster
 
 pytestmark = [pytest.mark.nodes, pytest.mark.timeout(400)]
@@ -29,7 +29,7 @@ def test_pods_come_back_with_their_node(cluster: NodeCluster, namespace: str) ->
     reports within 120 s that pods are missing; when the node is back, the shop is Ready and serves.
     """
     cluster.need_kind()
-    cluster.apply(shop(web={"count": 6}), namespace)
+    cluster.apply(wide_shop(), namespace)
     cluster.until_settled("shop", namespace, 90)
     (operator,) = cluster.items("pods", SYSTEM, OPERATOR_PODS)
     node = operator["spec"]["nodeName"]
@@ -59,7 +59,7 @@ def test_a_node_is_drained_without_disruption_budgets(cluster: NodeCluster, name
     after `kubectl uncordon` the shop is Ready again.
     """
     with cluster.installed({"disruptionBudgets": {"enabled": False}}):
-        cluster.apply(shop(web={"count": 6}), namespace)
+        cluster.apply(wide_shop(), namespace)
         cluster.until_settled("shop", namespace, 90)
         node = cluster.items("pods", namespace, "spiko.dev/tier=web")[0]["spec"]["nodeName"]
         try:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.architectures import Object, shop
+from tests.support.architectures import Object, wide_shop
 from tests.support.node_cluster import OPERATOR_PODS, RELEASE, SYSTEM, NodeCluster, restarts
 
 pytestmark = [pytest.mark.nodes, pytest.mark.timeout(400)]
@@ -19,7 +19,7 @@ TAKEOVER_S = 20.0
 @pytest.fixture
 def serving(cluster: NodeCluster, namespace: str) -> str:
     """The namespace of a shop that serves its source."""
-    cluster.apply(shop(web={"count": 6}), namespace)
+    cluster.apply(wide_shop(), namespace)
     cluster.until_settled("shop", namespace, 90)
     cluster.until("requests", lambda: cluster.source_counts(namespace)[0] > 100)
     return namespace

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.architectures import Object, fault, shop
+from tests.support.architectures import Object, fault, shop, wide_shop
 from tests.support.node_cluster import OPERATOR, SYSTEM, NodeCluster
 
 pytestmark = [pytest.mark.nodes, pytest.mark.timeout(300)]
@@ -111,15 +111,16 @@ def test_one_namespace_needs_no_right_in_the_cluster(cluster: NodeCluster, names
 
 def exercise(cluster: NodeCluster, namespace: str) -> None:
     """Use every feature of the operator that needs a right."""
-    cluster.apply(shop(web={"count": 6}), namespace)
+    cluster.apply(wide_shop(), namespace)
     cluster.until_settled("shop", namespace, 90)
     for method in ("Evict", "Crash"):
         body = fault(method.lower(), "shop", tier="web", method=method)
         body["spec"]["startingDeadlineSeconds"] = 60
         cluster.apply(body, namespace)
         cluster.until_true(method.lower(), "Injected", namespace, 90, kind="fault")
-    body = shop(web={"count": 6, "dependencies": []})
+    body = wide_shop()
     del body["spec"]["services"][0]
+    body["spec"]["services"][0]["dependencies"] = []
     cluster.apply(yaml.safe_dump(body), namespace)
     cluster.until_settled("shop", namespace, 90)
     cluster.until("the end of the tier", lambda: not cluster.uids(namespace, "spiko.dev/tier=db"), 60)

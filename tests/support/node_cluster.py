@@ -110,10 +110,10 @@ class NodeCluster(Cluster):
 
     # ------------------------------------------------------------ nodes and images
 
-    def engine(self, *arguments: str) -> None:
+    def engine(self, *arguments: str) -> str:
         """Run docker or podman, whose containers the nodes are; skip the test in another cluster."""
         self.need_kind()
-        self._run([engine(), *arguments], check=True, stdin=None)
+        return self._run([engine(), *arguments], check=True, stdin=None).stdout
 
     def need_kind(self) -> None:
         """Skip the test unless the cluster is that of `make kind`."""
