@@ -176,7 +176,7 @@ def find_program(name: str) -> str:
 def node_cluster(home: Path) -> Iterator[NodeCluster]:
     """Yield the cluster of SPIKO_TEST_NODES_KUBECONFIG, or that of `make kind`, made if it is missing.
 
-    The release of the tests has the values of `make kind` afterwards.
+    The release is that of the checkout.
     """
     given = os.environ.get(KUBECONFIG)
     kubeconfig = Path(given) if given else home / "kubeconfig"
