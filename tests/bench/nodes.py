@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -18,6 +19,7 @@ from tests.support.paths import EXAMPLES, ROOT
 
 NAMESPACE = "bench"
 TRAFFIC_S = 20
+KINDS = {"-": "operator", "eureka": "eureka"}  # by tier
 # One line for each process of Spiko: the module, the tier or -, PSS in kB.
 READ = """for p in /proc/[0-9]*; do
   c=$(tr '\\0' ' ' <$p/cmdline) 2>/dev/null; case $c in 'python3 -m spiko_'*) ;; *) continue;; esac
@@ -32,16 +34,16 @@ def read_memory(cluster: NodeCluster) -> dict[str, list[float]]:
     found: dict[str, list[float]] = defaultdict(list)
     for node in cluster.workers():
         for line in cluster.engine("exec", node, "sh", "-c", READ).splitlines():
-            module, tier, kilobytes = line.split()
-            kind = "operator" if module == "spiko_operator" else "eureka" if tier == "-" else "pod of a tier"
+            _, tier, kilobytes = line.split()
+            kind = KINDS.get(tier, "pod of a tier")
             found[kind].append(int(kilobytes) / 1000)
     return found
 
 
 def main() -> None:
     """Print a table."""
-    subprocess.run(["images/build.sh"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["images/kind.sh", "down"], cwd=ROOT, check=True)
+    subprocess.run(["images/build.sh"], cwd=ROOT, check=True, stdout=sys.stderr)
+    subprocess.run(["images/kind.sh", "down"], cwd=ROOT, check=True, stdout=sys.stderr)
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, node_cluster(Path(folder)) as cluster:
         rows = [("make kind, images in the engine's cache", f"{time.monotonic() - began_s:.0f} s")]

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -181,9 +182,8 @@ def node_cluster(home: Path) -> Iterator[NodeCluster]:
     given = os.environ.get(KUBECONFIG)
     kubeconfig = Path(given) if given else home / "kubeconfig"
     if not given:
-        subprocess.run(
-            ["images/kind.sh", "up", "kind-config.yaml", "lamp"], cwd=ROOT, check=True, timeout=MAKE_S
-        )
+        up = ("images/kind.sh", "up", "kind-config.yaml", "lamp")
+        subprocess.run(up, cwd=ROOT, check=True, timeout=MAKE_S, stdout=sys.stderr)
         command = ["kind", "get", "kubeconfig", "--name", KIND]
         kubeconfig.write_text(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     cluster = NodeCluster(home, kubeconfig, not given)
