@@ -37,6 +37,8 @@ class NodeCluster(Cluster):
         made_here: whether it is that of `make kind`, so that nodes can be stopped and images loaded.
     """
 
+    poll_s = 0.5  # pods take seconds here, and each kubectl takes processor time from them
+
     def __init__(self, home: Path, kubeconfig: Path, made_here: bool) -> None:
         self.home, self.real, self.arguments = home, True, ()
         self.kubectl_path = find_program("kubectl")
