@@ -1,6 +1,6 @@
 # Every command that the project is developed with; `make help` lists them. They use the python on the PATH.
 .DEFAULT_GOAL := help
-.PHONY: help install format lint types test test-all control-plane differential e2e-real generate lock \
+.PHONY: help install format lint types test test-all control-plane differential e2e-real e2e-nodes nightly generate lock \
 	images kind kind-two-regions kind-down picture clean
 PYTHON ?= python
 CONTROL_PLANE ?= $(or $(SPIKO_CLUSTER_BIN),$(HOME)/.cache/spiko-cluster/bin)
@@ -39,6 +39,12 @@ differential: ## compare our API server with Kubernetes' own, and record that it
 
 e2e-real: ## the end-to-end tests on the real control plane, the Helm chart's, and kubectl's answers there compared with ours
 	SPIKO_TEST_CONTROL_PLANE=real $(PYTHON) -m pytest -m "e2e or differential or helm" tests
+
+e2e-nodes: ## the tests on real nodes: in kind, or in the cluster of SPIKO_TEST_NODES_KUBECONFIG
+	$(PYTHON) -m pytest -m nodes --durations=0 tests/nodes
+
+nightly: e2e-nodes ## these, and the long measurements, with their results in docs/performance.md
+	$(PYTHON) -m tests.bench.nightly docs/performance.md
 
 generate: ## crds, docs/reference and the chart from the models
 	$(PYTHON) -m spiko_operator.api.schema crds/

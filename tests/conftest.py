@@ -1,5 +1,5 @@
 """Selection of tests: end-to-end tests run with `--all` (except the longest) or `-m e2e`, differential ones
-with `-m`.
+and those on real nodes with `-m`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Deselect tests that need a cluster, or both API servers, unless their mark is selected."""
     selected = (config.getoption("-m") or "") + (" e2e" if config.getoption("--all") else "")
     selected += " e2e" if "long" in selected or "nightly" in selected else ""
-    expensive = [mark for mark in ("e2e", "differential", "nightly") if mark not in selected]
+    expensive = [mark for mark in ("e2e", "differential", "nightly", "nodes") if mark not in selected]
     is_real = os.environ.get("SPIKO_TEST_CONTROL_PLANE") == "real"
     expensive.append("built_in" if is_real else "real")
     if not config.getoption("-m"):

@@ -90,6 +90,8 @@ class KeyPublisher:
             try:
                 foreign = await self.find_foreign(architecture)
                 desired = await self._desired(architecture)
+            except (Missing, NamespaceTerminating):
+                continue  # the Secrets end with their namespace
             except ClusterError as error:
                 log.warning("the keys of %s/%s cannot be checked: %s", *key, error)
                 self._written |= {k: v for k, v in written.items() if k[0] == key[0]}

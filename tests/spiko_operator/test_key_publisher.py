@@ -26,13 +26,16 @@ class Secrets:
         self.objects: dict[tuple[str, str], Object] = {}
         self.writes: list[str] = []
         self.fails = False
+        self.namespaces: dict[str, Object] = {"default": {}}  # metadata by name
 
     async def get(self, kind: str, namespace: str | None, name: str) -> Object:
         """Return the namespace or a Secret."""
         if self.fails:
             raise ClusterError("no answer")
         if kind == "Namespace":
-            return {"metadata": {"name": name, "uid": f"uid-{name}"}}
+            if name not in self.namespaces:
+                raise Missing(name)
+            return {"metadata": {"name": name, "uid": f"uid-{name}", **self.namespaces[name]}}
         if (namespace or "", name) not in self.objects:
             raise Missing(name)
         return copy.deepcopy(self.objects[namespace or "", name])
@@ -174,6 +177,21 @@ async def test_an_api_server_that_does_not_answer_changes_nothing() -> None:
     assert [] == await publisher.verify()
     await publisher.publish(shop)
     assert ["shop-keys", "spiko-read"] == api.writes
+
+
+@pytest.mark.parametrize("namespaces", [{"default": {"deletionTimestamp": "now"}}, {}])
+async def test_keys_of_a_deleted_namespace_are_not_checked(
+    namespaces: dict[str, Object], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Given a published Secret, when its namespace is being deleted, or is gone, then a full list reports no
+    difference, and warns of nothing.
+    """
+    api, cache, publisher = make()
+    await publisher.publish(add(cache, "shop"))
+    api.namespaces = namespaces
+
+    assert [] == await publisher.verify()
+    assert "" == caplog.text
 
 
 async def test_a_new_epoch_replaces_the_keys() -> None:

@@ -43,6 +43,13 @@ def shop(
     )
 
 
+def wide_shop(**spec: Any) -> Object:
+    """Return the shop with six web servers, two for each of three zones."""
+    body = shop(**spec)
+    body["spec"]["services"][1]["count"] = 6
+    return body
+
+
 def fault(name: str, architecture_name: str, **kill: Any) -> Object:
     """Return a Fault."""
     return {

@@ -44,6 +44,8 @@ def need_binaries() -> Path:
 class Cluster:
     """One running local cluster."""
 
+    poll_s = 0.05  # pause of `until`
+
     def __init__(self, home: Path, *arguments: str, control_plane: str = "") -> None:
         self.home = home
         self.real = (control_plane or which_control_plane()) == REAL
@@ -135,7 +137,7 @@ class Cluster:
             if answer:
                 return answer
             assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}\n{self._state()}"
-            time.sleep(0.05)
+            time.sleep(self.poll_s)
 
     def until_true(
         self, name: str, type_: str, namespace: str = "default", seconds: float = 30.0, kind: str = "arch"
