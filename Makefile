@@ -44,6 +44,7 @@ e2e-nodes: ## the tests on real nodes: in kind, or in the cluster of SPIKO_TEST_
 	$(PYTHON) -m pytest -m nodes --durations=0 tests/nodes
 
 nightly: e2e-nodes ## these, and the long measurements, with their results in docs/performance.md
+	$(PYTHON) -m pytest -m nightly
 	$(PYTHON) -m tests.bench.nightly docs/performance.md
 
 generate: ## crds, docs/reference and the chart from the models
