@@ -16,6 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect tests that need a cluster, or both API servers, unless their mark is selected."""
     selected = (config.getoption("-m") or "") + (" e2e" if config.getoption("--all") else "")
