@@ -16,7 +16,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """With `-n`, let one process have all tests of clusters: a machine can have one local cluster."""
+    if item.get_closest_marker("e2e") or item.get_closest_marker("differential"):
+        item.add_marker(pytest.mark.xdist_group("cluster"))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect tests that need a cluster, or both API servers, unless their mark is selected."""
     selected = (config.getoption("-m") or "") + (" e2e" if config.getoption("--all") else "")
@@ -28,7 +33,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         expensive.append("long")
     left = [item for item in items if any(item.get_closest_marker(mark) for mark in expensive)]
     items[:] = [item for item in items if item not in left]
-    for item in items:  # with -n: one process has all tests of clusters, since a machine can have one cluster
-        if item.get_closest_marker("e2e") or item.get_closest_marker("differential"):
-            item.add_marker(pytest.mark.xdist_group("cluster"))
     config.hook.pytest_deselected(items=left)
