@@ -28,7 +28,7 @@ test: ## all tests that need no cluster
 	$(PYTHON) -m pytest
 
 test-all: ## these, and the end-to-end tests on our own API server
-	$(PYTHON) -m pytest --all -n 2 --dist loadgroup
+	$(PYTHON) -m pytest --all -n 2
 
 control-plane: ## build the real control plane and its measuring tools, with Go (minutes, then cached)
 	$(PYTHON) tests/support/control_plane/build.py etcd kubernetes otelcol load jaeger helm prometheus

@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -16,10 +18,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """With `-n`, let one process have all tests of clusters: a machine can have one local cluster."""
-    if item.get_closest_marker("e2e") or item.get_closest_marker("differential"):
-        item.add_marker(pytest.mark.xdist_group("cluster"))
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """With `-n`, one process has all tests of clusters, since a machine can have one local cluster."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "cluster" if path.startswith("tests/e2e/") or path.endswith("_e2e.py") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """Return the schedule of tests in several processes."""
+    return Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

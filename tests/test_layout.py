@@ -110,3 +110,20 @@ def project() -> dict[str, Any]:
     """Return the [project] table of pyproject.toml."""
     found: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return found
+
+
+def test_tests_of_clusters_are_in_files_that_one_process_runs() -> None:
+    """Given the mark e2e, then the path of its file is one that `conftest.py` gives to the same process."""
+    marked = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if re.search(r"pytest\.mark\.e2e\b", path.read_text())
+    }
+    real_only = {path for path in marked if "pytest.mark.real" in (ROOT / path).read_text()}
+
+    assert marked > real_only
+    assert [] == [
+        path
+        for path in sorted(marked - real_only)
+        if not path.startswith("tests/e2e/") and "_e2e.py" not in path
+    ]

@@ -16,7 +16,7 @@ def test_readme_has_two_set_up_commands() -> None:
     """Given a machine with Python only, then one command runs lamp, and another one the tests."""
     assert 2 == len(SET_UP)
     assert SET_UP[0].endswith("spiko run examples/lamp.yaml")
-    assert SET_UP[1].endswith("pytest --all -n 2 --dist loadgroup")
+    assert SET_UP[1].endswith("pytest --all -n 2")
     assert README.count("pip install") == 2
 
 
