@@ -62,7 +62,7 @@ def test_a_quota_that_forbids_pods_is_explained(cluster: Cluster, namespace: str
     cluster.apply(shop(), namespace)
     cluster.until("the cause", lambda: "pods are forbidden" in ready_message(cluster, namespace))
 
-    expected = "Deployments: pods are forbidden: failed quota: memory: must specify requests.memory"
+    expected = "pods are forbidden: failed quota: memory: must specify requests.memory"
     assert expected in ready_message(cluster, namespace)
 
 
