@@ -54,12 +54,12 @@ def find_access(
         account: folder of the pod's service account.
 
     Raises:
-        ClusterError: there is no kubeconfig, it cannot be read, or it has no such context.
+        ClusterError: no kubeconfig was found, the file cannot be read, or it lacks the context.
     """
     files = find_kubeconfig(environ, kubeconfig, context, account)
     if files is None:
         if context:
-            text = f"--context {context}: there is no kubeconfig, only the service account of this pod"
+            text = f"--context {context}: no kubeconfig was found, only the service account of this pod"
             raise ClusterError(f"{text}; name a file with --kubeconfig")
         return Access(None, "", namespace or _account_namespace(account))
     contexts = _read(files)
@@ -112,7 +112,7 @@ def find_kubeconfig(
 
 
 def is_cluster_named(environ: Mapping[str, str], kubeconfig: str | None, context: str | None) -> bool:
-    """Return whether options or KUBECONFIG name a cluster; the local cluster's own file is no other cluster.
+    """Return whether options or KUBECONFIG name a cluster other than the running local cluster.
 
     Args:
         environ: with KUBECONFIG, and variables that select the local cluster's home.

@@ -100,11 +100,6 @@ class App:
         if self._running is not None:
             self._running.queue(kind, body)
 
-    @property
-    def is_leader(self) -> bool:
-        """Whether this process may write: it holds the Lease, or there is no election."""
-        return self._client is not None and (self._elector is None or self._elector.is_leader)
-
     def progress(self) -> Progress:
         """Return the progress of the operator, for its probes."""
         if self._running is not None:

@@ -57,7 +57,7 @@ def open_cluster(arguments: Arguments, progress: Progress) -> Iterator[RunCluste
     """Yield the cluster of a run; one that is started here is stopped afterwards, unless it is kept.
 
     Raises:
-        SpikoError: there is no such cluster, or none can be started.
+        SpikoError: the named cluster was not found, or a local cluster cannot be started.
     """
     home, options = find_home(os.environ), arguments.cluster
     if is_cluster_named(os.environ, options.kubeconfig, options.context):

@@ -71,7 +71,7 @@ async def check_cluster(client: Client, namespace: str, faults: bool, proxy: boo
 async def explain_missing_operator(client: Client) -> str:
     """Return a warning if no operator holds its Lease; empty if one does, or if that is not known.
 
-    An operator may run without a Lease, so this is no reason to stop.
+    An operator may run without a Lease, so the run continues.
 
     Raises:
         spiko_operator.errors.ClusterError: the API server does not answer.
